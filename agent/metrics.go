@@ -1,0 +1,123 @@
+package agent
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Outcomes of an event, the closed set of events_total.
+const (
+	EventInvoked     = "invoked"       // taken through the pipeline to its end
+	EventNotOurs     = "not_for_agent" // its invocation method has no agent: true
+	EventNoRule      = "no_rule"       // no rule of the mapping matched
+	EventMalformed   = "malformed"     // not JSON, not an object, empty, a transaction marker
+	EventOversized   = "oversized"     // larger than MAX_EVENT_BYTES
+	EventUnsigned    = "bad_signature"
+	EventReplayed    = "replayed"
+	EventExpired     = "expired" // older than MAX_EVENT_AGE_SECONDS
+	EventSettled     = "already_settled"
+	EventInterrupted = "interrupted"
+)
+
+// EventOutcomes lists every outcome label of events_total.
+var EventOutcomes = []string{
+	EventInvoked, EventNotOurs, EventNoRule, EventMalformed, EventOversized,
+	EventUnsigned, EventReplayed, EventExpired, EventSettled, EventInterrupted,
+}
+
+// Metrics holds every collector of the agent. The label sets are closed and
+// present from the start, so that an alert on a rate never meets a series
+// that does not exist yet.
+type Metrics struct {
+	Events            *prometheus.CounterVec   // topic, outcome
+	Invocations       *prometheus.CounterVec   // backend, outcome, reason
+	AttemptSeconds    *prometheus.HistogramVec // backend
+	InvocationSeconds *prometheus.HistogramVec // backend
+	InFlight          prometheus.Gauge
+	Lag               *prometheus.GaugeVec   // topic, partition
+	Reports           *prometheus.CounterVec // kind, outcome
+	PortCalls         *prometheus.CounterVec // route, code
+	TokenRenewals     *prometheus.CounterVec // outcome
+	RuleMatches       *prometheus.CounterVec // rule
+	MappingErrors     *prometheus.CounterVec // field
+	Interrupted       *prometheus.CounterVec // outcome
+	Commits           *prometheus.CounterVec // outcome
+	Rebalances        prometheus.Counter
+	SourceConnected   prometheus.Gauge
+
+	unsettled unsettled
+}
+
+// NewMetrics registers the agent's collectors with reg.
+func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "port_agent", Name: name, Help: help}, labels)
+	}
+	seconds := func(name, help string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "port_agent", Name: name, Help: help,
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
+		}, []string{"backend"})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "port_agent", Name: name, Help: help})
+	}
+	m := &Metrics{
+		Events:            counter("events_total", "Events taken from the source, by what became of them.", "topic", "outcome"),
+		Invocations:       counter("invocations_total", "Invocations that ended, by backend, outcome and reason.", "backend", "outcome", "reason"),
+		AttemptSeconds:    seconds("attempt_seconds", "Duration of one HTTP request to a backend."),
+		InvocationSeconds: seconds("invocation_seconds", "Duration of an invocation from its first attempt to its end, waits between attempts included."),
+		InFlight:          gauge("in_flight", "Invocations that hold a slot now."),
+		Lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "port_agent", Name: "lag",
+			Help: "Records between the committed offset and the end of an assigned partition."}, []string{"topic", "partition"}),
+		Reports:         counter("reports_total", "Calls that tell Port of a run, by kind and outcome.", "kind", "outcome"),
+		PortCalls:       counter("port_api_calls_total", "Calls to Port's API by route and status code; code 0 is no answer.", "route", "code"),
+		TokenRenewals:   counter("token_renewals_total", "Access tokens asked of Port.", "outcome"),
+		RuleMatches:     counter("rule_matches_total", "Events that a rule of the mapping matched.", "rule"),
+		MappingErrors:   counter("mapping_errors_total", "Expressions of the mapping that failed on an event.", "field"),
+		Interrupted:     counter("interrupted_total", "Events found started but not settled when a partition was taken over.", "outcome"),
+		Commits:         counter("commits_total", "Offset commits.", "outcome"),
+		Rebalances:      prometheus.NewCounter(prometheus.CounterOpts{Namespace: "port_agent", Name: "rebalances_total", Help: "Generations of the consumer group joined."}),
+		SourceConnected: gauge("source_connected", "1 while the source of events is connected."),
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "port_agent", Name: "build_info", Help: "1, with the version as labels.",
+		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
+	})
+	build.Set(1)
+	reg.MustRegister(m.Events, m.Invocations, m.AttemptSeconds, m.InvocationSeconds, m.InFlight, m.Lag, m.Reports,
+		m.PortCalls, m.TokenRenewals, m.RuleMatches, m.MappingErrors, m.Interrupted, m.Commits, m.Rebalances,
+		m.SourceConnected, build, m.unsettled.count(), m.unsettled.oldest())
+	m.presetLabels()
+	return m
+}
+
+// presetLabels makes the series of every closed label set.
+func (m *Metrics) presetLabels() {
+	for _, kind := range []string{"log", "response", "status"} {
+		for _, outcome := range []string{"accepted", "refused", "retried", "dropped"} {
+			m.Reports.WithLabelValues(kind, outcome)
+		}
+	}
+	for _, outcome := range []string{"ok", "error"} {
+		m.TokenRenewals.WithLabelValues(outcome)
+	}
+	for _, outcome := range []string{"ok", "retried", "fenced"} {
+		m.Commits.WithLabelValues(outcome)
+	}
+	for _, outcome := range []string{"already_ended", "failed", "sent_again"} {
+		m.Interrupted.WithLabelValues(outcome)
+	}
+	for _, field := range []string{"enabled", "url", "method", "headers", "query", "body", "report", "orderBy"} {
+		m.MappingErrors.WithLabelValues(field)
+	}
+}
+
+// PresetTopic makes the series of a topic, so that its counters are there
+// before its first event.
+func (m *Metrics) PresetTopic(topic string) {
+	for _, outcome := range EventOutcomes {
+		m.Events.WithLabelValues(topic, outcome)
+	}
+}

@@ -1,0 +1,76 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// Reporter tells Port how a run goes. It is implemented by agent/port. All
+// methods may be called from many goroutines at once; the agent itself keeps
+// the calls for one run in order.
+type Reporter interface {
+	// Log appends lines to the log of a run in one call. It is best effort:
+	// one attempt, and none at all while Port asks for fewer calls.
+	Log(ctx context.Context, run string, lines []LogLine) error
+	// Report sends the response and then the status of a run. Each is repeated
+	// until Port accepts it, refuses it for good (an error that wraps
+	// ErrRejected) or ctx ends.
+	Report(ctx context.Context, run string, rep Report) error
+	// Lookup asks Port how a run stands, repeated in the same way.
+	Lookup(ctx context.Context, run string) (RunState, error)
+}
+
+// ErrRejected is wrapped by a Reporter's error when Port has refused a call
+// for good: to repeat it would not help, and the event is settled.
+var ErrRejected = errors.New("refused by port")
+
+// Levels of a run's log, as Port names them.
+const (
+	LevelInfo  = "INFO"
+	LevelWarn  = "WARN"
+	LevelError = "ERROR"
+)
+
+// LogLine is one line of a run's log.
+type LogLine struct {
+	Level   string // LevelInfo, LevelWarn or LevelError
+	Message string
+}
+
+// Statuses of an action run that has ended.
+const (
+	StatusSuccess = "SUCCESS"
+	StatusFailure = "FAILURE"
+)
+
+// Report is what Port is told of a run. Empty fields are not sent.
+type Report struct {
+	Status        string // StatusSuccess, StatusFailure, or empty while the run goes on
+	Link          any    // string or []string
+	Summary       string
+	ExternalRunID string
+	StatusLabel   string
+
+	// Response is the backend's answer, any JSON value; it is sent where
+	// HasResponse is set, before the status.
+	Response    any
+	HasResponse bool
+	StatusCode  int // of that answer, 0 where there was none
+}
+
+// Empty reports whether there is nothing to tell.
+func (r Report) Empty() bool {
+	return r.Status == "" && r.Link == nil && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == "" && !r.HasResponse
+}
+
+// RunState is how a run stands at Port.
+type RunState struct {
+	Status string   // as Port names it
+	Ended  bool     // no further status is accepted
+	Logs   []string // messages of its log, as far as Port gives them
+}
+
+// IsNodeRun reports whether id names a workflow node run; every other id
+// names an action run.
+func IsNodeRun(id string) bool { return strings.HasPrefix(id, "wfnr_") }
