@@ -1,0 +1,238 @@
+package port
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+const (
+	maxAnswer      = 1 << 20  // of one object
+	maxClaimAnswer = 64 << 20 // of a batch of runs, each with its event
+	maxDrained     = 64 << 10 // read past an answer nobody needs, to keep the connection
+	maxErrorBody   = 500      // characters
+)
+
+// errDropped says that an optional call gave way to the others.
+var errDropped = errors.New("dropped while port asks for fewer calls")
+
+// call is one call of the API, as often as it is made.
+type call struct {
+	route    *route
+	id       string // of the run, where the route has one
+	body     []byte // JSON; nil: none
+	answer   any    // what the answer is decoded into; nil: it is not needed
+	max      int64  // bytes of the answer, maxAnswer where 0
+	timeout  time.Duration
+	reserved bool // one of the calls Port keeps for its agents
+	optional bool // dropped with errDropped rather than made to wait
+}
+
+// try makes one attempt with the agent's token, and a second with a new one
+// where Port no longer takes the first.
+func (c *Client) try(ctx context.Context, cl call) error {
+	token, err := c.tokens.get(ctx)
+	if err != nil {
+		return err
+	}
+	if err = c.limited(ctx, cl, token); status(err) != http.StatusUnauthorized {
+		return err
+	}
+	c.tokens.refused(token)
+	if token, err = c.tokens.get(ctx); err != nil {
+		return err
+	}
+	if err = c.limited(ctx, cl, token); status(err) == http.StatusUnauthorized {
+		c.tokens.refused(token)
+	}
+	return err
+}
+
+// limited makes one attempt as soon as the rate limit lets it.
+func (c *Client) limited(ctx context.Context, cl call, token string) error {
+	if err := c.enter(ctx, cl); err != nil {
+		return &CallError{Route: cl.route.name, Err: err}
+	}
+	defer func() { <-c.slots }()
+	return c.attempt(ctx, cl, token)
+}
+
+// enter takes a slot at a time when calls may be made.
+func (c *Client) enter(ctx context.Context, cl call) error {
+	for {
+		if cl.optional && c.limit.low() {
+			return errDropped
+		}
+		if err := c.limit.wait(ctx); err != nil {
+			return err
+		}
+		select {
+		case c.slots <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if c.limit.remaining() <= 0 {
+			return nil
+		}
+		<-c.slots // Port said stop while this call waited for its slot
+	}
+}
+
+// attempt makes the call once, now. Its error is a *CallError.
+func (c *Client) attempt(ctx context.Context, cl call, token string) error {
+	timeout := cl.timeout
+	if timeout == 0 {
+		timeout = callTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
+	defer cancel()
+	req, err := c.request(ctx, cl, token)
+	if err != nil {
+		return &CallError{Route: cl.route.name, Err: err}
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		c.count(cl.route, 0)
+		return &CallError{Route: cl.route.name, Err: transportError(ctx, err)}
+	}
+	defer res.Body.Close()
+	c.count(cl.route, res.StatusCode)
+	var after time.Duration
+	var asked bool
+	if cl.route == routeToken {
+		after, asked = tokenWait(res) // Port counts these calls apart
+	} else {
+		after, asked = c.limit.note(res.StatusCode, res.Header)
+	}
+	if err := read(ctx, cl, res); err != nil {
+		if res.StatusCode >= 400 {
+			err.after, err.hasAfter = after, asked
+		}
+		return err
+	}
+	return nil
+}
+
+func (c *Client) request(ctx context.Context, cl call, token string) (*http.Request, error) {
+	var body io.Reader
+	if cl.body != nil {
+		body = bytes.NewReader(cl.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, cl.route.method, cl.route.url(c.base, cl.id), body)
+	if err != nil {
+		return nil, err
+	}
+	h := req.Header
+	h["User-Agent"] = []string{c.userAgent}
+	h["Accept"] = []string{"application/json"}
+	if cl.body != nil {
+		h["Content-Type"] = []string{"application/json"}
+	}
+	if token != "" {
+		h["Authorization"] = []string{"Bearer " + token}
+	}
+	if cl.reserved {
+		h.Set("x-port-reserved-usage", "true")
+	}
+	return req, nil
+}
+
+// read takes from an answer what the call needs and leaves the connection
+// usable for the next one.
+func read(ctx context.Context, cl call, res *http.Response) *CallError {
+	fail := func(err error, body []byte) *CallError {
+		return &CallError{
+			Route: cl.route.name, Status: res.StatusCode, Err: err,
+			Body: cut(string(body), maxErrorBody), TraceID: cut(res.Header.Get("X-Trace-Id"), 100),
+		}
+	}
+	if res.StatusCode/100 != 2 {
+		body, _ := io.ReadAll(io.LimitReader(res.Body, 4*maxErrorBody))
+		drain(res.Body)
+		e := fail(nil, body)
+		if res.StatusCode/100 == 3 {
+			e.Err = redirected(res)
+		}
+		e.Code = errorCode(body)
+		return e
+	}
+	if cl.answer == nil {
+		var first [256]byte
+		n, err := io.ReadAtLeast(res.Body, first[:], 1)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return fail(transportError(ctx, err), nil)
+		}
+		if !isJSON(first[:n]) {
+			drain(res.Body)
+			return fail(errNotJSON, first[:n])
+		}
+		drain(res.Body)
+		return nil
+	}
+	limit := cl.max
+	if limit == 0 {
+		limit = maxAnswer
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	switch {
+	case err != nil:
+		return fail(transportError(ctx, err), nil)
+	case int64(len(body)) > limit:
+		return fail(fmt.Errorf("the answer is longer than %d bytes", limit), nil)
+	case !isJSON(body) || len(body) == 0:
+		return fail(errNotJSON, body)
+	}
+	if err := json.Unmarshal(body, cl.answer); err != nil {
+		return fail(fmt.Errorf("decode the answer: %w", err), nil)
+	}
+	return nil
+}
+
+// isJSON tells Port's answers, an object or nothing at all, from the page of
+// a proxy.
+func isJSON(body []byte) bool {
+	body = bytes.TrimLeft(body, " \t\r\n")
+	return len(body) == 0 || body[0] == '{' || body[0] == '['
+}
+
+func drain(r io.Reader) { _, _ = io.Copy(io.Discard, io.LimitReader(r, maxDrained)) }
+
+// errorCode is Port's name for what went wrong, empty where body has none.
+func errorCode(body []byte) string {
+	var answer struct {
+		Error string `json:"error"`
+	}
+	_ = json.Unmarshal(body, &answer) // not JSON, or cut short: no code
+	return answer.Error
+}
+
+func redirected(res *http.Response) error {
+	to, err := res.Location()
+	if err != nil {
+		return errors.New("redirected")
+	}
+	return fmt.Errorf("redirected to %s://%s", to.Scheme, to.Host)
+}
+
+// transportError is err without the URL that net/http puts around it, or the
+// reason why ctx ended.
+func transportError(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
+
+func (c *Client) count(r *route, code int) {
+	c.metrics.PortCalls.WithLabelValues(r.name, strconv.Itoa(code)).Inc()
+}

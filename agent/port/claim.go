@@ -1,0 +1,119 @@
+package port
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// installation is the name under which every agent claims.
+const installation = "_PORT_EXEC_AGENT"
+
+// Claimed is a run that Port has given to this agent until somebody else may
+// claim it. It is the agent's to work on once it is acked.
+type Claimed struct {
+	ID    string
+	Body  json.RawMessage // the run's payload, or the node's config: type, url, agent, method, headers, body …
+	Until time.Time       // when the claim ends; zero where Port does not say
+}
+
+// ClaimRuns claims up to limit action runs. One attempt.
+func (c *Client) ClaimRuns(ctx context.Context, limit int) ([]Claimed, error) {
+	var answer struct {
+		Runs []struct {
+			ID      string          `json:"id"`
+			Payload json.RawMessage `json:"payload"`
+			Until   string          `json:"claimedUntil"`
+		} `json:"runs"`
+	}
+	ask := map[string]any{"installationId": installation, "limit": limit, "invocationMethod": "WEBHOOK"}
+	if err := c.claim(ctx, routeClaim, ask, &answer); err != nil {
+		return nil, err
+	}
+	claimed := make([]Claimed, len(answer.Runs))
+	for i, r := range answer.Runs {
+		claimed[i] = Claimed{ID: r.ID, Body: r.Payload, Until: instant(r.Until)}
+	}
+	return claimed, nil
+}
+
+// ClaimNodeRuns claims up to limit workflow node runs. One attempt.
+func (c *Client) ClaimNodeRuns(ctx context.Context, limit int) ([]Claimed, error) {
+	var answer struct {
+		NodeRuns []struct {
+			ID     string          `json:"identifier"`
+			Config json.RawMessage `json:"config"`
+			Until  string          `json:"claimedUntil"`
+		} `json:"nodeRuns"`
+	}
+	ask := map[string]any{"installationId": installation, "limit": limit}
+	if err := c.claim(ctx, routeNodeClaim, ask, &answer); err != nil {
+		return nil, err
+	}
+	claimed := make([]Claimed, len(answer.NodeRuns))
+	for i, r := range answer.NodeRuns {
+		claimed[i] = Claimed{ID: r.ID, Body: r.Config, Until: instant(r.Until)}
+	}
+	return claimed, nil
+}
+
+func (c *Client) claim(ctx context.Context, r *route, ask map[string]any, answer any) error {
+	body, err := encode(ask)
+	if err != nil {
+		return err
+	}
+	if err := c.try(ctx, call{route: r, body: body, answer: answer, max: maxClaimAnswer, reserved: true}); err != nil {
+		return fmt.Errorf("claim runs: %w", err)
+	}
+	return nil
+}
+
+// AckRuns takes claimed action runs for this agent and returns how many of
+// them it got; somebody else has the others. One attempt.
+func (c *Client) AckRuns(ctx context.Context, ids ...string) (int, error) {
+	var answer struct {
+		Count int `json:"ackedCount"`
+	}
+	if err := c.ack(ctx, routeAck, map[string]any{"runIds": ids}, &answer); err != nil {
+		return 0, err
+	}
+	return answer.Count, nil
+}
+
+// AckNodeRun takes a claimed node run for this agent; false means that
+// somebody else has it. One attempt.
+func (c *Client) AckNodeRun(ctx context.Context, id string) (bool, error) {
+	answer := struct {
+		Acked any `json:"acked"`
+	}{}
+	if err := c.ack(ctx, routeNodeAck, map[string]any{"nodeRunIdentifier": id}, &answer); err != nil {
+		return false, err
+	}
+	switch acked := answer.Acked.(type) {
+	case bool:
+		return acked, nil
+	case float64:
+		return acked > 0, nil
+	}
+	return false, nil
+}
+
+// ack reads a 409 as an answer: somebody else was first.
+func (c *Client) ack(ctx context.Context, r *route, ask map[string]any, answer any) error {
+	body, err := encode(ask)
+	if err != nil {
+		return err
+	}
+	err = c.try(ctx, call{route: r, body: body, answer: answer, reserved: true})
+	if err == nil || status(err) == http.StatusConflict {
+		return nil
+	}
+	return fmt.Errorf("ack: %w", err)
+}
+
+func instant(text string) time.Time {
+	t, _ := time.Parse(time.RFC3339, text) // not a time: not known
+	return t
+}

@@ -1,0 +1,109 @@
+// Package port speaks Port's HTTP API: the access token, how a run goes, the
+// claims of the polling source, Kafka's credentials.
+//
+// It is the agent's only way to Port and keeps Port's manners for all of it:
+// one connection pool, one cached token, a limit on concurrent calls, a time
+// limit on each, and silence while Port asks for fewer calls. It decides
+// whether a refused call may be repeated and repeats it; what to tell Port is
+// decided by its callers. It is imported by cmd and by agent/polling.
+package port
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"port-agent/agent"
+)
+
+const (
+	maxConcurrent = 512 // calls under way, and so connections
+
+	// One attempt of a call. Port answers within a second; past ten something
+	// is wrong with the way, and a new attempt serves the run better.
+	callTimeout = 10 * time.Second
+	// A run's log waits for nobody, and the run's status waits for its log.
+	logTimeout = 5 * time.Second
+)
+
+// Client calls Port's API. It is safe for concurrent use, starts nothing in
+// the background and keeps idle connections until Close.
+type Client struct {
+	base      string
+	orgID     string
+	userAgent string
+
+	http    *http.Client
+	slots   chan struct{} // holds one element per call under way
+	tokens  *tokens
+	limit   limit
+	metrics *agent.Metrics
+	log     zerolog.Logger
+	retries zerolog.Logger // sampled: an hour without Port is thousands of retries
+}
+
+var _ agent.Reporter = (*Client)(nil)
+
+// New returns a client that has called nobody yet. userAgent is sent with
+// every call.
+func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("read port's settings: %w", err)
+	}
+	base, err := cfg.base()
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{
+		base: base, orgID: cfg.OrgID, userAgent: userAgent,
+		http:    &http.Client{Transport: newTransport(), CheckRedirect: noRedirect},
+		slots:   make(chan struct{}, maxConcurrent),
+		metrics: m, log: log,
+		retries: log.Sample(&zerolog.BurstSampler{Burst: 3, Period: 10 * time.Second}),
+	}
+	c.tokens = newTokens(credentials{ID: cfg.ClientID, Secret: cfg.ClientSecret}, c.fetchToken)
+	for _, r := range routes {
+		for _, code := range []string{"0", "200", "401", "429", "500"} {
+			m.PortCalls.WithLabelValues(r.name, code)
+		}
+	}
+	return c, nil
+}
+
+// Close drops the idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// BaseURL is the address of the API, without a slash at its end.
+func (c *Client) BaseURL() string { return c.base }
+
+func newTransport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConns = maxConcurrent
+	t.MaxIdleConnsPerHost = maxConcurrent
+	t.ResponseHeaderTimeout = callTimeout
+	// A connection whose other end is gone without a word is found out by a
+	// ping, not by ten seconds of every call that is put on it.
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+	return t
+}
+
+// noRedirect gives the redirect itself to the caller: net/http would repeat a
+// redirected PATCH as a GET and take its answer for the acceptance.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// cut shortens what a stranger wrote to n runes on one line.
+func cut(s string, n int) string {
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
+	if len(s) <= n {
+		return s
+	}
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}

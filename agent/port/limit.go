@@ -1,0 +1,154 @@
+package port
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+const (
+	// Port counts calls in windows of five minutes; a longer wait than two of
+	// them is a header that means something else.
+	maxAsked = 10 * time.Minute
+	// Wakes the waiting calls one after another rather than in one burst.
+	resetJitter = 500 * time.Millisecond
+	// The wait after a 429 that does not say how long.
+	unaskedWait = time.Second
+)
+
+// limit is the organisation's rate limit as far as Port's answers tell it:
+// how many calls are left in this window and when the next one begins.
+// https://docs.port.io/api-reference/rate-limits
+type limit struct {
+	mu       sync.Mutex
+	closed   time.Time // no call before
+	lowUntil time.Time // no log before
+}
+
+// wait returns once a call may be made.
+func (l *limit) wait(ctx context.Context) error {
+	for {
+		d := l.remaining()
+		if d <= 0 {
+			return context.Cause(ctx)
+		}
+		if err := sleep(ctx, d+rand.N(resetJitter)); err != nil {
+			return err
+		}
+	}
+}
+
+// remaining is how long no call may be made.
+func (l *limit) remaining() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Until(l.closed)
+}
+
+// low reports whether what is left of the window belongs to the reports.
+func (l *limit) low() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	return now.Before(l.closed) || now.Before(l.lowUntil)
+}
+
+// note learns from an answer, and returns the wait that it asks for.
+func (l *limit) note(status int, h http.Header) (after time.Duration, asked bool) {
+	if status == http.StatusTooManyRequests {
+		after, asked = askedWait(h)
+		if asked {
+			l.close(after)
+		} else {
+			l.close(unaskedWait)
+		}
+		return after, asked
+	}
+	if left, ok := number(h, "X-Ratelimit-Remaining"); ok {
+		total, _ := number(h, "X-Ratelimit-Limit")
+		if reset, ok := untilReset(h); ok && left <= 0 {
+			l.close(reset)
+		} else if ok && left*20 < total {
+			l.lower(reset)
+		}
+	}
+	return retryAfter(h)
+}
+
+// close lets no call out for d.
+func (l *limit) close(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if until := time.Now().Add(d); until.After(l.closed) {
+		l.closed = until
+	}
+}
+
+func (l *limit) lower(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lowUntil = time.Now().Add(d)
+}
+
+// askedWait is the wait that a 429 asks for.
+func askedWait(h http.Header) (time.Duration, bool) {
+	if d, ok := retryAfter(h); ok {
+		return d, true
+	}
+	return untilReset(h)
+}
+
+// retryAfter reads Retry-After, seconds or a date.
+func retryAfter(h http.Header) (time.Duration, bool) {
+	text := h.Get("Retry-After")
+	if at, err := http.ParseTime(text); err == nil {
+		return bounded(at.Sub(serverNow(h))), true
+	}
+	s, ok := number(h, "Retry-After")
+	return seconds(s), ok
+}
+
+// untilReset reads x-ratelimit-reset. Port's documentation gives it as epoch
+// seconds in one edition and as seconds from now in another; their sizes tell
+// them apart.
+func untilReset(h http.Header) (time.Duration, bool) {
+	reset, ok := number(h, "X-Ratelimit-Reset")
+	if reset >= 1e9 {
+		reset -= float64(serverNow(h).Unix())
+	}
+	return seconds(reset), ok
+}
+
+// serverNow is the time by the server's clock, on which its dates are meant.
+func serverNow(h http.Header) time.Time {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		return date
+	}
+	return time.Now()
+}
+
+func number(h http.Header, name string) (float64, bool) {
+	n, err := strconv.ParseFloat(h.Get(name), 64)
+	return n, err == nil
+}
+
+func seconds(s float64) time.Duration {
+	return bounded(time.Duration(min(max(s, 0), maxAsked.Seconds()) * float64(time.Second)))
+}
+
+func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAsked) }
+
+// sleep waits for d or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

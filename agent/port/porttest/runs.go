@@ -1,0 +1,200 @@
+package porttest
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ofRun gives a handler the run that the path names.
+func (s *Server) ofRun(h func(run *Run, body []byte) answer) handler {
+	return func(r *http.Request, body []byte) answer {
+		id := r.PathValue("id")
+		run, ok := s.runs[id]
+		if !ok && s.cfg.KnownOnly {
+			return refuse(http.StatusNotFound, "not_found", "the action run with the provided identifier was not found")
+		}
+		if !ok {
+			run = s.add(id)
+		}
+		if node := strings.HasPrefix(r.URL.Path, "/v1/workflows/"); node != run.Node {
+			return refuse(http.StatusNotFound, "not_found", "a run of the other kind")
+		}
+		return h(run, body)
+	}
+}
+
+var exhausted = refuse(http.StatusUnprocessableEntity, "run_exhausted", "action run already finished execution")
+
+func invalid(message string) answer {
+	return refuse(http.StatusUnprocessableEntity, "invalid_request", message)
+}
+
+func getRun(run *Run, _ []byte) answer {
+	object := map[string]any{
+		"id": run.ID, "status": run.Status, "statusLabel": run.StatusLabel, "summary": run.Summary,
+		"link": run.Links, "externalRunId": run.ExternalRunID, "endedAt": nil,
+	}
+	if run.Node {
+		object = map[string]any{"identifier": run.ID, "status": run.Status, "result": run.Result, "output": run.Output}
+	}
+	return answer{body: map[string]any{"ok": true, "run": object}}
+}
+
+func getLogs(run *Run, _ []byte) answer {
+	logs := make([]map[string]any, len(run.Logs))
+	for i, l := range run.Logs {
+		logs[i] = map[string]any{"runId": run.ID, "message": l.Message, "level": l.Level, "createdAt": l.At}
+	}
+	if run.Node {
+		return answer{body: map[string]any{"ok": true, "logs": logs}}
+	}
+	return answer{body: map[string]any{"ok": true, "runLogs": logs}}
+}
+
+func patchRun(run *Run, body []byte) answer {
+	var ask struct {
+		Status        *string         `json:"status"`
+		StatusLabel   *string         `json:"statusLabel"`
+		Link          json.RawMessage `json:"link"`
+		Summary       *string         `json:"summary"`
+		ExternalRunID *string         `json:"externalRunId"`
+	}
+	if err := json.Unmarshal(body, &ask); err != nil {
+		return invalid(err.Error())
+	}
+	if run.Ended() {
+		return exhausted
+	}
+	if ask.Status != nil && *ask.Status != "SUCCESS" && *ask.Status != "FAILURE" && *ask.Status != InProgress {
+		return invalid("status must be SUCCESS or FAILURE")
+	}
+	links, ok := parseLinks(ask.Link)
+	if !ok {
+		return invalid("link must be a string or a list of strings")
+	}
+	if links != nil {
+		run.Links = links
+	}
+	set(&run.Status, ask.Status)
+	set(&run.StatusLabel, ask.StatusLabel)
+	set(&run.Summary, ask.Summary)
+	set(&run.ExternalRunID, ask.ExternalRunID)
+	return answer{}
+}
+
+func set(field, value *string) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+func parseLinks(raw json.RawMessage) ([]string, bool) {
+	if raw == nil {
+		return nil, true
+	}
+	var one string
+	if json.Unmarshal(raw, &one) == nil {
+		return []string{one}, true
+	}
+	var many []string
+	err := json.Unmarshal(raw, &many)
+	return many, err == nil
+}
+
+func patchResponse(run *Run, body []byte) answer {
+	var ask struct {
+		Response json.RawMessage `json:"response"`
+	}
+	if err := json.Unmarshal(body, &ask); err != nil {
+		return invalid(err.Error())
+	}
+	if ask.Response == nil {
+		return invalid("response is required")
+	}
+	run.Response = ask.Response
+	return answer{}
+}
+
+func (s *Server) postLog(run *Run, body []byte) answer {
+	var ask struct {
+		Message     *string `json:"message"`
+		Status      string  `json:"terminationStatus"`
+		StatusLabel *string `json:"statusLabel"`
+	}
+	if err := json.Unmarshal(body, &ask); err != nil {
+		return invalid(err.Error())
+	}
+	if run.Ended() {
+		run.LateLogs++
+		return exhausted
+	}
+	if ask.Message == nil {
+		return invalid("message is required")
+	}
+	s.keep(run, "", *ask.Message)
+	if ask.Status != "" {
+		run.Status = ask.Status
+	}
+	set(&run.StatusLabel, ask.StatusLabel)
+	return answer{status: http.StatusCreated}
+}
+
+func (s *Server) postNodeLogs(run *Run, body []byte) answer {
+	var ask struct {
+		Logs []struct {
+			Level   string `json:"level"`
+			Message string `json:"message"`
+		} `json:"logs"`
+	}
+	if err := json.Unmarshal(body, &ask); err != nil {
+		return invalid(err.Error())
+	}
+	if run.Ended() {
+		run.LateLogs++
+		return exhausted
+	}
+	for _, l := range ask.Logs {
+		switch l.Level {
+		case "INFO", "WARN", "ERROR", "DEBUG":
+		default:
+			return invalid("level must be INFO, WARN, ERROR or DEBUG")
+		}
+	}
+	for _, l := range ask.Logs {
+		s.keep(run, l.Level, l.Message)
+	}
+	return answer{status: http.StatusCreated}
+}
+
+func (s *Server) keep(run *Run, level, message string) {
+	if !s.cfg.NoHistory {
+		run.Logs = append(run.Logs, Log{Level: level, Message: message, At: time.Now()})
+	}
+}
+
+func patchNode(run *Run, body []byte) answer {
+	var ask struct {
+		Status string          `json:"status"`
+		Result string          `json:"result"`
+		Output json.RawMessage `json:"output"`
+	}
+	if err := json.Unmarshal(body, &ask); err != nil {
+		return invalid(err.Error())
+	}
+	if run.Ended() {
+		return exhausted
+	}
+	switch {
+	case ask.Status != Completed && ask.Status != InProgress:
+		return invalid("status must be COMPLETED or IN_PROGRESS")
+	case ask.Status == Completed && ask.Result != "SUCCESS" && ask.Result != "FAILED" && ask.Result != "CANCELLED":
+		return invalid("result must be SUCCESS, FAILED or CANCELLED")
+	}
+	run.Status, run.Result = ask.Status, ask.Result
+	if ask.Output != nil {
+		run.Output = ask.Output
+	}
+	return answer{}
+}

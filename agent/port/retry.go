@@ -1,0 +1,107 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"port-agent/agent"
+)
+
+const (
+	firstWait = 500 * time.Millisecond
+	longWait  = 30 * time.Second
+
+	// How often a call is refused with a 401, each time with a new token,
+	// before Port is taken at its word.
+	maxUnauthorized = 3
+	// Attempts of a call that somebody waits for at start.
+	maxAttempts = 5
+)
+
+// backoff is an exponential wait with jitter, from firstWait to longWait.
+type backoff struct{ n int }
+
+func (b *backoff) next() time.Duration {
+	d := min(firstWait<<min(b.n, 10), longWait)
+	b.n++
+	return d/2 + rand.N(d/2+1)
+}
+
+// repeat makes a call until Port accepts it, refuses it for good or ctx ends.
+// retried is called before each wait, and may be nil.
+func (c *Client) repeat(ctx context.Context, cl call, retried func()) error {
+	var wait backoff
+	unauthorized := 0
+	for attempt := 1; ; attempt++ {
+		err := c.try(ctx, cl)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		}
+		refusal := refusalOf(err)
+		if refusal.Status == http.StatusUnauthorized {
+			unauthorized++
+		}
+		if refusal.final() || unauthorized >= maxUnauthorized {
+			return fmt.Errorf("%w: %w", agent.ErrRejected, err)
+		}
+		if retried != nil {
+			retried()
+		}
+		d := refusal.delay(&wait)
+		c.retries.Warn().Err(err).Str("run", cl.id).Int("attempt", attempt).
+			Int64("wait_ms", d.Milliseconds()).Msg("call to port not accepted, repeated later")
+		if cause := sleep(ctx, d); cause != nil {
+			return fmt.Errorf("%w: %w", cause, err)
+		}
+	}
+}
+
+// ask makes a call whose answer is needed before the agent can work. It gives
+// up where repeating does not help, and after a few attempts: to say what is
+// wrong serves an operator better than to wait in silence.
+func (c *Client) ask(ctx context.Context, cl call) error {
+	var wait backoff
+	for attempt := 1; ; attempt++ {
+		err := c.try(ctx, cl)
+		if err == nil {
+			return nil
+		}
+		refusal := refusalOf(err)
+		if refusal.final() || refusal.Status == http.StatusUnauthorized || errors.Is(err, ErrCredentials) ||
+			attempt == maxAttempts || ctx.Err() != nil {
+			return err
+		}
+		d := refusal.delay(&wait)
+		c.log.Warn().Err(err).Int("attempt", attempt).Int64("wait_ms", d.Milliseconds()).
+			Msg("call to port not accepted, repeated")
+		if sleep(ctx, d) != nil {
+			return err
+		}
+	}
+}
+
+// refusalOf is what Port said to the call itself. That no token could be had is
+// said to the agent and not to the call, which may be repeated.
+func refusalOf(err error) *CallError {
+	if e, ok := errors.AsType[*CallError](err); ok && e.Route != routeToken.name {
+		return e
+	}
+	return &CallError{Err: err}
+}
+
+// delay is how long to wait before the call is made again: what Port asked
+// for, spread a little, else the next step of b.
+func (e *CallError) delay(b *backoff) time.Duration {
+	d := b.next()
+	if e.hasAfter {
+		return max(d, e.after+rand.N(resetJitter))
+	}
+	return d
+}

@@ -1,0 +1,53 @@
+package port
+
+import (
+	"net/url"
+	"strings"
+)
+
+// route is one call of Port's API. Its name is what metrics and errors show:
+// a closed set, with {id} in the place of a run's id.
+type route struct {
+	name           string
+	method         string
+	prefix, suffix string // of the path, around the id
+}
+
+func newRoute(method, path string) *route {
+	prefix, suffix, _ := strings.Cut(path, "{id}")
+	return &route{name: method + " " + path, method: method, prefix: prefix, suffix: suffix}
+}
+
+func (r *route) url(base, id string) string {
+	return base + r.prefix + url.PathEscape(id) + r.suffix
+}
+
+// https://docs.port.io/api-reference/port-api; claims, acks and the log of a
+// node run are those that Port's own agents use.
+var (
+	routeToken        = newRoute("POST", "/v1/auth/access_token")
+	routeKafka        = newRoute("GET", "/v1/kafka-credentials")
+	routeOrganization = newRoute("GET", "/v1/organization")
+	routeStreamer     = newRoute("PATCH", "/v1/organization")
+
+	routeRun      = newRoute("GET", "/v1/actions/runs/{id}")
+	routeStatus   = newRoute("PATCH", "/v1/actions/runs/{id}")
+	routeResponse = newRoute("PATCH", "/v1/actions/runs/{id}/response")
+	routeLogs     = newRoute("GET", "/v1/actions/runs/{id}/logs")
+	routeLog      = newRoute("POST", "/v1/actions/runs/{id}/logs")
+	routeClaim    = newRoute("POST", "/v1/actions/runs/claim-pending")
+	routeAck      = newRoute("PATCH", "/v1/actions/runs/ack")
+
+	routeNode       = newRoute("GET", "/v1/workflows/nodes/runs/{id}")
+	routeNodeStatus = newRoute("PATCH", "/v1/workflows/nodes/runs/{id}")
+	routeNodeLogs   = newRoute("GET", "/v1/workflows/nodes/runs/{id}/logs")
+	routeNodeLog    = newRoute("POST", "/v1/workflows/nodes/runs/{id}/logs")
+	routeNodeClaim  = newRoute("POST", "/v1/workflows/runs/claim-pending")
+	routeNodeAck    = newRoute("PATCH", "/v1/workflows/runs/ack")
+
+	routes = []*route{
+		routeToken, routeKafka, routeOrganization, routeStreamer,
+		routeRun, routeStatus, routeResponse, routeLogs, routeLog, routeClaim, routeAck,
+		routeNode, routeNodeStatus, routeNodeLogs, routeNodeLog, routeNodeClaim, routeNodeAck,
+	}
+)

@@ -1,0 +1,174 @@
+package port
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"port-agent/invoker"
+)
+
+// credentials are what Port gives a token for.
+type credentials struct {
+	ID     string
+	Secret invoker.Secret
+}
+
+// token is an access token and how long it may be used from now on.
+type token struct {
+	value string
+	life  time.Duration
+}
+
+// tokens keeps the access token. Port gives one for about three hours and
+// counts the calls that ask for one (100 per 5 minutes and address, shared
+// with everybody behind it), so there is one at a time, asked for by one
+// caller on behalf of all.
+type tokens struct {
+	creds credentials
+	fetch func(context.Context, credentials) (token, error)
+
+	mu      sync.Mutex
+	value   string
+	renewAt time.Time     // from here on the next caller asks for a new one
+	expires time.Time     // from here on nobody uses this one
+	asking  chan struct{} // closed when the caller that asks has its answer
+	wait    backoff       // between refused askings
+	notTill time.Time     // no asking before
+	err     error         // of the last asking
+}
+
+func newTokens(creds credentials, fetch func(context.Context, credentials) (token, error)) *tokens {
+	return &tokens{creds: creds, fetch: fetch}
+}
+
+// get returns a token that is good for now. A caller waits only where there
+// is none: while one caller renews a token that is about to expire, the
+// others use it.
+func (t *tokens) get(ctx context.Context) (string, error) {
+	for {
+		t.mu.Lock()
+		now := time.Now()
+		good := t.value != "" && now.Before(t.expires)
+		if good && (now.Before(t.renewAt) || t.asking != nil || now.Before(t.notTill)) {
+			defer t.mu.Unlock()
+			return t.value, nil
+		}
+		if t.asking == nil {
+			if now.Before(t.notTill) {
+				defer t.mu.Unlock()
+				return "", t.err
+			}
+			t.asking = make(chan struct{})
+			value := t.value
+			t.mu.Unlock()
+			if err := t.ask(ctx); err != nil && !good {
+				return "", err
+			} else if err != nil {
+				return value, nil // it failed early enough to be asked again
+			}
+			continue
+		}
+		asking := t.asking
+		t.mu.Unlock()
+		select {
+		case <-asking:
+		case <-ctx.Done():
+			return "", context.Cause(ctx)
+		}
+	}
+}
+
+// ask renews the token. The caller has set t.asking and holds no lock.
+func (t *tokens) ask(ctx context.Context) error {
+	fresh, err := t.fetch(ctx, t.creds)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.asking)
+	t.asking = nil
+	if err == nil {
+		now := time.Now()
+		t.value, t.err = fresh.value, nil
+		t.expires = now.Add(fresh.life)
+		t.renewAt = t.expires.Add(-min(fresh.life/10, 5*time.Minute))
+		t.wait = backoff{}
+		return nil
+	}
+	if ctx.Err() != nil {
+		return err // this caller's end, nothing to do with Port: the next one asks
+	}
+	t.err = err
+	d := t.wait.next()
+	if e, ok := errors.AsType[*CallError](err); ok && e.hasAfter {
+		d = max(d, e.after)
+	}
+	t.notTill = time.Now().Add(d)
+	return err
+}
+
+// refused drops a token that Port no longer takes, unless another caller has
+// already done so.
+func (t *tokens) refused(value string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.value == value {
+		t.value = ""
+	}
+}
+
+// Token returns the agent's access token, asking Port for one where there is
+// none or it is about to expire.
+func (c *Client) Token(ctx context.Context) (string, error) { return c.tokens.get(ctx) }
+
+// fetchToken asks Port for an access token.
+func (c *Client) fetchToken(ctx context.Context, creds credentials) (token, error) {
+	body, err := json.Marshal(struct {
+		ID     string `json:"clientId"`
+		Secret string `json:"clientSecret"`
+	}{creds.ID, creds.Secret.Reveal()})
+	if err != nil {
+		return token{}, fmt.Errorf("encode credentials: %w", err)
+	}
+	var answer struct {
+		AccessToken string  `json:"accessToken"`
+		ExpiresIn   float64 `json:"expiresIn"` // seconds
+	}
+	err = c.attempt(ctx, call{route: routeToken, body: body, answer: &answer}, "")
+	if err == nil && answer.AccessToken == "" {
+		err = &CallError{Route: routeToken.name, Status: http.StatusOK, Err: errors.New("the answer holds no accessToken")}
+	}
+	if err != nil {
+		c.metrics.TokenRenewals.WithLabelValues("error").Inc()
+		return token{}, tokenError(err)
+	}
+	c.metrics.TokenRenewals.WithLabelValues("ok").Inc()
+	life := time.Duration(answer.ExpiresIn * float64(time.Second))
+	if life <= 0 {
+		life = time.Hour // Port gives three; a 401 corrects a guess that is too long
+	}
+	return token{value: answer.AccessToken, life: life}, nil
+}
+
+// tokenError names the settings to look at where Port has understood the
+// question and refuses.
+func tokenError(err error) error {
+	switch status(err) {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
+		return fmt.Errorf("%w: %w", ErrCredentials, err)
+	case http.StatusNotFound:
+		return fmt.Errorf("%w, or PORT_API_BASE_URL is not port's api: %w", ErrCredentials, err)
+	}
+	return fmt.Errorf("get an access token: %w", err)
+}
+
+// tokenWait is the wait that a refused token call asks for.
+func tokenWait(res *http.Response) (time.Duration, bool) {
+	if res.StatusCode == http.StatusTooManyRequests {
+		return askedWait(res.Header)
+	}
+	return retryAfter(res.Header)
+}
