@@ -1,0 +1,175 @@
+{{/* Values that make no sense together fail here with a sentence, before anything reaches the cluster. */}}
+{{- define "port-agent.validate" -}}
+{{- include "port-agent.checkCredentials" . -}}
+{{- include "port-agent.checkEnv" . -}}
+{{- include "port-agent.checkSource" . -}}
+{{- include "port-agent.checkMappingSource" . -}}
+{{- include "port-agent.checkMapping" . -}}
+{{- include "port-agent.checkCertificate" . -}}
+{{- include "port-agent.checkLifetime" . -}}
+{{- include "port-agent.checkDisruption" . -}}
+{{- include "port-agent.checkScaling" . -}}
+{{- include "port-agent.checkMonitoring" . -}}
+{{- end -}}
+
+{{- define "port-agent.checkCredentials" -}}
+{{- $existing := eq (include "port-agent.truth" .Values.secret.useExistingSecret) "true" -}}
+{{- if $existing -}}
+  {{- range $name, $value := .Values.env.secret -}}
+    {{- if include "port-agent.text" $value -}}
+      {{- fail (printf "env.secret.%s and secret.useExistingSecret are both set: keep the value in the existing Secret, or set secret.useExistingSecret to false." $name) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $elsewhere := dict -}}
+{{- range .Values.extraEnv -}}
+  {{- $_ := set $elsewhere .name true -}}
+{{- end -}}
+{{- range $name := list "PORT_CLIENT_ID" "PORT_CLIENT_SECRET" -}}
+  {{- if not (or $existing $.Values.extraEnvFrom (hasKey $elsewhere $name) (include "port-agent.setting" (list $ $name ""))) -}}
+    {{- fail (printf "env.secret.%s is empty: set it to the credential from Port's settings, or name a Secret that holds it with secret.useExistingSecret and secret.name." $name) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkEnv" -}}
+{{- $plain := include "port-agent.plainEnv" . | fromYaml -}}
+{{- $secret := include "port-agent.secretEnv" . | fromYaml -}}
+{{- if or (hasKey $plain "HTTP_ADDR") (hasKey $secret "HTTP_ADDR") -}}
+  {{- fail "HTTP_ADDR is set by the chart, because probes and Service must agree with it: use http.port." -}}
+{{- end -}}
+{{- $seen := dict "HTTP_ADDR" true -}}
+{{- range .Values.extraEnv -}}
+  {{- if or (hasKey $plain .name) (hasKey $secret .name) (hasKey $seen .name) -}}
+    {{- fail (printf "extraEnv sets %s, which is set already: a variable can be given once." .name) -}}
+  {{- end -}}
+  {{- $_ := set $seen .name true -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkSource" -}}
+{{- $group := include "port-agent.setting" (list . "KAFKA_CONSUMER_GROUP_ID" "") -}}
+{{- if and (eq (include "port-agent.polling" .) "true") $group (or .Values.keda.enabled (gt (int .Values.replicaCount) 0)) -}}
+  {{- fail (printf "STREAMER_NAME is POLLING and KAFKA_CONSUMER_GROUP_ID is %q: replicas that poll are in no consumer group. Remove one of the two." $group) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkMappingSource" -}}
+{{- $given := list -}}
+{{- if .Values.invocations }}{{ $given = append $given "invocations" }}{{ end -}}
+{{- if .Values.invocationsConfigMap.name }}{{ $given = append $given "invocationsConfigMap.name" }}{{ end -}}
+{{- if .Values.controlThePayloadConfig }}{{ $given = append $given "controlThePayloadConfig" }}{{ end -}}
+{{- if gt (len $given) 1 -}}
+  {{- fail (printf "%s are both set: the agent reads one mapping." (join " and " $given)) -}}
+{{- end -}}
+{{- if hasKey .Values "controlThePayloadConfigFile" -}}
+  {{- fail "controlThePayloadConfigFile names a file inside the chart: pass its text instead, with --set-file invocations=FILE." -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkCertificate" -}}
+{{- with .Values.selfSignedCertificate -}}
+{{- if .enabled -}}
+  {{- $existing := eq (include "port-agent.truth" .secret.useExistingSecret) "true" -}}
+  {{- if and $existing .certificate -}}
+    {{- fail "selfSignedCertificate.certificate and selfSignedCertificate.secret.useExistingSecret are both set: choose one." -}}
+  {{- end -}}
+  {{- if and $existing (not .secret.name) -}}
+    {{- fail "selfSignedCertificate.secret.useExistingSecret needs selfSignedCertificate.secret.name." -}}
+  {{- end -}}
+  {{- if and (not $existing) (not (contains "-----BEGIN CERTIFICATE-----" (.certificate | default ""))) -}}
+    {{- fail "selfSignedCertificate.enabled needs a PEM certificate: set selfSignedCertificate.certificate (--set-file), or selfSignedCertificate.secret.useExistingSecret and name." -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkLifetime" -}}
+{{- $drain := include "port-agent.setting" (list . "SHUTDOWN_TIMEOUT_SECONDS" "45") -}}
+{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?$" $drain) -}}
+  {{- fail (printf "SHUTDOWN_TIMEOUT_SECONDS is %q: it must be a number of seconds." $drain) -}}
+{{- end -}}
+{{- if le (include "port-agent.gracePeriod" . | float64) ($drain | float64) -}}
+  {{- fail (printf "terminationGracePeriodSeconds is %s and SHUTDOWN_TIMEOUT_SECONDS is %s: the pod would be killed before the agent has finished its work. Make the grace period longer." (include "port-agent.gracePeriod" .) $drain) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkDisruption" -}}
+{{- with .Values.podDisruptionBudget -}}
+{{- if .enabled -}}
+  {{- $min := include "port-agent.text" .minAvailable -}}
+  {{- $max := include "port-agent.text" .maxUnavailable -}}
+  {{- $replicas := int (ternary $.Values.keda.minReplicas $.Values.replicaCount $.Values.keda.enabled) -}}
+  {{- if and (eq $min "") (eq $max "") -}}
+    {{- fail "podDisruptionBudget needs maxUnavailable or minAvailable." -}}
+  {{- end -}}
+  {{- if and $min $max (ne $max "1") -}}
+    {{- fail "podDisruptionBudget.minAvailable and podDisruptionBudget.maxUnavailable are both set: choose one." -}}
+  {{- end -}}
+  {{- if has $max (list "0" "0%") | and (eq $min "") -}}
+    {{- fail (printf "podDisruptionBudget.maxUnavailable %s lets no pod be evicted: a node could never be drained." $max) -}}
+  {{- end -}}
+  {{- if $min -}}
+    {{- $all := ternary (ge (trimSuffix "%" $min | int) 100) (ge (int $min) $replicas) (hasSuffix "%" $min) -}}
+    {{- if and $all (gt $replicas 0) -}}
+      {{- fail (printf "podDisruptionBudget.minAvailable %s of %d replicas lets no pod be evicted: a node could never be drained." $min $replicas) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkScaling" -}}
+{{- with .Values.keda -}}
+{{- if .enabled -}}
+  {{- if eq (include "port-agent.polling" $) "true" -}}
+    {{- fail "keda.enabled scales on the lag of a Kafka topic, and STREAMER_NAME is POLLING: switch one of them off." -}}
+  {{- end -}}
+  {{- if lt (int .partitions) 1 -}}
+    {{- fail "keda.enabled needs keda.partitions, the number of partitions of the runs topic: more replicas than that would stand idle." -}}
+  {{- end -}}
+  {{- if gt (int .minReplicas) (int .partitions) -}}
+    {{- fail (printf "keda.minReplicas is %d and keda.partitions is %d: there is no work for more replicas than partitions." (int .minReplicas) (int .partitions)) -}}
+  {{- end -}}
+  {{- if not (include "port-agent.topic" (list $ "KAFKA_RUNS_TOPIC" "runs")) -}}
+    {{- fail "keda.enabled needs env.normal.PORT_ORG_ID, from which topic and consumer group are named." -}}
+  {{- end -}}
+  {{- if eq .trigger "prometheus" -}}
+    {{- if not .prometheus.serverAddress -}}
+      {{- fail "keda.trigger prometheus needs keda.prometheus.serverAddress." -}}
+    {{- end -}}
+    {{- if lt (int .minReplicas) 1 -}}
+      {{- fail "keda.minReplicas must be at least 1 with keda.trigger prometheus: without a replica there is no lag metric to scale up on." -}}
+    {{- end -}}
+  {{- else -}}
+    {{- if not .kafka.bootstrapServers -}}
+      {{- fail "keda.trigger kafka needs keda.kafka.bootstrapServers." -}}
+    {{- end -}}
+    {{- if and .kafka.authenticationRef .kafka.secretName -}}
+      {{- fail "keda.kafka.authenticationRef and keda.kafka.secretName are both set: choose one." -}}
+    {{- end -}}
+    {{- $protocol := include "port-agent.setting" (list $ "KAFKA_CONSUMER_SECURITY_PROTOCOL" "plaintext") | upper -}}
+    {{- if and (hasPrefix "SASL" $protocol) (not .kafka.authenticationRef) (not .kafka.secretName) -}}
+      {{- fail (printf "keda.trigger kafka with %s needs keda.kafka.secretName or keda.kafka.authenticationRef: KEDA cannot ask Port for the credentials as the agent does." $protocol) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkMonitoring" -}}
+{{- if and .Values.serviceMonitor.enabled (not .Values.service.enabled) -}}
+  {{- fail "serviceMonitor.enabled needs service.enabled: Prometheus finds the pods through the Service." -}}
+{{- end -}}
+{{- if .Values.prometheusRule.enabled -}}
+  {{- $known := dict -}}
+  {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+    {{- range .rules }}{{ $_ := set $known .alert true }}{{ end -}}
+  {{- end -}}
+  {{- range $alert, $_ := .Values.prometheusRule.alerts -}}
+    {{- if not (hasKey $known $alert) -}}
+      {{- fail (printf "prometheusRule.alerts.%s is no alert of this chart; there are %s." $alert (keys $known | sortAlpha | join ", ")) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
