@@ -1,0 +1,130 @@
+package transform
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// decodeFile decodes a mapping file. A finding that is no warning comes
+// without a value. A byte order mark, as some editors write one, is passed over.
+func decodeFile(data []byte) (any, *Finding) {
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, &Finding{Rule: -1, Message: "the file is in UTF-16", Hint: "save it as UTF-8"}
+	}
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, &Finding{Rule: -1, Message: "the file is empty", Hint: `[{"enabled": true}] takes every event as it is`}
+	}
+	if !utf8.Valid(data) {
+		return nil, at(data, invalidAt(data), "the file is not valid UTF-8", "save it as UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		return nil, syntaxFinding(data, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, at(data, int(dec.InputOffset())-1, "there is more text after the mapping", "a mapping is one list of rules")
+	}
+	return plain(v), duplicate(data)
+}
+
+// plain brings the numbers of decoded JSON to the form the evaluator keeps.
+func plain(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		return number(v)
+	case []any:
+		for i := range v {
+			v[i] = plain(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = plain(v[k])
+		}
+	}
+	return v
+}
+
+// at makes a finding of the byte at offset.
+func at(data []byte, offset int, message, hint string) *Finding {
+	offset = max(0, min(offset, len(data)))
+	before := data[:offset]
+	return &Finding{
+		Rule:    -1,
+		Line:    1 + bytes.Count(before, []byte("\n")),
+		Column:  offset - bytes.LastIndexByte(before, '\n'),
+		Message: message,
+		Hint:    hint,
+	}
+}
+
+// syntaxFinding says in a mapping's terms what encoding/json has against it.
+func syntaxFinding(data []byte, err error) *Finding {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return at(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
+		}
+		return &Finding{Rule: -1, Message: err.Error()}
+	}
+	i := int(syntax.Offset) - 1
+	if i < 0 || i >= len(data) {
+		return at(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
+	}
+	c := data[i]
+	before := bytes.TrimRight(data[:i], " \t\r\n")
+	switch {
+	case (c == ']' || c == '}') && bytes.HasSuffix(before, []byte(",")):
+		return at(data, len(before)-1, fmt.Sprintf("trailing comma before %q", string(c)), "remove the comma")
+	case c == '/' || c == '#':
+		return at(data, i, "JSON has no comments", "remove the comment")
+	case c == '\'':
+		return at(data, i, "JSON has no single quotes", "write \"…\"")
+	case c == '\n' || c == '\r' || c == '\t':
+		return at(data, i, "a text goes over the end of its line or holds a tab", `write \n or \t in it, or close its quote`)
+	case c == '"' && len(before) > 0 && bytes.IndexByte([]byte(`"]}0123456789el`), before[len(before)-1]) >= 0:
+		return at(data, i, "a comma is missing before this text", "")
+	}
+	return at(data, i, "not JSON: "+syntax.Error(), "")
+}
+
+// invalidAt gives the offset of the first byte that is not UTF-8.
+func invalidAt(data []byte) int {
+	for i := 0; i < len(data); {
+		r, n := utf8.DecodeRune(data[i:])
+		if r == utf8.RuneError && n == 1 {
+			return i
+		}
+		i += n
+	}
+	return len(data)
+}
+
+// duplicate warns about the first key that an object has twice: the last one
+// counts, and the other is a trap for whoever edits it.
+func duplicate(data []byte) *Finding {
+	dec := jsontext.NewDecoder(bytes.NewReader(data))
+	for {
+		_, err := dec.ReadToken()
+		if err == nil {
+			continue
+		}
+		var syntax *jsontext.SyntacticError
+		if !errors.As(err, &syntax) || !errors.Is(err, jsontext.ErrDuplicateName) {
+			return nil
+		}
+		name := syntax.JSONPointer.LastToken()
+		f := at(data, int(syntax.ByteOffset), "key "+strconv.Quote(name)+" occurs twice in one object", "the last one counts; remove the other")
+		f.Warning = true
+		return f
+	}
+}

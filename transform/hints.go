@@ -1,0 +1,61 @@
+package transform
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// nearest gives the known word that key was probably meant to be, "" where
+// none is near.
+func nearest(key string, known []string) string {
+	best, least := "", len(key)/3+2
+	for _, k := range known {
+		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < least {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, remove or replace between a and b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// plainCompiles are texts that compile although nobody means them as jq: a
+// date, a version or a range, read as arithmetic, and words that happen to
+// name a function which makes little sense on a whole event.
+var plainCompiles = regexp.MustCompile(`^\s*(?:\d+(?:[-/:]\d+)+|\d+(?:\.\d+){2,}|type|first|last|all|any|add|sort|unique|reverse|min|max|floor|round|ceil|test|error|debug|input|inputs|stderr|paths|range|match|split|join|index|format|limit|select|empty|null\s+\w+)\s*$`)
+
+func looksPlain(text string) bool { return plainCompiles.MatchString(text) }
+
+// plainText is what somebody may have meant as text: it starts like a word, a
+// path or a URL and holds nothing that only jq has.
+var plainText = regexp.MustCompile(`^[\pL\d/_][^"$|()\[\]]*$`)
+
+// quoteHint says how text is written so that it stands for itself. It is empty
+// for what does not look as if it were meant so.
+func quoteHint(text string) string {
+	text = strings.TrimSpace(text)
+	if !plainText.MatchString(text) || len(text) > 200 {
+		return ""
+	}
+	return "for this very text write " + strconv.Quote(strconv.Quote(text))
+}

@@ -1,0 +1,162 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNoRule is what Match gives, alone or wrapped, where no rule is for the
+// event.
+var ErrNoRule = errors.New("no rule matches")
+
+// Mapping is a mapping file, compiled. It does not change, and its methods may
+// be called from many goroutines at once.
+type Mapping struct {
+	file     string
+	rules    []*Rule
+	warnings []Finding
+}
+
+// builtIn is the mapping of an agent without a file: every event is taken, and
+// its backend decides everything.
+const builtIn = `[{"enabled": true}]`
+
+// maxFile bounds the size of a mapping file, in bytes.
+const maxFile = 32 << 20
+
+// Load reads the mapping file: cfg.Path, else cfg.LegacyPath, else the first
+// that exists of ./invocations.json, ./control_the_payload_config.json and
+// ~/control_the_payload_config.json, else a built-in rule that takes every
+// event as it is. A file that was named has to exist.
+//
+// environ is the environment that expressions see, as os.Environ gives it. An
+// error joins all that is wrong, each a Finding.
+func Load(cfg Config, environ []string) (*Mapping, error) {
+	file := cfg.Path
+	if file == "" {
+		file = cfg.LegacyPath
+	}
+	if file == "" {
+		file = search()
+	}
+	if file == "" {
+		return Parse("", []byte(builtIn), cfg, environ)
+	}
+	data, err := readFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read mapping: %w", err)
+	}
+	return Parse(file, data, cfg, environ)
+}
+
+// search gives the first mapping file in the usual places, "" without one.
+func search() string {
+	places := []string{"invocations.json", "control_the_payload_config.json"}
+	if home, err := os.UserHomeDir(); err == nil {
+		places = append(places, filepath.Join(home, "control_the_payload_config.json"))
+	}
+	for _, p := range places {
+		// Whatever is there counts, even what cannot be read: to go on with
+		// the built-in rule instead would ignore what somebody wrote.
+		if _, err := os.Stat(p); !errors.Is(err, os.ErrNotExist) {
+			return p
+		}
+	}
+	return ""
+}
+
+func readFile(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is %d bytes long; at most %d are read", file, info.Size(), maxFile)
+	}
+	return os.ReadFile(file)
+}
+
+// Parse reads a mapping from data; file is the name it goes by in findings.
+// For cfg only what concerns evaluation counts. See Load for the rest.
+func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, error) {
+	p := parser{file: file, cfg: cfg, env: newEnvironment(environ)}
+	rules := p.parse(data)
+	if err := joinErrors(p.findings); err != nil {
+		return nil, err
+	}
+	return &Mapping{file: file, rules: rules, warnings: warnings(p.findings)}, nil
+}
+
+// Check tells everything that is wrong or looks wrong with a mapping, in the
+// order of the file.
+func Check(file string, data []byte, environ []string) []Finding {
+	p := parser{file: file, env: newEnvironment(environ)}
+	p.parse(data)
+	return p.findings
+}
+
+// File is the name of the mapping file, "" for the built-in rule.
+func (m *Mapping) File() string { return m.file }
+
+// Len is the number of rules.
+func (m *Mapping) Len() int { return len(m.rules) }
+
+// Rules gives the rules in order. The slice must not be changed.
+func (m *Mapping) Rules() []*Rule { return m.rules }
+
+// Warnings gives what looks wrong. The slice must not be changed.
+func (m *Mapping) Warnings() []Finding { return m.warnings }
+
+// Match gives the first rule that is enabled for event. Where there is none
+// the error is ErrNoRule; it tells of rules whose enabled failed, since one of
+// them may have been meant. Any other error is that of ctx.
+func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
+	var failed []string
+	for _, r := range m.rules {
+		on, err := r.matches(ctx, event)
+		if on {
+			return r, nil
+		}
+		if err := context.Cause(ctx); err != nil {
+			return nil, err
+		}
+		if err != nil && len(failed) < maxTold {
+			failed = append(failed, err.Error())
+		}
+	}
+	if len(failed) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrNoRule, strings.Join(failed, "; "))
+	}
+	return nil, ErrNoRule
+}
+
+// maxTold is how many failing rules an error of Match names.
+const maxTold = 3
+
+// Considered tells what became of one rule.
+type Considered struct {
+	Rule    int
+	Name    string
+	Enabled bool
+	Why     string // "enabled gave false", "enabled failed: …"
+}
+
+// Consider does what Match does and tells of every rule it looked at, in
+// order. The rule is nil where none matches or ctx has ended.
+func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, considered []Considered) {
+	for _, r := range m.rules {
+		on, why := r.consider(ctx, event)
+		considered = append(considered, Considered{Rule: r.Index, Name: r.Name, Enabled: on, Why: why})
+		if on {
+			return r, considered
+		}
+		if ctx.Err() != nil {
+			return nil, considered
+		}
+	}
+	return nil, considered
+}

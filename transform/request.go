@@ -1,0 +1,185 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+)
+
+// Request is what a rule says about the request. What it leaves open is the
+// backend's own.
+type Request struct {
+	URL, Method *string // nil: left open
+	Headers     map[string]string
+	Query       url.Values
+	// Body is the value to send. HasBody is false where the rule leaves it
+	// open; HasBody with a nil Body means that no body is sent.
+	Body    any
+	HasBody bool
+}
+
+// Warning is an expression that gave null or failed and has been taken for
+// null.
+type Warning struct {
+	Field   string
+	Expr    string
+	Err     error // nil: it gave null
+	Message string
+}
+
+// evaluation is one pass over a rule: it collects what to warn about.
+type evaluation struct {
+	rule     *Rule
+	input    any
+	strict   bool
+	warnings []Warning
+}
+
+// value gives what e evaluates to. A failure is null and a warning, or an
+// error where the pass is strict or ctx has ended.
+func (ev *evaluation) value(ctx context.Context, e *expr) (any, error) {
+	v, err := e.eval(ctx, ev.input)
+	if err != nil {
+		if ev.strict || ctx.Err() != nil {
+			return nil, ev.rule.exprError(e, err)
+		}
+		ev.warn(e, err)
+		return nil, nil
+	}
+	if v == nil && !e.null {
+		ev.warn(e, nil)
+	}
+	return v, nil
+}
+
+func (ev *evaluation) warn(e *expr, err error) {
+	msg := e.field + " gave null"
+	if err != nil {
+		msg = e.field + " failed: " + err.Error()
+	}
+	ev.warnings = append(ev.warnings, Warning{Field: e.field, Expr: e.text, Err: err, Message: msg})
+}
+
+// Request makes the request of an event. An error is an *ExprError and final:
+// url or method failed or gave no text, url gave null, a header or a query
+// value is of a kind that cannot be sent, or, where the mapping is strict, any
+// expression failed. The warnings tell what else failed or gave null.
+func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, error) {
+	ev := evaluation{rule: r, input: event, strict: r.strict}
+	req, err := ev.request(ctx)
+	return req, ev.warnings, err
+}
+
+func (ev *evaluation) request(ctx context.Context) (req Request, err error) {
+	r := ev.rule
+	if req.URL, err = ev.text(ctx, r.url); err != nil {
+		return Request{}, err
+	}
+	if r.url != nil && req.URL == nil {
+		return Request{}, r.exprError(r.url, errors.New("gave null, not a URL"))
+	}
+	if req.Method, err = ev.text(ctx, r.method); err != nil {
+		return Request{}, err
+	}
+	if r.method != nil && req.Method == nil {
+		ev.warn(r.method, nil)
+	}
+	if req.Headers, err = ev.headers(ctx); err != nil {
+		return Request{}, err
+	}
+	if req.Query, err = ev.query(ctx); err != nil {
+		return Request{}, err
+	}
+	if r.body != nil {
+		req.HasBody = true
+		if req.Body, err = r.body.eval(ctx, ev); err != nil {
+			return Request{}, err
+		}
+	}
+	return req, nil
+}
+
+// text evaluates an expression that has to give text; nil for null.
+func (ev *evaluation) text(ctx context.Context, e *expr) (*string, error) {
+	if e == nil {
+		return nil, nil
+	}
+	v, err := e.eval(ctx, ev.input)
+	if err != nil {
+		return nil, ev.rule.exprError(e, err)
+	}
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return &v, nil
+	}
+	return nil, ev.rule.exprError(e, fmt.Errorf("gave %s, not text", kind(v)))
+}
+
+func (ev *evaluation) headers(ctx context.Context) (map[string]string, error) {
+	members, err := ev.object(ctx, ev.rule.headers, "headers")
+	if err != nil || len(members) == 0 {
+		return nil, err
+	}
+	out := make(map[string]string, len(members))
+	for name, v := range members {
+		if v == nil {
+			continue
+		}
+		if !scalar(v) {
+			return nil, ev.kindError(ev.rule.headers, "headers."+name, v, "a header is text, a number or a boolean")
+		}
+		out[name] = Text(v)
+	}
+	return out, nil
+}
+
+func (ev *evaluation) query(ctx context.Context) (url.Values, error) {
+	members, err := ev.object(ctx, ev.rule.query, "query")
+	if err != nil || len(members) == 0 {
+		return nil, err
+	}
+	out := make(url.Values, len(members))
+	for name, v := range members {
+		list, ok := v.([]any)
+		if !ok {
+			list = []any{v}
+		}
+		for _, v := range list {
+			if v == nil {
+				continue
+			}
+			if !scalar(v) {
+				return nil, ev.kindError(ev.rule.query, "query."+name, v, "a query value is text, a number, a boolean or a list of these")
+			}
+			out.Add(name, Text(v))
+		}
+	}
+	return out, nil
+}
+
+// object evaluates a field that has to give an object; null is none.
+func (ev *evaluation) object(ctx context.Context, t *template, field string) (map[string]any, error) {
+	if t == nil {
+		return nil, nil
+	}
+	v, err := t.eval(ctx, ev)
+	if err != nil {
+		return nil, err
+	}
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case map[string]any:
+		return v, nil
+	}
+	return nil, ev.kindError(t, field, v, "an object is needed")
+}
+
+func (ev *evaluation) kindError(t *template, field string, v any, needed string) error {
+	r := ev.rule
+	return &ExprError{Rule: r.Index, Name: r.Name, Field: field, Expr: t.text(field),
+		Err: fmt.Errorf("gave %s; %s", kind(v), needed)}
+}

@@ -1,0 +1,127 @@
+package transform
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// Rule is one rule of a mapping. It does not change, and its methods may be
+// called from many goroutines at once.
+type Rule struct {
+	Index int    // in the file, from 0
+	Name  string // "" where it has none
+	// Backend is WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB or GITHUB, or "" where
+	// the rule leaves it open.
+	Backend       string
+	Timeout       time.Duration // of one attempt; 0: the rule leaves it open
+	OnInterrupted string        // "fail", "retry" or "" where it is left open
+	Retry         *Retry        // nil where it is left open
+
+	strict bool
+
+	always  bool  // enabled without an expression: on or off
+	enabled *expr // nil where always decides
+
+	url, method *expr // nil: left open
+	headers     *template
+	query       *template
+	body        *template
+	report      []reportField
+	orderBy     *expr
+	paths       [][]string
+}
+
+// Retry is what a rule says about repeating an attempt.
+type Retry struct {
+	Attempts int   // in all; 0: left open
+	Statuses []int // answers after which to try again, 400 to 599
+}
+
+// ExprError is an expression that failed at run time, or that gave what its
+// field cannot take.
+type ExprError struct {
+	Rule  int
+	Name  string // of the rule, may be empty
+	Field string
+	Expr  string // its text
+	Err   error
+}
+
+// Error names rule and field. It holds no value of the event.
+func (e *ExprError) Error() string {
+	return "rule " + label(e.Rule, e.Name) + ", field " + e.Field + ": " + e.Err.Error()
+}
+
+// Unwrap gives the error without its place.
+func (e *ExprError) Unwrap() error { return e.Err }
+
+func label(rule int, name string) string {
+	if name == "" {
+		return strconv.Itoa(rule)
+	}
+	return strconv.Itoa(rule) + " " + strconv.Quote(name)
+}
+
+// Label names the rule for people: its index, and its name where it has one.
+func (r *Rule) Label() string { return label(r.Index, r.Name) }
+
+// HasReport reports whether the rule says anything about the outcome.
+func (r *Rule) HasReport() bool { return len(r.report) > 0 }
+
+// DecryptPaths gives the paths of the encrypted fields, as steps from the root
+// of the event: names in objects, indexes in arrays, "*" for all of either.
+// They must not be changed.
+func (r *Rule) DecryptPaths() [][]string { return r.paths }
+
+// OrderKey gives the key of the rule's orderBy: events with the same key are
+// worked on one after another. set is false where the rule has no orderBy or
+// it gives null.
+func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, err error) {
+	if r.orderBy == nil {
+		return "", false, nil
+	}
+	v, err := r.orderBy.eval(ctx, event)
+	if err != nil {
+		return "", false, r.exprError(r.orderBy, err)
+	}
+	if v == nil {
+		return "", false, nil
+	}
+	return Text(v), true, nil
+}
+
+// matches reports whether the rule is for event. A rule whose enabled fails is
+// not, and err says why.
+func (r *Rule) matches(ctx context.Context, event any) (on bool, err error) {
+	if r.enabled == nil {
+		return r.always, nil
+	}
+	v, err := r.enabled.eval(ctx, event)
+	if err != nil {
+		return false, r.exprError(r.enabled, err)
+	}
+	return v == true, nil
+}
+
+// consider is matches in words.
+func (r *Rule) consider(ctx context.Context, event any) (on bool, why string) {
+	if r.enabled == nil {
+		return r.always, fmt.Sprintf("enabled is %t", r.always)
+	}
+	v, err := r.enabled.eval(ctx, event)
+	switch {
+	case err != nil:
+		return false, "enabled failed: " + err.Error()
+	case v == true:
+		return true, "enabled gave true"
+	case v == nil || v == false:
+		return false, "enabled gave " + Text(v)
+	}
+	return false, "enabled gave " + kind(v) + ", not true"
+}
+
+func (r *Rule) exprError(e *expr, err error) error {
+	return &ExprError{Rule: r.Index, Name: r.Name, Field: e.field, Expr: e.text, Err: err}
+}

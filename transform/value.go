@@ -1,0 +1,77 @@
+package transform
+
+import (
+	"encoding/json"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/itchyny/gojq"
+)
+
+// Text gives v as text, the way it is put into a header or a query: a string
+// as it is, an integer with all its digits, another number in the shortest
+// form that reads back as the same, everything else as JSON.
+func Text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case int:
+		return strconv.Itoa(v)
+	}
+	b, err := gojq.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// kind names the type of v in an error, which does not tell its value.
+func kind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "text"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "an object"
+	}
+	return "a number"
+}
+
+func scalar(v any) bool {
+	switch v.(type) {
+	case []any, map[string]any:
+		return false
+	}
+	return true
+}
+
+// number gives n as the evaluator keeps numbers: without fraction and exponent
+// an int or, where it does not fit, a *big.Int; otherwise a float64, and the
+// largest one where it is too large.
+func number(n json.Number) any {
+	s := n.String()
+	if !strings.ContainsAny(s, ".eE") {
+		if i, err := strconv.Atoi(s); err == nil {
+			return i
+		}
+		if i, ok := new(big.Int).SetString(s, 10); ok {
+			return i
+		}
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	return finite(f)
+}
+
+// finite brings a float64 to one that JSON can hold, as jq prints it.
+func finite(f float64) float64 {
+	return min(max(f, -math.MaxFloat64), math.MaxFloat64)
+}
