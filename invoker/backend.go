@@ -1,0 +1,134 @@
+package invoker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Backend is what is particular to one kind of target. The methods may be
+// called from many goroutines at once.
+type Backend interface {
+	// URL is where the request goes unless the rule says so.
+	URL(t *Target) (string, error)
+	// Body is what is sent unless the rule says so.
+	Body(t *Target) (Body, error)
+	// Header adds the headers that a rule has left open and that are the same
+	// at every attempt.
+	Header(h http.Header) error
+	// Authorize adds, to the headers of one attempt, what proves the sender.
+	Authorize(ctx context.Context, h http.Header, body []byte) error
+	// Accept reads link and external run id from an answer with status 2xx.
+	// An error says why the backend has not taken the work in spite of it.
+	Accept(req *Request, res *Response) error
+}
+
+// Names of the backends, in metrics, logs and explanations. In upper case
+// they are what a rule's backend field says.
+const (
+	Webhook     = "webhook"
+	AzureDevOps = "azure_devops"
+	Jenkins     = "jenkins"
+	GitLab      = "gitlab"
+	GitHub      = "github"
+	PortAPI     = "port_api"
+)
+
+func newBackends(i *Invoker) map[string]Backend {
+	hook := webhook{signer: i.deps.Signer}
+	sha1 := sha1Signer{signer: i.deps.Signer}
+	return map[string]Backend{
+		Webhook:     hook,
+		AzureDevOps: azureDevOps{sha1Signer: sha1, base: i.cfg.AzureDevOpsURL},
+		Jenkins:     jenkins{sha1Signer: sha1},
+		GitLab:      gitLab{webhook: hook, base: i.cfg.GitLabURL, env: i.deps.Env},
+		GitHub:      newGitHub(i),
+		PortAPI:     portAPI{token: i.deps.Token},
+	}
+}
+
+// byType is the choice that the type of an invocation method makes. WEBHOOK
+// is not in it: there the URL decides.
+var byType = map[string]string{
+	"AZURE_DEVOPS": AzureDevOps,
+	"AZURE-DEVOPS": AzureDevOps,
+	"GITLAB":       GitLab,
+	"GITHUB":       GitHub,
+}
+
+const (
+	azurePath   = "/_apis/public/distributedtask/webhooks/"
+	jenkinsPath = "/generic-webhook-trigger/invoke"
+)
+
+// choose names the backend of a target: by the rule, else by the type of the
+// invocation method, else by the URL.
+func (i *Invoker) choose(t *Target) (string, error) {
+	if t.Rule.Backend != "" {
+		name := strings.ToLower(strings.ReplaceAll(t.Rule.Backend, "-", "_"))
+		if _, ok := i.backends[name]; !ok {
+			return "", fmt.Errorf("backend %q is not known", t.Rule.Backend)
+		}
+		return name, nil
+	}
+	if name, ok := byType[strings.ToUpper(t.method("type"))]; ok {
+		return name, nil
+	}
+	raw := t.method("url")
+	if t.Rule.URL != nil {
+		raw = *t.Rule.URL
+	}
+	return i.chooseByURL(raw), nil
+}
+
+func (i *Invoker) chooseByURL(raw string) string {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return Webhook
+	case strings.Contains(u.Path, azurePath):
+		return AzureDevOps
+	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), jenkinsPath):
+		return Jenkins
+	case i.portHost != "" && origin(raw) == i.portHost:
+		return PortAPI
+	}
+	return Webhook
+}
+
+// origin gives scheme://host:port of a URL in one spelling, or "".
+func origin(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return strings.ToLower(u.Scheme) + "://" + hostPort(u)
+}
+
+// hostPort gives host:port of u in lower case, with the port written out.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if strings.EqualFold(u.Scheme, "https") {
+			port = "443"
+		}
+	}
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + port
+}
+
+// join puts the parts of a path behind a base URL, each percent-encoded as
+// one segment.
+func join(base, format string, parts ...string) string {
+	args := make([]any, len(parts))
+	for n, p := range parts {
+		args[n] = url.PathEscape(p)
+	}
+	return strings.TrimRight(base, "/") + fmt.Sprintf(format, args...)
+}

@@ -1,0 +1,153 @@
+package invoker
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// rootCAs is the system's set with what SSL_CERT_FILE, the folders of
+// SSL_CERT_DIR and dir hold besides.
+func rootCAs(dir string, env func(string) (string, bool)) (*x509.CertPool, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("read system certificates: %w", err)
+	}
+	if file, _ := env("SSL_CERT_FILE"); file != "" {
+		if err := addCertificates(pool, file); err != nil {
+			return nil, fmt.Errorf("SSL_CERT_FILE: %w", err)
+		}
+	}
+	// Go itself reads the folders of SSL_CERT_DIR, whatever their files are
+	// called, and skips what is no certificate there: such folders are full of
+	// other things.
+	if dir == "" {
+		return pool, nil
+	}
+	files, err := certificateFiles(dir)
+	if err != nil {
+		return nil, fmt.Errorf("CA_CERTIFICATES_DIR: %w", err)
+	}
+	for _, file := range files {
+		if err := addCertificates(pool, file); err != nil {
+			return nil, err
+		}
+	}
+	return pool, nil
+}
+
+// certificateFiles lists the *.crt and *.pem files of a folder. The usual
+// folder may be absent.
+func certificateFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) && dir == defaultCADir {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		file := filepath.Join(dir, e.Name())
+		if ext := filepath.Ext(file); ext != ".crt" && ext != ".pem" {
+			continue
+		}
+		// Stat follows the links that Kubernetes makes of mounted files.
+		if info, err := os.Stat(file); err == nil && info.IsDir() {
+			continue
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+// addCertificates adds every certificate of a PEM file; a file without any is
+// an error, and so is one that cannot be read.
+func addCertificates(pool *x509.CertPool, file string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("read certificate: %w", err)
+	}
+	found := false
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return fmt.Errorf("%s holds a certificate that cannot be read: %w", file, err)
+		}
+		pool.AddCert(cert)
+		found = true
+	}
+	if !found {
+		return fmt.Errorf("%s holds no certificate in PEM form", file)
+	}
+	return nil
+}
+
+// keyPair names the files of a client certificate.
+type keyPair struct{ cert, key string }
+
+// load reads the files anew, so that a renewed certificate needs no restart.
+func (p keyPair) load(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	cert, err := tls.LoadX509KeyPair(p.cert, p.key)
+	if err != nil {
+		return nil, fmt.Errorf("load client certificate %s: %w", p.cert, err)
+	}
+	return &cert, nil
+}
+
+// clientCertificates finds the client certificates in dir by host, and checks
+// that each can be loaded.
+func clientCertificates(dir string) (map[string]keyPair, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
+	}
+	pairs := make(map[string]keyPair)
+	for _, e := range entries {
+		host, pair, ok := pairOf(dir, e.Name())
+		if !ok {
+			continue
+		}
+		if _, err := pair.load(nil); err != nil {
+			return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
+		}
+		pairs[host] = pair
+	}
+	if len(pairs) == 0 {
+		return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %s holds neither HOST.crt with HOST.key nor HOST/tls.crt with HOST/tls.key", dir)
+	}
+	return pairs, nil
+}
+
+// pairOf reads one entry of the folder: HOST.crt, HOST.key or the folder
+// HOST. Both files of a pair give the same pair, so that one without the
+// other is noticed.
+func pairOf(dir, name string) (host string, pair keyPair, ok bool) {
+	path := filepath.Join(dir, name)
+	info, err := os.Stat(path)
+	if err != nil || strings.HasPrefix(name, ".") {
+		return "", keyPair{}, false
+	}
+	if info.IsDir() {
+		return strings.ToLower(name), keyPair{filepath.Join(path, "tls.crt"), filepath.Join(path, "tls.key")}, true
+	}
+	ext := filepath.Ext(name)
+	if !slices.Contains([]string{".crt", ".key"}, ext) {
+		return "", keyPair{}, false
+	}
+	base := strings.TrimSuffix(path, ext)
+	return strings.ToLower(strings.TrimSuffix(name, ext)), keyPair{base + ".crt", base + ".key"}, true
+}

@@ -1,0 +1,64 @@
+package invoker
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/url"
+)
+
+const defaultCADir = "/usr/local/share/ca-certificates"
+
+// Config holds the settings of the package. Proxies and certificate files
+// come from the usual variables instead: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY,
+// NO_PROXY (upper or lower case), SSL_CERT_FILE and SSL_CERT_DIR.
+type Config struct {
+	// Timeout is the longest one attempt may take, in seconds, from the
+	// connection to the last byte of the answer.
+	Timeout float64 `envconfig:"WEBHOOK_INVOKER_TIMEOUT" default:"30"`
+	// VerifySSL is whether certificates of backends are checked.
+	VerifySSL bool `envconfig:"WEBHOOK_VERIFY_SSL" default:"true"`
+
+	GitLabURL      string `envconfig:"GITLAB_URL" default:"https://gitlab.com/"`
+	AzureDevOpsURL string `envconfig:"AZURE_DEVOPS_URL" default:"https://dev.azure.com"`
+	GitHubAPIURL   string `envconfig:"GITHUB_API_URL" default:"https://api.github.com"`
+	GitHubToken    Secret `envconfig:"GITHUB_TOKEN"`
+
+	// EgressAllow lists targets that may be reached although they are
+	// link-local or metadata addresses; EgressDeny lists targets that may not.
+	// Entries are host names, names that begin with "*.", addresses and
+	// CIDRs. A denied target stays denied when it is allowed as well, but for
+	// the entry "*" of EgressDeny: it denies whatever EgressAllow does not list.
+	EgressAllow []string `envconfig:"EGRESS_ALLOW"`
+	EgressDeny  []string `envconfig:"EGRESS_DENY"`
+
+	// CADir holds further certificate authorities to trust, one or more in
+	// each *.crt and *.pem file.
+	CADir string `envconfig:"CA_CERTIFICATES_DIR" default:"/usr/local/share/ca-certificates"`
+	// ClientCertDir holds the client certificates to show, by the host they
+	// are for: HOST.crt and HOST.key, or the folder HOST with tls.crt and
+	// tls.key in it. They are read again at each handshake, so that a renewed
+	// certificate needs no restart.
+	ClientCertDir string `envconfig:"CLIENT_CERTIFICATES_DIR"`
+}
+
+// Validate names every setting that cannot be used.
+func (c Config) Validate() error {
+	var errs []error
+	if !(c.Timeout > 0) || c.Timeout > math.MaxInt32 {
+		errs = append(errs, fmt.Errorf("WEBHOOK_INVOKER_TIMEOUT: %v is not a number of seconds above 0", c.Timeout))
+	}
+	for _, v := range []struct{ name, value string }{
+		{"GITLAB_URL", c.GitLabURL},
+		{"AZURE_DEVOPS_URL", c.AzureDevOpsURL},
+		{"GITHUB_API_URL", c.GitHubAPIURL},
+	} {
+		if u, err := url.Parse(v.value); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			errs = append(errs, fmt.Errorf("%s: not an http or https URL", v.name))
+		}
+	}
+	if _, err := newGuard(c.EgressAllow, c.EgressDeny); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

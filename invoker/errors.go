@@ -1,0 +1,171 @@
+package invoker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"time"
+	"unicode"
+)
+
+// maxExcerpt is how many characters of an answer an error quotes.
+const maxExcerpt = 500
+
+// StatusError is an answer by which the backend did not accept the request.
+type StatusError struct {
+	Endpoint      string // method and URL without query
+	StatusCode    int
+	RetryAfter    time.Duration // what the backend asked for, where HasRetryAfter
+	HasRetryAfter bool
+	Body          string // the first 500 characters of the answer
+	// Reason says why an answer is not taken for a success although its
+	// status does not say so: a redirect that is not followed, or a 200
+	// without the work having been taken on.
+	Reason string
+}
+
+func (e *StatusError) Error() string {
+	if e.Reason != "" {
+		return e.Endpoint + " " + e.Reason
+	}
+	text := fmt.Sprintf("%s answered %d", e.Endpoint, e.StatusCode)
+	if e.Body != "" {
+		return text + ": " + e.Body
+	}
+	if name := http.StatusText(e.StatusCode); name != "" {
+		return text + " " + name
+	}
+	return text
+}
+
+// TransportError is an attempt that brought no answer.
+type TransportError struct {
+	Endpoint string
+	Sent     bool // bytes of the request may have left
+	Final    bool // another attempt would end the same way
+	Err      error
+}
+
+func (e *TransportError) Error() string { return e.Endpoint + ": " + plain(e.Err) }
+func (e *TransportError) Unwrap() error { return e.Err }
+
+// timeoutError is the cause of the end of an attempt's time.
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string {
+	return "timed out after " + e.after.String()
+}
+func (e *timeoutError) Timeout() bool        { return true }
+func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// brokenAnswer is an answer that began and did not end.
+type brokenAnswer struct {
+	status int
+	err    error
+}
+
+func (e *brokenAnswer) Error() string {
+	return fmt.Sprintf("the answer (%d) broke off: %s", e.status, plain(e.err))
+}
+func (e *brokenAnswer) Unwrap() error { return e.err }
+
+// plain says in a few words what went wrong on the network. It quotes neither
+// URLs nor headers, as the error texts of net/http sometimes do.
+func plain(err error) string {
+	var (
+		timeout   *timeoutError
+		refused   *RefusedError
+		broken    *brokenAnswer
+		dns       *net.DNSError
+		untrusted *tls.CertificateVerificationError
+		alert     tls.AlertError
+		op        *net.OpError
+	)
+	switch {
+	case errors.As(err, &broken) && err == error(broken):
+		return broken.Error()
+	case errors.As(err, &timeout):
+		return timeout.Error()
+	case errors.As(err, &refused):
+		return refused.Error()
+	case errors.As(err, &untrusted):
+		return "certificate not trusted: " + clean(untrusted.Err.Error(), maxExcerpt)
+	case errors.As(err, &alert):
+		return "TLS: " + strings.TrimPrefix(alert.Error(), "tls: ")
+	}
+	proxy := ""
+	if errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")) {
+		proxy = "proxy: "
+	}
+	switch {
+	case errors.As(err, &dns):
+		return proxy + resolution(dns)
+	case isTimeout(err):
+		return proxy + "connecting timed out after " + dialTimeout.String()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), "server closed idle connection"):
+		return proxy + "connection closed before the answer was complete"
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return proxy + clean(errno.Error(), maxExcerpt)
+	}
+	for errors.As(err, &op) && op.Err != nil {
+		err = op.Err
+	}
+	return proxy + clean(err.Error(), maxExcerpt)
+}
+
+func resolution(err *net.DNSError) string {
+	switch {
+	case err.IsNotFound:
+		return "no such host"
+	case err.IsTimeout:
+		return "name resolution timed out"
+	}
+	return "name resolution failed"
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+// clean shortens a stranger's text to one line of at most n characters,
+// without control characters and valid as UTF-8.
+func clean(s string, n int) string {
+	var b strings.Builder
+	count, gap := 0, false
+	for _, r := range s {
+		if unicode.IsSpace(r) || !unicode.IsPrint(r) && r != '\uFFFD' {
+			gap = b.Len() > 0
+			continue
+		}
+		if gap {
+			b.WriteByte(' ')
+			count++
+			gap = false
+		}
+		if count >= n {
+			break
+		}
+		b.WriteRune(r)
+		count++
+	}
+	return strings.TrimRight(b.String(), " ")
+}
+
+// scrub takes secrets out of a text.
+func scrub(s string, secrets []string) string {
+	for _, secret := range secrets {
+		if secret != "" {
+			s = strings.ReplaceAll(s, secret, redacted)
+		}
+	}
+	return s
+}

@@ -1,0 +1,99 @@
+// Package invoker turns one event's work into an HTTP request, sends it to the
+// backend that shall do the work and says what came back. There is one HTTP
+// path for all backends and one file for what is particular to each.
+//
+// It knows neither Kafka nor the reporting side of Port's API, it does not
+// retry and it does not wait: one call of Do is one attempt, and the caller
+// decides with Retryable whether there is another.
+package invoker
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Deps is what an Invoker cannot know itself.
+type Deps struct {
+	// Signer is the key of the signatures: the client secret of the
+	// organisation.
+	Signer Secret
+	// PortAPI is the base URL of Port's API. Requests to its host carry the
+	// agent's own token. Empty: there is no such host.
+	PortAPI string
+	// Token gives the agent's token for Port's API. It is called once per
+	// attempt, so it should cache. Nil: such requests fail.
+	Token func(context.Context) (string, error)
+	// Env reads one environment variable: proxies, certificate files and the
+	// trigger tokens of GitLab projects. Nil means os.LookupEnv.
+	Env func(name string) (string, bool)
+	// UserAgent is sent with every request.
+	UserAgent string
+}
+
+// Invoker builds and sends requests. Its methods may be called from many
+// goroutines at once.
+type Invoker struct {
+	cfg      Config
+	deps     Deps
+	guard    *guard
+	backends map[string]Backend
+	portHost string // scheme://host:port of Port's API, or empty
+
+	proxies   *proxies
+	dialer    *net.Dialer
+	transport *http.Transport
+	withCert  map[string]*http.Transport // by host name: those with a client certificate
+
+	forcedRetries atomic.Int64 // attempts made again because an idle connection had gone stale
+}
+
+// New returns an Invoker. It starts nothing and calls nobody. The error names
+// the setting or the file that is at fault.
+func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if deps.Env == nil {
+		deps.Env = os.LookupEnv
+	}
+	i := &Invoker{cfg: cfg, deps: deps}
+	var err error
+	if i.guard, err = newGuard(cfg.EgressAllow, cfg.EgressDeny); err != nil {
+		return nil, err
+	}
+	if err := i.buildTransports(); err != nil {
+		return nil, err
+	}
+	i.portHost = origin(deps.PortAPI)
+	i.backends = newBackends(i)
+	if !cfg.VerifySSL {
+		log.Warn().Msg("certificate check of backends switched off by WEBHOOK_VERIFY_SSL")
+	}
+	return i, nil
+}
+
+// Close closes idle connections. Requests under way are not touched.
+func (i *Invoker) Close() {
+	i.transport.CloseIdleConnections()
+	for _, t := range i.withCert {
+		t.CloseIdleConnections()
+	}
+}
+
+func (i *Invoker) env(name string) string {
+	v, _ := i.deps.Env(name)
+	return v
+}
+
+func (i *Invoker) timeout(rule time.Duration) time.Duration {
+	if rule > 0 {
+		return rule
+	}
+	return time.Duration(i.cfg.Timeout * float64(time.Second))
+}

@@ -1,0 +1,157 @@
+package invoker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rs/zerolog"
+)
+
+const (
+	testSigner    = "s1gner-canary-0123456789abcdef"
+	testToken     = "port-token-canary"
+	testGitHub    = "github-token-canary"
+	testGitLab    = "gitlab-token-canary"
+	testUserAgent = "port-agent/test"
+)
+
+func testConfig() Config {
+	return Config{
+		Timeout: 10, VerifySSL: true, GitHubToken: testGitHub,
+		GitLabURL: "https://gitlab.com/", AzureDevOpsURL: "https://dev.azure.com", GitHubAPIURL: "https://api.github.com",
+	}
+}
+
+func testDeps() Deps {
+	return Deps{
+		Signer:    testSigner,
+		PortAPI:   "https://api.port.test",
+		Token:     func(context.Context) (string, error) { return testToken, nil },
+		Env:       env(map[string]string{"acme_platform_api": testGitLab}),
+		UserAgent: testUserAgent,
+	}
+}
+
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+}
+
+func newInvoker(t testing.TB, cfg Config, deps Deps) *Invoker {
+	t.Helper()
+	i, err := New(cfg, deps, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(i.Close)
+	return i
+}
+
+// event is a target with an event of that invocation method and those user
+// inputs.
+func event(t testing.TB, invocationMethod, properties map[string]any) Target {
+	t.Helper()
+	root := map[string]any{
+		"context": map[string]any{"runId": "r_1"},
+		"payload": map[string]any{
+			"action":     map[string]any{"identifier": "deploy", "invocationMethod": invocationMethod},
+			"properties": properties,
+		},
+	}
+	data, err := marshal(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Target{Key: "r_1", Event: data, Root: root, Method: invocationMethod}
+}
+
+func hook(t testing.TB, url string) Target {
+	return event(t, map[string]any{"type": "WEBHOOK", "url": url}, map[string]any{"service": "a&b <c>"})
+}
+
+func build(t testing.TB, i *Invoker, target Target) *Request {
+	t.Helper()
+	req, err := i.Build(t.Context(), target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return req
+}
+
+// exchange is one request as a stand-in has seen it.
+type exchange struct {
+	method, uri, host string
+	header            http.Header
+	body              []byte
+}
+
+// standIn is a backend that records its requests and answers what it is told.
+type standIn struct {
+	*httptest.Server
+	mu   sync.Mutex
+	seen []exchange
+}
+
+// newStandIn answers with handle, or with an empty 200 where it is nil.
+func newStandIn(t testing.TB, handle http.HandlerFunc) *standIn {
+	t.Helper()
+	s := new(standIn)
+	s.Server = httptest.NewServer(s.record(handle))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *standIn) record(handle http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		s.mu.Lock()
+		s.seen = append(s.seen, exchange{r.Method, r.RequestURI, r.Host, r.Header.Clone(), body})
+		s.mu.Unlock()
+		if handle != nil {
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			handle(w, r)
+		}
+	}
+}
+
+func (s *standIn) exchanges() []exchange {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]exchange(nil), s.seen...)
+}
+
+func (s *standIn) only(t testing.TB) exchange {
+	t.Helper()
+	seen := s.exchanges()
+	if len(seen) != 1 {
+		t.Fatalf("got %d requests, want 1", len(seen))
+	}
+	return seen[0]
+}
+
+// secrets fails the test where a text holds one of the canaries.
+func checkSecrets(t testing.TB, what, text string) {
+	t.Helper()
+	for _, s := range []string{testSigner, testToken, testGitHub, testGitLab, "rule-canary", "query-canary", "password-canary"} {
+		if strings.Contains(text, s) {
+			t.Errorf("%s holds the secret %s: %s", what, s, text)
+		}
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func asJSON(t testing.TB, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

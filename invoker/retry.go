@@ -1,0 +1,96 @@
+package invoker
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Retryable reports whether another attempt may be made after err, and the
+// least time to wait before it, 0 where the backend asked for none. Statuses
+// are those that the rule wants repeated whatever they are. It decides by
+// what happened alone: whether there is time left, and whether the context
+// has ended, is the caller's to see.
+func Retryable(err error, req *Request, statuses []int) (retry bool, after time.Duration) {
+	again := req != nil && req.Idempotent()
+	if lookup := (*lookupError)(nil); errors.As(err, &lookup) {
+		again = true // nothing but a GET was sent
+	}
+	if status := (*StatusError)(nil); errors.As(err, &status) {
+		return status.retryable(again, statuses), status.RetryAfter
+	}
+	if transport := (*TransportError)(nil); errors.As(err, &transport) {
+		return !transport.Final && (!transport.Sent || again), 0
+	}
+	return false, 0
+}
+
+func (e *StatusError) retryable(idempotent bool, statuses []int) bool {
+	if e.Reason != "" {
+		return false
+	}
+	switch e.StatusCode {
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return true
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		if idempotent {
+			return true
+		}
+	}
+	return e.StatusCode >= 400 && slices.Contains(statuses, e.StatusCode)
+}
+
+// Sent reports whether bytes of the request may have left before err. Where
+// they have not, the event still counts as not started.
+func Sent(err error) bool {
+	if lookup := (*lookupError)(nil); errors.As(err, &lookup) {
+		return false
+	}
+	if transport := (*TransportError)(nil); errors.As(err, &transport) {
+		return transport.Sent
+	}
+	status := (*StatusError)(nil)
+	return errors.As(err, &status)
+}
+
+// Uncertain reports whether it is unknown after err if the backend has done
+// the work: the connection was lost or timed out after the request was sent,
+// or a gateway answered 502 or 504. Only a rule that says so makes another
+// attempt of a request that is not idempotent then.
+func Uncertain(err error) bool {
+	if !Sent(err) {
+		return false
+	}
+	if transport := (*TransportError)(nil); errors.As(err, &transport) {
+		return !transport.Final
+	}
+	status := (*StatusError)(nil)
+	return errors.As(err, &status) && (status.StatusCode == http.StatusBadGateway || status.StatusCode == http.StatusGatewayTimeout)
+}
+
+// lookupError is a failure to find out what the request needs; the request
+// itself was not sent.
+type lookupError struct {
+	what string
+	err  error
+}
+
+func (e *lookupError) Error() string { return e.what + ": " + e.err.Error() }
+func (e *lookupError) Unwrap() error { return e.err }
+
+// retryAfter reads the header of that name: seconds, or a date.
+func retryAfter(h http.Header) (time.Duration, bool) {
+	v := h.Get("Retry-After")
+	if v == "" {
+		return 0, false
+	}
+	if seconds, err := strconv.ParseInt(v, 10, 32); err == nil {
+		return max(0, time.Duration(seconds)*time.Second), true
+	}
+	if at, err := http.ParseTime(v); err == nil {
+		return max(0, time.Until(at)), true
+	}
+	return 0, false
+}

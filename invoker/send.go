@@ -1,0 +1,236 @@
+package invoker
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+)
+
+// Do makes one attempt: it signs the request, sends it and reads the answer,
+// all within the request's timeout. A nil error means that the backend has
+// accepted. With a *StatusError the Response is not nil.
+func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, req.Timeout, &timeoutError{req.Timeout})
+	defer cancel()
+	if req.pending != nil {
+		if err := req.pending(ctx, req); err != nil {
+			return nil, err
+		}
+		req.pending = nil
+	}
+	header := wireHeader(req.Header)
+	if err := req.backend.Authorize(ctx, header, req.Body); err != nil {
+		return nil, &TransportError{Endpoint: req.Endpoint(), Err: err}
+	}
+	first := hop{method: req.Method, url: req.url, header: header, body: req.Body}
+	res, err := i.follow(ctx, req, first)
+	if err != nil {
+		return nil, err
+	}
+	return i.judge(req, res, header)
+}
+
+// judge tells an answer that accepts from one that does not.
+func (i *Invoker) judge(req *Request, res *Response, sent http.Header) (*Response, error) {
+	status := &StatusError{Endpoint: req.Endpoint(), StatusCode: res.StatusCode}
+	status.RetryAfter, status.HasRetryAfter = retryAfter(res.Header)
+	if res.StatusCode >= 200 && res.StatusCode < 300 {
+		err := req.backend.Accept(req, res)
+		if err == nil {
+			return res, nil
+		}
+		status.Reason = i.excerpt(req, sent, err.Error())
+		return res, status
+	}
+	status.Body = i.excerpt(req, sent, string(res.Body[:min(len(res.Body), 8*maxExcerpt)]))
+	return res, status
+}
+
+// excerpt is the beginning of a stranger's text without the secrets that the
+// request carried, which some servers repeat.
+func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
+	// Scrub more than is shown, so that a secret at the edge goes as a whole.
+	s = clean(s, 8*maxExcerpt)
+	_, token, _ := strings.Cut(sent.Get("Authorization"), " ")
+	s = scrub(scrub(s, req.secrets), []string{token, i.deps.Signer.Reveal()})
+	return clean(s, maxExcerpt)
+}
+
+// wireHeader copies h for one attempt. Its idempotency keys are spelled in
+// lower case, which the wire does not mind: net/http looks for the canonical
+// spelling, and where it finds it and there is no body, it repeats a POST on
+// a lost connection by itself, after the backend may have seen it.
+func wireHeader(h http.Header) http.Header {
+	w := make(http.Header, len(h)+2)
+	for k, v := range h {
+		if k == "Idempotency-Key" || k == "X-Idempotency-Key" {
+			k = strings.ToLower(k)
+		}
+		w[k] = v
+	}
+	return w
+}
+
+// hop is one request on the wire: the first, or one that a redirect asks for.
+type hop struct {
+	method string
+	url    *url.URL
+	header http.Header
+	body   []byte
+}
+
+func (h hop) endpoint() string { return h.method + " " + place(h.url) }
+
+// follow sends a request and the redirects that it may follow.
+func (i *Invoker) follow(ctx context.Context, req *Request, h hop) (*Response, error) {
+	for n := 0; ; n++ {
+		res, watch, err := i.send(ctx, h)
+		if err != nil {
+			return nil, i.transportError(ctx, h, err, watch.sent())
+		}
+		next, refusal := redirect(h, res)
+		if next == nil || n == maxRedirects {
+			if next != nil {
+				refusal = fmt.Sprintf("was redirected %d times, the last time to %s", n+1, place(next.url))
+			}
+			return i.answer(ctx, h, req, res, refusal)
+		}
+		discard(res)
+		h = *next
+	}
+}
+
+// answer reads the body and ends an attempt.
+func (i *Invoker) answer(ctx context.Context, h hop, req *Request, res *http.Response, refusal string) (*Response, error) {
+	defer res.Body.Close()
+	body, more, err := readBody(res)
+	if err != nil && res.StatusCode < 300 {
+		return nil, i.transportError(ctx, h, &brokenAnswer{res.StatusCode, cause(ctx, err)}, true)
+	}
+	out := &Response{StatusCode: res.StatusCode, Header: res.Header, Body: body, Truncated: more || err != nil}
+	if refusal != "" {
+		return out, &StatusError{Endpoint: req.Endpoint(), StatusCode: res.StatusCode, Reason: refusal}
+	}
+	return out, nil
+}
+
+// discard reads a little of a body that nobody wants, so that its connection
+// can be used again.
+func discard(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)
+	res.Body.Close()
+}
+
+// send puts one hop on the wire. A request of which nothing had been written
+// when an idle connection turned out to be closed is sent again at once: it
+// is the one repetition that cannot do anything twice.
+func (i *Invoker) send(ctx context.Context, h hop) (*http.Response, *watch, error) {
+	if err := i.permit(h.url); err != nil {
+		return nil, new(watch), err
+	}
+	transport := i.transportFor(h.url.Hostname())
+	for {
+		w := new(watch)
+		res, err := transport.RoundTrip(h.request(w.context(ctx)))
+		if err == nil || !w.reused || w.sent() || ctx.Err() != nil {
+			return res, w, err
+		}
+		i.forcedRetries.Add(1)
+	}
+}
+
+func (h hop) request(ctx context.Context) *http.Request {
+	r := &http.Request{
+		Method: h.method, URL: h.url, Header: h.header, Host: h.url.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	if host := h.header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	if h.body != nil {
+		// Without GetBody net/http never repeats the request by itself.
+		r.Body = io.NopCloser(bytes.NewReader(h.body))
+		r.ContentLength = int64(len(h.body))
+		if len(h.body) == 0 {
+			r.Body = http.NoBody
+		}
+	}
+	return r.WithContext(ctx)
+}
+
+func (i *Invoker) transportError(ctx context.Context, h hop, err error, sent bool) error {
+	err = cause(ctx, err)
+	return &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err), Err: err}
+}
+
+// cause prefers the reason for which ctx has ended to what it led to.
+func cause(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	var broken *brokenAnswer
+	if errors.As(err, &broken) {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// final tells of errors that no repetition mends.
+func final(err error) bool {
+	var (
+		untrusted *tls.CertificateVerificationError
+		refused   *RefusedError
+	)
+	return errors.As(err, &untrusted) || errors.As(err, &refused) || refusedByPeer(err)
+}
+
+// refusedByPeer tells whether the server ended the TLS handshake because of
+// the certificate that the agent showed or did not show. In TLS 1.3 that is
+// seen only after the request has been written, but a server that refuses the
+// handshake never reads it.
+func refusedByPeer(err error) bool {
+	var alert tls.AlertError
+	if !errors.As(err, &alert) {
+		return false
+	}
+	switch alert { // RFC 8446, section 6.2
+	case 42, 43, 44, 45, 46, 48, 49, 116:
+		return true
+	}
+	return false
+}
+
+// watch observes a request through httptrace and the metered connection.
+type watch struct {
+	conn   *meteredConn
+	start  int64
+	reused bool
+	unsure bool
+}
+
+func (w *watch) context(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: w.gotConn})
+}
+
+func (w *watch) gotConn(info httptrace.GotConnInfo) {
+	w.unsure = w.sent() // net/http repeats a GET by itself: then bytes of it had left before
+	w.reused = info.Reused
+	w.conn = metered(info.Conn)
+	if w.conn == nil {
+		w.unsure = true
+		return
+	}
+	w.start = w.conn.written.Load()
+}
+
+// sent reports whether bytes of the request may have left.
+func (w *watch) sent() bool {
+	return w.unsure || w.conn != nil && w.conn.written.Load() != w.start
+}

@@ -1,0 +1,65 @@
+package invoker
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// Made with openssl: printf '%s' "1767612505.$body" | openssl dgst -sha256
+// -hmac k3y -binary | base64, and openssl dgst -sha1 -hmac k3y for the other.
+func TestSignaturesOfOpenSSL(t *testing.T) {
+	t.Parallel()
+	const body = `{"name":"Zürich <&>","n":9007199254740993}`
+	h := http.Header{}
+	signV1(h, "k3y", time.Unix(1767612505, 0), []byte(body))
+	if got, want := h.Get(headerSignature), "v1,qL9TcOhpsJ9OQx/88LS1ebVAmiik+Seg3h/1Eo4RuRI="; got != want {
+		t.Errorf("v1 signature: got %s, want %s", got, want)
+	}
+	if got, want := h.Get(headerTimestamp), "1767612505"; got != want {
+		t.Errorf("timestamp: got %s, want %s", got, want)
+	}
+	signSHA1(h, "k3y", []byte(body))
+	if got, want := h.Get(headerSignature), "sha1=6a68b59256ba37d93af0d7964ee028ceafa42d09"; got != want {
+		t.Errorf("sha1 signature: got %s, want %s", got, want)
+	}
+}
+
+func TestSignaturesOfVectors(t *testing.T) {
+	t.Parallel()
+	file := os.Getenv("SIGNATURE_VECTORS")
+	if file == "" {
+		t.Skip("SIGNATURE_VECTORS names no file of signatures")
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors struct {
+		Secret   string
+		Outgoing struct{ Body, Timestamp, V1, SHA1 string }
+	}
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	v := vectors.Outgoing
+	if v.Body == "" || v.V1 == "" || v.SHA1 == "" {
+		t.Fatalf("no outgoing signatures in %s", file)
+	}
+	seconds, err := strconv.ParseInt(v.Timestamp, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.Header{}
+	signV1(h, Secret(vectors.Secret), time.Unix(seconds, 0), []byte(v.Body))
+	if got := h.Get(headerSignature); got != v.V1 {
+		t.Errorf("v1 signature: got %s, want %s", got, v.V1)
+	}
+	signSHA1(h, Secret(vectors.Secret), []byte(v.Body))
+	if got := h.Get(headerSignature); got != v.SHA1 {
+		t.Errorf("sha1 signature: got %s, want %s", got, v.SHA1)
+	}
+}

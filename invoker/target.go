@@ -1,0 +1,102 @@
+package invoker
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Target is one event's work as a backend sees it. Build does not change it;
+// a Request keeps Event and parts of Root, which must not change while the
+// Request is in use.
+type Target struct {
+	// Key names the event: the id of its run, else topic:partition:offset. It
+	// is sent as Idempotency-Key and X-Port-Run-Id where it is not empty.
+	Key string
+	// Event is the event as it was verified, compact JSON. It is the body of
+	// a webhook that has no other, byte for byte.
+	Event []byte
+	// Root is Event decoded, with decrypted fields in place. Numbers are int,
+	// *big.Int or float64.
+	Root map[string]any
+	// Method is the event's invocation method. It may be nil.
+	Method map[string]any
+	// Decrypted is whether Root differs from Event, so that bodies have to be
+	// made from Root.
+	Decrypted bool
+	// Rule is what the matching rule says.
+	Rule Override
+}
+
+// Override is what a rule says of the request. What it leaves open is the
+// backend's own.
+type Override struct {
+	Backend string // WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB, GITHUB or PORT_API
+	URL     *string
+	Method  *string
+	Headers map[string]string
+	Query   url.Values    // added to the query of the URL
+	Body    any           // where HasBody is set; nil: no body
+	HasBody bool          //
+	Timeout time.Duration // of one attempt; 0: as configured
+}
+
+// method gives a field of the invocation method as text, "" where it is absent.
+func (t *Target) method(field string) string {
+	s, _ := t.Method[field].(string)
+	return s
+}
+
+// omits tells whether a switch of the invocation method is on.
+func (t *Target) omits(field string) bool {
+	v := t.Method[field]
+	return v == true || v == "true"
+}
+
+// properties are the user inputs.
+func (t *Target) properties() map[string]any {
+	payload, _ := t.Root["payload"].(map[string]any)
+	properties, _ := payload["properties"].(map[string]any)
+	return properties
+}
+
+// ref is the git reference that the user gave, or "".
+func (t *Target) ref() string {
+	s, _ := t.properties()["ref"].(string)
+	return s
+}
+
+// inputs are the user inputs as text, unless the method omits them, and over
+// them the values of one object of the method.
+func (t *Target) inputs(extra string) map[string]string {
+	inputs := map[string]string{}
+	if !t.omits("omitUserInputs") {
+		addTexts(inputs, t.properties())
+	}
+	more, _ := t.Method[extra].(map[string]any)
+	addTexts(inputs, more)
+	return inputs
+}
+
+func addTexts(to map[string]string, from map[string]any) {
+	for k, v := range from {
+		to[k] = text(v)
+	}
+}
+
+// text gives a string as it is and any other value as compact JSON.
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case int:
+		return strconv.Itoa(v)
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	b, err := marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}

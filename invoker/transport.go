@@ -1,0 +1,163 @@
+package invoker
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// dialTimeout bounds name resolution and the TCP connection, and once
+	// more the TLS handshake, apart from the time of the whole attempt.
+	dialTimeout = 10 * time.Second
+	// idleTimeout is below the keep-alive of common servers (5 s in Node.js,
+	// uvicorn and Apache). A server that closes an idle connection while a
+	// request is on its way leaves it unknown whether the request was carried
+	// out; a connection that is closed on this side first does not.
+	idleTimeout = 4 * time.Second
+	// idlePerHost is beyond what is ever in flight to one host at once.
+	idlePerHost = 256
+
+	maxAnswerHeader = 256 << 10
+	ioBuffer        = 8 << 10
+)
+
+// Transport returns an HTTP transport for calls that are not a backend's, such
+// as those to Port's API: with the same certificate authorities, client
+// certificates and proxies, but always with the certificate check and without
+// egress policy. Env reads one environment variable, like os.LookupEnv. The
+// error names the setting or file that is at fault.
+func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, error) {
+	proxies, err := readProxies(env)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := rootCAs(cfg.CADir, env)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	t := newTransport(proxies, &tls.Config{RootCAs: roots}, dialer.DialContext)
+	t.ForceAttemptHTTP2 = true
+	return t, nil
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// newTransport speaks HTTP/1.1 unless its caller says otherwise. To backends
+// it stays so: with one request at a time on a connection it is known whether
+// bytes of a request have left, and net/http repeats none by itself, as it
+// does in HTTP/2 after some stream errors.
+func newTransport(proxies *proxies, tlsConfig *tls.Config, dial dialFunc) *http.Transport {
+	tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(64)
+	return &http.Transport{
+		Proxy:                  proxies.choose,
+		DialContext:            dial,
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    dialTimeout,
+		MaxIdleConns:           4 * idlePerHost,
+		MaxIdleConnsPerHost:    idlePerHost,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxAnswerHeader,
+		ReadBufferSize:         ioBuffer,
+		WriteBufferSize:        ioBuffer,
+	}
+}
+
+// buildTransports makes the transport for backends, and one more for each
+// host that is shown a client certificate: the certificate belongs to a
+// host, and a TLS configuration does not know for which host it is used.
+func (i *Invoker) buildTransports() error {
+	var err error
+	if i.proxies, err = readProxies(i.deps.Env); err != nil {
+		return err
+	}
+	roots, err := rootCAs(i.cfg.CADir, i.deps.Env)
+	if err != nil {
+		return err
+	}
+	certificates, err := clientCertificates(i.cfg.ClientCertDir)
+	if err != nil {
+		return err
+	}
+	i.dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	config := &tls.Config{RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL}
+	i.transport = newTransport(i.proxies, config, i.dial)
+	i.withCert = make(map[string]*http.Transport, len(certificates))
+	for host, files := range certificates {
+		config := config.Clone()
+		config.GetClientCertificate = files.load
+		i.withCert[host] = newTransport(i.proxies, config, i.dial)
+	}
+	return nil
+}
+
+func (i *Invoker) transportFor(host string) *http.Transport {
+	if t, ok := i.withCert[strings.ToLower(strings.TrimSuffix(host, "."))]; ok {
+		return t
+	}
+	return i.transport
+}
+
+// dial connects to a backend or to a proxy. The egress policy looks at each
+// address after the name was resolved, so that no DNS answer gets around it.
+// A proxy is the operator's choice and may be anywhere.
+func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := *i.dialer
+	if host, _, err := net.SplitHostPort(address); err == nil && !i.proxies.is(address) {
+		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			target, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return &RefusedError{host, "has an address that cannot be checked"}
+			}
+			return i.guard.address(host, target.Addr())
+		}
+	}
+	conn, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &meteredConn{Conn: conn}, nil
+}
+
+// meteredConn counts what is written to a connection.
+type meteredConn struct {
+	net.Conn
+	written atomic.Int64
+}
+
+func (c *meteredConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if n > 0 && !isAlert(p) {
+		c.written.Add(int64(n))
+	}
+	return n, err
+}
+
+// isAlert recognises the TLS record that says goodbye when a connection is
+// closed; it is no part of a request. In TLS 1.3 it looks like data, but of
+// two bytes: 5 of header, 2, 1 for its type and 16 for the tag.
+func isAlert(p []byte) bool {
+	const alert, data = 21, 23
+	return len(p) > 0 && (p[0] == alert || p[0] == data && len(p) == 5+2+1+16)
+}
+
+// metered finds the meteredConn below TLS, or nil.
+func metered(c net.Conn) *meteredConn {
+	for {
+		switch conn := c.(type) {
+		case *meteredConn:
+			return conn
+		case interface{ NetConn() net.Conn }:
+			c = conn.NetConn()
+		default:
+			return nil
+		}
+	}
+}

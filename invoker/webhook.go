@@ -1,0 +1,37 @@
+package invoker
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// webhook posts the event to a URL, signed as Port signs its own webhooks:
+// https://docs.port.io/actions-and-automations/setup-backend/webhook/validate-webhook-signature.
+type webhook struct{ signer Secret }
+
+var _ Backend = webhook{}
+
+func (webhook) URL(t *Target) (string, error) { return methodURL(t) }
+
+func (webhook) Body(t *Target) (Body, error) { return eventBody(t), nil }
+
+func (webhook) Header(http.Header) error { return nil }
+
+func (w webhook) Authorize(_ context.Context, h http.Header, body []byte) error {
+	signV1(h, w.signer, time.Now(), body)
+	return nil
+}
+
+func (webhook) Accept(*Request, *Response) error { return nil }
+
+var errNoURL = errors.New("neither the rule nor the invocation method says which URL to call")
+
+// methodURL is the URL of the invocation method.
+func methodURL(t *Target) (string, error) {
+	if u := t.method("url"); u != "" {
+		return u, nil
+	}
+	return "", errNoURL
+}

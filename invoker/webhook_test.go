@@ -1,0 +1,59 @@
+package invoker
+
+import (
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestWebhook(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"ok":true}`)) })
+	i := newInvoker(t, testConfig(), testDeps())
+	target := hook(t, s.URL+"/hook?x=1")
+	res, err := i.Do(t.Context(), build(t, i, target))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(res.Body), `{"ok":true}`; got != want {
+		t.Errorf("answer: got %s, want %s", got, want)
+	}
+	seen := s.only(t)
+	if got, want := seen.method+" "+seen.uri, "POST /hook?x=1"; got != want {
+		t.Errorf("request: got %s, want %s", got, want)
+	}
+	if got, want := string(seen.body), string(target.Event); got != want {
+		t.Errorf("body: got %s, want %s", got, want)
+	}
+	for k, want := range map[string]string{
+		"Content-Type": "application/json", "User-Agent": testUserAgent,
+		"Idempotency-Key": "r_1", "X-Port-Run-Id": "r_1",
+	} {
+		if got := seen.header.Get(k); got != want {
+			t.Errorf("%s: got %q, want %q", k, got, want)
+		}
+	}
+	checkV1(t, seen)
+}
+
+// checkV1 checks a signature as the receiver of a webhook does.
+func checkV1(t *testing.T, seen exchange) {
+	t.Helper()
+	at, err := time.Parse("2006", "1970")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seconds, err := time.ParseDuration(seen.header.Get(headerTimestamp) + "s")
+	if err != nil {
+		t.Fatalf("timestamp: %v", err)
+	}
+	at = at.Add(seconds)
+	if age := time.Since(at); age < -time.Second || age > time.Minute {
+		t.Errorf("timestamp: %v old", age)
+	}
+	h := http.Header{}
+	signV1(h, testSigner, at, seen.body)
+	if got, want := seen.header.Get(headerSignature), h.Get(headerSignature); got != want {
+		t.Errorf("signature: got %s, want %s", got, want)
+	}
+}
