@@ -16,6 +16,12 @@ import (
 // ErrMalformed is wrapped by the error of a record that is no event.
 var ErrMalformed = errors.New("malformed event")
 
+// The headers that Port adds when it signs.
+const (
+	signatureHeader = "X-Port-Signature"
+	timestampHeader = "X-Port-Timestamp"
+)
+
 const (
 	// maxDepth bounds how deep an event may be nested. Port's own events stay
 	// below a dozen levels; everything behind the decoder walks the tree
@@ -65,14 +71,15 @@ func Decode(record []byte) (*Message, error) {
 	d := decoder{
 		// A bytes.Buffer is read in place, without a copy. The UTF-8 of the
 		// text is checked above; the option lets pass what remains, escaped
-		// lone surrogates, which JSON.stringify prints and therefore Port signs.
-		in:  jsontext.NewDecoder(bytes.NewBuffer(record), jsontext.AllowInvalidUTF8(true)),
+		// lone surrogates, which JSON.stringify prints and therefore Port
+		// signs. That names occur once shows at the tree, at less cost.
+		in:  jsontext.NewDecoder(bytes.NewBuffer(record), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)),
 		out: make([]byte, 0, len(record)),
 	}
 	if d.in.PeekKind() != '{' {
 		return nil, fmt.Errorf("%w: not a JSON object", ErrMalformed)
 	}
-	root, err := d.object(1, d.rootMember)
+	root, err := d.object(1, (*decoder).rootMember)
 	if err != nil {
 		return nil, malformed(err)
 	}
@@ -90,15 +97,10 @@ func Decode(record []byte) (*Message, error) {
 // malformed wraps err without the names that jsontext quotes: they come from
 // the record and may be as long as it.
 func malformed(err error) error {
-	var syntax *jsontext.SyntacticError
-	if !errors.As(err, &syntax) {
-		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return fmt.Errorf("%w: invalid JSON at byte %d", ErrMalformed, syntax.ByteOffset)
 	}
-	why := "invalid JSON"
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		why = "a name occurs twice in an object"
-	}
-	return fmt.Errorf("%w: %s at byte %d", ErrMalformed, why, syntax.ByteOffset)
+	return fmt.Errorf("%w: %w", ErrMalformed, err)
 }
 
 // signedWithoutHeaders reports whether Port leaves the whole headers out of
@@ -131,8 +133,9 @@ type decoder struct {
 	headersStart, headersEnd int // the member "headers" in out; end 0: none
 }
 
-// member reads the value of the member name of an object, or takes it out.
-type member func(name string, depth int) (value any, keep bool, err error)
+// member reads the value of the member name of an object at depth. Where keep
+// is false the member is taken out of the text; it is nil in the tree.
+type member func(d *decoder, name string, depth int) (value any, keep bool, err error)
 
 // rootMember reads a member of the message itself.
 func (d *decoder) rootMember(name string, depth int) (any, bool, error) {
@@ -140,7 +143,9 @@ func (d *decoder) rootMember(name string, depth int) (any, bool, error) {
 		return d.plainMember(name, depth)
 	}
 	d.msg.HeadersOK = true
-	headers, err := d.object(depth+1, d.headerMember)
+	headers, err := d.object(depth+1, (*decoder).headerMember)
+	delete(headers, signatureHeader)
+	delete(headers, timestampHeader)
 	return headers, true, err
 }
 
@@ -150,9 +155,9 @@ func (d *decoder) rootMember(name string, depth int) (any, bool, error) {
 func (d *decoder) headerMember(name string, depth int) (any, bool, error) {
 	var aside *string
 	switch name {
-	case "X-Port-Signature":
+	case signatureHeader:
 		aside = &d.msg.Signature
-	case "X-Port-Timestamp":
+	case timestampHeader:
 		aside = &d.msg.Timestamp
 	default:
 		return d.plainMember(name, depth)
@@ -165,7 +170,7 @@ func (d *decoder) headerMember(name string, depth int) (any, bool, error) {
 	switch {
 	case kind == '"':
 		*aside = unquote(raw)
-	case kind == '0' && name == "X-Port-Timestamp":
+	case kind == '0' && name == timestampHeader:
 		*aside = string(raw)
 	}
 	return nil, false, nil
@@ -180,7 +185,7 @@ func (d *decoder) plainMember(_ string, depth int) (any, bool, error) {
 func (d *decoder) value(depth int) (any, error) {
 	switch d.in.PeekKind() {
 	case '{':
-		return d.object(depth, d.plainMember)
+		return d.object(depth, (*decoder).plainMember)
 	case '[':
 		return d.array(depth)
 	}
@@ -214,24 +219,26 @@ func (d *decoder) object(depth int, member member) (map[string]any, error) {
 		if err != nil {
 			return nil, err
 		}
-		start := len(d.out)
-		if len(tree) > 0 {
+		end := len(d.out)
+		if d.out[end-1] != '{' {
 			d.out = append(d.out, ',')
 		}
-		nameAt := len(d.out)
+		start := len(d.out)
 		name := d.str(raw)
+		if _, twice := tree[name]; twice {
+			return nil, fmt.Errorf("a name occurs twice in an object, again before byte %d", d.in.InputOffset())
+		}
 		d.out = append(d.out, ':')
-		v, keep, err := member(name, depth)
+		v, keep, err := member(d, name, depth)
 		if err != nil {
 			return nil, err
 		}
-		if !keep {
-			d.out = d.out[:start]
-			continue
-		}
 		tree[name] = v
+		if !keep {
+			d.out = d.out[:end]
+		}
 		if depth == 1 && name == "headers" {
-			d.headersStart, d.headersEnd = nameAt, len(d.out)
+			d.headersStart, d.headersEnd = start, len(d.out)
 		}
 	}
 	d.out = append(d.out, '}')

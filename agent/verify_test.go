@@ -143,3 +143,45 @@ func TestVerifyRefuses(t *testing.T) {
 		})
 	}
 }
+
+// FuzzVerify takes signed records and alters them: what still verifies has the
+// body that was signed.
+func FuzzVerify(f *testing.F) {
+	secret, cases := signedCases(f)
+	for i, c := range cases {
+		f.Add(i, 0, byte(0), "")
+		f.Add(i, len(c.Record)/2, byte(1), "")
+		f.Add(i, 1, byte(0), `"headers":{},`)
+	}
+	f.Fuzz(func(t *testing.T, i, at int, flip byte, insert string) {
+		if i < 0 || i >= len(cases) {
+			return
+		}
+		c := cases[i]
+		if at < 0 || at >= len(c.Record) {
+			return
+		}
+		record := []byte(c.Record[:at] + insert + c.Record[at:])
+		record[at] ^= flip
+		m, err := Decode(record)
+		if err != nil || Verify(secret, m) != nil {
+			return
+		}
+		if string(m.Body) != c.Body || m.Timestamp != c.Timestamp {
+			t.Errorf("altered to %q and still verified", record)
+		}
+	})
+}
+
+func BenchmarkVerify(b *testing.B) {
+	m, err := Decode(benchEvent())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := Verify("a secret of the benchmark", m); err == nil {
+			b.Fatal("verified")
+		}
+	}
+}
