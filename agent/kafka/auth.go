@@ -1,0 +1,80 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+	callTimeout = 5 * time.Second
+)
+
+type security struct{ tls, sasl bool }
+
+var securityProtocols = map[string]security{
+	"PLAINTEXT":      {},
+	"SSL":            {tls: true},
+	"SASL_PLAINTEXT": {sasl: true},
+	"SASL_SSL":       {tls: true, sasl: true},
+}
+
+var mechanisms = map[string]func(user, password string) (sasl.Mechanism, error){
+	"NONE": nil,
+	"PLAIN": func(user, password string) (sasl.Mechanism, error) {
+		return plain.Mechanism{Username: user, Password: password}, nil
+	},
+	"SCRAM-SHA-256": func(user, password string) (sasl.Mechanism, error) {
+		return scram.Mechanism(scram.SHA256, user, password)
+	},
+	"SCRAM-SHA-512": func(user, password string) (sasl.Mechanism, error) {
+		return scram.Mechanism(scram.SHA512, user, password)
+	},
+}
+
+func (c *Config) sasl() bool { return securityProtocols[strings.ToUpper(c.SecurityProtocol)].sasl }
+
+// cluster is the way to one Kafka cluster with one set of credentials.
+type cluster struct {
+	brokers   []string
+	dialer    *kafka.Dialer
+	transport *kafka.Transport
+	client    *kafka.Client
+}
+
+// connect prepares the way to the cluster; it calls nobody. roots are the
+// certificate authorities to trust beside the system's.
+func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, error) {
+	sec := securityProtocols[strings.ToUpper(cfg.SecurityProtocol)]
+	if !sec.tls {
+		tlsConfig = nil
+	} else if tlsConfig == nil {
+		tlsConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	var mechanism sasl.Mechanism
+	if sec.sasl {
+		var err error
+		if mechanism, err = mechanisms[strings.ToUpper(cfg.Mechanism)](cred.Username, cred.Password.Reveal()); err != nil {
+			return nil, fmt.Errorf("prepare %s credentials: %w", cfg.Mechanism, err)
+		}
+	}
+	transport := &kafka.Transport{ClientID: clientID, DialTimeout: dialTimeout, TLS: tlsConfig, SASL: mechanism, MetadataTopics: cfg.topics()}
+	return &cluster{
+		brokers:   cred.Brokers,
+		dialer:    &kafka.Dialer{ClientID: clientID, Timeout: dialTimeout, DualStack: true, TLS: tlsConfig, SASLMechanism: mechanism},
+		transport: transport,
+		client:    &kafka.Client{Addr: brokerAddrs(cred.Brokers), Timeout: callTimeout, Transport: transport},
+	}, nil
+}
+
+func brokerAddrs(brokers []string) net.Addr { return kafka.TCP(brokers...) }
+
+func (c *cluster) close() { c.transport.CloseIdleConnections() }

@@ -1,0 +1,251 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+)
+
+var (
+	errRevoked = errors.New("partitions revoked")
+	errChanged = errors.New("topics changed")
+)
+
+// generation is the time between two rebalances: the partitions are this
+// member's, and only its commits count for them.
+type generation struct {
+	src        *Source
+	cluster    *cluster
+	coord      *coordinator
+	member     member
+	partitions []partition
+	log        zerolog.Logger
+}
+
+func newGeneration(s *Source, cl *cluster, gen *kafka.Generation) *generation {
+	g := &generation{
+		src: s, cluster: cl,
+		coord:  &coordinator{client: cl.client, timeout: callTimeout},
+		member: member{group: gen.GroupID, id: gen.MemberID, generation: gen.ID},
+		log:    s.log.With().Str("group", gen.GroupID).Int32("generation", gen.ID).Logger(),
+	}
+	for _, topic := range s.cfg.topics() {
+		for _, a := range gen.Assignments[topic] {
+			g.partitions = append(g.partitions, partition{topic, a.ID})
+		}
+	}
+	return g
+}
+
+// run works on the generation's partitions until the process is to stop (ctx)
+// or the generation ends (genCtx), and then drains: what was started finishes
+// and is committed, while heartbeats keep the partitions.
+func (g *generation) run(ctx, genCtx context.Context) {
+	g.log.Info().Array("partitions", partitionList(g.partitions)).Msg("partitions assigned")
+	work, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(genCtx, func() { stop(errRevoked) })()
+
+	// Beats go on until the last commit is made; kafka-go's own end with genCtx.
+	alive, dead := context.WithCancel(context.WithoutCancel(ctx))
+	var beats sync.WaitGroup
+	beats.Go(func() { g.beat(alive, genCtx, stop) })
+	defer beats.Wait()
+	defer dead()
+
+	trackers, ok := g.takeOver(work)
+	if !ok {
+		return
+	}
+	g.serve(work, stop, trackers)
+	g.log.Info().AnErr("cause", context.Cause(work)).Msg("partitions drained")
+}
+
+// takeOver finds where each partition stands, for as long as work goes on.
+func (g *generation) takeOver(work context.Context) (map[partition]*tracker, bool) {
+	for delay := commitRetryMin; work.Err() == nil; delay = min(2*delay, commitRetryMax) {
+		trackers, err := g.positions(work)
+		if err == nil {
+			return trackers, true
+		}
+		if work.Err() == nil {
+			g.log.Warn().Err(err).Dur("retry_in", delay).Msg("positions of partitions not found")
+		}
+		sleep(work, delay)
+	}
+	return nil, false
+}
+
+func (g *generation) positions(ctx context.Context) (map[partition]*tracker, error) {
+	trackers := make(map[partition]*tracker, len(g.partitions))
+	if len(g.partitions) == 0 {
+		return trackers, nil
+	}
+	committed, err := g.cluster.committed(ctx, g.member.group, g.partitions)
+	if err != nil {
+		return nil, err
+	}
+	ends, err := g.cluster.logBounds(ctx, g.partitions)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range g.partitions {
+		trackers[p] = resume(committed[p], ends[p], g.src.cfg.resetToEnd(), g.partitionLog(p))
+	}
+	return trackers, nil
+}
+
+func (g *generation) partitionLog(p partition) zerolog.Logger {
+	return g.log.With().Str("topic", p.topic).Int("partition", p.id).Logger()
+}
+
+// serve runs the workers until work ends and all of them have drained, then
+// makes the last commit.
+func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, trackers map[partition]*tracker) {
+	c := newCommitter(trackers, g.src.metrics.Commits, g.log, func(ctx context.Context, commits map[partition]commit) error {
+		return g.coord.commit(ctx, g.member, commits)
+	})
+	c.settled() // positions that differ from what is committed are pinned before anything is read
+
+	committing, done := context.WithCancel(context.WithoutCancel(work))
+	var others sync.WaitGroup
+	others.Go(func() {
+		if err := c.run(committing); err != nil {
+			stop(err) // fenced: nothing more may start
+		}
+	})
+	others.Go(func() { g.watch(work, stop, trackers) })
+
+	var workers sync.WaitGroup
+	for _, p := range g.partitions {
+		w := g.worker(p, trackers[p], c)
+		workers.Go(func() { w.run(work) })
+	}
+	workers.Wait()
+	<-work.Done() // a member without partitions waits for a change
+	done()
+	others.Wait()
+	g.forgetLag()
+
+	last, cancel := context.WithTimeout(context.WithoutCancel(work), leaveTimeout)
+	defer cancel()
+	if err := c.flush(last); err != nil {
+		// The next owner sees these events again and finds in the last ledger, or
+		// at Port, that they are done.
+		g.log.Warn().Err(err).Msg("last commit not accepted")
+	}
+}
+
+func (g *generation) worker(p partition, t *tracker, c *committer) *worker {
+	return &worker{
+		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c,
+		marks: g.src.cfg.Delivery == exactlyOnce, open: g.open, handle: g.src.handle,
+		events: g.src.metrics.Events, log: g.partitionLog(p),
+	}
+}
+
+// open begins to read p at offset.
+func (g *generation) open(p partition, offset int64) (fetcher, error) {
+	r := kafka.NewReader(kafka.ReaderConfig{
+		Brokers: g.cluster.brokers, Dialer: g.cluster.dialer, Topic: p.topic, Partition: p.id,
+		MinBytes: 1, MaxBytes: 1 << 20, QueueCapacity: 32,
+		MaxWait:        500 * time.Millisecond, // a longer one would delay every rebalance by as much
+		IsolationLevel: kafka.ReadCommitted, ReadLagInterval: -1,
+	})
+	return r, r.SetOffset(offset)
+}
+
+// beat sends heartbeats from the end of genCtx until alive ends.
+func (g *generation) beat(alive, genCtx context.Context, stop context.CancelCauseFunc) {
+	select {
+	case <-genCtx.Done():
+	case <-alive.Done():
+		return
+	}
+	for alive.Err() == nil {
+		if err := g.coord.heartbeat(alive, g.member); errors.Is(err, errFenced) {
+			stop(err)
+			return
+		}
+		sleep(alive, g.src.cfg.sessionTimeout()/heartbeatDivisor)
+	}
+}
+
+type partitionList []partition
+
+// MarshalZerologArray prints the partitions as topic/number.
+func (l partitionList) MarshalZerologArray(a *zerolog.Array) {
+	for _, p := range l {
+		a.Str(p.topic + "/" + strconv.Itoa(p.id))
+	}
+}
+
+func (g *generation) forgetLag() {
+	for _, p := range g.partitions {
+		g.src.metrics.Lag.DeleteLabelValues(p.topic, strconv.Itoa(p.id))
+	}
+}
+
+// watch looks at the topics now and then: it reports the lag, ends the
+// generation where partitions were added, a topic appeared or one was made
+// anew, and says so where retention is overtaking the reading. kafka-go's own
+// watch misses topics that appear late and joins without pause where one is
+// missing.
+func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, trackers map[partition]*tracker) {
+	var count map[string]int
+	for work.Err() == nil {
+		now, err := g.cluster.partitionCounts(work, g.src.cfg.topics())
+		switch {
+		case err != nil:
+			g.log.Debug().Err(err).Msg("topics not read")
+		case count == nil:
+			count = now
+		case !maps.Equal(count, now):
+			g.log.Info().Msg("partitions of topics changed, joining again")
+			stop(errChanged)
+			return
+		}
+		if g.lookAtLogs(work, trackers) {
+			stop(errChanged)
+			return
+		}
+		sleep(work, g.src.cfg.watchInterval)
+	}
+}
+
+// lookAtLogs sets the lag and tells whether a topic was made anew.
+func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tracker) (recreated bool) {
+	if len(trackers) == 0 {
+		return false
+	}
+	before := make(map[partition]int64, len(trackers))
+	for p, t := range trackers {
+		_, before[p] = t.position() // asked first: what is read meanwhile must not look like more than there is
+	}
+	logs, err := g.cluster.logBounds(ctx, g.partitions)
+	if err != nil {
+		g.log.Debug().Err(err).Msg("ends of partitions not read")
+		return false
+	}
+	for p, b := range logs {
+		next := before[p]
+		base, _ := trackers[p].position()
+		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(max(0, b.end-base)))
+		log := g.partitionLog(p)
+		switch {
+		case next > b.end:
+			log.Warn().Int64("offset", next).Int64("end", b.end).Msg("position is past the end of the log, topic was recreated, joining again")
+			recreated = true
+		case next < b.first:
+			log.Warn().Int64("offset", next).Int64("first", b.first).Int64("records", b.first-next).
+				Msg("records deleted by retention before they were read")
+		}
+	}
+	return recreated
+}

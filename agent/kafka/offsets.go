@@ -1,0 +1,134 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+)
+
+// offsetResets says for each value of KAFKA_CONSUMER_AUTO_OFFSET_RESET
+// whether a group without a committed offset begins at the end.
+var offsetResets = map[string]bool{
+	"earliest": false, "smallest": false, "beginning": false,
+	"latest": true, "largest": true, "end": true,
+}
+
+func (c *Config) resetToEnd() bool { return offsetResets[strings.ToLower(c.AutoOffsetReset)] }
+
+// bounds are the offsets that a partition's log holds: first is the oldest
+// record, end the offset after the newest.
+type bounds struct{ first, end int64 }
+
+// logBounds asks the partitions' leaders.
+func (c *cluster) logBounds(ctx context.Context, ps []partition) (map[partition]bounds, error) {
+	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
+	for _, p := range ps {
+		req.Topics[p.topic] = append(req.Topics[p.topic], kafka.FirstOffsetOf(p.id), kafka.LastOffsetOf(p.id))
+	}
+	res, err := c.client.ListOffsets(ctx, req)
+	if err != nil {
+		return nil, fmt.Errorf("list offsets: %w", err)
+	}
+	out := make(map[partition]bounds, len(ps))
+	for topic, offsets := range res.Topics {
+		for _, o := range offsets {
+			if o.Error != nil {
+				return nil, fmt.Errorf("list offsets of %s/%d: %w", topic, o.Partition, o.Error)
+			}
+			out[partition{topic, o.Partition}] = bounds{o.FirstOffset, o.LastOffset}
+		}
+	}
+	for _, p := range ps {
+		if _, ok := out[p]; !ok {
+			return nil, fmt.Errorf("list offsets of %s/%d: no answer", p.topic, p.id)
+		}
+	}
+	return out, nil
+}
+
+// partitionCounts asks how many partitions each topic has; a topic that does
+// not exist has none.
+func (c *cluster) partitionCounts(ctx context.Context, topics []string) (map[string]int, error) {
+	res, err := c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
+	if err != nil {
+		return nil, fmt.Errorf("read metadata: %w", err)
+	}
+	counts := make(map[string]int, len(topics))
+	for _, t := range res.Topics {
+		counts[t.Name] = len(t.Partitions)
+	}
+	return counts, nil
+}
+
+// committed asks the coordinator what the group has committed; an offset of -1
+// means nothing.
+func (c *cluster) committed(ctx context.Context, group string, ps []partition) (map[partition]commit, error) {
+	req := &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{}}
+	for _, p := range ps {
+		req.Topics[p.topic] = append(req.Topics[p.topic], p.id)
+	}
+	res, err := c.client.OffsetFetch(ctx, req)
+	if err == nil {
+		err = res.Error
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fetch committed offsets: %w", err)
+	}
+	out := make(map[partition]commit, len(ps))
+	for topic, offsets := range res.Topics {
+		for _, o := range offsets {
+			if o.Error != nil {
+				return nil, fmt.Errorf("fetch committed offset of %s/%d: %w", topic, o.Partition, o.Error)
+			}
+			out[partition{topic, o.Partition}] = commit{o.CommittedOffset, o.Metadata}
+		}
+	}
+	for _, p := range ps {
+		if _, ok := out[p]; !ok {
+			return nil, fmt.Errorf("fetch committed offset of %s/%d: no answer", p.topic, p.id)
+		}
+	}
+	return out, nil
+}
+
+// resume decides where the reading of a partition begins. The tracker it
+// gives is marked for commit where the position is not the committed one, so
+// that what is produced before the first event settles is not lost: an offset
+// of "latest" that is only remembered would be resolved anew after a restart.
+func resume(cm commit, b bounds, toEnd bool, log zerolog.Logger) *tracker {
+	switch {
+	case cm.offset < 0:
+		start := b.first
+		if toEnd {
+			start = b.end
+		}
+		log.Info().Int64("offset", start).Msg("no committed offset found, starting position set")
+		return pinned(newTracker(start, ledger{high: start}))
+	case cm.offset > b.end:
+		// Kafka never takes records back from a committed reader: the topic was
+		// deleted and made again, and everything in it is new.
+		log.Warn().Int64("committed", cm.offset).Int64("end", b.end).Int64("offset", b.first).
+			Msg("committed offset is past the end of the log, topic was recreated, starting at its beginning")
+		return pinned(newTracker(b.first, ledger{high: b.first}))
+	}
+	l, err := decodeLedger(cm.offset, cm.metadata)
+	if err != nil {
+		log.Warn().Err(err).Int64("offset", cm.offset).Msg("metadata of the committed offset ignored")
+		l = ledger{high: cm.offset}
+	}
+	t := newTracker(cm.offset, l)
+	if b.first > cm.offset {
+		gone := t.skip(b.first)
+		log.Warn().Int64("committed", cm.offset).Int64("first", b.first).Int64("records", b.first-cm.offset).Int("unsettled", gone).
+			Msg("records deleted by retention before they were read")
+	}
+	return t
+}
+
+func pinned(t *tracker) *tracker {
+	t.touch()
+	return t
+}

@@ -1,0 +1,188 @@
+package kafka
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"port-agent/agent"
+)
+
+const (
+	joinBackoff      = time.Second
+	heartbeatDivisor = 3 // heartbeats in a session timeout
+	// rejoinMargin is how much longer than a drain the group waits for a member
+	// to join again.
+	rejoinMargin  = 15 * time.Second
+	leaveTimeout  = 3 * time.Second
+	watchInterval = 10 * time.Second
+)
+
+// Source is a member of the consumer group.
+type Source struct {
+	cfg         Config
+	tls         *tls.Config
+	credentials func(context.Context) (Credentials, error)
+	handle      Handler
+	metrics     *agent.Metrics
+	log         zerolog.Logger
+
+	joined atomic.Bool
+}
+
+// New makes a member of the group that cfg names; ForOrg must have filled cfg
+// in. credentials is asked whenever the cluster is connected anew. tlsConfig
+// may be nil: the system's roots. New calls nobody.
+func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (Credentials, error), handle Handler,
+	m *agent.Metrics, log zerolog.Logger) *Source {
+	if cfg.watchInterval == 0 {
+		cfg.watchInterval = watchInterval
+	}
+	for _, topic := range cfg.topics() {
+		m.PresetTopic(topic)
+	}
+	return &Source{cfg: cfg, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log}
+}
+
+// Ready reports whether the member has joined the group and is in touch with
+// it. A member without partitions is ready too.
+func (s *Source) Ready() bool { return s.joined.Load() }
+
+// Run is a member of the group until ctx ends; it then drains, leaves the
+// group and returns nil. It returns an error only where the cluster refuses
+// the credentials or the group before it was ever joined: whatever is lost
+// later is tried again, with credentials asked for anew.
+func (s *Source) Run(ctx context.Context) error {
+	defer s.setJoined(false)
+	for ever := false; ctx.Err() == nil; {
+		joined, err := s.session(ctx)
+		ever = ever || joined
+		if ctx.Err() != nil {
+			return nil
+		}
+		if refused(err) && !ever {
+			return fmt.Errorf("%w (%s)", err, s.cfg.hint(err))
+		}
+		s.log.Error().Err(err).Str("hint", s.cfg.hint(err)).Msg("kafka not reached")
+		sleep(ctx, joinBackoff)
+	}
+	return nil
+}
+
+// session is a membership with one set of credentials. It ends with ctx, or
+// with an error that new credentials may mend.
+func (s *Source) session(ctx context.Context) (joined bool, err error) {
+	cred, err := s.credentials(ctx)
+	if err != nil {
+		return false, err
+	}
+	cl, err := connect(&s.cfg, cred, s.tls)
+	if err != nil {
+		return false, err
+	}
+	defer cl.close()
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: s.cfg.GroupID, Brokers: cl.brokers, Dialer: cl.dialer, Topics: s.cfg.topics(),
+		GroupBalancers:    []kafka.GroupBalancer{kafka.RangeGroupBalancer{}, kafka.RoundRobinGroupBalancer{}},
+		SessionTimeout:    s.cfg.sessionTimeout(),
+		HeartbeatInterval: s.cfg.sessionTimeout() / heartbeatDivisor,
+		RebalanceTimeout:  s.cfg.DrainTimeout + rejoinMargin,
+		JoinGroupBackoff:  joinBackoff,
+		StartOffset:       kafka.FirstOffset,
+		Timeout:           callTimeout,
+	})
+	if err != nil {
+		return false, fmt.Errorf("join group: %w", err)
+	}
+	defer group.Close()
+	for failures := 0; ; {
+		gen, err := group.Next(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return joined, context.Cause(ctx)
+		case err == nil:
+			joined, failures = true, 0
+			s.member(ctx, cl, group, gen)
+			if ctx.Err() != nil {
+				return joined, context.Cause(ctx)
+			}
+		case refused(err):
+			return joined, fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
+		default:
+			failures++
+			s.setJoined(false)
+			s.log.Warn().Err(err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
+		}
+	}
+}
+
+// member lives through one generation. Where ctx has ended it also leaves the
+// group, because kafka-go would join again the moment the generation's
+// function returns.
+func (s *Source) member(ctx context.Context, cl *cluster, group *kafka.ConsumerGroup, gen *kafka.Generation) {
+	s.setJoined(true)
+	s.metrics.Rebalances.Inc()
+	drained, ended := make(chan struct{}), make(chan struct{})
+	gen.Start(func(genCtx context.Context) {
+		defer close(ended)
+		newGeneration(s, cl, gen).run(ctx, genCtx)
+		close(drained)
+		if ctx.Err() != nil {
+			<-genCtx.Done()
+		}
+	})
+	<-drained
+	if ctx.Err() != nil {
+		group.Close()
+	}
+	<-ended
+}
+
+func (s *Source) setJoined(yes bool) {
+	s.joined.Store(yes)
+	value := 0.0
+	if yes {
+		value = 1
+	}
+	s.metrics.SourceConnected.Set(value)
+}
+
+// refused reports whether the cluster has said no, which trying again with the
+// same credentials would not change.
+func refused(err error) bool {
+	for _, no := range []kafka.Error{kafka.SASLAuthenticationFailed, kafka.UnsupportedSASLMechanism, kafka.GroupAuthorizationFailed,
+		kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.InvalidSessionTimeout, kafka.InvalidGroupId} {
+		if errors.Is(err, no) {
+			return true
+		}
+	}
+	return false
+}
+
+// hint names the settings that an error at the door most likely comes from.
+func (c *Config) hint(err error) string {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, kafka.SASLAuthenticationFailed):
+		return "the user name or password from Port's Kafka credentials was not accepted; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM"
+	case errors.Is(err, kafka.UnsupportedSASLMechanism):
+		return "see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM"
+	case errors.Is(err, kafka.GroupAuthorizationFailed), errors.Is(err, kafka.InvalidGroupId):
+		return "see KAFKA_CONSUMER_GROUP_ID; Port allows names that start with the organisation's id"
+	case errors.Is(err, kafka.TopicAuthorizationFailed):
+		return "see KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC"
+	case errors.Is(err, kafka.InvalidSessionTimeout):
+		return "see KAFKA_CONSUMER_SESSION_TIMEOUT_MS"
+	case errors.As(err, &dns):
+		return "the broker's name is not known; see KAFKA_CONSUMER_BOOTSTRAP_SERVERS or Port's Kafka credentials"
+	default:
+		return "see KAFKA_CONSUMER_SECURITY_PROTOCOL and the brokers' addresses"
+	}
+}

@@ -1,0 +1,247 @@
+package kafka
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+)
+
+// state is how far an unsettled event has come.
+type state uint8
+
+const (
+	waiting state = iota // nothing of it has been sent
+	started              // a byte of its request may have left
+	settled              // nothing is left to do for it
+)
+
+// tracked is one event between its reading and the commit that covers it.
+type tracked struct {
+	offset int64
+	state  state
+	read   bool // false for one that the last owner left and that is not read again yet
+}
+
+// tracker knows which offsets of one partition are settled. It is safe for
+// concurrent use.
+//
+// Only unsettled events have an entry: between the first of them and the high
+// offset, what has no entry is settled. The entries are in the order of their
+// offsets.
+type tracker struct {
+	mu      sync.Mutex
+	high    int64      // offsets from here on were never read, by this owner or the last
+	next    int64      // the offset that this owner reads next, at the least
+	unread  int        // entries of the last owner that were not read again yet
+	entries []*tracked // ascending; the first is unsettled, later ones may be settled
+	open    int        // unsettled entries
+	room    chan struct{}
+	dirty   bool // differs from what was committed last
+}
+
+// newTracker resumes a partition at the committed offset base with what the
+// last owner's ledger says.
+func newTracker(base int64, l ledger) *tracker {
+	t := &tracker{high: max(base, l.high), next: base, room: make(chan struct{}, 1)}
+	for _, e := range l.entries {
+		s := waiting
+		if e.started {
+			s = started
+		}
+		t.entries = append(t.entries, &tracked{offset: e.offset, state: s})
+	}
+	t.open, t.unread = len(t.entries), len(t.entries)
+	return t
+}
+
+// arrival is what the tracker says of an offset that was read.
+type arrival uint8
+
+const (
+	arrivedNew         arrival = iota // to be handled
+	arrivedSettled                    // done by an earlier owner, or read before
+	arrivedInterrupted                // started by an earlier owner, its end unknown
+)
+
+// add notes that offset was read. For an offset that is to be handled it gives
+// the entry to settle later. gone counts events that the last owner left
+// unsettled and whose records no longer exist: retention or a compaction has
+// removed them.
+func (t *tracker) add(offset int64) (e *tracked, a arrival, gone int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if offset < t.next {
+		return nil, arrivedSettled, 0
+	}
+	gone = t.forgetUnread(offset)
+	t.next = offset + 1
+	if offset < t.high {
+		return t.resume(offset, gone)
+	}
+	t.high = offset + 1
+	e = &tracked{offset: offset, read: true}
+	t.entries = append(t.entries, e)
+	t.open++
+	t.dirty = true
+	return e, arrivedNew, gone
+}
+
+// resume finds the entry that the last owner left for offset.
+func (t *tracker) resume(offset int64, gone int) (*tracked, arrival, int) {
+	i, found := slices.BinarySearchFunc(t.entries, offset, func(e *tracked, o int64) int { return cmp.Compare(e.offset, o) })
+	if !found {
+		return nil, arrivedSettled, gone
+	}
+	e := t.entries[i]
+	e.read = true
+	t.unread--
+	if e.state == started {
+		return e, arrivedInterrupted, gone
+	}
+	return e, arrivedNew, gone
+}
+
+// forgetUnread settles entries of the last owner that reading has passed by.
+func (t *tracker) forgetUnread(offset int64) (gone int) {
+	if t.unread == 0 {
+		return 0
+	}
+	for _, e := range t.entries {
+		if e.offset >= offset {
+			break
+		}
+		if !e.read {
+			e.read, e.state = true, settled
+			gone++
+		}
+	}
+	if gone > 0 {
+		t.unread -= gone
+		t.open -= gone
+		t.trim()
+	}
+	return gone
+}
+
+// skip moves the reading to offset because the records before it no longer
+// exist, and counts the events that were left unsettled among them.
+func (t *tracker) skip(offset int64) (gone int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gone = t.forgetUnread(offset)
+	t.next = max(t.next, offset)
+	t.high = max(t.high, offset)
+	t.dirty = true
+	return gone
+}
+
+// settle notes that nothing is left to do for e.
+func (t *tracker) settle(e *tracked) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.state == settled {
+		return
+	}
+	e.state = settled
+	t.open--
+	t.trim()
+}
+
+// mark sets whether a byte of e's request may have left.
+func (t *tracker) mark(e *tracked, s state) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.state != settled && e.state != s {
+		e.state = s
+		t.dirty = true
+	}
+}
+
+// trim drops settled entries and wakes the reader. Those behind an unsettled
+// one go when they are more than half of all, so that settling costs a
+// constant time per event and the list stays short.
+func (t *tracker) trim() {
+	t.dirty = true
+	n := 0
+	for n < len(t.entries) && t.entries[n].state == settled {
+		t.entries[n] = nil
+		n++
+	}
+	t.entries = t.entries[n:]
+	if len(t.entries) > 2*t.open+64 {
+		t.entries = slices.DeleteFunc(t.entries, func(e *tracked) bool { return e.state == settled })
+	}
+	select {
+	case t.room <- struct{}{}:
+	default:
+	}
+}
+
+// full reports whether the window of unsettled events is full, so that
+// nothing more may be read.
+func (t *tracker) full() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open >= maxUnsettled || t.open > 0 && t.next-t.entries[0].offset >= maxSpan
+}
+
+// waitRoom returns when the window has room, or with the cause of ctx's end.
+func (t *tracker) waitRoom(ctx context.Context) error {
+	for t.full() {
+		select {
+		case <-t.room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// commit is an offset to commit with its metadata.
+type commit struct {
+	offset   int64
+	metadata string
+}
+
+// snapshot gives what is to be committed and whether it differs from the
+// snapshot before.
+func (t *tracker) snapshot() (commit, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.dirty {
+		return commit{}, false
+	}
+	t.dirty = false
+	base := t.high
+	l := ledger{high: t.high}
+	for _, e := range t.entries {
+		if e.state == settled {
+			continue
+		}
+		base = min(base, e.offset)
+		l.entries = append(l.entries, entry{offset: e.offset, started: e.state == started})
+	}
+	if l.high == base {
+		return commit{offset: base}, true
+	}
+	return commit{offset: base, metadata: l.encode(base)}, true
+}
+
+// touch makes the next snapshot be taken even where nothing has changed,
+// because the commit of the last one failed.
+func (t *tracker) touch() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dirty = true
+}
+
+// position gives the first unsettled offset and the next one to be read.
+func (t *tracker) position() (base, next int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.entries) > 0 {
+		return t.entries[0].offset, t.next
+	}
+	return t.high, t.next
+}
