@@ -4,6 +4,8 @@ import (
 	"runtime"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"port-agent/invoker"
 )
 
 // Outcomes of an event, the closed set of events_total.
@@ -98,6 +100,12 @@ func (m *Metrics) presetLabels() {
 	for _, kind := range []string{"log", "response", "status"} {
 		for _, outcome := range []string{"accepted", "refused", "retried", "dropped"} {
 			m.Reports.WithLabelValues(kind, outcome)
+		}
+	}
+	for _, backend := range []string{"none", invoker.Webhook, invoker.AzureDevOps, invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker.PortAPI} {
+		m.Invocations.WithLabelValues(backend, "accepted", reasonOK)
+		for _, reason := range reasons {
+			m.Invocations.WithLabelValues(backend, "failed", reason)
 		}
 	}
 	for _, outcome := range []string{"ok", "error"} {

@@ -1,0 +1,103 @@
+// Package agent is the pipeline from an event to its report: decode and verify
+// the record, pick the rule, build the request, invoke the backend, tell Port.
+//
+// It knows no Kafka and no route of Port's API: sources (agent/kafka,
+// agent/polling) hand it events, and a Reporter (agent/port) carries its
+// reports. It imports invoker and transform, and nothing of cmd.
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"port-agent/invoker"
+	"port-agent/transform"
+)
+
+// Config is what the environment says of the pipeline.
+type Config struct {
+	MaxInFlight        int     `envconfig:"MAX_IN_FLIGHT" default:"128"`
+	MaxInFlightPerHost int     `envconfig:"MAX_IN_FLIGHT_PER_HOST" default:"32"`
+	OrderBy            string  `envconfig:"ORDER_BY" default:"entity"`
+	OnInterrupted      string  `envconfig:"ON_INTERRUPTED" default:"fail"`
+	OnNoMatch          string  `envconfig:"ON_NO_MATCH" default:"ignore"`
+	RetryMaxSeconds    float64 `envconfig:"RETRY_MAX_SECONDS" default:"120"`
+	RetryMaxAttempts   int     `envconfig:"RETRY_MAX_ATTEMPTS" default:"6"`
+	MaxEventBytes      int     `envconfig:"MAX_EVENT_BYTES" default:"4194304"`
+	MaxEventAgeSeconds float64 `envconfig:"MAX_EVENT_AGE_SECONDS"`
+	DetailedLogging    bool    `envconfig:"DETAILED_LOGGING"`
+
+	// DrainTimeout is how long an event that was started may take once the
+	// context of Handle has ended. Its last tenth is for the report.
+	DrainTimeout time.Duration `ignored:"true"`
+}
+
+// Validate names everything that is wrong with c.
+func (c *Config) Validate() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	oneOf := func(name, value, a, b string) {
+		if value != a && value != b {
+			fault("%s: %q is neither %s nor %s", name, value, a, b)
+		}
+	}
+	if c.MaxInFlight < 1 {
+		fault("MAX_IN_FLIGHT: %d is less than 1", c.MaxInFlight)
+	}
+	if c.MaxInFlightPerHost < 1 {
+		fault("MAX_IN_FLIGHT_PER_HOST: %d is less than 1", c.MaxInFlightPerHost)
+	}
+	oneOf("ORDER_BY", c.OrderBy, "entity", "partition")
+	oneOf("ON_INTERRUPTED", c.OnInterrupted, "fail", "retry")
+	oneOf("ON_NO_MATCH", c.OnNoMatch, "ignore", "fail")
+	if c.RetryMaxSeconds < 0 {
+		fault("RETRY_MAX_SECONDS: %v is negative", c.RetryMaxSeconds)
+	}
+	if c.RetryMaxAttempts < 1 {
+		fault("RETRY_MAX_ATTEMPTS: %d is less than 1", c.RetryMaxAttempts)
+	}
+	if c.MaxEventBytes < 1 {
+		fault("MAX_EVENT_BYTES: %d is less than 1", c.MaxEventBytes)
+	}
+	if c.MaxEventAgeSeconds < 0 {
+		fault("MAX_EVENT_AGE_SECONDS: %v is negative", c.MaxEventAgeSeconds)
+	}
+	return errors.Join(errs...)
+}
+
+// Deps is what the pipeline works with.
+type Deps struct {
+	Secret   invoker.Secret // PORT_CLIENT_SECRET: signatures and encrypted fields
+	Mapping  *transform.Mapping
+	Invoker  *invoker.Invoker
+	Reporter Reporter
+	Redactor *Redactor
+	Metrics  *Metrics
+}
+
+// Agent takes events through the pipeline. Its methods may be called from many
+// goroutines at once.
+type Agent struct {
+	cfg Config
+	Deps
+	log    zerolog.Logger
+	slots  *slots
+	order  *order
+	recent *recent
+}
+
+// New makes an Agent. It starts nothing and calls nobody.
+func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
+	return &Agent{
+		cfg: cfg, Deps: deps, log: log,
+		slots:  newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
+		order:  newOrder(),
+		recent: newRecent(),
+	}
+}
+
+// Free is how many more invocations could start now.
+func (a *Agent) Free() int { return a.slots.idle() }

@@ -1,0 +1,245 @@
+// Package polling is the agent's other source of events: where Kafka is
+// blocked it claims runs of Port's API, and hands them to the agent like
+// records of a topic.
+//
+// It knows nothing of mappings and backends, and of Port's API only what
+// claims and acks are. Only cmd imports it.
+//
+// A claim keeps a run from other agents for a while; an ack makes it this
+// agent's for good. The ack stands where Kafka has the started mark: between
+// the decision to send a run's request and its first byte. So a run that this
+// agent cannot start, because it stops or because no rule is for the run,
+// goes to another agent when the claim ends.
+package polling
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"port-agent/agent"
+	"port-agent/agent/port"
+)
+
+const (
+	// topic stands for the source in metrics and logs.
+	topic = "polling"
+	// pace is the least time between polls for a few free places: each costs
+	// two of the calls that Port allows the organisation.
+	pace = time.Second
+	// nodeRest is how long no node runs are claimed after Port has refused to
+	// give any, as it does where the organisation has no workflows.
+	nodeRest = 10 * time.Minute
+)
+
+// Handler takes one event to its end. A nil error means that the event is
+// settled. It is called in a goroutine of its own for every event.
+type Handler func(ctx context.Context, ev *agent.Event) error
+
+// API is what polling needs of Port; *port.Client has it.
+type API interface {
+	ClaimRuns(ctx context.Context, limit int) ([]port.Claimed, error)
+	ClaimNodeRuns(ctx context.Context, limit int) ([]port.Claimed, error)
+	AckRuns(ctx context.Context, ids ...string) (int, error)
+	AckNodeRun(ctx context.Context, id string) (bool, error)
+	Report(ctx context.Context, run string, rep agent.Report) error
+}
+
+var _ API = (*port.Client)(nil)
+
+// Poller claims runs and hands them to the agent.
+type Poller struct {
+	cfg     Config
+	api     API
+	handle  Handler
+	metrics *agent.Metrics
+	log     zerolog.Logger
+
+	load      *load
+	connected atomic.Bool
+
+	// Of the goroutine of Run alone.
+	places     agent.Sequence
+	claims     int64
+	failing    failure
+	nodesFirst bool
+	noNodes    time.Time // no node runs are claimed before
+}
+
+// New makes a poller. It calls nobody.
+func New(cfg Config, api API, handle Handler, m *agent.Metrics, log zerolog.Logger) (*Poller, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Window < 1 {
+		return nil, fmt.Errorf("a window of %d runs", cfg.Window)
+	}
+	m.PresetTopic(topic)
+	return &Poller{cfg: cfg, api: api, handle: handle, metrics: m, log: log, load: newLoad(cfg.Window)}, nil
+}
+
+// Ready reports whether the last poll succeeded.
+func (p *Poller) Ready() bool { return p.connected.Load() }
+
+// Run polls until ctx ends, waits for the runs it has begun, and returns nil.
+// It returns an error where polling has failed for longer than
+// POLLING_MAX_FAILURE_DURATION_SECONDS.
+func (p *Poller) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait() // last: those that are not started end with ctx
+	defer cancel()
+	defer p.setConnected(false)
+	for {
+		room, err := p.load.room(ctx, p.cfg.BatchSize)
+		if err != nil {
+			return nil
+		}
+		n, err := p.poll(ctx, room, &running)
+		wait := seconds(p.cfg.Interval)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			if wait, err = p.failed(err); err != nil {
+				return err
+			}
+		case n >= room:
+			continue
+		}
+		if sleep(ctx, wait) != nil {
+			return nil
+		}
+	}
+}
+
+// failed decides how long to wait after a poll that failed.
+func (p *Poller) failed(err error) (time.Duration, error) {
+	p.setConnected(false)
+	wait, ok := p.failing.next(p.cfg)
+	if !ok {
+		return 0, fmt.Errorf("polling has failed for more than POLLING_MAX_FAILURE_DURATION_SECONDS (%v): %w", p.cfg.MaxFailure, err)
+	}
+	p.log.Warn().Err(err).Int64("retry_in_ms", wait.Milliseconds()).Msg("poll failed")
+	return wait, nil
+}
+
+// poll claims up to room runs of both kinds and begins them. The kind that is
+// asked second gets what the first leaves; after it got nothing, it is the
+// first of the next poll.
+func (p *Poller) poll(ctx context.Context, room int, running *sync.WaitGroup) (int, error) {
+	claimed := 0
+	for i := range 2 {
+		nodes := (i == 1) != p.nodesFirst
+		if nodes && time.Now().Before(p.noNodes) {
+			continue
+		}
+		if claimed == room {
+			p.nodesFirst = nodes
+			return claimed, nil
+		}
+		n, err := p.claim(ctx, room-claimed, nodes, running)
+		claimed += n
+		if err != nil && nodes && p.refusedNodes(err) {
+			continue
+		}
+		if err != nil {
+			return claimed, err
+		}
+	}
+	p.nodesFirst = false
+	p.failing = failure{}
+	p.setConnected(true)
+	return claimed, nil
+}
+
+// refusedNodes reports whether Port gives this organisation no node runs.
+func (p *Poller) refusedNodes(err error) bool {
+	refusal, ok := errors.AsType[*port.CallError](err)
+	if !ok {
+		return false
+	}
+	switch refusal.Status {
+	case http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnprocessableEntity:
+	default:
+		return false
+	}
+	if p.noNodes.IsZero() {
+		p.log.Warn().Err(err).Msg("workflow node runs not available, polling for action runs alone")
+	}
+	p.noNodes = time.Now().Add(nodeRest)
+	return true
+}
+
+// claim claims up to limit runs of one kind and begins them.
+func (p *Poller) claim(ctx context.Context, limit int, nodes bool, running *sync.WaitGroup) (int, error) {
+	claim := p.api.ClaimRuns
+	if nodes {
+		claim = p.api.ClaimNodeRuns
+	}
+	runs, err := claim(ctx, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range runs {
+		p.begin(ctx, r, nodes, running)
+	}
+	return len(runs), nil
+}
+
+// begin works on a claimed run beside the others.
+func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *sync.WaitGroup) {
+	if r.ID == "" {
+		p.log.Warn().Msg("claimed run has no id, skipped")
+		return
+	}
+	if !p.load.add(r.ID) {
+		return // its claim has ended while it waited here, and it was claimed once more
+	}
+	t := &ticket{api: p.api, run: r, node: node, claimed: time.Now(), log: p.log.With().Str("run", r.ID).Logger()}
+	record, err := record(r, node)
+	if err != nil {
+		running.Go(func() {
+			defer p.load.done(r.ID)
+			t.refuse(ctx, err)
+		})
+		return
+	}
+	ev := &agent.Event{
+		Topic: topic, Offset: p.claims, Time: t.claimed, Record: record,
+		Trusted: true, Place: p.places.Next(), Ledger: t,
+	}
+	p.claims++
+	running.Go(func() {
+		defer p.load.done(r.ID)
+		if err := p.handle(ctx, ev); err != nil {
+			t.left(ctx, err)
+		}
+	})
+}
+
+func (p *Poller) setConnected(yes bool) {
+	p.connected.Store(yes)
+	p.metrics.SourceConnected.Set(0)
+	if yes {
+		p.metrics.SourceConnected.Set(1)
+	}
+}
+
+// sleep waits for d or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

@@ -1,0 +1,252 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"port-agent/invoker"
+	"port-agent/transform"
+)
+
+// report says in the log and to Port how an event ended. An error means that
+// Port has not taken it before ctx's grace was over: the event stays unsettled.
+func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
+	a.count(j, out)
+	rep := a.compose(ctx, j, out)
+	a.logOutcome(j, out)
+	if j.run == "" {
+		return nil
+	}
+	late, cancel := grace(ctx, a.cfg.DrainTimeout)
+	defer cancel()
+	for _, note := range j.notes {
+		j.runLog.note(LevelWarn, note)
+	}
+	j.runLog.close(late, levelOf(out), a.closingLine(j, out))
+	if rep.Empty() {
+		return nil
+	}
+	err := a.Reporter.Report(late, j.run, rep)
+	if errors.Is(err, ErrRejected) {
+		return nil // logged and counted by the reporter; to say it again would not help
+	}
+	if err != nil {
+		return fmt.Errorf("report run: %w", err)
+	}
+	return nil
+}
+
+// compose gives what Port is told: what follows from the answer, overridden
+// field by field by the rule's report.
+func (a *Agent) compose(ctx context.Context, j *job, out outcome) Report {
+	var rep Report
+	if j.sync && out.res != nil {
+		rep.StatusCode = out.res.StatusCode
+		if len(out.res.Body) > 0 {
+			rep.Response, rep.HasResponse = a.Redactor.Value(answer(out.res)), true
+		}
+	}
+	if out.res != nil {
+		if out.res.Link != "" {
+			rep.Link = out.res.Link
+		}
+		rep.ExternalRunID = out.res.ExternalRunID
+	}
+	switch {
+	case out.err != nil:
+		rep.Status, rep.Summary = StatusFailure, out.err.Error()
+	case j.sync:
+		rep.Status = StatusSuccess
+	}
+	if out.res != nil && j.rule.HasReport() {
+		a.applyRule(ctx, j, out.res, &rep)
+	}
+	rep.Summary = a.Redactor.String(rep.Summary)
+	rep.Link = a.Redactor.Value(rep.Link)
+	rep.ExternalRunID = a.Redactor.String(rep.ExternalRunID)
+	rep.StatusLabel = a.Redactor.String(rep.StatusLabel)
+	return rep
+}
+
+// answer is the backend's answer as a JSON value: its JSON, else its text.
+func answer(res *invoker.Response) any {
+	if v, ok := res.JSON(); ok {
+		return v
+	}
+	return res.Text()
+}
+
+// applyRule lets the rule's report win where it says something.
+func (a *Agent) applyRule(ctx context.Context, j *job, res *invoker.Response, rep *Report) {
+	body, err := a.tree(j)
+	if err != nil { // it was decoded before
+		j.log.Error().Err(err).Msg("event not decoded for report")
+		return
+	}
+	fields, warnings := j.rule.Report(ctx, map[string]any{"body": body, "request": j.req.Value(), "response": res.Value()})
+	for _, w := range warnings {
+		a.mappingFailed(j, w)
+	}
+	text := func(name string, dst *string) {
+		if v, ok := fields[name]; ok {
+			*dst = transform.Text(v)
+		}
+	}
+	text("summary", &rep.Summary)
+	text("externalRunId", &rep.ExternalRunID)
+	text("statusLabel", &rep.StatusLabel)
+	if v, ok := fields["link"]; ok {
+		rep.Link = linkOf(v)
+	}
+	if v, ok := fields["status"]; ok {
+		a.applyStatus(j, transform.Text(v), rep)
+	}
+}
+
+// applyStatus takes the rule's status where Port knows it.
+func (a *Agent) applyStatus(j *job, status string, rep *Report) {
+	switch s := strings.ToUpper(status); s {
+	case StatusSuccess, StatusFailure:
+		rep.Status = s
+	case "IN_PROGRESS":
+		rep.Status = ""
+	default:
+		a.mappingFailed(j, transform.Warning{Field: "report", Err: fmt.Errorf("status: %.40q is neither SUCCESS nor FAILURE", status),
+			Message: fmt.Sprintf("report.status gave %.40q, which is neither SUCCESS nor FAILURE", status)})
+	}
+}
+
+// tree decodes the event again for a report: an event keeps only its text
+// while it waits.
+func (a *Agent) tree(j *job) (map[string]any, error) {
+	msg, err := Decode(j.msg.Body)
+	if err != nil {
+		return nil, err
+	}
+	root, _, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths())
+	return root, err
+}
+
+// closingLine is the last line of the run's log: what was done, with which
+// rule, how it ended and how long it took.
+func (a *Agent) closingLine(j *job, out outcome) string {
+	var b strings.Builder
+	switch {
+	case out.err != nil:
+		b.WriteString(out.err.Error())
+	default:
+		fmt.Fprintf(&b, "%s answered %d", j.req.Endpoint(), out.res.StatusCode)
+	}
+	if out.attempts > 1 {
+		fmt.Fprintf(&b, ", %d attempts", out.attempts)
+	}
+	if out.attempts > 0 {
+		b.WriteString(" in " + seconds(out.took))
+	}
+	if j.rule != nil {
+		b.WriteString(" (rule " + j.rule.Label() + ")")
+	}
+	return a.Redactor.String(b.String())
+}
+
+func levelOf(out outcome) string {
+	if out.err != nil {
+		return LevelError
+	}
+	return LevelInfo
+}
+
+func (a *Agent) count(j *job, out outcome) {
+	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventInvoked).Inc()
+	backend := "none"
+	if j.req != nil {
+		backend = j.req.Backend
+	}
+	result := "accepted"
+	if out.err != nil {
+		result = "failed"
+	}
+	a.Metrics.Invocations.WithLabelValues(backend, result, reasonOf(out)).Inc()
+	if out.attempts > 0 {
+		a.Metrics.InvocationSeconds.WithLabelValues(backend).Observe(out.took.Seconds())
+	}
+}
+
+func (a *Agent) logOutcome(j *job, out outcome) {
+	line, msg := j.log.Info(), "run invoked"
+	if out.err != nil {
+		line, msg = j.log.Error().Err(out.err).Str("reason", reasonOf(out)), "run failed"
+	}
+	if out.res != nil {
+		line = line.Int("status", out.res.StatusCode)
+	}
+	line.Int("attempt", out.attempts).Float64("duration_ms", milliseconds(out.took)).Msg(msg)
+}
+
+// Reasons of invocations_total, a closed set.
+const (
+	reasonOK          = "ok"
+	reasonNoRule      = "no_rule"
+	reasonMapping     = "mapping"
+	reasonStatus4xx   = "status_4xx"
+	reasonStatus5xx   = "status_5xx"
+	reasonStatusOther = "status_other"
+	reasonConnect     = "not_connected"
+	reasonLost        = "connection_lost"
+	reasonTimeout     = "timeout"
+	reasonRefused     = "refused"
+	reasonInterrupted = "interrupted"
+)
+
+var reasons = []string{reasonNoRule, reasonMapping, reasonStatus4xx, reasonStatus5xx, reasonStatusOther,
+	reasonConnect, reasonLost, reasonTimeout, reasonRefused, reasonInterrupted}
+
+// reasonOf puts an outcome in one of the reasons.
+func reasonOf(out outcome) string {
+	var status *invoker.StatusError
+	var transport *invoker.TransportError
+	switch err := out.err; {
+	case err == nil:
+		return reasonOK
+	case errors.Is(err, transform.ErrNoRule):
+		return reasonNoRule
+	case errors.As(err, &status):
+		switch status.StatusCode / 100 {
+		case 4:
+			return reasonStatus4xx
+		case 5:
+			return reasonStatus5xx
+		}
+		return reasonStatusOther
+	case errors.As(err, &transport):
+		switch {
+		case transport.Final:
+			return reasonRefused
+		case errors.Is(err, context.DeadlineExceeded):
+			return reasonTimeout
+		case transport.Sent:
+			return reasonLost
+		}
+		return reasonConnect
+	case errors.Is(err, errInterrupted):
+		return reasonInterrupted
+	}
+	return reasonMapping
+}
+
+// linkOf is a link, or a list of them.
+func linkOf(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		return transform.Text(v)
+	}
+	links := make([]string, 0, len(list))
+	for _, l := range list {
+		if l != nil {
+			links = append(links, transform.Text(l))
+		}
+	}
+	return links
+}

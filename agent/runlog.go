@@ -1,0 +1,98 @@
+package agent
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+)
+
+// logTimeout bounds one call that adds to a run's log.
+const logTimeout = 5 * time.Second
+
+// closingPrefix begins the last line that the agent writes to a run's log. A
+// partition's next owner recognises by it that the invocation had ended.
+const closingPrefix = "Invocation ended: "
+
+// runLog is the agent's end of one run's log at Port. Lines go out in order,
+// one call at a time; what gathers during a call goes out with the next. A
+// line that is lost is lost.
+type runLog struct {
+	reporter Reporter
+	run      string // empty: nowhere to write to
+
+	mu      sync.Mutex
+	pending []LogLine
+	sending chan struct{} // closed when the present sender has finished; nil: nobody sends
+}
+
+// add sends a line beside the caller's work.
+func (l *runLog) add(ctx context.Context, level, message string) {
+	if l.run == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = append(l.pending, LogLine{Level: level, Message: message})
+	if l.sending == nil {
+		l.sending = make(chan struct{})
+		go l.send(ctx, l.sending)
+	}
+}
+
+// note keeps a line that goes out with the next call.
+func (l *runLog) note(level, message string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = append(l.pending, LogLine{Level: level, Message: message})
+}
+
+// close sends the last line, and returns when it and all before it are out or
+// lost.
+func (l *runLog) close(ctx context.Context, level, message string) {
+	if l.run == "" {
+		return
+	}
+	l.mu.Lock()
+	l.pending = append(l.pending, LogLine{Level: level, Message: closingPrefix + message})
+	done := l.sending
+	if done == nil {
+		l.sending = make(chan struct{})
+		l.mu.Unlock()
+		l.send(ctx, l.sending)
+		return
+	}
+	l.mu.Unlock()
+	<-done
+}
+
+// send writes until nothing is pending.
+func (l *runLog) send(ctx context.Context, done chan struct{}) {
+	defer close(done)
+	for {
+		l.mu.Lock()
+		lines := l.pending
+		l.pending = nil
+		if len(lines) == 0 {
+			l.sending = nil
+			l.mu.Unlock()
+			return
+		}
+		l.mu.Unlock()
+		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), logTimeout)
+		_ = l.reporter.Log(call, l.run, lines) // best effort: the reporter counts what is lost
+		cancel()
+	}
+}
+
+// closed reports whether the log of a run holds the agent's last line.
+func closed(messages []string) bool {
+	for _, m := range messages {
+		for line := range strings.Lines(m) {
+			if strings.HasPrefix(line, closingPrefix) {
+				return true
+			}
+		}
+	}
+	return false
+}

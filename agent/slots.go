@@ -1,0 +1,129 @@
+package agent
+
+import (
+	"context"
+	"sync"
+)
+
+// slots bounds how many attempts are under way, in total and per host. Hosts
+// that wait are served in turn, so that one with a long queue delays another
+// by no more than its own share; within a host the order is first come, first
+// served.
+type slots struct {
+	mu      sync.Mutex
+	free    int
+	perHost int
+	hosts   map[string]*host
+	waiting []*host // hosts with a queue, in the order of their turns
+}
+
+type host struct {
+	used  int
+	queue []chan struct{} // closed when its slot is given
+	name  string
+}
+
+func newSlots(total, perHost int) *slots {
+	return &slots{free: total, perHost: perHost, hosts: map[string]*host{}}
+}
+
+// acquire waits for a slot for name, or gives the cause of ctx's end. Every
+// slot is given back with release.
+func (s *slots) acquire(ctx context.Context, name string) error {
+	s.mu.Lock()
+	h := s.hosts[name]
+	if h == nil {
+		h = &host{name: name}
+		s.hosts[name] = h
+	}
+	if s.free > 0 && h.used < s.perHost && len(h.queue) == 0 {
+		s.free--
+		h.used++
+		s.mu.Unlock()
+		return nil
+	}
+	given := make(chan struct{})
+	if len(h.queue) == 0 {
+		s.waiting = append(s.waiting, h)
+	}
+	h.queue = append(h.queue, given)
+	s.mu.Unlock()
+	select {
+	case <-given:
+		return nil
+	case <-ctx.Done():
+		s.withdraw(h, given)
+		return context.Cause(ctx)
+	}
+}
+
+// withdraw takes back a wait, or gives back the slot that was given meanwhile.
+func (s *slots) withdraw(h *host, given chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, w := range h.queue {
+		if w == given {
+			h.queue = append(h.queue[:i], h.queue[i+1:]...)
+			s.tidy(h)
+			return
+		}
+	}
+	s.giveBack(h)
+}
+
+// release gives back a slot of name.
+func (s *slots) release(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.giveBack(s.hosts[name])
+}
+
+func (s *slots) giveBack(h *host) {
+	s.free++
+	h.used--
+	s.serve()
+	s.tidy(h)
+}
+
+// serve gives free slots to waiting hosts, one each in turn.
+func (s *slots) serve() {
+	for passed := 0; s.free > 0 && passed < len(s.waiting); {
+		h := s.waiting[0]
+		s.waiting = append(s.waiting[1:], h)
+		if h.used >= s.perHost {
+			passed++
+			continue
+		}
+		passed = 0
+		s.free--
+		h.used++
+		close(h.queue[0])
+		h.queue = h.queue[1:]
+		if len(h.queue) == 0 {
+			s.waiting = s.waiting[:len(s.waiting)-1]
+		}
+	}
+}
+
+// tidy forgets a host that nobody uses or waits for.
+func (s *slots) tidy(h *host) {
+	if len(h.queue) > 0 {
+		return
+	}
+	for i, w := range s.waiting {
+		if w == h {
+			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
+			break
+		}
+	}
+	if h.used == 0 {
+		delete(s.hosts, h.name)
+	}
+}
+
+// idle counts the slots that are free.
+func (s *slots) idle() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free
+}
