@@ -1,0 +1,182 @@
+// Package kafkatest gives tests, the sandbox and the benchmark a Kafka to work
+// with: an in-memory cluster, or a real one where KAFKA_BROKERS names it. The
+// product does not link it.
+package kafkatest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Cluster is a Kafka and a client of it.
+type Cluster struct {
+	Brokers []string
+	// Fake is the in-memory cluster, for faults and for watching requests; nil
+	// where the cluster is a real one.
+	Fake *kfake.Cluster
+
+	client *kgo.Client
+	admin  *kadm.Client
+}
+
+// Open connects to the cluster that KAFKA_BROKERS names (host:port, separated
+// by commas), or starts one in memory with opts.
+func Open(opts ...kfake.Opt) (*Cluster, error) {
+	if brokers := os.Getenv("KAFKA_BROKERS"); brokers != "" {
+		return connect(&Cluster{Brokers: strings.Split(brokers, ",")})
+	}
+	return Start(opts...)
+}
+
+// Start starts a cluster in memory, of one broker unless opts say otherwise.
+func Start(opts ...kfake.Opt) (*Cluster, error) {
+	fake, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("start in-memory kafka: %w", err)
+	}
+	return connect(&Cluster{Brokers: fake.ListenAddrs(), Fake: fake})
+}
+
+func connect(c *Cluster) (*Cluster, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1<<20), kgo.ProducerBatchMaxBytes(8<<20), kgo.BrokerMaxWriteBytes(64<<20),
+		kgo.MetadataMinAge(50*time.Millisecond))
+	if err != nil {
+		return nil, fmt.Errorf("connect to kafka: %w", err)
+	}
+	c.client, c.admin = client, kadm.NewClient(client)
+	return c, nil
+}
+
+// Close ends the client, and the cluster where it is in memory.
+func (c *Cluster) Close() {
+	c.client.Close()
+	if c.Fake != nil {
+		c.Fake.Close()
+	}
+}
+
+// CreateTopic makes a topic whose records may have up to 16 MiB.
+func (c *Cluster) CreateTopic(ctx context.Context, name string, partitions int) error {
+	size := "16777216"
+	res, err := c.admin.CreateTopic(ctx, int32(partitions), 1, map[string]*string{"max.message.bytes": &size}, name)
+	if err == nil {
+		err = res.Err
+	}
+	if err != nil {
+		return fmt.Errorf("create topic %s: %w", name, err)
+	}
+	return nil
+}
+
+// DeleteTopic deletes a topic and returns when it is gone.
+func (c *Cluster) DeleteTopic(ctx context.Context, name string) error {
+	if _, err := c.admin.DeleteTopic(ctx, name); err != nil {
+		return fmt.Errorf("delete topic %s: %w", name, err)
+	}
+	for {
+		topics, err := c.admin.ListTopics(ctx, name)
+		if err != nil {
+			return fmt.Errorf("delete topic %s: %w", name, err)
+		}
+		if t, ok := topics[name]; !ok || t.Err == kerr.UnknownTopicOrPartition {
+			return nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// AddPartitions grows a topic to the given number of partitions.
+func (c *Cluster) AddPartitions(ctx context.Context, name string, partitions int) error {
+	if _, err := c.admin.UpdatePartitions(ctx, partitions, name); err != nil {
+		return fmt.Errorf("add partitions to %s: %w", name, err)
+	}
+	return nil
+}
+
+// DeleteRecords removes what lies before offset, as retention does.
+func (c *Cluster) DeleteRecords(ctx context.Context, topic string, partition int, offset int64) error {
+	var at kadm.Offsets
+	at.Add(kadm.Offset{Topic: topic, Partition: int32(partition), At: offset})
+	if _, err := c.admin.DeleteRecords(ctx, at); err != nil {
+		return fmt.Errorf("delete records of %s: %w", topic, err)
+	}
+	return nil
+}
+
+// Produce appends records to a partition in their order.
+func (c *Cluster) Produce(ctx context.Context, topic string, partition int, records ...[]byte) error {
+	batch := make([]*kgo.Record, len(records))
+	for i, r := range records {
+		batch[i] = &kgo.Record{Topic: topic, Partition: int32(partition), Value: r}
+	}
+	if err := c.client.ProduceSync(ctx, batch...).FirstErr(); err != nil {
+		return fmt.Errorf("produce to %s: %w", topic, err)
+	}
+	return nil
+}
+
+// ProduceTransaction appends records in a transaction that is then committed
+// or aborted; either leaves a marker in the partition.
+func (c *Cluster) ProduceTransaction(ctx context.Context, topic string, partition int, commit bool, records ...[]byte) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.TransactionalID(fmt.Sprintf("test-%d", time.Now().UnixNano())))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.BeginTransaction(); err != nil {
+		return err
+	}
+	for _, r := range records {
+		client.Produce(ctx, &kgo.Record{Topic: topic, Partition: int32(partition), Value: r}, nil)
+	}
+	if err := client.Flush(ctx); err != nil {
+		return err
+	}
+	return client.EndTransaction(ctx, kgo.TransactionEndTry(commit))
+}
+
+// Commit is what a group has committed for a partition.
+type Commit struct {
+	Offset   int64
+	Metadata string
+}
+
+// Committed gives the commits of a group for a topic by partition.
+func (c *Cluster) Committed(ctx context.Context, group, topic string) (map[int]Commit, error) {
+	offsets, err := c.admin.FetchOffsets(ctx, group)
+	if err != nil {
+		return nil, fmt.Errorf("fetch commits of %s: %w", group, err)
+	}
+	out := map[int]Commit{}
+	offsets.Each(func(o kadm.OffsetResponse) {
+		if o.Topic == topic && o.At >= 0 {
+			out[int(o.Partition)] = Commit{o.At, o.Metadata}
+		}
+	})
+	return out, nil
+}
+
+// Ends gives the end offsets of a topic by partition.
+func (c *Cluster) Ends(ctx context.Context, topic string) (map[int]int64, error) {
+	ends, err := c.admin.ListEndOffsets(ctx, topic)
+	if err != nil {
+		return nil, fmt.Errorf("list end offsets of %s: %w", topic, err)
+	}
+	out := map[int]int64{}
+	ends.Each(func(o kadm.ListedOffset) { out[int(o.Partition)] = o.Offset })
+	return out, ends.Error()
+}
