@@ -25,6 +25,8 @@ const (
 	// One attempt of a call. Port answers within a second; past ten something
 	// is wrong with the way, and a new attempt serves the run better.
 	callTimeout = 10 * time.Second
+	// Below the 60 s after which load balancers commonly close a connection.
+	idleTimeout = 30 * time.Second
 	// A run's log waits for nobody, and the run's status waits for its log.
 	logTimeout = 5 * time.Second
 )
@@ -59,7 +61,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 	}
 	c := &Client{
 		base: base, orgID: cfg.OrgID, userAgent: userAgent,
-		http:    &http.Client{Transport: newTransport(), CheckRedirect: noRedirect},
+		http:    &http.Client{Transport: pool(cfg.Transport), CheckRedirect: noRedirect},
 		slots:   make(chan struct{}, maxConcurrent),
 		metrics: m, log: log,
 		retries: log.Sample(&zerolog.BurstSampler{Burst: 3, Period: 10 * time.Second}),
@@ -67,7 +69,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 	c.tokens = newTokens(credentials{ID: cfg.ClientID, Secret: cfg.ClientSecret}, c.fetchToken)
 	for _, r := range routes {
 		for _, code := range []string{"0", "200", "401", "429", "500"} {
-			m.PortCalls.WithLabelValues(r.name, code)
+			m.PortCalls.WithLabelValues(r.name, code) // other codes come as they occur
 		}
 	}
 	return c, nil
@@ -79,11 +81,19 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // BaseURL is the address of the API, without a slash at its end.
 func (c *Client) BaseURL() string { return c.base }
 
-func newTransport() *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
+// pool is base with the connections of all calls kept open.
+func pool(base http.RoundTripper) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	t, ok := base.(*http.Transport)
+	if !ok {
+		return base
+	}
+	t = t.Clone()
 	t.MaxIdleConns = maxConcurrent
 	t.MaxIdleConnsPerHost = maxConcurrent
-	t.ResponseHeaderTimeout = callTimeout
+	t.IdleConnTimeout = idleTimeout
 	// A connection whose other end is gone without a word is found out by a
 	// ping, not by ten seconds of every call that is put on it.
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}

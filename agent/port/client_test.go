@@ -1,12 +1,15 @@
 package port_test
 
 import (
-	"encoding/json"
-	"errors"
-	"slices"
+	"bytes"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
@@ -14,96 +17,132 @@ import (
 	"port-agent/agent/port/porttest"
 )
 
-// newClient returns a client of a new stand-in.
-func newClient(t *testing.T, cfg porttest.Config) (*port.Client, *porttest.Server) {
-	t.Helper()
-	server := porttest.NewServer(cfg)
-	t.Cleanup(server.Close)
-	return clientOf(t, server, port.Config{}), server
+// fixture is a client of a stand-in that it reaches without a network, so that
+// it may be used inside a bubble.
+type fixture struct {
+	*port.Client
+	server  *porttest.Server
+	metrics *agent.Metrics
+	log     *bytes.Buffer
 }
 
-func clientOf(t *testing.T, server *porttest.Server, cfg port.Config) *port.Client {
+func newFixture(t *testing.T, cfg porttest.Config) *fixture {
 	t.Helper()
-	if cfg.ClientID == "" {
-		cfg.ClientID, cfg.ClientSecret = "client", "secret"
-	}
-	cfg.BaseURL = server.URL() + "/"
+	f := &fixture{server: porttest.New(cfg), log: new(bytes.Buffer)}
+	f.Client, f.metrics = f.client(t, port.Config{ClientID: "client", ClientSecret: "secret"})
+	return f
+}
+
+func (f *fixture) client(t *testing.T, cfg port.Config) (*port.Client, *agent.Metrics) {
+	t.Helper()
+	cfg.BaseURL, cfg.Transport = "https://port.test/", f.server.Transport()
 	m := agent.NewMetrics(prometheus.NewRegistry(), "test")
-	client, err := port.New(cfg, "port-agent/test", m, zerolog.Nop())
+	c, err := port.New(cfg, "port-agent/test", m, zerolog.New(zerolog.SyncWriter(f.log)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(client.Close)
-	return client
+	return c, m
 }
 
-func TestReportOfActionRun(t *testing.T) {
-	t.Parallel()
-	client, server := newClient(t, porttest.Config{})
-	err := client.Log(t.Context(), "r_1", []agent.LogLine{{Level: agent.LevelInfo, Message: "one"}, {Level: agent.LevelError, Message: "two"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = client.Report(t.Context(), "r_1", agent.Report{
-		Status: agent.StatusFailure, Summary: "went <wrong>", Link: []string{"https://a", "https://b"},
-		ExternalRunID: "7", StatusLabel: "broken", HasResponse: true, Response: map[string]any{"n": 1, "html": "<b>"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	run, _ := server.Run("r_1")
-	if got, want := run.Routes(), []string{porttest.RouteLog, porttest.RouteResponse, porttest.RouteStatus}; !slices.Equal(got, want) {
-		t.Errorf("calls: got %q, want %q", got, want)
-	}
-	if got, want := run.Messages(), []string{"one\ntwo"}; !slices.Equal(got, want) {
-		t.Errorf("log: got %q, want %q", got, want)
-	}
-	if got, want := string(run.Response), `{"html":"<b>","n":1}`; got != want {
-		t.Errorf("response: got %s, want %s", got, want)
-	}
-	if run.Status != "FAILURE" || run.Summary != "went <wrong>" || run.ExternalRunID != "7" || run.StatusLabel != "broken" || !slices.Equal(run.Links, []string{"https://a", "https://b"}) {
-		t.Errorf("run: got %+v", run)
-	}
+// reports is the count of one kind and outcome.
+func (f *fixture) reports(kind, outcome string) int {
+	return int(testutil.ToFloat64(f.metrics.Reports.WithLabelValues(kind, outcome)))
 }
 
-func TestReportOfNodeRun(t *testing.T) {
+func (f *fixture) run(t *testing.T, id string) porttest.Run {
+	t.Helper()
+	run, ok := f.server.Run(id)
+	if !ok {
+		t.Fatalf("run %s: no call was made for it", id)
+	}
+	return run
+}
+
+// parallel runs do n times at once and returns when all are done.
+func parallel(n int, do func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
+}
+
+func TestConfigNamesEveryFault(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name       string
-		rep        agent.Report
-		want       string // the body of the status call; empty: none is made
-		wantResult string
+		name string
+		cfg  port.Config
+		want []string // what the error names; none: no error
 	}{
-		{"goes on", agent.Report{Link: "https://a"}, "", ""},
-		{"succeeded", agent.Report{Status: "SUCCESS", HasResponse: true, Response: "ok", StatusCode: 201},
-			`{"output":{"response":{"data":"ok","status":201}},"result":"SUCCESS","status":"COMPLETED"}`, "SUCCESS"},
-		{"failed", agent.Report{Status: "FAILURE"}, `{"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
-		{"failed for a reason", agent.Report{Status: "FAILURE", Summary: "no", HasResponse: true, StatusCode: 500},
-			`{"output":{"response":{"data":null,"status":500},"summary":"no"},"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
+		{"complete", port.Config{ClientID: "id", ClientSecret: "secret", BaseURL: "https://api.us.getport.io/"}, nil},
+		{"default address", port.Config{ClientID: "id", ClientSecret: "secret"}, nil},
+		{"with a path", port.Config{ClientID: "id", ClientSecret: "secret", BaseURL: "http://gateway:8080/port"}, nil},
+		{"nothing", port.Config{BaseURL: "api.getport.io"}, []string{"PORT_CLIENT_ID", "PORT_CLIENT_SECRET", "PORT_API_BASE_URL"}},
+		{"line feed", port.Config{ClientID: "id", ClientSecret: "hunter2\n"}, []string{"PORT_CLIENT_SECRET", "white space"}},
+		{"other scheme", port.Config{ClientID: "id", ClientSecret: "secret", BaseURL: "ftp://port"}, []string{"PORT_API_BASE_URL"}},
+		{"no host", port.Config{ClientID: "id", ClientSecret: "secret", BaseURL: "https://"}, []string{"PORT_API_BASE_URL"}},
+		{"password", port.Config{ClientID: "id", ClientSecret: "secret", BaseURL: "https://u:hunter2@port"}, []string{"PORT_API_BASE_URL"}},
+		{"query", port.Config{ClientID: "id", ClientSecret: "secret", BaseURL: "https://port?a=b"}, []string{"PORT_API_BASE_URL"}},
+		{"not a URL", port.Config{ClientID: "id", ClientSecret: "secret", BaseURL: "https://hunter2@por t"}, []string{"PORT_API_BASE_URL"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			client, server := newClient(t, porttest.Config{})
-			server.AddRun("wfnr_1")
-			lines := []agent.LogLine{{Level: agent.LevelInfo, Message: "one"}, {Level: agent.LevelError, Message: "two"}}
-			if err := errors.Join(client.Log(t.Context(), "wfnr_1", lines), client.Report(t.Context(), "wfnr_1", test.rep)); err != nil {
-				t.Fatal(err)
+			err := test.cfg.Validate()
+			if (err == nil) != (len(test.want) == 0) {
+				t.Fatalf("got %v, want an error that names %q", err, test.want)
 			}
-			run, _ := server.Run("wfnr_1")
-			if got, want := run.Messages(), []string{"one", "two"}; !slices.Equal(got, want) {
-				t.Errorf("log: got %q, want %q", got, want)
+			text := fmt.Sprint(err)
+			for _, want := range test.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("got %q, want it to name %s", text, want)
+				}
 			}
-			var body json.RawMessage
-			if len(run.History) > 1 {
-				body = run.History[1].Body
-			}
-			if got := string(body); got != test.want {
-				t.Errorf("status call: got %s, want %s", got, test.want)
-			}
-			if run.Result != test.wantResult {
-				t.Errorf("result: got %q, want %q", run.Result, test.wantResult)
+			if strings.Contains(text, "hunter2") {
+				t.Errorf("got %q, which holds the value", text)
 			}
 		})
+	}
+}
+
+func TestCallsOverTheNetwork(t *testing.T) {
+	t.Parallel()
+	server := porttest.NewServer(porttest.Config{})
+	t.Cleanup(server.Close)
+	client, err := port.New(port.Config{ClientID: "client", ClientSecret: "secret", BaseURL: server.URL() + "/"},
+		"port-agent/test", agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	parallel(50, func(i int) {
+		run := fmt.Sprintf("r_%d", i)
+		if err := client.Log(t.Context(), run, []agent.LogLine{{Message: "done"}}); err != nil {
+			t.Error(err)
+		}
+		if err := client.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := server.WaitEnded(t.Context(), 50); err != nil {
+		t.Fatal(err)
+	}
+	if got := server.Count(porttest.RouteToken); got != 1 {
+		t.Errorf("tokens: got %d, want 1", got)
+	}
+}
+
+// A proxy must neither be mistaken for Port nor get a PATCH repeated as a GET.
+func TestRedirectIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	f.server.Fault("PATCH /v1/organization", porttest.Fault{Times: 1, Status: http.StatusMovedPermanently,
+		Header: http.Header{"Location": {"https://login.test/path?secret=1"}}, Body: "<html>"})
+	err := f.SetStreamer(t.Context(), port.StreamerKafka)
+	if err == nil || !strings.Contains(err.Error(), "redirected to https://login.test:") {
+		t.Errorf("got %v, want an error that names where it led", err)
+	}
+	if got := f.server.Count("GET /v1/organization"); got != 0 {
+		t.Errorf("GET calls: got %d, want 0", got)
 	}
 }

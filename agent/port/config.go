@@ -3,6 +3,7 @@ package port
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -19,6 +20,11 @@ type Config struct {
 	ClientSecret invoker.Secret `envconfig:"PORT_CLIENT_SECRET"`
 	BaseURL      string         `envconfig:"PORT_API_BASE_URL" default:"https://api.getport.io"`
 	OrgID        string         `envconfig:"PORT_ORG_ID"` // asked of Port where empty
+
+	// Transport brings the proxies and certificate authorities; of an
+	// *http.Transport the client takes a copy, with a pool of its own. Nil:
+	// the proxies of the environment and the system's authorities.
+	Transport http.RoundTripper `ignored:"true"`
 }
 
 // Validate reports every fault of the settings at once, each naming its

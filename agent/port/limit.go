@@ -116,7 +116,7 @@ func retryAfter(h http.Header) (time.Duration, bool) {
 // them apart.
 func untilReset(h http.Header) (time.Duration, bool) {
 	reset, ok := number(h, "X-Ratelimit-Reset")
-	if reset >= 1e9 {
+	if reset >= 1e8 { // three years
 		reset -= float64(serverNow(h).Unix())
 	}
 	return seconds(reset), ok

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"port-agent/invoker"
 )
 
 // KafkaCredentials are what Port gives an organisation to read its topics.
 type KafkaCredentials struct {
 	Brokers  []string
 	Username string
-	Password string // a secret
+	Password invoker.Secret
 }
 
 // ErrNoTopic says that the organisation has no Kafka topic yet.
@@ -33,7 +35,7 @@ func (c *Client) KafkaCredentials(ctx context.Context) (KafkaCredentials, error)
 		return KafkaCredentials{}, ErrNoTopic
 	}
 	got := answer.Credentials
-	return KafkaCredentials{Brokers: got.Brokers, Username: got.Username, Password: got.Password}, nil
+	return KafkaCredentials{Brokers: got.Brokers, Username: got.Username, Password: invoker.Secret(got.Password)}, nil
 }
 
 // Organization is the id of the organisation: PORT_ORG_ID, or what Port says

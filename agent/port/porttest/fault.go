@@ -1,6 +1,7 @@
 package porttest
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -65,8 +66,19 @@ func (s *Server) fault(route string) *Fault {
 	return nil
 }
 
-// spoil makes f happen. It reports whether the call is done with.
-func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f *Fault) bool {
+// spoils reports whether the call gets something else than its answer.
+func (f *Fault) spoils() bool { return f.Refuse || f.Hang || f.HTML || f.Status != 0 }
+
+// status is what the caller gets to see, 0 where that is nothing.
+func (f *Fault) status() int {
+	if f.HTML {
+		return http.StatusOK
+	}
+	return f.Status
+}
+
+// spoil makes f happen.
+func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f *Fault) {
 	switch {
 	case f.Refuse:
 		panic(http.ErrAbortHandler)
@@ -78,21 +90,14 @@ func (s *Server) spoil(w http.ResponseWriter, r *http.Request, f *Fault) bool {
 		panic(http.ErrAbortHandler)
 	case f.HTML:
 		w.Header().Set("Content-Type", "text/html")
-		_, _ = w.Write([]byte("<!doctype html>\n<html><body>Please log in to the proxy</body></html>"))
-	case f.Status != 0:
+		answerText(w, http.StatusOK, "<!doctype html>\n<html><body>Please log in to the proxy</body></html>")
+	default:
 		for name, values := range f.Header {
 			w.Header()[http.CanonicalHeaderKey(name)] = values
 		}
-		body := f.Body
-		if body == "" {
-			body = `{"ok":false,"error":"fault"}`
-		}
 		w.Header().Set("X-Trace-Id", "trace-of-a-fault")
-		answerText(w, f.Status, body)
-	default:
-		return false
+		answerText(w, f.Status, cmp.Or(f.Body, `{"ok":false,"error":"fault"}`))
 	}
-	return true
 }
 
 // pause waits for d, the caller or Close, whichever is first.

@@ -2,6 +2,7 @@ package porttest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -88,8 +89,9 @@ func (s *Server) serve(route string, h handler) http.HandlerFunc {
 			delay += f.Delay
 		}
 		s.pause(r, delay)
-		if f != nil && s.spoil(w, r, f) {
-			s.note(r, route, body, f.Status)
+		if f != nil && f.spoils() {
+			s.note(r, route, body, f.status())
+			s.spoil(w, r, f)
 			return
 		}
 		res := s.handle(w.Header(), route, r, body, h)
@@ -103,7 +105,7 @@ func (s *Server) serve(route string, h handler) http.HandlerFunc {
 func (s *Server) handle(head http.Header, route string, r *http.Request, body []byte, h handler) (res answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer func() { s.record(r, route, body, res.status) }()
+	defer func() { s.record(r, route, body, cmp.Or(res.status, http.StatusOK)) }()
 	limit, used := s.cfg.RateLimit, &s.window
 	if route == RouteToken {
 		limit, used = s.cfg.TokenLimit, &s.asked
@@ -135,9 +137,6 @@ func (s *Server) record(r *http.Request, route string, body []byte, status int) 
 	run, ok := s.runs[r.PathValue("id")]
 	if !ok {
 		return
-	}
-	if status == 0 {
-		status = http.StatusOK
 	}
 	run.Calls++
 	if !s.cfg.NoHistory {
@@ -186,9 +185,7 @@ func (s *Server) setStreamer(_ *http.Request, body []byte) answer {
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func answerJSON(w http.ResponseWriter, a answer) {
-	if a.status == 0 {
-		a.status = http.StatusOK
-	}
+	a.status = cmp.Or(a.status, http.StatusOK)
 	if a.body == nil {
 		answerText(w, a.status, `{"ok":true}`)
 		return

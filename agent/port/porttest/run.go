@@ -48,7 +48,7 @@ type Call struct {
 	Route  string // "PATCH /v1/actions/runs/{id}"
 	Body   json.RawMessage
 	At     time.Time
-	Status int // that was answered
+	Status int // that was answered, 0 where nothing was
 }
 
 // Ended reports whether no further status is accepted.

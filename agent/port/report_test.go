@@ -1,0 +1,332 @@
+package port_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"port-agent/agent"
+	"port-agent/agent/port/porttest"
+)
+
+var someLines = []agent.LogLine{{Level: agent.LevelInfo, Message: "one"}, {Level: agent.LevelError, Message: "two"}}
+
+func TestReportOfActionRun(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	if err := f.Log(t.Context(), "r_1", someLines); err != nil {
+		t.Fatal(err)
+	}
+	err := f.Report(t.Context(), "r_1", agent.Report{
+		Status: agent.StatusFailure, Summary: "went <wrong>", Link: []string{"https://a", "https://b"},
+		ExternalRunID: "7", StatusLabel: "broken", HasResponse: true, Response: map[string]any{"n": 1, "html": "<b>"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := f.run(t, "r_1")
+	if got, want := run.Routes(), []string{porttest.RouteLog, porttest.RouteResponse, porttest.RouteStatus}; !slices.Equal(got, want) {
+		t.Errorf("calls: got %q, want %q", got, want)
+	}
+	if got, want := run.Messages(), []string{"one\ntwo"}; !slices.Equal(got, want) {
+		t.Errorf("log: got %q, want %q", got, want)
+	}
+	if got, want := string(run.Response), `{"html":"<b>","n":1}`; got != want {
+		t.Errorf("response: got %s, want %s", got, want)
+	}
+	if run.Status != "FAILURE" || run.Summary != "went <wrong>" || run.ExternalRunID != "7" || run.StatusLabel != "broken" ||
+		!slices.Equal(run.Links, []string{"https://a", "https://b"}) {
+		t.Errorf("run: got %+v", run)
+	}
+}
+
+func TestReportSendsNoMoreThanIsThere(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		rep  agent.Report
+		want []string // bodies
+	}{
+		{"nothing", agent.Report{}, nil},
+		{"empty link", agent.Report{Link: ""}, nil},
+		{"one link", agent.Report{Link: "https://a?b&c"}, []string{`{"link":"https://a?b&c"}`}},
+		{"status", agent.Report{Status: "SUCCESS", StatusCode: 200}, []string{`{"status":"SUCCESS"}`}},
+		{"null response", agent.Report{HasResponse: true}, []string{`{"response":null}`}},
+		{"big number", agent.Report{HasResponse: true, Response: json.Number("12345678901234567890")}, []string{`{"response":12345678901234567890}`}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, porttest.Config{})
+			f.server.AddRun("r_1")
+			if err := f.Report(t.Context(), "r_1", test.rep); err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, c := range f.run(t, "r_1").History {
+				got = append(got, string(c.Body))
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestReportOfNodeRun(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name       string
+		rep        agent.Report
+		want       string // the body of the status call; empty: none is made
+		wantResult string
+	}{
+		{"goes on", agent.Report{Link: "https://a"}, "", ""},
+		{"succeeded", agent.Report{Status: "SUCCESS", HasResponse: true, Response: "ok", StatusCode: 201},
+			`{"output":{"response":{"data":"ok","status":201}},"result":"SUCCESS","status":"COMPLETED"}`, "SUCCESS"},
+		{"failed", agent.Report{Status: "FAILURE"}, `{"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
+		{"failed for a reason", agent.Report{Status: "FAILURE", Summary: "no", HasResponse: true, StatusCode: 500},
+			`{"output":{"response":{"data":null,"status":500},"summary":"no"},"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, porttest.Config{})
+			if err := errors.Join(f.Log(t.Context(), "wfnr_1", someLines), f.Report(t.Context(), "wfnr_1", test.rep)); err != nil {
+				t.Fatal(err)
+			}
+			run := f.run(t, "wfnr_1")
+			if got, want := run.Messages(), []string{"one", "two"}; !slices.Equal(got, want) {
+				t.Errorf("log: got %q, want %q", got, want)
+			}
+			var body string
+			if len(run.History) > 1 {
+				body = string(run.History[1].Body)
+			}
+			if body != test.want || run.Result != test.wantResult {
+				t.Errorf("got %s with result %q, want %s with %q", body, run.Result, test.want, test.wantResult)
+			}
+		})
+	}
+}
+
+// Whatever goes wrong on the way, the status is repeated until it is accepted.
+func TestReportIsRepeated(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	tests := []struct {
+		name  string
+		fault porttest.Fault
+		least time.Duration // until the report is accepted
+		most  time.Duration
+	}{
+		{"500", porttest.Fault{Times: 3, Status: 500}, 1750 * time.Millisecond, 3600 * time.Millisecond},
+		// Port tells the end of its window in every answer, which says nothing of when it works again.
+		{"500 in a window", porttest.Fault{Times: 1, Status: 500, Header: http.Header{"X-Ratelimit-Reset": {"290"}}}, 0, time.Second},
+		{"503 for a while", porttest.Fault{Times: 1, Status: 503, Header: http.Header{"Retry-After": {"7"}}}, 7 * time.Second, 8 * time.Second},
+		{"408", porttest.Fault{Times: 1, Status: 408}, 0, time.Second},
+		{"connection closed", porttest.Fault{Times: 2, Refuse: true}, 750 * time.Millisecond, 2 * time.Second},
+		{"answer lost", porttest.Fault{Times: 1, LoseAnswer: true}, 0, time.Second},
+		{"page of a proxy", porttest.Fault{Times: 2, HTML: true}, 750 * time.Millisecond, 2 * time.Second},
+		{"text of a proxy", porttest.Fault{Times: 1, Status: 200, Body: "please log in"}, 0, time.Second},
+		{"redirect", porttest.Fault{Times: 1, Status: 302, Header: http.Header{"Location": {"/login"}}}, 0, time.Second},
+		{"no answer", porttest.Fault{Times: 1, Hang: true}, 10 * time.Second, 11 * time.Second},
+		{"429 for seconds", porttest.Fault{Times: 1, Status: 429, Header: http.Header{"Retry-After": {"20"}}}, 20 * time.Second, 22 * time.Second},
+		{"429 until an epoch", porttest.Fault{Times: 1, Status: 429, Header: http.Header{"X-Ratelimit-Reset": {"946684830"}}}, 30 * time.Second, 32 * time.Second},
+		{"429 until an epoch on another clock", porttest.Fault{Times: 1, Status: 429, Header: http.Header{
+			"X-Ratelimit-Reset": {strconv.FormatInt(now.Unix()+40, 10)}, "Date": {now.UTC().Format(http.TimeFormat)}}}, 40 * time.Second, 42 * time.Second},
+		{"429 until seconds from now", porttest.Fault{Times: 1, Status: 429, Header: http.Header{"X-Ratelimit-Reset": {"30"}}}, 30 * time.Second, 32 * time.Second},
+		{"429 until a date", porttest.Fault{Times: 1, Status: 429, Header: http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:50 GMT"}}}, 50 * time.Second, 52 * time.Second},
+		{"429", porttest.Fault{Times: 1, Status: 429}, time.Second, 2 * time.Second},
+		{"429 for ever", porttest.Fault{Times: 1, Status: 429, Header: http.Header{"Retry-After": {"1e99"}}}, 10 * time.Minute, 11 * time.Minute},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, porttest.Config{})
+				f.server.AddRun("r_1")
+				f.server.Fault(porttest.RouteStatus, test.fault)
+				begun := time.Now()
+				if err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess}); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(begun); took < test.least || took > test.most {
+					t.Errorf("took %s, want between %s and %s", took, test.least, test.most)
+				}
+				if run := f.run(t, "r_1"); !run.Succeeded() || run.Calls != test.fault.Times+1 {
+					t.Errorf("got status %s after %d calls, want SUCCESS after %d", run.Status, run.Calls, test.fault.Times+1)
+				}
+				if got := f.reports("status", "retried"); got != test.fault.Times {
+					t.Errorf("retried: got %d, want %d", got, test.fault.Times)
+				}
+				if got := f.reports("status", "accepted"); got != 1 {
+					t.Errorf("accepted: got %d, want 1", got)
+				}
+			})
+		})
+	}
+}
+
+func TestReportRefusedForGood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Fault(porttest.RouteResponse, porttest.Fault{Status: 413, Body: strings.Repeat("long ", 1000)})
+		err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "big"})
+		if !errors.Is(err, agent.ErrRejected) {
+			t.Fatalf("got %v, want an error that wraps ErrRejected", err)
+		}
+		text := err.Error()
+		if !strings.Contains(text, "answered 413") || !strings.Contains(text, "trace-of-a-fault") || len(text) > 700 {
+			t.Errorf("got %q, want the status, the trace id and a short body", text)
+		}
+		if run := f.run(t, "r_1"); !run.Succeeded() {
+			t.Errorf("got status %s, want SUCCESS although the response was refused", run.Status)
+		}
+		if got := f.reports("response", "refused"); got != 1 {
+			t.Errorf("refused: got %d, want 1", got)
+		}
+	})
+}
+
+func TestReportOfARunThatHasEnded(t *testing.T) {
+	t.Parallel()
+	for _, run := range []string{"r_1", "wfnr_1"} {
+		f := newFixture(t, porttest.Config{})
+		f.server.End(run, porttest.Completed)
+		if err := f.Log(t.Context(), run, someLines); err != nil {
+			t.Errorf("log of %s: got %v, want none", run, err)
+		}
+		if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusFailure}); err != nil {
+			t.Errorf("report of %s: got %v, want none", run, err)
+		}
+		if got := f.reports("status", "accepted"); got != 1 {
+			t.Errorf("accepted: got %d, want 1", got)
+		}
+	}
+}
+
+func TestReportEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Fault(porttest.RouteStatus, porttest.Fault{Hang: true})
+		stop := errors.New("time is up")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 25*time.Second, stop)
+		defer cancel()
+		begun := time.Now()
+		err := f.Report(ctx, "r_1", agent.Report{Status: agent.StatusFailure})
+		if !errors.Is(err, stop) || errors.Is(err, agent.ErrRejected) {
+			t.Errorf("got %v, want the cause and no rejection", err)
+		}
+		if took := time.Since(begun); took != 25*time.Second {
+			t.Errorf("took %s, want 25s", took)
+		}
+		if got := f.reports("status", "dropped"); got != 1 {
+			t.Errorf("dropped: got %d, want 1", got)
+		}
+	})
+}
+
+func TestCallsPerRun(t *testing.T) {
+	t.Parallel()
+	synchronous := agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "ok", StatusCode: 200}
+	tests := []struct {
+		name, run string
+		rep       agent.Report
+		want      int
+	}{
+		{"asynchronous", "r_1", agent.Report{}, 1},
+		{"synchronous", "r_1", synchronous, 3},
+		{"asynchronous node run", "wfnr_1", agent.Report{}, 1},
+		{"synchronous node run", "wfnr_1", synchronous, 2},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, porttest.Config{})
+			if err := errors.Join(f.Log(t.Context(), test.run, someLines), f.Report(t.Context(), test.run, test.rep)); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.run(t, test.run).Calls; got != test.want {
+				t.Errorf("calls: got %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestLogIsSentOnceOrDropped(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name    string
+		fault   porttest.Fault
+		outcome string
+		wantErr bool
+	}{
+		{"500", porttest.Fault{Times: 1, Status: 500}, "dropped", true},
+		{"429", porttest.Fault{Times: 1, Status: 429}, "dropped", true},
+		{"no answer", porttest.Fault{Times: 1, Hang: true}, "dropped", true},
+		{"403", porttest.Fault{Times: 1, Status: 403}, "refused", true},
+		{"page of a proxy", porttest.Fault{Times: 1, HTML: true}, "dropped", true},
+		{"accepted", porttest.Fault{Times: 1, Delay: time.Second}, "accepted", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, porttest.Config{})
+				f.server.Fault(porttest.RouteLog, test.fault)
+				begun := time.Now()
+				err := f.Log(t.Context(), "r_1", someLines)
+				if (err != nil) != test.wantErr {
+					t.Errorf("got error %v, want one: %v", err, test.wantErr)
+				}
+				if took := time.Since(begun); took > 5*time.Second {
+					t.Errorf("took %s: the run's status waits for that", took)
+				}
+				if got := f.server.Count(porttest.RouteLog); got != 1 {
+					t.Errorf("attempts: got %d, want 1", got)
+				}
+				if got := f.reports("log", test.outcome); got != 1 {
+					t.Errorf("%s: got %d, want 1", test.outcome, got)
+				}
+			})
+		})
+	}
+}
+
+func TestNoSecretInErrorsAndLogs(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []porttest.Fault{
+		{Status: 500}, {Status: 401}, {Status: 403}, {Status: 429}, {Refuse: true}, {HTML: true}, {Hang: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, porttest.Config{})
+			token, err := f.Token(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.server.Fault(porttest.All, fault)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			var text strings.Builder
+			fmt.Fprintln(&text, f.Log(ctx, "r_1", someLines), f.Report(ctx, "r_1", agent.Report{Status: "SUCCESS"}))
+			_, err = f.KafkaCredentials(ctx)
+			fmt.Fprintln(&text, err, f.log.String())
+			for _, secret := range []string{token, "secret"} {
+				if strings.Contains(text.String(), `"`+secret) || strings.Contains(text.String(), "Bearer") || strings.Contains(text.String(), token) {
+					t.Errorf("got %q, which holds %q", text.String(), secret)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,191 @@
+package port_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"port-agent/agent"
+	"port-agent/agent/port"
+	"port-agent/agent/port/porttest"
+)
+
+func TestKafkaCredentials(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{Kafka: &porttest.KafkaCredentials{Brokers: []string{"a:1", "b:2"}, Username: "u", Password: "p"}})
+	got, err := f.KafkaCredentials(t.Context())
+	if err != nil || got.Username != "u" || got.Password.Reveal() != "p" || !slices.Equal(got.Brokers, []string{"a:1", "b:2"}) {
+		t.Errorf("got %+v and %v", got, err)
+	}
+}
+
+func TestNoTopicProvisioned(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	if _, err := f.KafkaCredentials(t.Context()); !errors.Is(err, port.ErrNoTopic) {
+		t.Errorf("got %v, want ErrNoTopic", err)
+	}
+}
+
+// An outage of Port at start is waited out for a while, and named after it.
+func TestStartWithoutPort(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []porttest.Fault{{Refuse: true}, {Hang: true}, {Status: 502}, {HTML: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, porttest.Config{})
+			f.server.Fault(porttest.All, fault)
+			begun := time.Now()
+			_, err := f.KafkaCredentials(t.Context())
+			if took := time.Since(begun); err == nil || took > time.Minute {
+				t.Errorf("%+v: got %v after %s, want an error within a minute", fault, err, took)
+			}
+			f.server.ClearFaults()
+			f.server.Fault("GET /v1/organization", porttest.Fault{Times: 2, Status: 502})
+			time.Sleep(time.Minute) // until a token may be asked for again
+			if got, err := f.Organization(t.Context()); err != nil || got != "org" {
+				t.Errorf("%+v: got %q and %v, want org", fault, got, err)
+			}
+		})
+	}
+}
+
+func TestOrganization(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{OrgID: "org_1"})
+	if got, err := f.Organization(t.Context()); err != nil || got != "org_1" {
+		t.Errorf("got %q and %v, want org_1", got, err)
+	}
+	client, _ := f.client(t, port.Config{ClientID: "client", ClientSecret: "secret", OrgID: "org_2"})
+	if got, err := client.Organization(t.Context()); err != nil || got != "org_2" {
+		t.Errorf("got %q and %v, want org_2 as set", got, err)
+	}
+	if got := f.server.Count("GET /v1/organization"); got != 1 {
+		t.Errorf("calls: got %d, want 1", got)
+	}
+}
+
+func TestSetStreamer(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	if err := f.SetStreamer(t.Context(), port.StreamerPolling); err != nil || f.server.Streamer() != "POLLING" {
+		t.Errorf("got %q and %v, want POLLING", f.server.Streamer(), err)
+	}
+	f.server.Fault("PATCH /v1/organization", porttest.Fault{Status: 403})
+	if err := f.SetStreamer(t.Context(), port.StreamerKafka); err == nil {
+		t.Error("refused: got no error")
+	}
+}
+
+func TestLookup(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, run, status string
+		want              agent.RunState
+	}{
+		{"goes on", "r_1", "", agent.RunState{Status: "IN_PROGRESS", Logs: []string{"one\ntwo"}}},
+		{"succeeded", "r_1", "SUCCESS", agent.RunState{Status: "SUCCESS", Ended: true}},
+		{"declined", "r_1", "DECLINED", agent.RunState{Status: "DECLINED", Ended: true}},
+		{"node run goes on", "wfnr_1", "", agent.RunState{Status: "IN_PROGRESS", Logs: []string{"one", "two"}}},
+		{"node run ended", "wfnr_1", "COMPLETED", agent.RunState{Status: "COMPLETED", Ended: true}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, porttest.Config{})
+			if err := f.Log(t.Context(), test.run, someLines); err != nil {
+				t.Fatal(err)
+			}
+			if test.status != "" {
+				f.server.End(test.run, test.status)
+			}
+			got, err := f.Lookup(t.Context(), test.run)
+			if err != nil || got.Status != test.want.Status || got.Ended != test.want.Ended || !slices.Equal(got.Logs, test.want.Logs) {
+				t.Errorf("got %+v and %v, want %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestLookupReadsWhatThereIs(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, run, body string
+		want            agent.RunState
+	}{
+		{"logs in the run", "r_1", `{"run":{"status":"IN_PROGRESS","logs":[{"message":"a"}]}}`, agent.RunState{Status: "IN_PROGRESS", Logs: []string{"a"}}},
+		{"node run", "wfnr_1", `{"nodeRun":{"status":"COMPLETED"}}`, agent.RunState{Status: "COMPLETED", Ended: true}},
+		{"node run logs", "wfnr_1", `{"nodeRun":{"status":"IN_PROGRESS","nodeRunLogs":[{"message":"a"}]}}`, agent.RunState{Status: "IN_PROGRESS", Logs: []string{"a"}}},
+		{"without an envelope", "wfnr_1", `{"status":"IN_PROGRESS"}`, agent.RunState{Status: "IN_PROGRESS"}},
+		{"ended by its time", "r_1", `{"run":{"status":"NEW","endedAt":"2026-01-01T00:00:00Z"}}`, agent.RunState{Status: "NEW", Ended: true}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, porttest.Config{})
+			for _, route := range []string{porttest.RouteRun, porttest.RouteNode} {
+				f.server.Fault(route, porttest.Fault{Status: 200, Body: test.body})
+			}
+			for _, route := range []string{porttest.RouteLogs, porttest.RouteNodeLogs} {
+				f.server.Fault(route, porttest.Fault{Status: 404})
+			}
+			got, err := f.Lookup(t.Context(), test.run)
+			if err != nil || got.Status != test.want.Status || got.Ended != test.want.Ended || !slices.Equal(got.Logs, test.want.Logs) {
+				t.Errorf("got %+v and %v, want %+v", got, err, test.want)
+			}
+		})
+	}
+}
+
+func TestLookupOfAnUnknownRun(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{KnownOnly: true})
+	if _, err := f.Lookup(t.Context(), "r_1"); !errors.Is(err, agent.ErrRejected) {
+		t.Errorf("got %v, want an error that wraps ErrRejected", err)
+	}
+}
+
+func TestLookupOutlastsAnOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.AddRun("r_1")
+		f.server.Fault(porttest.RouteRun, porttest.Fault{Times: 10, Status: 503})
+		f.server.Fault(porttest.RouteLogs, porttest.Fault{Times: 10, Refuse: true})
+		if _, err := f.Lookup(t.Context(), "r_1"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	for _, id := range []string{"r_1", "r_2", "r_3"} {
+		if err := errors.Join(f.server.Enqueue(id, map[string]any{"url": "https://a"}), f.server.EnqueueNode("wfn"+id, map[string]any{"url": "https://b"})); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runs, err := f.ClaimRuns(t.Context(), 2)
+	if err != nil || len(runs) != 2 || runs[0].ID != "r_1" || string(runs[1].Body) != `{"url":"https://a"}` || time.Until(runs[0].Until) < time.Minute {
+		t.Errorf("runs: got %+v and %v", runs, err)
+	}
+	if runs, err := f.ClaimRuns(t.Context(), 2); err != nil || len(runs) != 1 {
+		t.Errorf("claimed again: got %+v and %v, want the one that is left", runs, err)
+	}
+	nodes, err := f.ClaimNodeRuns(t.Context(), 1)
+	if err != nil || len(nodes) != 1 || nodes[0].ID != "wfnr_1" || string(nodes[0].Body) != `{"url":"https://b"}` {
+		t.Errorf("node runs: got %+v and %v", nodes, err)
+	}
+	for i, want := range []int{2, 0} {
+		if got, err := f.AckRuns(t.Context(), "r_1", "r_2"); got != want || err != nil {
+			t.Errorf("ack %d: got %d and %v, want %d", i, got, err, want)
+		}
+	}
+	for i, want := range []bool{true, false} {
+		if got, err := f.AckNodeRun(t.Context(), "wfnr_1"); got != want || err != nil {
+			t.Errorf("node ack %d: got %v and %v, want %v", i, got, err, want)
+		}
+	}
+}

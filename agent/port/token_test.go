@@ -1,0 +1,206 @@
+package port_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"port-agent/agent"
+	"port-agent/agent/port"
+	"port-agent/agent/port/porttest"
+)
+
+func TestOneTokenForManyRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Delay(20 * time.Millisecond)
+		parallel(1000, func(i int) {
+			run := fmt.Sprintf("r_%d", i)
+			if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := f.server.Count(porttest.RouteToken); got != 1 {
+			t.Errorf("tokens: got %d, want 1", got)
+		}
+		if got := testutil.ToFloat64(f.metrics.TokenRenewals.WithLabelValues("ok")); got != 1 {
+			t.Errorf("renewals counted: got %v, want 1", got)
+		}
+	})
+}
+
+// The token is renewed before it expires, by one caller and without making the
+// others wait.
+func TestTokenIsRenewedInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{TokenLife: time.Hour})
+		if _, err := f.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(56 * time.Minute)
+		f.server.Fault(porttest.RouteToken, porttest.Fault{Times: 1, Delay: 5 * time.Second})
+		begun := time.Now()
+		waited := make([]time.Duration, 50)
+		parallel(len(waited), func(i int) {
+			if _, err := f.Token(t.Context()); err != nil {
+				t.Error(err)
+			}
+			waited[i] = time.Since(begun)
+		})
+		slow := 0
+		for _, d := range waited {
+			if d > 0 {
+				slow++
+			}
+		}
+		if slow != 1 {
+			t.Errorf("callers that waited: got %d, want the one that asked", slow)
+		}
+		time.Sleep(10 * time.Minute)
+		if err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess}); err != nil {
+			t.Error(err)
+		}
+		if got := f.server.Count(porttest.RouteToken); got != 2 {
+			t.Errorf("tokens: got %d, want 2", got)
+		}
+		if got := len(f.run(t, "r_1").History); got != 1 {
+			t.Errorf("calls: got %d, want 1, without a 401", got)
+		}
+	})
+}
+
+// A renewal that fails while the token is good disturbs nobody.
+func TestRenewalMayFailInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{TokenLife: time.Hour})
+		if _, err := f.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(56 * time.Minute)
+		f.server.Fault(porttest.RouteToken, porttest.Fault{Status: 500})
+		for range 60 {
+			if err := f.Report(t.Context(), "r_1", agent.Report{Summary: "goes on"}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if got := f.server.Count(porttest.RouteToken); got < 3 || got > 12 {
+			t.Errorf("token calls in a minute: got %d, want a few, further and further apart", got)
+		}
+	})
+}
+
+// Many calls find at once that the token is no longer taken; one asks.
+func TestTokenThatPortNoLongerTakes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Delay(time.Second)
+		if _, err := f.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		f.server.ExpireTokens()
+		parallel(200, func(i int) {
+			if err := f.Report(t.Context(), fmt.Sprintf("r_%d", i), agent.Report{Status: agent.StatusSuccess}); err != nil {
+				t.Error(err)
+			}
+		})
+		if got := f.server.Count(porttest.RouteToken); got != 2 {
+			t.Errorf("tokens: got %d, want 2", got)
+		}
+		if got := f.reports("status", "retried"); got != 0 {
+			t.Errorf("retried: got %d, want 0: a new token is not a new report", got)
+		}
+	})
+}
+
+// A call that is refused with every new token is given up, without asking for
+// tokens for ever.
+func TestCallThatNoTokenHelps(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Fault(porttest.RouteStatus, porttest.Fault{Status: http.StatusUnauthorized})
+		err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess})
+		if !errors.Is(err, agent.ErrRejected) {
+			t.Errorf("got %v, want an error that wraps ErrRejected", err)
+		}
+		if got := f.server.Count(porttest.RouteToken); got > 6 {
+			t.Errorf("tokens: got %d, want few", got)
+		}
+	})
+}
+
+func TestWrongCredentials(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{Kafka: &porttest.KafkaCredentials{Brokers: []string{"b:9092"}}})
+		client, _ := f.client(t, port.Config{ClientID: "client", ClientSecret: "hunter2"})
+		begun := time.Now()
+		_, err := client.KafkaCredentials(t.Context())
+		if !errors.Is(err, port.ErrCredentials) || time.Since(begun) > time.Second {
+			t.Errorf("got %v after %s, want ErrCredentials at once", err, time.Since(begun))
+		}
+		text := fmt.Sprint(err)
+		for _, want := range []string{"PORT_CLIENT_ID", "PORT_CLIENT_SECRET", "answered 401"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("got %q, want it to name %s", text, want)
+			}
+		}
+		if strings.Contains(text, "hunter2") {
+			t.Errorf("got %q, which holds the secret", text)
+		}
+		if got := f.server.Count(porttest.RouteToken); got != 1 {
+			t.Errorf("token calls: got %d, want 1", got)
+		}
+	})
+}
+
+// Port allows 100 token calls in 5 minutes to everybody behind one address.
+func TestTokenCallsAreFewWhenRefused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Fault(porttest.RouteToken, porttest.Fault{Status: 500})
+		begun := time.Now()
+		time.AfterFunc(5*time.Minute, f.server.ClearFaults)
+		parallel(100, func(i int) {
+			if err := f.Report(t.Context(), fmt.Sprintf("r_%d", i), agent.Report{Status: agent.StatusSuccess}); err != nil {
+				t.Error(err)
+			}
+		})
+		if took := time.Since(begun); took > 6*time.Minute+5*time.Second {
+			t.Errorf("took %s, want little more than the 5 minutes of the outage", took)
+		}
+		if got := f.server.Count(porttest.RouteToken); got > 30 {
+			t.Errorf("token calls: got %d, want at most 30", got)
+		}
+	})
+}
+
+func TestTokenCallsObeyTheirLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Fault(porttest.RouteToken, porttest.Fault{Times: 1, Status: 429, Header: http.Header{"X-Ratelimit-Reset": {"120"}}})
+		begun := time.Now()
+		if err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess}); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(begun); took < 120*time.Second || took > 151*time.Second {
+			t.Errorf("took %s, want two minutes", took)
+		}
+		if got := f.server.Count(porttest.RouteToken); got != 2 {
+			t.Errorf("token calls: got %d, want 2", got)
+		}
+	})
+}
