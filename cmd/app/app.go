@@ -1,0 +1,208 @@
+// Package app puts the agent together: settings, pipeline, source, reports,
+// health and metrics. The product's binary and the sandbox both run what it
+// makes; it holds no logic of its own beyond the wiring.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/rs/zerolog"
+
+	"port-agent/agent"
+	"port-agent/agent/kafka"
+	"port-agent/agent/polling"
+	"port-agent/agent/port"
+	"port-agent/invoker"
+	"port-agent/transform"
+)
+
+// App is the whole agent, ready to run.
+type App struct {
+	cfg      Config
+	version  string
+	log      zerolog.Logger
+	redactor *agent.Redactor
+	metrics  *agent.Metrics
+	registry *prometheus.Registry
+	port     *port.Client
+	invoker  *invoker.Invoker
+	agent    *agent.Agent
+	mapping  *transform.Mapping
+	listener net.Listener // nil: no server
+	source   atomic.Value // of type source, once there is one
+}
+
+// source hands events to the pipeline until its context ends.
+type source interface {
+	Run(ctx context.Context) error
+	Ready() bool
+}
+
+// New puts the agent together from cfg and logs to out. It calls nobody; an
+// error is a fault of the settings or of a file that they name.
+func New(cfg Config, version string, out io.Writer) (*App, error) {
+	a := &App{cfg: cfg, version: version, registry: prometheus.NewRegistry()}
+	a.redactor = agent.NewRedactor(secretsOf(cfg)...)
+	a.log = NewLogger(cfg.Process, a.redactor.Writer(out))
+	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	a.metrics = agent.NewMetrics(a.registry, version)
+	userAgent := "port-agent/" + version
+
+	var err error
+	if a.mapping, err = transform.Load(cfg.Transform, os.Environ()); err != nil {
+		return nil, err
+	}
+	if a.port, err = port.New(cfg.Port, userAgent, a.metrics, a.log); err != nil {
+		return nil, err
+	}
+	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
+		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv, UserAgent: userAgent,
+	}, a.log)
+	if err != nil {
+		return nil, err
+	}
+	a.agent = agent.New(cfg.Agent, agent.Deps{
+		Secret: cfg.Port.ClientSecret, Mapping: a.mapping, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, Metrics: a.metrics,
+	}, a.log)
+	if cfg.Process.HTTPAddr != "" {
+		if a.listener, err = net.Listen("tcp", cfg.Process.HTTPAddr); err != nil {
+			return nil, fmt.Errorf("HTTP_ADDR: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// secretsOf lists the settings that must never be shown.
+func secretsOf(cfg Config) []string {
+	secrets := []string{cfg.Port.ClientSecret.Reveal(), cfg.Invoker.GitHubToken.Reveal()}
+	for _, v := range os.Environ() {
+		if name, value, _ := strings.Cut(v, "="); looksSecret(name) {
+			secrets = append(secrets, value)
+		}
+	}
+	return secrets
+}
+
+// looksSecret guesses by its name that a variable of the environment, which
+// mappings read their credentials from, holds a secret.
+func looksSecret(name string) bool {
+	name = strings.ToUpper(name)
+	for _, word := range []string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "APIKEY", "PRIVATE_KEY", "CREDENTIAL"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// NewLogger makes the logger that the settings ask for.
+func NewLogger(p Process, out io.Writer) zerolog.Logger {
+	zerolog.TimeFieldFormat = time.RFC3339Nano
+	if p.LogFormat == "console" {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
+	}
+	return zerolog.New(out).Level(logLevels[strings.ToUpper(p.LogLevel)]).With().Timestamp().Logger()
+}
+
+// Run works until ctx ends, drains and returns nil; an error is one that
+// stopped the agent before.
+func (a *App) Run(ctx context.Context) error {
+	defer a.invoker.Close()
+	defer a.port.Close()
+	stopped := a.serve()
+	defer stopped()
+	a.announce()
+	if !a.cfg.Kafka.Local {
+		go a.setStreamer(ctx)
+	}
+	src, err := a.connect(ctx)
+	if err == nil {
+		a.source.Store(src)
+		err = src.Run(ctx)
+	}
+	if ctx.Err() != nil {
+		err = nil
+	}
+	a.log.Info().Msg("agent stopped")
+	return err
+}
+
+// announce says at start what is in force.
+func (a *App) announce() {
+	for _, w := range a.mapping.Warnings() {
+		a.log.Warn().Str("finding", w.String()).Msg("mapping doubtful")
+	}
+	file := a.mapping.File()
+	if file == "" {
+		file = "built-in rule"
+	}
+	a.log.Info().Str("version", a.version).Str("source", strings.ToUpper(a.cfg.Process.Streamer)).Str("mapping", file).
+		Int("rules", a.mapping.Len()).Msg("agent started")
+}
+
+// connect finds the organisation and makes the source. Port's API may be away:
+// it is asked until it answers or ctx ends.
+func (a *App) connect(ctx context.Context) (source, error) {
+	streamer := strings.ToUpper(a.cfg.Process.Streamer)
+	if streamer == sourcePolling {
+		return polling.New(a.cfg.Polling, a.port, a.agent.Handle, a.metrics, a.log)
+	}
+	org, err := a.port.Organization(ctx)
+	if err != nil {
+		return nil, err
+	}
+	way, err := invoker.Transport(a.cfg.Invoker, os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
+	return kafka.New(a.cfg.Kafka.ForOrg(org), way.TLSClientConfig, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
+}
+
+// kafkaCredentials gives the way into the cluster: from the settings, or from
+// Port.
+func (a *App) kafkaCredentials(ctx context.Context) (kafka.Credentials, error) {
+	if a.cfg.Kafka.Local {
+		return kafka.Credentials{Brokers: a.cfg.Kafka.Brokers}, nil
+	}
+	got, err := a.port.KafkaCredentials(ctx)
+	if err != nil {
+		return kafka.Credentials{}, err
+	}
+	a.redactor.Add(got.Password)
+	return kafka.Credentials{Brokers: got.Brokers, Username: got.Username, Password: invoker.Secret(got.Password)}, nil
+}
+
+// setStreamer tells Port where this agent takes its events from. Port works
+// without knowing.
+func (a *App) setStreamer(ctx context.Context) {
+	if err := a.port.SetStreamer(ctx, strings.ToUpper(a.cfg.Process.Streamer)); err != nil && ctx.Err() == nil {
+		a.log.Warn().Err(err).Msg("organization setting not updated")
+	}
+}
+
+// Ready reports whether events can flow: the source is connected.
+func (a *App) Ready() bool {
+	src, _ := a.source.Load().(source)
+	return src != nil && src.Ready()
+}
+
+// Redact takes the secrets that the agent knows out of a text.
+func (a *App) Redact(text string) string { return a.redactor.String(text) }
+
+// Addr is the address of the server for health and metrics, empty where it is
+// switched off.
+func (a *App) Addr() string {
+	if a.listener == nil {
+		return ""
+	}
+	return a.listener.Addr().String()
+}

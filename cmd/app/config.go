@@ -1,0 +1,152 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+	"github.com/rs/zerolog"
+
+	"port-agent/agent"
+	"port-agent/agent/kafka"
+	"port-agent/agent/polling"
+	"port-agent/agent/port"
+	"port-agent/invoker"
+	"port-agent/transform"
+)
+
+// Sources of events, the values of STREAMER_NAME.
+const (
+	sourceKafka   = "KAFKA"
+	sourcePolling = "POLLING"
+)
+
+// Config is everything that the environment says. Each package owns its part.
+type Config struct {
+	Process   Process
+	Port      port.Config
+	Kafka     kafka.Config
+	Polling   polling.Config
+	Transform transform.Config
+	Invoker   invoker.Config
+	Agent     agent.Config
+}
+
+// Process is the part of the settings that belongs to no package.
+type Process struct {
+	Streamer        string  `envconfig:"STREAMER_NAME" default:"KAFKA"`
+	LogLevel        string  `envconfig:"LOG_LEVEL" default:"INFO"`
+	LogFormat       string  `envconfig:"LOG_FORMAT" default:"json"`
+	HTTPAddr        string  `envconfig:"HTTP_ADDR" default:":8080"` // empty: no server
+	ShutdownTimeout float64 `envconfig:"SHUTDOWN_TIMEOUT_SECONDS" default:"45"`
+}
+
+// logLevels are the levels by the names that the settings use.
+var logLevels = map[string]zerolog.Level{
+	"TRACE": zerolog.TraceLevel, "DEBUG": zerolog.DebugLevel, "INFO": zerolog.InfoLevel,
+	"WARN": zerolog.WarnLevel, "WARNING": zerolog.WarnLevel, "ERROR": zerolog.ErrorLevel, "CRITICAL": zerolog.FatalLevel,
+}
+
+// Validate names everything that is wrong with p.
+func (p *Process) Validate() error {
+	var errs []error
+	if s := strings.ToUpper(p.Streamer); s != sourceKafka && s != sourcePolling {
+		errs = append(errs, fmt.Errorf("STREAMER_NAME: %q is neither KAFKA nor POLLING", p.Streamer))
+	}
+	if _, ok := logLevels[strings.ToUpper(p.LogLevel)]; !ok {
+		errs = append(errs, fmt.Errorf("LOG_LEVEL: %q is none of DEBUG, INFO, WARNING, ERROR", p.LogLevel))
+	}
+	if p.LogFormat != "json" && p.LogFormat != "console" {
+		errs = append(errs, fmt.Errorf("LOG_FORMAT: %q is neither json nor console", p.LogFormat))
+	}
+	if p.ShutdownTimeout < 1 || p.ShutdownTimeout > 3600 {
+		errs = append(errs, fmt.Errorf("SHUTDOWN_TIMEOUT_SECONDS: %v is not between 1 and 3600", p.ShutdownTimeout))
+	}
+	return errors.Join(errs...)
+}
+
+// shutdownReserve is the part of the shutdown time that is kept for the last
+// commit and the leaving of the group.
+const shutdownReserve = 4
+
+// drainTimeout is how long events that were started may take once the process
+// is to stop.
+func (p *Process) drainTimeout() time.Duration {
+	total := time.Duration(p.ShutdownTimeout * float64(time.Second))
+	return total - min(shutdownReserve*time.Second, total/2)
+}
+
+// part is one package's settings.
+type part interface{ Validate() error }
+
+func (c *Config) parts() []part {
+	return []part{&c.Process, &c.Port, &c.Kafka, &c.Polling, &c.Transform, &c.Invoker, &c.Agent}
+}
+
+// ReadConfig reads the settings from the environment. The error names all that
+// is wrong with them, one fault a line.
+//
+// A variable that is set but empty counts as unset, except HTTP_ADDR, which it
+// switches off.
+func ReadConfig() (Config, error) {
+	var c Config
+	var errs []error
+	for _, p := range c.parts() {
+		errs = append(errs, read(p), p.Validate())
+	}
+	if addr, set := os.LookupEnv("HTTP_ADDR"); set {
+		c.Process.HTTPAddr = addr
+	}
+	drain := c.Process.drainTimeout()
+	c.Agent.DrainTimeout, c.Kafka.DrainTimeout = drain, drain
+	c.Polling.Window = c.Agent.MaxInFlight
+	return c, errors.Join(errs...)
+}
+
+// read fills in one part and gives every value that does not parse. envconfig
+// stops at the first one; it is taken out and the rest is read again.
+func read(p part) error {
+	var errs []error
+	restore := hideEmpty(p)
+	defer func() { restore() }()
+	for {
+		err := envconfig.Process("", p)
+		var bad *envconfig.ParseError
+		if !errors.As(err, &bad) {
+			return errors.Join(append(errs, err)...)
+		}
+		errs = append(errs, fmt.Errorf("%s: %q is not %s", bad.KeyName, bad.Value, kinds[bad.TypeName]))
+		before := restore
+		restore = func() {
+			before()
+			os.Setenv(bad.KeyName, bad.Value)
+		}
+		os.Unsetenv(bad.KeyName)
+	}
+}
+
+// kinds says in words what a setting of a Go type takes.
+var kinds = map[string]string{"bool": "true or false", "int": "a whole number", "float64": "a number"}
+
+// hideEmpty takes the empty variables of a part out of the environment until
+// restore is called, because to envconfig they are set.
+func hideEmpty(p part) (restore func()) {
+	var hidden []string
+	t := reflect.TypeOf(p).Elem()
+	for i := range t.NumField() {
+		name := t.Field(i).Tag.Get("envconfig")
+		if v, set := os.LookupEnv(name); name != "" && set && v == "" {
+			os.Unsetenv(name)
+			hidden = append(hidden, name)
+		}
+	}
+	return func() {
+		for _, name := range hidden {
+			os.Setenv(name, "")
+		}
+	}
+}

@@ -1,0 +1,96 @@
+// Command port-agent runs Port's self-service actions inside a private
+// cluster: it takes events from Kafka or from Port's API, invokes the backends
+// that a mapping names and reports how that went.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"port-agent/cmd/app"
+)
+
+// version is set by the linker in a release.
+var version = ""
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailed  = 1 // the work failed
+	exitInvalid = 2 // the settings or the arguments are wrong
+)
+
+const usage = `usage: port-agent [command]
+
+commands:
+  run       take events and invoke backends (the default); settings come from the environment
+  check     look for mistakes in a mapping file
+  explain   show what a mapping makes of an event, without sending anything
+  version   print the version
+`
+
+func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// dispatch runs the command that args name and gives the exit code.
+func dispatch(args []string, stdout, stderr io.Writer) int {
+	command := "run"
+	if len(args) > 0 {
+		command, args = args[0], args[1:]
+	}
+	switch command {
+	case "run":
+		return run(args, stdout, stderr)
+	case "version", "-version", "--version":
+		fmt.Fprintln(stdout, versionText())
+		return exitOK
+	case "help", "-h", "-help", "--help":
+		fmt.Fprint(stdout, usage)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "unknown command %q\n%s", command, usage)
+	return exitInvalid
+}
+
+// run works until SIGTERM or SIGINT and then drains. A second signal ends the
+// process at once: the next owner of its partitions finds in the ledger what
+// was started.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 {
+		fmt.Fprintf(stderr, "run takes no arguments, got %q\n", args)
+		return exitInvalid
+	}
+	cfg, err := app.ReadConfig()
+	if err != nil {
+		fmt.Fprintf(stderr, "settings:\n%v\n", err)
+		return exitInvalid
+	}
+	a, err := app.New(cfg, versionText(), stdout)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitInvalid
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	defer context.AfterFunc(ctx, stop)() // from then on a signal has its default effect
+	if err := a.Run(ctx); err != nil {
+		fmt.Fprintln(stderr, a.Redact(err.Error()))
+		return exitFailed
+	}
+	return exitOK
+}
+
+// versionText is the released version, or what the build knows of itself.
+func versionText() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "devel"
+}
