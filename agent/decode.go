@@ -60,7 +60,8 @@ type Message struct {
 // more than 1,000 digits.
 //
 // Names that occur twice are refused because readers differ in which one they
-// take: what is verified must be what is carried out.
+// take: what is verified must be what is carried out. Names that differ in
+// nothing but lone surrogates count as the same.
 func Decode(record []byte) (*Message, error) {
 	if len(bytes.TrimLeft(record, " \t\r\n")) == 0 {
 		return nil, fmt.Errorf("%w: empty", ErrMalformed)
