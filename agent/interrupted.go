@@ -18,8 +18,8 @@ func interruptedError(req *invoker.Request) error {
 }
 
 // resolveInterrupted finds out about an event that an earlier owner started
-// and did not settle. It is settled already where Port knows how it ended.
-// Otherwise it is sent again where that does no harm or is asked for, and its
+// and did not settle. It needs nothing more where Port knows how it ended, and
+// only its status where its log tells that. Otherwise it is sent again where that does no harm or is asked for, and its
 // run fails where not.
 func (a *Agent) resolveInterrupted(ctx context.Context, j *job) (again bool, err error) {
 	if j.run != "" {
@@ -30,11 +30,17 @@ func (a *Agent) resolveInterrupted(ctx context.Context, j *job) (again bool, err
 		if err != nil {
 			j.log.Warn().Err(err).Msg("interrupted run not found at port")
 		}
-		if state.Ended || closed(state.Logs) {
+		status, detail, found := findClosing(state.Logs)
+		if state.Ended || found {
 			a.Metrics.Interrupted.WithLabelValues("already_ended").Inc()
 			a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
 			j.log.Info().Str("status", state.Status).Msg("interrupted run had ended")
+		}
+		switch {
+		case state.Ended, found && status == "":
 			return false, nil
+		case found:
+			return false, a.finish(ctx, j, status, detail)
 		}
 	}
 	if j.run == "" || j.req.Idempotent() || a.sentAgain(j) {
@@ -44,4 +50,15 @@ func (a *Agent) resolveInterrupted(ctx context.Context, j *job) (again bool, err
 	}
 	a.Metrics.Interrupted.WithLabelValues("failed").Inc()
 	return false, a.report(ctx, j, outcome{err: interruptedError(j.req)})
+}
+
+// finish tells Port the status that the last line of a run's log announced.
+func (a *Agent) finish(ctx context.Context, j *job, status, detail string) error {
+	rep := Report{Status: status}
+	if status == StatusFailure {
+		rep.Summary = detail
+	}
+	late, cancel := grace(ctx, a.cfg.DrainTimeout)
+	defer cancel()
+	return a.send(late, j, rep)
 }

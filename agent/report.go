@@ -21,21 +21,31 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 	}
 	late, cancel := grace(ctx, a.cfg.DrainTimeout)
 	defer cancel()
+	// The response goes first and the status last: the line between them is what
+	// a next owner goes by if the agent stops here.
+	if rep.HasResponse && !IsNodeRun(j.run) {
+		if err := a.send(late, j, Report{Response: rep.Response, HasResponse: true}); err != nil {
+			return err
+		}
+		rep.Response, rep.HasResponse = nil, false
+	}
 	for _, note := range j.notes {
 		j.runLog.note(LevelWarn, note)
 	}
-	j.runLog.close(late, levelOf(out), a.closingLine(j, out))
+	j.runLog.close(late, levelOf(out), closing(rep.Status, a.closingLine(j, out)))
+	return a.send(late, j, rep)
+}
+
+// send tells Port, unless there is nothing to tell.
+func (a *Agent) send(ctx context.Context, j *job, rep Report) error {
 	if rep.Empty() {
 		return nil
 	}
-	err := a.Reporter.Report(late, j.run, rep)
-	if errors.Is(err, ErrRejected) {
-		return nil // logged and counted by the reporter; to say it again would not help
+	err := a.Reporter.Report(ctx, j.run, rep)
+	if err == nil || errors.Is(err, ErrRejected) { // the reporter logs and counts a refusal; to repeat it would not help
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("report run: %w", err)
-	}
-	return nil
+	return fmt.Errorf("report run: %w", err)
 }
 
 // compose gives what Port is told: what follows from the answer, overridden

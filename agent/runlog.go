@@ -2,17 +2,12 @@ package agent
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 )
 
 // logTimeout bounds one call that adds to a run's log.
 const logTimeout = 5 * time.Second
-
-// closingPrefix begins the last line that the agent writes to a run's log. A
-// partition's next owner recognises by it that the invocation had ended.
-const closingPrefix = "Invocation ended: "
 
 // runLog is the agent's end of one run's log at Port. Lines go out in order,
 // one call at a time; what gathers during a call goes out with the next. A
@@ -54,7 +49,7 @@ func (l *runLog) close(ctx context.Context, level, message string) {
 		return
 	}
 	l.mu.Lock()
-	l.pending = append(l.pending, LogLine{Level: level, Message: closingPrefix + message})
+	l.pending = append(l.pending, LogLine{Level: level, Message: message})
 	done := l.sending
 	if done == nil {
 		l.sending = make(chan struct{})
@@ -83,16 +78,4 @@ func (l *runLog) send(ctx context.Context, done chan struct{}) {
 		_ = l.reporter.Log(call, l.run, lines) // best effort: the reporter counts what is lost
 		cancel()
 	}
-}
-
-// closed reports whether the log of a run holds the agent's last line.
-func closed(messages []string) bool {
-	for _, m := range messages {
-		for line := range strings.Lines(m) {
-			if strings.HasPrefix(line, closingPrefix) {
-				return true
-			}
-		}
-	}
-	return false
 }
