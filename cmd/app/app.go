@@ -177,8 +177,8 @@ func (a *App) kafkaCredentials(ctx context.Context) (kafka.Credentials, error) {
 	if err != nil {
 		return kafka.Credentials{}, err
 	}
-	a.redactor.Add(got.Password)
-	return kafka.Credentials{Brokers: got.Brokers, Username: got.Username, Password: invoker.Secret(got.Password)}, nil
+	a.redactor.Add(got.Password.Reveal())
+	return kafka.Credentials{Brokers: got.Brokers, Username: got.Username, Password: got.Password}, nil
 }
 
 // setStreamer tells Port where this agent takes its events from. Port works

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -202,6 +203,12 @@ func (b *backend) count(run string) int {
 	return b.hits[run]
 }
 
+func (b *backend) total() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.order)
+}
+
 // wait returns when n requests have come in all.
 func (b *backend) wait(t *testing.T, n int) {
 	t.Helper()
@@ -219,6 +226,36 @@ func (b *backend) wait(t *testing.T, n int) {
 			t.Fatalf("the backend got %d of %d requests", got, n)
 		}
 	}
+}
+
+// gate is an address that refuses connections until it is opened.
+type gate struct {
+	t    *testing.T
+	addr string
+}
+
+func newGate(t *testing.T) *gate {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return &gate{t, l.Addr().String()}
+}
+
+// open lets h answer at the address.
+func (g *gate) open(h http.Handler) {
+	l, err := net.Listen("tcp", g.addr)
+	if err != nil {
+		g.t.Error(err)
+		return
+	}
+	s := httptest.NewUnstartedServer(h)
+	s.Listener.Close()
+	s.Listener = l
+	s.Start()
+	g.t.Cleanup(s.Close)
 }
 
 // process is an agent as its own process.

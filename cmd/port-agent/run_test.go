@@ -86,7 +86,7 @@ func TestFailedBackendsAreReported(t *testing.T) {
 		if got.Status != "FAILURE" || !strings.Contains(got.Summary, summary) {
 			t.Errorf("%s: status %s, summary %q; want FAILURE with %q", run, got.Status, got.Summary, summary)
 		}
-		if !hasLine(got.Messages(), "Invocation ended: POST ") {
+		if !hasLine(got.Messages(), "Invocation ended (FAILURE): POST ") {
 			t.Errorf("%s: its log %q has no last line", run, got.Messages())
 		}
 	}
