@@ -131,38 +131,49 @@ func (p *Poller) failed(err error) (time.Duration, error) {
 }
 
 // poll claims up to room runs of both kinds and begins them. The kind that is
-// asked second gets what the first leaves; after it got nothing, it is the
+// asked second gets what the first leaves; where that is nothing, it is the
 // first of the next poll.
 func (p *Poller) poll(ctx context.Context, room int, running *sync.WaitGroup) (int, error) {
-	claimed := 0
-	for i := range 2 {
-		nodes := (i == 1) != p.nodesFirst
-		if nodes && time.Now().Before(p.noNodes) {
-			continue
-		}
-		if claimed == room {
-			p.nodesFirst = nodes
-			return claimed, nil
-		}
-		n, err := p.claim(ctx, room-claimed, nodes, running)
-		claimed += n
-		if err != nil && nodes && p.refusedNodes(err) {
-			continue
-		}
-		if err != nil {
-			return claimed, err
+	nodes := p.nodesFirst
+	n, err := p.claim(ctx, room, nodes, running)
+	if err != nil {
+		return n, err
+	}
+	p.nodesFirst = n >= room && !nodes
+	if n < room {
+		more, err := p.claim(ctx, room-n, !nodes, running)
+		if n += more; err != nil {
+			return n, err
 		}
 	}
-	p.nodesFirst = false
 	p.failing = failure{}
 	p.setConnected(true)
-	return claimed, nil
+	return n, nil
+}
+
+// claim claims up to limit runs of one kind and begins them.
+func (p *Poller) claim(ctx context.Context, limit int, nodes bool, running *sync.WaitGroup) (int, error) {
+	claim := p.api.ClaimRuns
+	if nodes {
+		if time.Now().Before(p.noNodes) {
+			return 0, nil
+		}
+		claim = p.api.ClaimNodeRuns
+	}
+	runs, err := claim(ctx, limit)
+	if nodes && p.refusedNodes(err) {
+		return 0, nil
+	}
+	for _, r := range runs {
+		p.begin(ctx, r, nodes, running)
+	}
+	return len(runs), err
 }
 
 // refusedNodes reports whether Port gives this organisation no node runs.
 func (p *Poller) refusedNodes(err error) bool {
 	refusal, ok := errors.AsType[*port.CallError](err)
-	if !ok {
+	if !ok || errors.Is(err, port.ErrCredentials) {
 		return false
 	}
 	switch refusal.Status {
@@ -175,22 +186,6 @@ func (p *Poller) refusedNodes(err error) bool {
 	}
 	p.noNodes = time.Now().Add(nodeRest)
 	return true
-}
-
-// claim claims up to limit runs of one kind and begins them.
-func (p *Poller) claim(ctx context.Context, limit int, nodes bool, running *sync.WaitGroup) (int, error) {
-	claim := p.api.ClaimRuns
-	if nodes {
-		claim = p.api.ClaimNodeRuns
-	}
-	runs, err := claim(ctx, limit)
-	if err != nil {
-		return 0, err
-	}
-	for _, r := range runs {
-		p.begin(ctx, r, nodes, running)
-	}
-	return len(runs), nil
 }
 
 // begin works on a claimed run beside the others.
