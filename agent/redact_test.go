@@ -68,6 +68,10 @@ func TestRedactString(t *testing.T) {
 		{"adjacent", secret, "hunter2hunter2", "[redacted][redacted]"},
 		{"short, in text", "abc", "abc abcd", "abc abcd"},
 		{"short, alone", "abc", "abc", "[redacted]"},
+		{"short, in base64", "abc", "YWJj", "YWJj"},
+		{"nothing but white space", "     ", "a     b", "a     b"},
+		{"short with white space around", " abc\n", "x abc\n", "x abc\n"},
+		{"the same, alone", " abc\n", " abc\n", "[redacted]"},
 		{"four bytes", "abcd", "xabcdx", "x[redacted]x"},
 		{"white space around", "\n  hunter2\n", "token hunter2.", "token [redacted]."},
 		{"true is no secret", "true", "true", "true"},
@@ -306,7 +310,7 @@ func FuzzRedact(f *testing.F) {
 		r := NewRedactor(secret)
 		r.Bytes([]byte(before + secret + after))
 		r.String(before + url.PathEscape(after))
-		if len(secret) < minSecret || r.refs[secret] == 0 || strings.Contains(redacted, secret) || strings.Contains(secret, redacted) {
+		if short(secret) || r.refs[secret] == 0 || strings.Contains(redacted, secret) || strings.Contains(secret, redacted) {
 			return
 		}
 		wrapped := secret

@@ -84,11 +84,8 @@ const maxLayers = 3
 func (r *Redactor) find(text string) []span {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if len(text) < minSecret {
-		if r.refs[text] > 0 {
-			return []span{{0, len(text)}}
-		}
-		return nil
+	if r.short > 0 && r.refs[text] > 0 {
+		return []span{{0, len(text)}}
 	}
 	return merge(r.findIn(view{text: text}, maxLayers, nil))
 }

@@ -1,0 +1,196 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// decoder reads a record token by token and writes its canonical text
+// alongside.
+type decoder struct {
+	in                       *jsontext.Decoder
+	out                      []byte
+	msg                      Message
+	headersStart, headersEnd int // the member "headers" in out; end 0: none
+}
+
+// member reads the value of the member name of an object at depth. Where keep
+// is false the member is taken out of the text; it is nil in the tree.
+type member func(d *decoder, name string, depth int) (value any, keep bool, err error)
+
+// rootMember reads a member of the message itself.
+func (d *decoder) rootMember(name string, depth int) (any, bool, error) {
+	if name != "headers" || d.in.PeekKind() != '{' {
+		return d.plainMember(name, depth)
+	}
+	d.msg.HeadersOK = true
+	headers, err := d.object(depth+1, (*decoder).headerMember)
+	delete(headers, signatureHeader)
+	delete(headers, timestampHeader)
+	return headers, true, err
+}
+
+// headerMember reads a member of headers and keeps aside what Port added to
+// sign the rest. A value of another type than Port's goes the same way, and
+// leaves the message unsigned.
+func (d *decoder) headerMember(name string, depth int) (any, bool, error) {
+	var aside *string
+	switch name {
+	case signatureHeader:
+		aside = &d.msg.Signature
+	case timestampHeader:
+		aside = &d.msg.Timestamp
+	default:
+		return d.plainMember(name, depth)
+	}
+	kind := d.in.PeekKind()
+	raw, err := d.in.ReadValue()
+	if err != nil {
+		return nil, false, err
+	}
+	switch {
+	case kind == '"':
+		*aside = unquote(raw)
+	case kind == '0' && name == timestampHeader:
+		*aside = string(raw)
+	}
+	return nil, false, nil
+}
+
+// plainMember reads any other member.
+func (d *decoder) plainMember(_ string, depth int) (any, bool, error) {
+	v, err := d.value(depth + 1)
+	return v, true, err
+}
+
+func (d *decoder) value(depth int) (any, error) {
+	switch d.in.PeekKind() {
+	case '{':
+		return d.object(depth, (*decoder).plainMember)
+	case '[':
+		return d.array(depth)
+	}
+	raw, err := d.in.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	switch raw.Kind() {
+	case 'n':
+		d.out = append(d.out, raw...)
+		return nil, nil
+	case 't', 'f':
+		d.out = append(d.out, raw...)
+		return raw[0] == 't', nil
+	case '"':
+		return d.str(raw), nil
+	default:
+		d.out = append(d.out, raw...)
+		return number(raw)
+	}
+}
+
+func (d *decoder) object(depth int, member member) (map[string]any, error) {
+	if err := d.open(depth); err != nil {
+		return nil, err
+	}
+	tree := make(map[string]any)
+	d.out = append(d.out, '{')
+	for d.in.PeekKind() != '}' {
+		raw, err := d.in.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		end := len(d.out)
+		if d.out[end-1] != '{' {
+			d.out = append(d.out, ',')
+		}
+		start := len(d.out)
+		name := d.str(raw)
+		if _, twice := tree[name]; twice {
+			return nil, fmt.Errorf("a name occurs twice in an object, again before byte %d", d.in.InputOffset())
+		}
+		d.out = append(d.out, ':')
+		v, keep, err := member(d, name, depth)
+		if err != nil {
+			return nil, err
+		}
+		tree[name] = v
+		if !keep {
+			d.out = d.out[:end]
+		}
+		if depth == 1 && name == "headers" {
+			d.headersStart, d.headersEnd = start, len(d.out)
+		}
+	}
+	d.out = append(d.out, '}')
+	return tree, d.close()
+}
+
+func (d *decoder) array(depth int) ([]any, error) {
+	if err := d.open(depth); err != nil {
+		return nil, err
+	}
+	list := []any{}
+	d.out = append(d.out, '[')
+	for d.in.PeekKind() != ']' {
+		if len(list) > 0 {
+			d.out = append(d.out, ',')
+		}
+		v, err := d.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	d.out = append(d.out, ']')
+	return list, d.close()
+}
+
+// open reads the start of an object or array.
+func (d *decoder) open(depth int) error {
+	if depth > maxDepth {
+		return fmt.Errorf("nested deeper than %d levels", maxDepth)
+	}
+	_, err := d.in.ReadToken()
+	return err
+}
+
+// close reads its end.
+func (d *decoder) close() error {
+	_, err := d.in.ReadToken()
+	return err
+}
+
+// str writes the string raw in canonical form and returns its value.
+func (d *decoder) str(raw []byte) string {
+	d.out = appendCanonical(d.out, raw)
+	return unquote(raw)
+}
+
+// number gives the value of a JSON number's text.
+func number(text []byte) (any, error) {
+	if bytes.ContainsAny(text, ".eE") {
+		f, err := strconv.ParseFloat(string(text), 64)
+		if err != nil { // out of range: f is infinite, which JSON cannot print
+			f = math.Copysign(math.MaxFloat64, f)
+		}
+		return f, nil
+	}
+	if n, err := strconv.Atoi(string(text)); err == nil {
+		return n, nil
+	}
+	if len(text) > maxDigits {
+		return nil, fmt.Errorf("an integer of more than %d digits", maxDigits)
+	}
+	n, ok := new(big.Int).SetString(string(text), 10)
+	if !ok {
+		return nil, errors.New("invalid number")
+	}
+	return n, nil
+}
