@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint vuln cover bench fuzz sandbox ci clean
+.PHONY: help build test race lint vuln cover bench fuzz kafka chart sandbox ci clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,12 @@ bench: ## the benchmarks, with allocations
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	.ci/fuzz $(FUZZTIME)
+
+kafka: ## the tests that can use a real Kafka, against one from Maven Central
+	bash .ci/run kafka
+
+chart: ## lint and render the Helm chart
+	bash .ci/run helm chart
 
 sandbox: ## Port on a laptop: Kafka, Port's API, backends and the agent in one process
 	go run ./cmd/sandbox
