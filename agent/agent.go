@@ -7,6 +7,7 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -68,11 +69,20 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// Invoker makes a request of an event's work and sends it. It is implemented by
+// *invoker.Invoker, whose methods say what they promise.
+type Invoker interface {
+	Build(ctx context.Context, t invoker.Target) (*invoker.Request, error)
+	Do(ctx context.Context, req *invoker.Request) (*invoker.Response, error)
+}
+
+var _ Invoker = (*invoker.Invoker)(nil)
+
 // Deps is what the pipeline works with.
 type Deps struct {
 	Secret   invoker.Secret // PORT_CLIENT_SECRET: signatures and encrypted fields
 	Mapping  *transform.Mapping
-	Invoker  *invoker.Invoker
+	Invoker  Invoker
 	Reporter Reporter
 	Redactor *Redactor
 	Metrics  *Metrics

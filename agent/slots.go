@@ -27,9 +27,13 @@ func newSlots(total, perHost int) *slots {
 	return &slots{free: total, perHost: perHost, hosts: map[string]*host{}}
 }
 
-// acquire waits for a slot for name, or gives the cause of ctx's end. Every
+// acquire waits for a slot for name, or gives the cause of ctx's end, which it
+// does for a context that has ended before even where a slot is free. Every
 // slot is given back with release.
 func (s *slots) acquire(ctx context.Context, name string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	s.mu.Lock()
 	h := s.hosts[name]
 	if h == nil {

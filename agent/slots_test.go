@@ -1,0 +1,249 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// bubble runs f in a synctest bubble of its own subtest.
+func bubble(t *testing.T, f func(t *testing.T)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, f)
+}
+
+// waiter is one acquire of a test.
+type waiter struct {
+	host   string
+	err    error
+	done   bool
+	cancel context.CancelCauseFunc
+}
+
+// wait begins an acquire and lets it come as far as it can.
+func wait(t *testing.T, s *slots, host string) *waiter {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w := &waiter{host: host, cancel: cancel}
+	go func() {
+		w.err = s.acquire(ctx, host)
+		w.done = true
+	}()
+	synctest.Wait()
+	return w
+}
+
+func TestSlotsBoundTotalAndHost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSlots(3, 2)
+		for n, want := range []struct {
+			host string
+			done bool
+		}{{"a", true}, {"a", true}, {"a", false}, {"b", true}, {"b", false}} {
+			if got := wait(t, s, want.host); got.done != want.done {
+				t.Errorf("%d. acquire, of %s: got a slot %t, want %t", n, want.host, got.done, want.done)
+			}
+		}
+		if got := s.idle(); got != 0 {
+			t.Errorf("free: got %d, want 0", got)
+		}
+		s.release("a") // the waiting one of a
+		s.release("a") // the waiting one of b: a has none left
+		s.release("a")
+		s.release("b")
+		s.release("b")
+		synctest.Wait()
+		if got := s.idle(); got != 3 {
+			t.Errorf("free at the end: got %d, want 3", got)
+		}
+	})
+}
+
+// A host with a long queue gets every second slot, not all of them.
+func TestSlotsServeHostsInTurn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSlots(1, 1)
+		holder := wait(t, s, "held")
+		var waiting []*waiter
+		for _, host := range []string{"a", "a", "a", "b", "b", "c"} {
+			waiting = append(waiting, wait(t, s, host))
+		}
+		var order []string
+		for holder != nil {
+			s.release(holder.host)
+			synctest.Wait()
+			holder = nil
+			for i, w := range waiting {
+				if w.done {
+					order = append(order, w.host)
+					holder, waiting = w, slices.Delete(waiting, i, i+1)
+					break
+				}
+			}
+		}
+		if got, want := fmt.Sprint(order), "[a b c a b a]"; got != want {
+			t.Errorf("served: got %s, want %s", got, want)
+		}
+	})
+}
+
+// A host at its bound does not use up the turns of the others.
+func TestSlotsPassFullHosts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSlots(3, 1)
+		wait(t, s, "slow")
+		wait(t, s, "other")
+		wait(t, s, "third")
+		behind := wait(t, s, "slow")
+		fast := wait(t, s, "fast")
+		s.release("other")
+		synctest.Wait()
+		if behind.done || !fast.done {
+			t.Errorf("got a slot: slow %t, fast %t; want false, true", behind.done, fast.done)
+		}
+	})
+}
+
+func TestSlotsRefuseEndedContext(t *testing.T) {
+	t.Parallel()
+	s := newSlots(1, 1)
+	stop := errors.New("stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(stop)
+	if err := s.acquire(ctx, "a"); !errors.Is(err, stop) {
+		t.Errorf("got %v, want the cause of the end", err)
+	}
+	if got := s.idle(); got != 1 || len(s.hosts) != 0 {
+		t.Errorf("got %d free, %d hosts; want 1, 0", got, len(s.hosts))
+	}
+}
+
+func TestSlotsGiveUpWaiting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		stop := errors.New("stop")
+		s := newSlots(1, 1)
+		wait(t, s, "a")
+		first, second, third := wait(t, s, "a"), wait(t, s, "b"), wait(t, s, "a")
+		first.cancel(stop)
+		second.cancel(stop)
+		synctest.Wait()
+		for _, w := range []*waiter{first, second} {
+			if !w.done || !errors.Is(w.err, stop) {
+				t.Errorf("a cancelled wait: done %t with %v, want the cause", w.done, w.err)
+			}
+		}
+		s.release("a")
+		synctest.Wait()
+		if !third.done || third.err != nil {
+			t.Errorf("the one behind: done %t with %v, want a slot", third.done, third.err)
+		}
+		s.release("a")
+		if got := s.idle(); got != 1 || len(s.hosts) != 0 || len(s.waiting) != 0 {
+			t.Errorf("got %d free, %d hosts, %d waiting; want 1, 0, 0", got, len(s.hosts), len(s.waiting))
+		}
+	})
+}
+
+// TestSlotsModel makes random acquires, cancels and releases, and compares who
+// holds and who waits with what has to be after each.
+func TestSlotsModel(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { bubble(t, func(t *testing.T) { slotsModel(t, seed) }) })
+	}
+}
+
+func slotsModel(t *testing.T, seed uint64) {
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	total, perHost := 1+rnd.IntN(6), 1+rnd.IntN(4)
+	s := newSlots(total, perHost)
+	var held, waiting []*waiter
+	check := func(step int) {
+		synctest.Wait()
+		var still []*waiter
+		for _, w := range waiting {
+			switch {
+			case w.done && w.err == nil:
+				held = append(held, w)
+			case !w.done:
+				still = append(still, w)
+			}
+		}
+		waiting = still
+		used := map[string]int{}
+		for _, w := range held {
+			used[w.host]++
+			if used[w.host] > perHost {
+				t.Fatalf("seed %d, step %d: %s holds more than %d", seed, step, w.host, perHost)
+			}
+		}
+		if len(held) > total || s.idle() != total-len(held) {
+			t.Fatalf("seed %d, step %d: %d held, %d free of %d", seed, step, len(held), s.idle(), total)
+		}
+		for _, w := range waiting {
+			if len(held) < total && used[w.host] < perHost {
+				t.Fatalf("seed %d, step %d: %s waits beside a free slot", seed, step, w.host)
+			}
+		}
+	}
+	for step := range 400 {
+		switch n := rnd.IntN(10); {
+		case n < 5:
+			waiting = append(waiting, wait(t, s, string(rune('a'+rnd.IntN(4)))))
+		case n < 8 && len(held) > 0:
+			i := rnd.IntN(len(held))
+			s.release(held[i].host)
+			held = slices.Delete(held, i, i+1)
+		case len(waiting) > 0:
+			w := waiting[rnd.IntN(len(waiting))]
+			if len(held) > 0 && n == 9 { // at once: the slot may be given while the wait is given up
+				s.release(held[0].host)
+				held = held[1:]
+			}
+			w.cancel(context.Canceled)
+		}
+		check(step)
+	}
+	for _, w := range waiting {
+		w.cancel(context.Canceled)
+	}
+	check(-1)
+	for _, w := range held {
+		s.release(w.host)
+	}
+	if s.idle() != total || len(s.hosts) != 0 || len(s.waiting) != 0 {
+		t.Errorf("seed %d: left over: %d free of %d, %d hosts, %d waiting", seed, s.idle(), total, len(s.hosts), len(s.waiting))
+	}
+}
+
+// TestSlotsRace lets many goroutines take and give up slots at once: none is
+// lost and nobody waits for ever.
+func TestSlotsRace(t *testing.T) {
+	t.Parallel()
+	s := newSlots(4, 2)
+	var all sync.WaitGroup
+	for g := range 32 {
+		all.Go(func() {
+			host := string(rune('a' + g%5))
+			for n := range 100 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if n%3 == 0 {
+					time.AfterFunc(time.Microsecond, cancel)
+				}
+				if s.acquire(ctx, host) == nil {
+					s.release(host)
+				}
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	if s.idle() != 4 || len(s.hosts) != 0 || len(s.waiting) != 0 {
+		t.Errorf("left over: %d free of 4, %d hosts, %d waiting", s.idle(), len(s.hosts), len(s.waiting))
+	}
+}
