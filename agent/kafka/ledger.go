@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"strings"
 )
 
@@ -34,8 +35,7 @@ const (
 	// unsettled event. A distance below it, doubled, takes three bytes. Only the
 	// last record read can lie further off, behind a gap in the offsets.
 	maxSpan = 1 << 20
-	// maxGap bounds such a gap when a ledger is read, so that no sum of
-	// distances overflows.
+	// maxGap bounds such a gap when a ledger is read.
 	maxGap = 1 << 48
 
 	maxLedgerBytes = 4096
@@ -98,20 +98,20 @@ func decodeLedger(base int64, text string) (ledger, error) {
 
 func decodeEntries(base int64, payload []byte) (ledger, error) {
 	span, n := binary.Uvarint(payload)
-	if n <= 0 || span > maxGap || base < 0 {
+	if n <= 0 || base < 0 || span > maxGap || span > uint64(math.MaxInt64-base) {
 		return ledger{}, fmt.Errorf("%w: bad span", errLedger)
 	}
 	l := ledger{high: base + int64(span)}
 	payload = payload[n:]
 	for last, first := base, true; len(payload) > 0; first = false {
 		d, n := binary.Uvarint(payload)
-		if n <= 0 || d>>1 > maxGap || (!first && d>>1 == 0) || len(l.entries) == maxUnsettled {
+		if n <= 0 || (!first && d>>1 == 0) || len(l.entries) == maxUnsettled {
 			return ledger{}, fmt.Errorf("%w: bad entry", errLedger)
 		}
-		last += int64(d >> 1)
-		if last >= l.high {
+		if d>>1 >= uint64(l.high-last) { // a sum could overflow
 			return ledger{}, fmt.Errorf("%w: entry beyond its end", errLedger)
 		}
+		last += int64(d >> 1)
 		l.entries = append(l.entries, entry{offset: last, started: d&1 == 1})
 		payload = payload[n:]
 	}
