@@ -66,7 +66,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 		metrics: m, log: log,
 		retries: log.Sample(&zerolog.BurstSampler{Burst: 3, Period: 10 * time.Second}),
 	}
-	c.tokens = newTokens(credentials{ID: cfg.ClientID, Secret: cfg.ClientSecret}, c.fetchToken)
+	c.tokens = newTokens(cfg, c.fetchToken)
 	for _, r := range routes {
 		for _, code := range []string{"0", "200", "401", "429", "500"} {
 			m.PortCalls.WithLabelValues(r.name, code) // other codes come as they occur

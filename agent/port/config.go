@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strings"
 
+	"port-agent/agent"
 	"port-agent/invoker"
 )
 
@@ -25,6 +26,8 @@ type Config struct {
 	// *http.Transport the client takes a copy, with a pool of its own. Nil:
 	// the proxies of the environment and the system's authorities.
 	Transport http.RoundTripper `ignored:"true"`
+	// Redactor is told of every access token. Nil: of none.
+	Redactor *agent.Redactor `ignored:"true"`
 }
 
 // Validate reports every fault of the settings at once, each naming its

@@ -68,7 +68,7 @@ func logCall(run string, lines []agent.LogLine) (call, error) {
 
 // Report sends the response of a run and then its status. Where Port refuses
 // the response for good the status is sent all the same, and the error says
-// what was refused.
+// what was refused. A refusal is logged here, where it is decided.
 func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error {
 	if agent.IsNodeRun(run) {
 		return c.reportNode(ctx, run, rep)
@@ -127,7 +127,7 @@ func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) e
 		return nil
 	}
 	output := make(map[string]any, 2)
-	if rep.HasResponse {
+	if rep.HasResponse || rep.StatusCode != 0 {
 		output["response"] = map[string]any{"status": rep.StatusCode, "data": rep.Response}
 	}
 	fields := map[string]any{"status": "COMPLETED", "result": "SUCCESS"}
@@ -162,6 +162,7 @@ func (c *Client) send(ctx context.Context, kind string, r *route, run string, fi
 		c.reported(kind, "accepted")
 	case errors.Is(err, agent.ErrRejected):
 		c.reported(kind, "refused")
+		c.log.Error().Str("run", run).Str("kind", kind).Err(err).Msg("report refused by port")
 	default:
 		c.reported(kind, "dropped")
 	}

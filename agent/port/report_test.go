@@ -92,6 +92,8 @@ func TestReportOfNodeRun(t *testing.T) {
 		{"goes on", agent.Report{Link: "https://a"}, "", ""},
 		{"succeeded", agent.Report{Status: "SUCCESS", HasResponse: true, Response: "ok", StatusCode: 201},
 			`{"output":{"response":{"data":"ok","status":201}},"result":"SUCCESS","status":"COMPLETED"}`, "SUCCESS"},
+		{"succeeded without a body", agent.Report{Status: "SUCCESS", StatusCode: 204},
+			`{"output":{"response":{"data":null,"status":204}},"result":"SUCCESS","status":"COMPLETED"}`, "SUCCESS"},
 		{"failed", agent.Report{Status: "FAILURE"}, `{"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
 		{"failed for a reason", agent.Report{Status: "FAILURE", Summary: "no", HasResponse: true, StatusCode: 500},
 			`{"output":{"response":{"data":null,"status":500},"summary":"no"},"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
@@ -194,6 +196,9 @@ func TestReportRefusedForGood(t *testing.T) {
 		}
 		if got := f.reports("response", "refused"); got != 1 {
 			t.Errorf("refused: got %d, want 1", got)
+		}
+		if got := strings.Count(f.log.String(), "trace-of-a-fault"); got != 1 {
+			t.Errorf("logged: got %d times, want once", got)
 		}
 	})
 }

@@ -31,6 +31,7 @@ type token struct {
 type tokens struct {
 	creds credentials
 	fetch func(context.Context, credentials) (token, error)
+	hide  func(token string) (forget func())
 
 	mu      sync.Mutex
 	value   string
@@ -39,11 +40,16 @@ type tokens struct {
 	asking  chan struct{} // closed when the caller that asks has its answer
 	wait    backoff       // between refused askings
 	notTill time.Time     // no asking before
+	forget  []func()      // of the tokens that are hidden from logs
 	err     error         // of the last asking
 }
 
-func newTokens(creds credentials, fetch func(context.Context, credentials) (token, error)) *tokens {
-	return &tokens{creds: creds, fetch: fetch}
+func newTokens(cfg Config, fetch func(context.Context, credentials) (token, error)) *tokens {
+	t := &tokens{creds: credentials{ID: cfg.ClientID, Secret: cfg.ClientSecret}, fetch: fetch}
+	if t.hide = func(string) func() { return func() {} }; cfg.Redactor != nil {
+		t.hide = cfg.Redactor.Add
+	}
+	return t
 }
 
 // get returns a token that is good for now. A caller waits only where there
@@ -91,11 +97,7 @@ func (t *tokens) ask(ctx context.Context) error {
 	close(t.asking)
 	t.asking = nil
 	if err == nil {
-		now := time.Now()
-		t.value, t.err = fresh.value, nil
-		t.expires = now.Add(fresh.life)
-		t.renewAt = t.expires.Add(-min(fresh.life/10, 5*time.Minute))
-		t.wait = backoff{}
+		t.take(fresh)
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -108,6 +110,18 @@ func (t *tokens) ask(ctx context.Context) error {
 	}
 	t.notTill = time.Now().Add(d)
 	return err
+}
+
+// take keeps a new token. The one before stays hidden, for calls with it are
+// still under way; the one before that need not be. The caller holds the lock.
+func (t *tokens) take(fresh token) {
+	t.value, t.err, t.wait = fresh.value, nil, backoff{}
+	t.expires = time.Now().Add(fresh.life)
+	t.renewAt = t.expires.Add(-min(fresh.life/10, 5*time.Minute))
+	if t.forget = append(t.forget, t.hide(fresh.value)); len(t.forget) > 2 {
+		t.forget[0]()
+		t.forget = t.forget[1:]
+	}
 }
 
 // refused drops a token that Port no longer takes, unless another caller has

@@ -204,3 +204,33 @@ func TestTokenCallsObeyTheirLimit(t *testing.T) {
 		}
 	})
 }
+
+// The redactor knows the token in use and the one before.
+func TestTokensAreHidden(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	redactor := agent.NewRedactor()
+	client, _ := f.client(t, port.Config{ClientID: "client", ClientSecret: "secret", Redactor: redactor})
+	var tokens []string
+	for range 3 {
+		token, err := client.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, token)
+		f.server.ExpireTokens()
+		if _, err := client.Organization(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	last, err := client.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, token := range append(tokens, last) {
+		hidden := !strings.Contains(redactor.String("the token "+token), token)
+		if want := i >= 2; hidden != want {
+			t.Errorf("token %d: hidden %v, want %v", i, hidden, want)
+		}
+	}
+}

@@ -127,8 +127,19 @@ func (s *Server) Runs() []Run {
 func (s *Server) End(id, status string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(id).Status = status
+	run := s.add(id)
+	before := run.Ended()
+	run.Status = status
+	s.noteEnd(run, before)
 	s.touch()
+}
+
+// noteEnd counts a run that has ended since it was looked at before. The
+// caller holds the lock.
+func (s *Server) noteEnd(run *Run, before bool) {
+	if !before && run.Ended() {
+		s.ended++
+	}
 }
 
 // Forget drops the runs that have ended, so that a long benchmark does not

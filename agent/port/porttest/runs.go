@@ -21,6 +21,7 @@ func (s *Server) ofRun(h func(run *Run, body []byte) answer) handler {
 		if node := strings.HasPrefix(r.URL.Path, "/v1/workflows/"); node != run.Node {
 			return refuse(http.StatusNotFound, "not_found", "a run of the other kind")
 		}
+		defer s.noteEnd(run, run.Ended())
 		return h(run, body)
 	}
 }

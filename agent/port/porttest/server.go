@@ -52,6 +52,7 @@ type Server struct {
 	tokens   map[string]time.Time // by value, when it expires
 	runs     map[string]*Run
 	order    []string // of the runs, as they became known
+	ended    int      // runs, those forgotten since included
 	pending  []*pending
 	counts   map[string]int
 	faults   map[string][]*Fault
@@ -159,17 +160,14 @@ func (s *Server) Wait(ctx context.Context, run string, done func(Run) bool) (Run
 
 // WaitEnded returns once n runs have ended.
 func (s *Server) WaitEnded(ctx context.Context, n int) error {
-	ended := 0
-	seen := make(map[string]bool, n)
-	return s.WaitUntil(ctx, func() bool {
-		for _, id := range s.order {
-			if !seen[id] && s.runs[id].Ended() {
-				seen[id] = true
-				ended++
-			}
-		}
-		return ended >= n
-	})
+	return s.WaitUntil(ctx, func() bool { return s.ended >= n })
+}
+
+// Ended counts the runs that have ended, those forgotten since included.
+func (s *Server) Ended() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }
 
 // WaitUntil returns once done, which is called while the state is locked,
