@@ -2,20 +2,21 @@ package transform
 
 import "strings"
 
-// environment is what expressions see as env and $ENV.
+// environment is what the expressions of one mapping share: the variables they
+// see as env and $ENV, and what bounds them together.
 type environment struct {
-	list []string // as os.Environ gives it
-	set  map[string]bool
+	values  map[string]any // never changed
+	heavy   chan struct{}  // holds a value while a heavy evaluation runs
+	regexes regexCache
 }
 
+// newEnvironment takes the variables as os.Environ gives them.
 func newEnvironment(environ []string) *environment {
-	e := &environment{list: environ, set: make(map[string]bool, len(environ))}
+	e := &environment{values: make(map[string]any, len(environ)), heavy: make(chan struct{}, 1)}
 	for _, kv := range environ {
-		if name, _, ok := strings.Cut(kv, "="); ok {
-			e.set[name] = true
+		if name, value, ok := strings.Cut(kv, "="); ok && name != "" {
+			e.values[name] = value
 		}
 	}
 	return e
 }
-
-func (e *environment) load() []string { return e.list }

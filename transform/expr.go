@@ -4,46 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/itchyny/gojq"
 )
 
-// expr is a compiled expression.
+const (
+	maxExpr    = 64 << 10 // bytes of an expression
+	maxOutputs = 1000     // values it may give
+)
+
+// expr is a compiled expression. It may be evaluated from many goroutines.
 type expr struct {
 	field, text string
 	unset       []string // variables it reads that are not set
 	null        bool     // it is the literal null
-	timeout     time.Duration
-	code        *gojq.Code
+
+	timeout time.Duration
+	env     *environment
+	query   *gojq.Query // rewritten; read only
+	uses    uses
+
+	// A machine runs one evaluation at a time. The first is kept for good; the
+	// pool has those that were made when it was in use.
+	first atomic.Pointer[machine]
+	pool  sync.Pool
+}
+
+// machine is the code of an expression with the account that its functions
+// are bound to.
+type machine struct {
+	code *gojq.Code
+	run  run
 }
 
 // compileError is an expression that does not compile.
 type compileError struct {
-	column        int // in its text, from 1; 0 unknown
+	column        int // in its text, from 1; 0 where it is not known
 	message, hint string
 }
 
-// maxOutputs bounds how many values an expression may give.
-const maxOutputs = 1000
-
+// compile compiles the expression text, found at field.
 func compile(text, field string, timeout time.Duration, env *environment) (*expr, *compileError) {
-	e := &expr{field: field, text: text, timeout: timeout}
+	if len(text) > maxExpr {
+		return nil, &compileError{message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
+	}
 	src := text
 	if strings.TrimSpace(src) == "" {
-		src = "."
+		src = "." // as it has always been
 	}
 	q, err := gojq.Parse(src)
 	if err != nil {
 		return nil, parseError(text, err)
 	}
-	if e.code, err = gojq.Compile(q, gojq.WithEnvironLoader(env.load)); err != nil {
-		return nil, &compileError{message: err.Error(), hint: quoteHint(text)}
+	if q.Term == nil && q.Left == nil { // nothing but comments
+		q.Term = identity().Term
 	}
+	prelude := loadPrelude()
+	w := rewriter{prelude: prelude, env: env}
+	w.query(q)
+	if w.err != nil {
+		return nil, &compileError{column: find(text, w.err.token), message: w.err.message, hint: quoteHint(text)}
+	}
+	q.FuncDefs = append(prelude.link(&w.uses), q.FuncDefs...)
+	e := &expr{field: field, text: text, unset: w.unset, timeout: timeout, env: env, query: q, uses: w.uses,
+		null: q.Term != nil && q.Term.Type == gojq.TermTypeNull}
+	m, err := e.machine()
+	if err != nil {
+		message := err.Error()
+		_, token, _ := strings.Cut(message, ": ")
+		return nil, &compileError{column: find(text, token), message: message, hint: quoteHint(text)}
+	}
+	e.first.Store(m)
 	return e, nil
 }
 
+// parseError says where an expression does not parse.
 func parseError(text string, err error) *compileError {
 	ce := &compileError{message: err.Error(), hint: quoteHint(text)}
 	var pe *gojq.ParseError
@@ -53,25 +93,101 @@ func parseError(text string, err error) *compileError {
 	return ce
 }
 
-// eval gives the first output of e for input, null where there is none.
-func (e *expr) eval(ctx context.Context, input any) (any, error) {
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
-	it := e.code.RunWithContext(ctx, input)
+// find gives the column of a name in an expression, 0 where it is not there.
+func find(text, name string) int {
+	if name == "" {
+		return 0
+	}
+	at := regexp.MustCompile(`(?:^|[^\w.$])(` + regexp.QuoteMeta(name) + `)(?:$|\W)`).FindStringSubmatchIndex(text)
+	if at == nil {
+		return 0
+	}
+	return at[2] + 1
+}
+
+// machine makes another machine. It cannot fail once it has not.
+func (e *expr) machine() (*machine, error) {
+	m := &machine{run: run{env: e.env, timeout: e.timeout}}
+	options := make([]gojq.CompilerOption, 0, len(e.uses.functions))
+	for name, f := range e.uses.functions {
+		options = append(options, gojq.WithFunction(name, f.args, f.args, func(in any, args []any) any {
+			if m.run.err != nil {
+				return m.run.err
+			}
+			return f.call(&m.run, in, args)
+		}))
+	}
+	var err error
+	m.code, err = gojq.Compile(e.query, options...)
+	return m, err
+}
+
+func (e *expr) take() *machine {
+	if m := e.first.Swap(nil); m != nil {
+		return m
+	}
+	if m, ok := e.pool.Get().(*machine); ok {
+		return m
+	}
+	m, err := e.machine()
+	if err != nil {
+		panic("transform: compile again: " + err.Error()) // compile has done the same before
+	}
+	return m
+}
+
+func (e *expr) give(m *machine) {
+	if !e.first.CompareAndSwap(nil, m) {
+		e.pool.Put(m)
+	}
+}
+
+// eval gives the first output of e for input, null where there is none. An
+// error is about the expression and holds no value of the input, or it is the
+// cause of ctx's end.
+func (e *expr) eval(ctx context.Context, input any) (v any, err error) {
+	m := e.take()
+	m.run.start(ctx)
+	defer func() {
+		m.run.end()
+		if p := recover(); p != nil {
+			v, err = nil, errors.New("the evaluation broke down") // and its machine is dropped
+			return
+		}
+		e.give(m)
+	}()
+	return m.eval(input)
+}
+
+func (m *machine) eval(input any) (any, error) {
+	outputs := m.code.RunWithContext(&m.run, input)
 	var first any
 	for n := 0; ; n++ {
-		v, ok := it.Next()
+		v, ok := outputs.Next()
 		if !ok {
-			return first, nil
+			break
 		}
 		if err, ok := v.(error); ok {
-			return nil, err
+			if m.run.err != nil {
+				return nil, m.run.err
+			}
+			if halted(err) {
+				break
+			}
+			return nil, cleanError(err)
+		}
+		if n >= maxOutputs {
+			return nil, fmt.Errorf("gives more than %d values", maxOutputs)
 		}
 		if n == 0 {
 			first = v
 		}
-		if n >= maxOutputs {
-			return nil, fmt.Errorf("gave more than %d values", maxOutputs)
-		}
 	}
+	return m.run.settle(first)
+}
+
+// halted reports whether an expression has ended itself with halt.
+func halted(err error) bool {
+	var h *gojq.HaltError
+	return errors.As(err, &h) && h.Value() == nil && h.ExitCode() == 0
 }

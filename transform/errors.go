@@ -1,0 +1,62 @@
+package transform
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/itchyny/gojq"
+)
+
+// gojq shows in its errors the beginning of the values that an operation could
+// not take. These texts end in logs and in Port, where no value of an event
+// belongs, least of all the first half of a decrypted one, which nobody could
+// recognise and redact any more. So the types stay, and the values go.
+var (
+	typeNames      = `(null|boolean|number|string|array|object)`
+	notApplicable  = regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to: ` + typeNames + `\b`)
+	notApplicable2 = regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to `)
+	withType       = regexp.MustCompile(`^([^":(]+: ` + typeNames + `)\b`)
+)
+
+// maxErrorText bounds the text of error(…), which is the author's own.
+const maxErrorText = 500
+
+// cleanError makes an error of the interpreter one that may be shown.
+func cleanError(err error) error {
+	var raised gojq.ValueError
+	if errors.As(err, &raised) {
+		s, ok := raised.Value().(string)
+		if !ok {
+			return errors.New("raised an error that is " + gojq.TypeOf(raised.Value()))
+		}
+		return errors.New("error: " + cut(s, maxErrorText))
+	}
+	s := err.Error()
+	if m := notApplicable.FindStringSubmatch(s); m != nil {
+		return errors.New(m[1] + " cannot be applied to: " + m[2])
+	}
+	if m := notApplicable2.FindStringSubmatch(s); m != nil {
+		return errors.New(m[1] + " cannot be applied to this value")
+	}
+	if m := withType.FindStringSubmatch(s); m != nil {
+		return errors.New(m[1])
+	}
+	// What is left shows a value in parentheses or after a colon, or none.
+	if i := strings.IndexAny(s, `("`); i >= 0 {
+		s = strings.TrimRight(s[:i], " :")
+	}
+	return errors.New(s)
+}
+
+// cut shortens s to n bytes at most, without splitting a letter.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}

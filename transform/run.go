@@ -1,0 +1,162 @@
+package transform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What one evaluation may take. Events are some kilobytes and mappings some
+// dozens of steps, so these are two to three orders of magnitude above what
+// anybody needs; they are there for the expression that never ends and for
+// the event that was made to hurt.
+const (
+	maxSteps = 1_000_000 // of the interpreter, and of work that counts as such
+	maxBytes = 32 << 20  // made in all, whether still in use or not
+	maxDepth = 1000      // of a value that is compared, printed or given back
+
+	// An evaluation beyond either of these is heavy. Heavy ones run one at a
+	// time, which bounds what many of them take together; the others, which
+	// is to say nearly all, pay nothing for that.
+	heavySteps = 50_000
+	heavyBytes = 1 << 20
+
+	checkEvery = 128 // steps between two looks at the clock
+)
+
+var (
+	errSteps = fmt.Errorf("takes more than %d steps", maxSteps)
+	errBytes = fmt.Errorf("makes more than %d MiB of values", maxBytes>>20)
+	errDepth = fmt.Errorf("a value is nested more than %d levels deep", maxDepth)
+)
+
+// run is the account of one evaluation. It is the context that the interpreter
+// is given: the interpreter asks it at each instruction whether to go on,
+// which makes it the place to count, and the one way to stop an expression
+// that catches its errors.
+type run struct {
+	context.Context // of the caller
+
+	env      *environment
+	timeout  time.Duration
+	holds    bool      // the place of the heavy evaluation
+	deadline time.Time // set at the first look at the clock
+	steps    int
+	next     int // steps at which to look at the clock again
+	bytes    int
+	err      error // what has ended the evaluation; once set it stays
+}
+
+// stopped is what Done gives an evaluation that has to end.
+var stopped = func() <-chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// start makes r ready for another evaluation.
+func (r *run) start(ctx context.Context) {
+	*r = run{Context: ctx, env: r.env, timeout: r.timeout, next: checkEvery}
+}
+
+// end gives back what the evaluation held.
+func (r *run) end() {
+	if r.holds {
+		<-r.env.heavy
+		r.holds = false
+	}
+	r.Context = nil
+}
+
+// Done counts one step of the interpreter.
+func (r *run) Done() <-chan struct{} {
+	r.steps++
+	if r.steps < r.next && r.err == nil {
+		return nil
+	}
+	if r.check() != nil {
+		return stopped
+	}
+	return nil
+}
+
+// Err tells what has ended the evaluation.
+func (r *run) Err() error { return r.err }
+
+// check looks at all bounds. Time that is spent waiting for other heavy
+// evaluations does not count.
+func (r *run) check() error {
+	if r.err != nil {
+		return r.err
+	}
+	r.next = r.steps + checkEvery
+	now := time.Now()
+	if r.deadline.IsZero() {
+		r.deadline = now.Add(r.timeout)
+	}
+	switch {
+	case r.Context.Err() != nil:
+		r.err = context.Cause(r.Context)
+	case r.steps > maxSteps:
+		r.err = errSteps
+	case r.bytes > maxBytes:
+		r.err = errBytes
+	case now.After(r.deadline):
+		r.err = fmt.Errorf("takes longer than %v", r.timeout)
+	case !r.holds && (r.steps > heavySteps || r.bytes > heavyBytes):
+		r.wait(now)
+	}
+	return r.err
+}
+
+func (r *run) wait(since time.Time) {
+	select {
+	case r.env.heavy <- struct{}{}:
+		r.holds = true
+		r.deadline = r.deadline.Add(time.Since(since))
+	case <-r.Context.Done():
+		r.err = context.Cause(r.Context)
+	}
+}
+
+// work counts n units of work, each about what one step of the interpreter
+// takes, before it is done.
+func (r *run) work(n int) error {
+	r.steps += max(0, n)
+	if r.steps < r.next && r.err == nil {
+		return nil
+	}
+	return r.check()
+}
+
+// make counts n bytes, and the work to fill them, before they are made.
+func (r *run) make(n int) error {
+	r.bytes += max(0, n)
+	r.steps += max(0, n) / 256
+	if r.steps < r.next && r.bytes <= heavyBytes && r.err == nil {
+		return nil
+	}
+	return r.check()
+}
+
+// left gives the time the evaluation still has.
+func (r *run) left() time.Duration {
+	if r.deadline.IsZero() {
+		return r.timeout
+	}
+	return time.Until(r.deadline)
+}
+
+// fail ends the evaluation for good: the error cannot be caught.
+func (r *run) fail(err error) error {
+	if r.err == nil {
+		r.err = err
+	}
+	return r.err
+}
+
+// ended reports whether err is that of ctx, and not of the expression.
+func ended(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
+}
