@@ -179,10 +179,15 @@ func (t *tracker) trim() {
 }
 
 // full reports whether the window of unsettled events is full, so that
-// nothing more may be read.
+// nothing more may be read. It never is while events of the last owner are to
+// be read again: they are counted already and settle only once they are read.
+// A record beyond them takes the place of those that were passed by.
 func (t *tracker) full() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.unread > 0 {
+		return false
+	}
 	return t.open >= maxUnsettled || t.open > 0 && t.next-t.entries[0].offset >= maxSpan
 }
 
