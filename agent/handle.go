@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/rs/zerolog"
 
@@ -49,12 +48,12 @@ func (j *job) forget() {
 func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	defer a.Metrics.unsettled.add(ev.Time)()
 	j, err := a.prepare(ctx, ev)
+	ev.Place.Wait() // also for an event that is dropped: a place is done after all before it
 	if j == nil {
 		ev.Place.Done()
 		return a.drop(ev, err)
 	}
 	defer j.forget()
-	ev.Place.Wait()
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
@@ -96,23 +95,32 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 
 // drop settles an event that is not carried out, and says why.
 func (a *Agent) drop(ev *Event, why error) error {
-	kind := EventMalformed
-	level := zerolog.WarnLevel
-	for err, as := range map[error]string{
-		errOversized: EventOversized, ErrSignature: EventUnsigned, errReplayed: EventReplayed, errExpired: EventExpired,
-		errNotOurs: EventNotOurs, transform.ErrNoRule: EventNoRule,
-	} {
-		if errors.Is(why, err) {
-			kind = as
-		}
-	}
-	if kind == EventNotOurs || why == transform.ErrNoRule { // one that wraps it tells of rules that failed
-		level = zerolog.DebugLevel
-	}
+	kind := dropped(why)
 	a.Metrics.Events.WithLabelValues(ev.Topic, kind).Inc()
-	if line := a.log.WithLevel(level); level >= a.log.GetLevel() {
-		line.Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset).
-			Str("reason", kind).Err(why).Dur("age", time.Since(ev.Time)).Msg("event dropped")
+	line := a.log.Warn()
+	if kind == EventNotOurs || why == transform.ErrNoRule { // one that wraps it tells of rules that failed
+		line = a.log.Debug()
 	}
+	line.Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset).
+		Str("reason", kind).Err(why).Msg("event dropped")
 	return nil
+}
+
+// dropped is the outcome of an event that is dropped because of why.
+func dropped(why error) string {
+	switch {
+	case errors.Is(why, errNotOurs):
+		return EventNotOurs
+	case errors.Is(why, transform.ErrNoRule):
+		return EventNoRule
+	case errors.Is(why, ErrSignature):
+		return EventUnsigned
+	case errors.Is(why, errReplayed):
+		return EventReplayed
+	case errors.Is(why, errExpired):
+		return EventExpired
+	case errors.Is(why, errOversized):
+		return EventOversized
+	}
+	return EventMalformed
 }

@@ -57,12 +57,15 @@ func (a *Agent) accept(ev *Event) (*Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !forAgent(msg.Root, ev.ChangeLog) {
-		return nil, errNotOurs
-	}
 	// Which key holds the invocation method follows from the topic, never from
 	// the record: a record of the runs topic cannot dodge the check by posing as
 	// a change.
+	if !forAgent(msg.Root, ev.ChangeLog) {
+		if !ev.ChangeLog && forAgent(msg.Root, true) {
+			return nil, fmt.Errorf("%w: a record of the runs topic that poses as a change", ErrSignature)
+		}
+		return nil, errNotOurs
+	}
 	if !ev.ChangeLog && !ev.Trusted {
 		if err := Verify(a.Secret.Reveal(), msg); err != nil {
 			return nil, err
@@ -87,7 +90,7 @@ func (a *Agent) checkAge(timestamp string) error {
 	if at > 1e11 {
 		at /= 1000
 	}
-	if age := float64(time.Now().Unix()) - at; age > a.cfg.MaxEventAgeSeconds {
+	if age := float64(time.Now().Unix()) - at; !(age <= a.cfg.MaxEventAgeSeconds) { // NaN is old
 		return fmt.Errorf("%w: %.0f s", errExpired, age)
 	}
 	return nil
@@ -106,7 +109,12 @@ func invocationMethod(root map[string]any, changeLog bool) map[string]any {
 }
 
 func forAgent(root map[string]any, changeLog bool) bool {
-	v := invocationMethod(root, changeLog)["agent"]
+	return on(invocationMethod(root, changeLog), "agent")
+}
+
+// on reports whether a switch of the invocation method is on.
+func on(method map[string]any, name string) bool {
+	v := method[name]
 	return v == true || v == "true"
 }
 
@@ -116,7 +124,7 @@ func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	if !ev.ChangeLog {
 		j.run, _ = fields["runId"].(string)
 	}
-	j.sync = invocationMethod(msg.Root, ev.ChangeLog)["synchronized"] == true
+	j.sync = on(invocationMethod(msg.Root, ev.ChangeLog), "synchronized")
 	j.key = a.orderKey(ev, fields)
 	line := a.log.With().Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset)
 	if j.run != "" {
