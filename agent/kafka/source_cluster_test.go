@@ -15,6 +15,7 @@ import (
 
 	"port-agent/agent"
 	"port-agent/agent/kafka/kafkatest"
+	"port-agent/invoker"
 )
 
 // cluster gives a Kafka for one test, and a topic name of its own.
@@ -192,4 +193,29 @@ func TestSourceHandsOverItsLedger(t *testing.T) {
 		t.Errorf("the next owner was given %s, want %s", got, want)
 	}
 	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 6}})
+}
+
+func secret(s string) invoker.Secret { return invoker.Secret(s) }
+
+// joinOnce runs a source until it has joined or given up.
+func joinOnce(t *testing.T, cfg Config, cred Credentials) error {
+	t.Helper()
+	s := New(cfg, nil, func(context.Context) (Credentials, error) { return cred, nil },
+		func(context.Context, *agent.Event) error { return nil }, agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.Nop())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	for !s.Ready() {
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(10 * time.Millisecond):
+		}
+		if ctx.Err() != nil {
+			return errors.New("neither joined nor refused")
+		}
+	}
+	cancel()
+	return <-done
 }

@@ -88,6 +88,7 @@ func (c *Cluster) DeleteTopic(ctx context.Context, name string) error {
 			return fmt.Errorf("delete topic %s: %w", name, err)
 		}
 		if t, ok := topics[name]; !ok || t.Err == kerr.UnknownTopicOrPartition {
+			c.client.PurgeTopicsFromProducing(name) // a topic made anew has another id
 			return nil
 		}
 		select {
@@ -103,6 +104,7 @@ func (c *Cluster) AddPartitions(ctx context.Context, name string, partitions int
 	if _, err := c.admin.UpdatePartitions(ctx, partitions, name); err != nil {
 		return fmt.Errorf("add partitions to %s: %w", name, err)
 	}
+	c.client.ForceMetadataRefresh()
 	return nil
 }
 
