@@ -1,0 +1,241 @@
+package tests
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// scraped are the labels that Prometheus adds to every series of a pod.
+var scraped = []string{"namespace", "job", "pod"}
+
+// metrics gives the labels of every metric that the agent has, by name.
+func metrics(t *testing.T) map[string][]string {
+	t.Helper()
+	list := exec.CommandContext(t.Context(), "go", "run", "./charts/tests/testdata/metrics/main.go")
+	list.Dir = "../.."
+	list.Stderr = t.Output()
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("list the agent's metrics: %v", err)
+	}
+	found := map[string][]string{}
+	if err := json.Unmarshal(out, &found); err != nil {
+		t.Fatal(err)
+	}
+	for name := range found {
+		found[name] = append(found[name], scraped...)
+	}
+	if len(found) < 15 {
+		t.Fatalf("got %d metrics, want more: %v", len(found), found)
+	}
+	return found
+}
+
+// checkQuery holds a query to PromQL and to the agent's metrics and labels.
+func checkQuery(known map[string][]string, query string) (used []string, err error) {
+	query = strings.NewReplacer("$__rate_interval", "5m", "$namespace", ".*", "$pod", ".*").Replace(query)
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", query, err)
+	}
+	allowed := map[string]bool{"le": true}
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		selector, ok := node.(*parser.VectorSelector)
+		if !ok {
+			return nil
+		}
+		name := selector.Name
+		if known[name] == nil {
+			name = strings.TrimSuffix(name, "_bucket")
+		}
+		if known[name] == nil {
+			err = fmt.Errorf("%s: the agent has no metric %s", query, selector.Name)
+			return nil
+		}
+		used = append(used, name)
+		for _, l := range known[name] {
+			allowed[l] = true
+		}
+		for _, matcher := range selector.LabelMatchers {
+			if matcher.Name != labels.MetricName && !slices.Contains(known[name], matcher.Name) {
+				err = fmt.Errorf("%s: %s has no label %s", query, name, matcher.Name)
+			}
+		}
+		return nil
+	})
+	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
+		if sum, ok := node.(*parser.AggregateExpr); ok {
+			for _, l := range sum.Grouping {
+				if !allowed[l] {
+					err = fmt.Errorf("%s: no metric of it has label %s", query, l)
+				}
+			}
+		}
+		return nil
+	})
+	return used, err
+}
+
+func TestCheckQuery(t *testing.T) {
+	t.Parallel()
+	known := map[string][]string{"a": {"x"}}
+	for query, good := range map[string]bool{
+		`sum by (x) (rate(a{x="1"}[$__rate_interval]))`: true,
+		`rate(a_bucket[1m])`:                            true,
+		`b`:                                             false,
+		`a{y="1"}`:                                      false,
+		`sum by (y) (a)`:                                false,
+		`sum(a`:                                         false,
+	} {
+		if _, err := checkQuery(known, query); (err == nil) != good {
+			t.Errorf("%s: got error %v", query, err)
+		}
+	}
+}
+
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	known := metrics(t)
+	data, err := os.ReadFile(chartDir + "/files/alerts.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file monitoring.PrometheusRuleSpec
+	if err := yaml.UnmarshalStrict(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	placeholder := regexp.MustCompile(`\$labels\.(\w+)`)
+	for _, group := range file.Groups {
+		for _, rule := range group.Rules {
+			query := rule.Expr.String()
+			used, err := checkQuery(known, query)
+			if err != nil {
+				t.Errorf("%s: %v", rule.Alert, err)
+			}
+			if len(used) == 0 {
+				t.Errorf("%s watches nothing", rule.Alert)
+			}
+			if s := rule.Labels["severity"]; s != "warning" && s != "critical" {
+				t.Errorf("%s: got severity %q", rule.Alert, s)
+			}
+			text := rule.Annotations["summary"] + rule.Annotations["description"]
+			if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+				t.Errorf("%s says nothing", rule.Alert)
+			}
+			for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
+				kept := strings.Contains(query, "by (")
+				if kept && !regexp.MustCompile(`by \([^)]*\b`+m[1]+`\b`).MatchString(query) {
+					t.Errorf("%s speaks of the label %s, which its query drops", rule.Alert, m[1])
+				}
+			}
+		}
+	}
+}
+
+// TestRuleOverrides looks at what the values make of the alerts.
+func TestRuleOverrides(t *testing.T) {
+	t.Parallel()
+	rule := only[*monitoring.PrometheusRule](t, objects(t, load(t, "testdata/watched.yaml")))
+	found := map[string]monitoring.Rule{}
+	for _, r := range rule.Spec.Groups[0].Rules {
+		found[r.Alert] = r
+		if r.Labels["team"] != "platform" {
+			t.Errorf("%s: got labels %v, want team: platform", r.Alert, r.Labels)
+		}
+	}
+	if lag := found["PortAgentLagGrowing"]; lag.For == nil || *lag.For != "30m" || lag.Labels["severity"] != "info" {
+		t.Errorf("got %+v", lag)
+	}
+	if _, ok := found["PortAgentRebalancing"]; ok {
+		t.Error("PortAgentRebalancing is there although it is switched off")
+	}
+	stuck := found["PortAgentEventsStuck"]
+	if got := stuck.Expr.String(); got != "max(port_agent_oldest_unsettled_seconds) > 1200" {
+		t.Errorf("got query %s", got)
+	}
+	if got := found["PortAgentTokenFailing"].Annotations["description"]; !strings.Contains(got, "{{ $labels.job }}") {
+		t.Errorf("Helm has touched the placeholders: %s", got)
+	}
+}
+
+// TestDashboard holds the dashboard to the agent's metrics, and the agent's
+// metrics to the dashboard: what is measured is shown.
+func TestDashboard(t *testing.T) {
+	t.Parallel()
+	config := only[*corev1.ConfigMap](t, objects(t, load(t, "testdata/watched.yaml")))
+	if config.Labels["grafana_dashboard"] != "1" || config.Annotations["grafana_folder"] != "Port" || config.Namespace != "monitoring" {
+		t.Errorf("Grafana does not find %s/%s with %v %v", config.Namespace, config.Name, config.Labels, config.Annotations)
+	}
+	var dashboard struct {
+		UID, Title string
+		Panels     []struct {
+			ID      int
+			Type    string
+			Title   string
+			GridPos struct{ X, Y, W, H int }
+			Targets []struct{ RefID, Expr string }
+		}
+		Templating struct {
+			List []struct{ Name, Type, Definition string }
+		}
+	}
+	if err := json.Unmarshal([]byte(config.Data["port-agent.json"]), &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	known := metrics(t)
+	shown, ids := map[string]bool{}, map[int]bool{}
+	taken := map[[2]int]string{}
+	for _, panel := range dashboard.Panels {
+		if ids[panel.ID] {
+			t.Errorf("two panels have the id %d", panel.ID)
+		}
+		ids[panel.ID] = true
+		for x := panel.GridPos.X; x < panel.GridPos.X+panel.GridPos.W; x++ {
+			for y := panel.GridPos.Y; y < panel.GridPos.Y+panel.GridPos.H; y++ {
+				if other := taken[[2]int{x, y}]; other != "" || x >= 24 {
+					t.Fatalf("%q lies over %q or beyond the edge", panel.Title, other)
+				}
+				taken[[2]int{x, y}] = panel.Title
+			}
+		}
+		if panel.Type != "row" && len(panel.Targets) == 0 {
+			t.Errorf("%q shows nothing", panel.Title)
+		}
+		for _, target := range panel.Targets {
+			used, err := checkQuery(known, target.Expr)
+			if err != nil {
+				t.Errorf("%q: %v", panel.Title, err)
+			}
+			for _, name := range used {
+				shown[name] = true
+			}
+		}
+	}
+	for name := range known {
+		if !shown[name] {
+			t.Errorf("the dashboard does not show %s", name)
+		}
+	}
+	variable := regexp.MustCompile(`^label_values\((\w+)(\{.*\})?, (\w+)\)$`)
+	for _, v := range dashboard.Templating.List {
+		if v.Type != "query" {
+			continue
+		}
+		m := variable.FindStringSubmatch(v.Definition)
+		if m == nil || !slices.Contains(known[m[1]], m[3]) {
+			t.Errorf("variable %s asks for %s", v.Name, v.Definition)
+		}
+	}
+}
