@@ -82,13 +82,10 @@ func plain(err error) string {
 		timeout   *timeoutError
 		refused   *RefusedError
 		broken    *brokenAnswer
-		dns       *net.DNSError
 		untrusted *tls.CertificateVerificationError
-		alert     tls.AlertError
-		op        *net.OpError
 	)
 	switch {
-	case errors.As(err, &broken) && err == error(broken):
+	case errors.As(err, &broken):
 		return broken.Error()
 	case errors.As(err, &timeout):
 		return timeout.Error()
@@ -96,29 +93,39 @@ func plain(err error) string {
 		return refused.Error()
 	case errors.As(err, &untrusted):
 		return "certificate not trusted: " + clean(untrusted.Err.Error(), maxExcerpt)
-	case errors.As(err, &alert):
-		return "TLS: " + strings.TrimPrefix(alert.Error(), "tls: ")
+	case refusedByPeer(err):
+		return "the server refused the client certificate, or asked for one: " + network(err)
 	}
-	proxy := ""
+	var op *net.OpError
 	if errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")) {
-		proxy = "proxy: "
+		return "proxy: " + network(op.Err)
 	}
+	return network(err)
+}
+
+// network names the innermost fault.
+func network(err error) string {
+	var (
+		dns   *net.DNSError
+		errno syscall.Errno
+		op    *net.OpError
+	)
 	switch {
 	case errors.As(err, &dns):
-		return proxy + resolution(dns)
+		return resolution(dns)
+	case err == context.DeadlineExceeded:
+		return "timed out"
 	case isTimeout(err):
-		return proxy + "connecting timed out after " + dialTimeout.String()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), "server closed idle connection"):
-		return proxy + "connection closed before the answer was complete"
-	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return proxy + clean(errno.Error(), maxExcerpt)
+		return "connecting timed out after " + dialTimeout.String()
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), err.Error() == "http: server closed idle connection":
+		return "connection closed before the answer was complete"
+	case errors.As(err, &errno):
+		return errno.Error()
 	}
 	for errors.As(err, &op) && op.Err != nil {
 		err = op.Err
 	}
-	return proxy + clean(err.Error(), maxExcerpt)
+	return clean(err.Error(), maxExcerpt)
 }
 
 func resolution(err *net.DNSError) string {

@@ -210,8 +210,10 @@ func (r *Request) setHeader(t *Target, userAgent string) error {
 	}
 	setDefault(h, "Authorization", r.Header.Get("Authorization"))
 	setDefault(h, "User-Agent", userAgent)
-	setDefault(h, "Idempotency-Key", t.Key)
-	setDefault(h, "X-Port-Run-Id", t.Key)
+	if httpguts.ValidHeaderFieldValue(t.Key) {
+		setDefault(h, "Idempotency-Key", t.Key)
+		setDefault(h, "X-Port-Run-Id", t.Key)
+	}
 	r.Header = h
 	return r.backend.Header(h)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -196,16 +197,22 @@ func final(err error) bool {
 // seen only after the request has been written, but a server that refuses the
 // handshake never reads it.
 func refusedByPeer(err error) bool {
-	var alert tls.AlertError
-	if !errors.As(err, &alert) {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
 		return false
 	}
-	switch alert { // RFC 8446, section 6.2
-	case 42, 43, 44, 45, 46, 48, 49, 116:
-		return true
+	for _, alert := range certificateAlerts {
+		if op.Err.Error() == alert.Error() {
+			return true
+		}
 	}
 	return false
 }
+
+// certificateAlerts are those of RFC 8446, section 6.2, that speak of the
+// client's certificate. The errors that crypto/tls returns are of a type of
+// its own, with the same texts.
+var certificateAlerts = []tls.AlertError{42, 43, 44, 45, 46, 48, 49, 116}
 
 // watch observes a request through httptrace and the metered connection.
 type watch struct {

@@ -1,0 +1,168 @@
+package invoker
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// resolver answers from a table of host names, over DNS on 127.0.0.1.
+func resolver(t *testing.T, hosts map[string]string) *net.Resolver {
+	t.Helper()
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 512)
+		for {
+			n, from, err := server.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			if answer := answerDNS(buf[:n], hosts); answer != nil {
+				_, _ = server.WriteTo(answer, from)
+			}
+		}
+	}()
+	t.Cleanup(func() { server.Close(); <-done })
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+}
+
+func answerDNS(query []byte, hosts map[string]string) []byte {
+	var m dnsmessage.Message
+	if m.Unpack(query) != nil || len(m.Questions) != 1 {
+		return nil
+	}
+	q := m.Questions[0]
+	m.Response, m.Authoritative, m.Additionals = true, true, nil
+	addr, err := netip.ParseAddr(hosts[strings.TrimSuffix(q.Name.String(), ".")])
+	header := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1}
+	switch {
+	case err != nil:
+		m.RCode = dnsmessage.RCodeNameError
+	case addr.Is4() && q.Type == dnsmessage.TypeA:
+		m.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AResource{A: addr.As4()}}}
+	case addr.Is6() && q.Type == dnsmessage.TypeAAAA:
+		m.Answers = []dnsmessage.Resource{{Header: header, Body: &dnsmessage.AAAAResource{AAAA: addr.As16()}}}
+	}
+	answer, err := m.Pack()
+	if err != nil {
+		return nil
+	}
+	return answer
+}
+
+func TestEgress(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+		if to := r.URL.Query().Get("to"); to != "" {
+			http.Redirect(w, r, to, http.StatusFound)
+		}
+	})
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	hosts := map[string]string{
+		"backend.test": "127.0.0.1", "evil.test": "169.254.169.254", "evil6.test": "fe80::1", "ec2.test": "fd00:ec2::254",
+		"mapped.test": "::ffff:169.254.1.1", "nat64.test": "64:ff9b::a9fe:a9fe", "metadata.google.internal": "169.254.169.254",
+		"in.corp.test": "127.0.0.1",
+	}
+	for _, tc := range []struct {
+		name, url   string
+		allow, deny []string
+		want        string // of the refusal; "": reached
+	}{
+		{name: "a backend", url: "http://backend.test:PORT/"},
+		{name: "by address", url: "http://169.254.169.254/latest", want: "169.254.169.254 is a link-local or metadata address"},
+		{name: "by address in IPv6", url: "http://[fe80::1%25lo]/", want: "fe80::1%lo (fe80::1) is a link-local or metadata address"},
+		{name: "mapped", url: "http://[::ffff:169.254.169.254]/", want: "::ffff:169.254.169.254 (169.254.169.254) is a link-local or metadata address"},
+		{name: "by NAT64", url: "http://[64:ff9b::a9fe:a9fe]/", want: "64:ff9b::a9fe:a9fe (169.254.169.254) is a link-local or metadata address"},
+		{name: "by name", url: "http://metadata.google.internal/", want: "metadata.google.internal is a metadata service"},
+		{name: "by name with a dot", url: "http://Metadata.Google.Internal./", want: "metadata.google.internal is a metadata service"},
+		{name: "by DNS answer", url: "http://evil.test:PORT/", want: "evil.test (169.254.169.254) is a link-local or metadata address"},
+		{name: "by DNS answer in IPv6", url: "http://evil6.test:PORT/", want: "evil6.test (fe80::1) is a link-local or metadata address"},
+		{name: "the address of EC2", url: "http://ec2.test/", want: "ec2.test (fd00:ec2::254) is a link-local or metadata address"},
+		{name: "by DNS answer, mapped", url: "http://mapped.test/", want: "mapped.test (169.254.1.1) is a link-local or metadata address"},
+		{name: "by DNS answer, NAT64", url: "http://nat64.test/", want: "nat64.test (169.254.169.254) is a link-local or metadata address"},
+		{name: "by redirect", url: "http://backend.test:PORT/?to=http://169.254.169.254/latest", want: "169.254.169.254 is a link-local or metadata address"},
+		{name: "by redirect to a name", url: "http://backend.test:PORT/?to=http://evil.test/latest", want: "evil.test (169.254.169.254) is a link-local or metadata address"},
+		{name: "denied name", url: "http://in.corp.test:PORT/", deny: []string{"*.corp.test"}, want: "in.corp.test is listed in EGRESS_DENY"},
+		{name: "denied network", url: "http://backend.test:PORT/", deny: []string{"127.0.0.0/8"}, want: "backend.test (127.0.0.1) is listed in EGRESS_DENY"},
+		{name: "denied address", url: "http://127.0.0.1:PORT/", deny: []string{"127.0.0.1"}, want: "127.0.0.1 is listed in EGRESS_DENY"},
+		{name: "denied and allowed", url: "http://in.corp.test:PORT/", allow: []string{"in.corp.test"}, deny: []string{"*.corp.test"}, want: "in.corp.test is listed in EGRESS_DENY"},
+		{name: "all but those allowed", url: "http://backend.test:PORT/", allow: []string{"*.corp.test"}, deny: []string{"*"}, want: "backend.test (127.0.0.1) is not listed in EGRESS_ALLOW"},
+		{name: "one of those allowed", url: "http://in.corp.test:PORT/", allow: []string{"*.corp.test"}, deny: []string{"*"}},
+		{name: "in an allowed network", url: "http://backend.test:PORT/", allow: []string{" 127.0.0.0/8 "}, deny: []string{"*"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := testConfig()
+			cfg.EgressAllow, cfg.EgressDeny = tc.allow, tc.deny
+			i := newInvoker(t, cfg, testDeps())
+			i.dialer.Resolver = resolver(t, hosts)
+			target := hook(t, strings.ReplaceAll(tc.url, "PORT", port))
+			target.Rule.Method = ptr("GET")
+			req := build(t, i, target)
+			_, err := i.Do(t.Context(), req)
+			if tc.want == "" {
+				if err != nil {
+					t.Errorf("got %v, want none", err)
+				}
+				return
+			}
+			var refused *RefusedError
+			if !errors.As(err, &refused) || !strings.HasSuffix(err.Error(), ": refused by egress policy: "+tc.want) {
+				t.Fatalf("got %v, want %s", err, tc.want)
+			}
+			if retry, _ := Retryable(err, req, nil); retry || Sent(err) {
+				t.Errorf("got retryable %t, sent %t, want neither", retry, Sent(err))
+			}
+		})
+	}
+}
+
+// What is listed is let through; whether somebody is there is another matter.
+func TestEgressAllowed(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		allow, host, address string
+		want                 bool
+	}{
+		{"169.254.169.254", "evil.test", "169.254.169.254", true},
+		{"169.254.0.0/16", "evil.test", "169.254.169.254", true},
+		{"metadata.google.internal", "metadata.google.internal", "169.254.169.254", true},
+		{"*.google.internal", "metadata.google.internal", "::ffff:169.254.169.254", true},
+		{"[fe80::1]", "x.test", "fe80::1%eth0", true},
+		{"google.internal", "metadata.google.internal", "169.254.169.254", false},
+		{"169.254.0.0/24", "evil.test", "169.254.169.254", false},
+	} {
+		g, err := newGuard([]string{tc.allow}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(g.name(tc.host, false), g.address(tc.host, netip.MustParseAddr(tc.address)))
+		if got := err == nil; got != tc.want {
+			t.Errorf("%s at %s with %s: got %v, want allowed %t", tc.host, tc.address, tc.allow, err, tc.want)
+		}
+	}
+}
+
+func TestEgressSettings(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"10.0.0.0/40", "https://x.test", "a b", "*", "a.*.b", "user@host"} {
+		cfg := testConfig()
+		cfg.EgressAllow = []string{bad}
+		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), "EGRESS_ALLOW: ") {
+			t.Errorf("%s: got %v", bad, err)
+		}
+	}
+}

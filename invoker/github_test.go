@@ -1,0 +1,125 @@
+package invoker
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// newGitHubStandIn is an Enterprise server with one repository.
+func newGitHubStandIn(t *testing.T) (*standIn, *Invoker) {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /api/v3/repos/acme/api", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"id":1,"default_branch":"trunk"}`))
+	})
+	mux.HandleFunc("POST /api/v3/repos/acme/api/actions/workflows/{id}/dispatches", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+testGitHub {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	s := newStandIn(t, mux.ServeHTTP)
+	cfg := testConfig()
+	cfg.GitHubAPIURL = s.URL + "/api/v3"
+	return s, newInvoker(t, cfg, testDeps())
+}
+
+func TestGitHub(t *testing.T) {
+	t.Parallel()
+	s, i := newGitHubStandIn(t)
+	target := event(t, map[string]any{
+		"type": "GITHUB", "org": "acme", "repo": "api", "workflow": "deploy.yml",
+		"workflowInputs": map[string]any{"level": 2},
+	}, map[string]any{"ref": "v2", "dry": true, "tags": []any{"a<b"}})
+	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil {
+		t.Fatal(err)
+	}
+	seen := s.only(t)
+	if got, want := seen.uri, "/api/v3/repos/acme/api/actions/workflows/deploy.yml/dispatches"; got != want {
+		t.Errorf("path: got %s, want %s", got, want)
+	}
+	want := asJSON(t, map[string]any{"ref": "v2", "inputs": map[string]any{
+		"ref": "v2", "dry": "true", "tags": `["a<b"]`, "level": "2", "port_payload": string(target.Event),
+	}})
+	body := Response{Body: seen.body}
+	if got := asJSON(t, must(body.JSON())); got != want {
+		t.Errorf("body: got %s, want %s", got, want)
+	}
+	if got := seen.header.Get(headerSignature); got != "" {
+		t.Errorf("signature: got %q, want none", got)
+	}
+	if got, want := seen.header.Get("Accept"), "application/vnd.github+json"; got != want {
+		t.Errorf("accept: got %q, want %q", got, want)
+	}
+}
+
+func must[T any](v T, _ bool) T { return v }
+
+func TestGitHubDefaultBranch(t *testing.T) {
+	t.Parallel()
+	s, i := newGitHubStandIn(t)
+	target := event(t, map[string]any{
+		"type": "GITHUB", "org": "acme", "repo": "api", "workflow": 4711, "omitPayload": true, "omitUserInputs": true,
+	}, map[string]any{"a": 1})
+	req := build(t, i, target)
+	if got, want := asJSON(t, req.Value()["body"]), `{"inputs":{},"ref":"[default branch of acme/api]"}`; got != want {
+		t.Errorf("before: got %s, want %s", got, want)
+	}
+	if got := len(s.exchanges()); got != 0 {
+		t.Fatalf("got %d requests before Do, want 0", got)
+	}
+	if _, err := i.Do(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := asJSON(t, req.Value()["body"]), `{"inputs":{},"ref":"trunk"}`; got != want {
+		t.Errorf("after: got %s, want %s", got, want)
+	}
+	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range s.exchanges() {
+		got = append(got, e.method+" "+strings.TrimPrefix(e.uri, "/api/v3/repos/acme/api")+" "+string(e.body))
+	}
+	dispatch := `POST /actions/workflows/4711/dispatches {"inputs":{},"ref":"trunk"}`
+	if want := "GET  |" + dispatch + "|" + dispatch; strings.Join(got, "|") != want {
+		t.Errorf("requests: got %q, want %q", got, want)
+	}
+}
+
+func TestGitHubLookupFails(t *testing.T) {
+	t.Parallel()
+	_, i := newGitHubStandIn(t)
+	req := build(t, i, event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "gone", "workflow": "x.yml"}, nil))
+	_, err := i.Do(t.Context(), req)
+	want := "find the default branch of acme/gone: GET " + i.cfg.GitHubAPIURL + "/repos/acme/gone answered 404: 404 page not found"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	var status *StatusError
+	if retry, _ := Retryable(err, req, nil); !errors.As(err, &status) || Sent(err) || Uncertain(err) || retry {
+		t.Errorf("got sent %t, uncertain %t, retry %t", Sent(err), Uncertain(err), retry)
+	}
+	busy := &lookupError{"look", &StatusError{StatusCode: 502}}
+	if retry, _ := Retryable(busy, req, nil); !retry || Sent(busy) {
+		t.Errorf("a gateway's fault while looking up: got retry %t, sent %t", retry, Sent(busy))
+	}
+}
+
+func TestGitHubToken(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.GitHubToken = ""
+	i := newInvoker(t, cfg, testDeps())
+	target := event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "api", "workflow": "x.yml"}, nil)
+	if _, err := i.Build(t.Context(), target); !errors.Is(err, errGitHubToken) {
+		t.Errorf("got %v, want %v", err, errGitHubToken)
+	}
+	target.Rule.Headers = map[string]string{"authorization": "token rule-canary"}
+	if got, want := build(t, i, target).Header.Get("Authorization"), "token rule-canary"; got != want {
+		t.Errorf("the rule's token: got %q, want %q", got, want)
+	}
+}

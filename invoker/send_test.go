@@ -1,0 +1,353 @@
+package invoker
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// rawServer hands each connection to serve, numbered from 0.
+func rawServer(t *testing.T, serve func(n int, c net.Conn)) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for n := 0; ; n++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			wg.Go(func() { defer c.Close(); serve(n, c) })
+		}
+	})
+	t.Cleanup(func() { l.Close(); wg.Wait() })
+	return l.Addr().String()
+}
+
+// readRequest reads one whole request from a connection.
+func readRequest(r *bufio.Reader) error {
+	req, err := http.ReadRequest(r)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, req.Body)
+	return err
+}
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+// The connection is closed after a second request on it was read: the
+// backend may have done the work. net/http would repeat a request that has an
+// Idempotency-Key by itself.
+func TestNothingIsSentTwice(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		rule Override
+	}{
+		{"with a body", Override{}},
+		{"without a body", Override{HasBody: true}},
+		{"an empty body", Override{HasBody: true, Body: "", Headers: map[string]string{"Content-Type": "text/plain"}}},
+		{"with the other key", Override{HasBody: true, Headers: map[string]string{"X-Idempotency-Key": "k"}}},
+		{"PUT", Override{HasBody: true, Method: ptr("PUT")}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var requests atomic.Int64
+			address := rawServer(t, func(_ int, c net.Conn) {
+				r := bufio.NewReader(c)
+				for readRequest(r) == nil {
+					if requests.Add(1) >= 2 {
+						return
+					}
+					_, _ = io.WriteString(c, okAnswer)
+				}
+			})
+			i := newInvoker(t, testConfig(), testDeps())
+			target := hook(t, "http://"+address)
+			target.Rule = tc.rule
+			req := build(t, i, target)
+			if _, err := i.Do(t.Context(), req); err != nil {
+				t.Fatal(err)
+			}
+			_, err := i.Do(t.Context(), req)
+			want := req.Method + " http://" + address + ": connection closed before the answer was complete"
+			if err == nil || err.Error() != want {
+				t.Errorf("got %v, want %s", err, want)
+			}
+			if !Sent(err) || !Uncertain(err) {
+				t.Errorf("got sent %t, uncertain %t, want both", Sent(err), Uncertain(err))
+			}
+			if retry, _ := Retryable(err, req, nil); retry != req.Idempotent() {
+				t.Errorf("retryable: got %t, want %t", retry, req.Idempotent())
+			}
+			if got := requests.Load(); got != 2 {
+				t.Errorf("got %d requests, want 2", got)
+			}
+		})
+	}
+}
+
+// closingConn is a connection that the server closes between two requests.
+type closingConn struct {
+	net.Conn
+	closed *atomic.Bool
+}
+
+func (c closingConn) Write(p []byte) (int, error) {
+	if c.closed.Load() {
+		return 0, errors.New("write: broken pipe")
+	}
+	return c.Conn.Write(p)
+}
+
+// A connection that turns out to be dead before anything was written is no
+// attempt at all.
+func TestStaleConnection(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, nil)
+	i := newInvoker(t, testConfig(), testDeps())
+	var closed atomic.Bool
+	var dials atomic.Int64
+	i.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		flag := new(atomic.Bool)
+		if dials.Add(1) == 1 {
+			flag = &closed
+		}
+		return &meteredConn{Conn: closingConn{c, flag}}, err
+	}
+	req := build(t, i, hook(t, s.URL))
+	for range 2 {
+		if _, err := i.Do(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	closed.Store(true)
+	if _, err := i.Do(t.Context(), req); err != nil {
+		t.Fatal(err)
+	}
+	if got := i.forcedRetries.Load(); got != 1 {
+		t.Errorf("got %d repetitions, want 1", got)
+	}
+	if got := len(s.exchanges()); got != 3 {
+		t.Errorf("got %d requests, want 3", got)
+	}
+}
+
+func TestSent(t *testing.T) {
+	t.Parallel()
+	closedPort := func(t *testing.T) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		return l.Addr().String()
+	}
+	for _, tc := range []struct {
+		name     string
+		url      func(t *testing.T) string
+		wantSent bool
+		wantErr  string
+	}{
+		{
+			name:    "refused",
+			url:     func(t *testing.T) string { return "http://" + closedPort(t) },
+			wantErr: "connection refused",
+		},
+		{
+			name: "no TLS there",
+			url: func(t *testing.T) string {
+				return "https://" + rawServer(t, func(_ int, c net.Conn) { _, _ = io.WriteString(c, okAnswer) })
+			},
+			wantErr: "tls: first record does not look like a TLS handshake",
+		},
+		{
+			name: "hangs after the request",
+			url: func(t *testing.T) string {
+				return newStandIn(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).URL
+			},
+			wantSent: true,
+			wantErr:  "timed out after 300ms",
+		},
+		{
+			name: "closes after the request",
+			url: func(t *testing.T) string {
+				return "http://" + rawServer(t, func(_ int, c net.Conn) { _ = readRequest(bufio.NewReader(c)) })
+			},
+			wantSent: true,
+			wantErr:  "connection closed before the answer was complete",
+		},
+		{
+			name: "breaks off",
+			url: func(t *testing.T) string {
+				return "http://" + rawServer(t, func(_ int, c net.Conn) {
+					_ = readRequest(bufio.NewReader(c))
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok")
+				})
+			},
+			wantSent: true,
+			wantErr:  "the answer (200) broke off: connection closed before the answer was complete",
+		},
+		{
+			name: "trickles for ever",
+			url: func(t *testing.T) string {
+				return newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.WriteString(w, "begin")
+					w.(http.Flusher).Flush()
+					<-r.Context().Done()
+				}).URL
+			},
+			wantSent: true,
+			wantErr:  "the answer (200) broke off: timed out after 300ms",
+		},
+		{
+			name: "not HTTP",
+			url: func(t *testing.T) string {
+				return "http://" + rawServer(t, func(_ int, c net.Conn) {
+					_ = readRequest(bufio.NewReader(c))
+					_, _ = io.WriteString(c, "SSH-2.0-x\r\n")
+				})
+			},
+			wantSent: true,
+			wantErr:  `net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0-x"`,
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			i := newInvoker(t, testConfig(), testDeps())
+			base := tc.url(t)
+			target := hook(t, base+"/p?token=query-canary")
+			if strings.HasSuffix(tc.wantErr, "300ms") {
+				target.Rule.Timeout = 300 * time.Millisecond
+			}
+			req := build(t, i, target)
+			_, err := i.Do(t.Context(), req)
+			if want := "POST " + base + "/p: " + tc.wantErr; err == nil || err.Error() != want {
+				t.Fatalf("got %v, want %s", err, want)
+			}
+			var transport *TransportError
+			if !errors.As(err, &transport) || transport.Final {
+				t.Errorf("got %#v, want a transport error that is not final", err)
+			}
+			if got := Sent(err); got != tc.wantSent {
+				t.Errorf("sent: got %t, want %t", got, tc.wantSent)
+			}
+			if got, _ := Retryable(err, req, nil); got == tc.wantSent {
+				t.Errorf("retryable: got %t, want %t", got, !tc.wantSent)
+			}
+		})
+	}
+}
+
+func TestNoSuchHost(t *testing.T) {
+	t.Parallel()
+	i := newInvoker(t, testConfig(), testDeps())
+	i.dialer.Resolver = resolver(t, nil)
+	req := build(t, i, hook(t, "http://nowhere.test/hook"))
+	_, err := i.Do(t.Context(), req)
+	if want := "POST http://nowhere.test/hook: no such host"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if Sent(err) {
+		t.Error("sent: got true, want false")
+	}
+}
+
+func TestCanceled(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, nil)
+	i := newInvoker(t, testConfig(), testDeps())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errors.New("the agent was stopped"))
+	_, err := i.Do(ctx, build(t, i, hook(t, s.URL)))
+	if want := "POST " + s.URL + ": the agent was stopped"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if Sent(err) || len(s.exchanges()) != 0 {
+		t.Error("a request was sent")
+	}
+}
+
+func TestBodyLimit(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		size    int
+		chunked bool
+		gzipped bool
+		want    int
+	}{
+		{"at the limit", maxAnswer, false, false, maxAnswer},
+		{"one more", maxAnswer + 1, false, false, maxAnswer},
+		{"chunked", 3 * maxAnswer, true, false, maxAnswer},
+		{"unpacked", 3 * maxAnswer, false, true, maxAnswer},
+		{"small", 10, false, false, 10},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+				if tc.chunked {
+					w.(http.Flusher).Flush()
+				}
+				if tc.gzipped {
+					w.Header().Set("Content-Encoding", "gzip")
+					z := gzip.NewWriter(w)
+					defer z.Close()
+					_, _ = io.WriteString(z, strings.Repeat("x", tc.size))
+					return
+				}
+				_, _ = io.WriteString(w, strings.Repeat("x", tc.size))
+			})
+			i := newInvoker(t, testConfig(), testDeps())
+			res, err := i.Do(t.Context(), build(t, i, hook(t, s.URL)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(res.Body) != tc.want || res.Truncated != (tc.size > tc.want) {
+				t.Errorf("got %d bytes, truncated %t, want %d", len(res.Body), res.Truncated, tc.want)
+			}
+		})
+	}
+}
+
+func TestStatusErrorText(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ body, want string }{
+		{"", " Internal Server Error"},
+		{"no\r\n\tway\x00\x1b[31m \xff ", ": no way [31m \uFFFD"},
+		{strings.Repeat("ü", 600), ": " + strings.Repeat("ü", 500)},
+		{"you sent " + testSigner + " and query-canary", ": you sent [redacted] and [redacted]"},
+		{strings.Repeat("x", 495) + "query-canary", ": " + strings.Repeat("x", 495) + "[reda"},
+	} {
+		s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = io.WriteString(w, tc.body)
+		})
+		i := newInvoker(t, testConfig(), testDeps())
+		target := hook(t, s.URL+"/hook")
+		target.Rule.Query = url.Values{"token": {"query-canary"}}
+		res, err := i.Do(t.Context(), build(t, i, target))
+		if want := fmt.Sprintf("POST %s/hook answered 500%s", s.URL, tc.want); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if res == nil || string(res.Body) != tc.body {
+			t.Errorf("response: got %v", res)
+		}
+	}
+}
