@@ -164,6 +164,9 @@ func (p *Poller) claim(ctx context.Context, limit int, nodes bool, running *sync
 	if nodes && p.refusedNodes(err) {
 		return 0, nil
 	}
+	if len(runs) > 0 {
+		p.log.Debug().Int("runs", len(runs)).Bool("node_runs", nodes).Msg("runs claimed")
+	}
 	for _, r := range runs {
 		p.begin(ctx, r, nodes, running)
 	}
@@ -220,7 +223,9 @@ func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *
 }
 
 func (p *Poller) setConnected(yes bool) {
-	p.connected.Store(yes)
+	if before := p.connected.Swap(yes); yes && !before {
+		p.log.Info().Msg("polling connected")
+	}
 	p.metrics.SourceConnected.Set(0)
 	if yes {
 		p.metrics.SourceConnected.Set(1)

@@ -15,7 +15,7 @@ import (
 // for an action run the body that its action gives, with the headers and the
 // method to invoke; for a workflow node run the config of its node.
 func record(r port.Claimed, node bool) ([]byte, error) {
-	method, err := parse(r.Body)
+	method, err := parse(bytes.ToValidUTF8(r.Body, []byte("\uFFFD")))
 	if err != nil {
 		return nil, fmt.Errorf("read the invocation method: %w", err)
 	}

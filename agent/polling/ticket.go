@@ -44,6 +44,9 @@ func (t *ticket) Start(ctx context.Context) error {
 	if t.acked.Load() {
 		return nil
 	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err := t.ack(ctx); err != nil {
 		return fmt.Errorf("ack run: %w", err)
 	}

@@ -16,7 +16,7 @@ import (
 const (
 	maxAnswer      = 1 << 20  // of one object
 	maxClaimAnswer = 64 << 20 // of a batch of runs, each with its event
-	maxDrained     = 64 << 10 // read past an answer nobody needs, to keep the connection
+	maxDrained     = 64 << 10 // read of an answer nobody needs, to keep the connection
 	maxErrorBody   = 500      // characters
 )
 
@@ -154,7 +154,7 @@ func read(ctx context.Context, cl call, res *http.Response) *CallError {
 		}
 	}
 	if res.StatusCode/100 != 2 {
-		body, _ := io.ReadAll(io.LimitReader(res.Body, 4*maxErrorBody))
+		body, _ := io.ReadAll(io.LimitReader(res.Body, maxDrained)) // whole, or its code cannot be read
 		drain(res.Body)
 		e := fail(nil, body)
 		if res.StatusCode/100 == 3 {

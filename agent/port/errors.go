@@ -63,9 +63,11 @@ func (e *CallError) final() bool {
 }
 
 // ended reports whether the call was refused because its run has already
-// ended; Port names that run_exhausted.
+// ended. Port names that run_exhausted for action runs; for node runs it
+// documents no name.
 func (e *CallError) ended() bool {
-	return e.Status == http.StatusUnprocessableEntity && strings.Contains(e.Code, "exhausted")
+	return e.Status == http.StatusUnprocessableEntity &&
+		(strings.Contains(e.Code, "exhausted") || strings.Contains(strings.ToLower(e.Body), "already"))
 }
 
 // status is the status code in err, 0 where there is none.

@@ -104,6 +104,9 @@ func askedWait(h http.Header) (time.Duration, bool) {
 // retryAfter reads Retry-After, seconds or a date.
 func retryAfter(h http.Header) (time.Duration, bool) {
 	text := h.Get("Retry-After")
+	if text == "" {
+		return 0, false
+	}
 	if at, err := http.ParseTime(text); err == nil {
 		return bounded(at.Sub(serverNow(h))), true
 	}
@@ -131,7 +134,11 @@ func serverNow(h http.Header) time.Time {
 }
 
 func number(h http.Header, name string) (float64, bool) {
-	n, err := strconv.ParseFloat(h.Get(name), 64)
+	text := h.Get(name)
+	if text == "" {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(text, 64)
 	return n, err == nil
 }
 

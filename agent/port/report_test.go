@@ -205,18 +205,32 @@ func TestReportRefusedForGood(t *testing.T) {
 
 func TestReportOfARunThatHasEnded(t *testing.T) {
 	t.Parallel()
-	for _, run := range []string{"r_1", "wfnr_1"} {
-		f := newFixture(t, porttest.Config{})
-		f.server.End(run, porttest.Completed)
-		if err := f.Log(t.Context(), run, someLines); err != nil {
-			t.Errorf("log of %s: got %v, want none", run, err)
+	long := strings.Repeat("long ", 10_000)
+	for _, body := range []string{
+		"", // the stand-in's own answer
+		`{"ok":false,"error":"run_exhausted","message":"` + long + `"}`,
+		`{"ok":false,"error":"invalid_request","message":"Node run was already completed"}`,
+	} {
+		for run, route := range map[string]string{"r_1": porttest.RouteStatus, "wfnr_1": porttest.RouteNodeStatus} {
+			f := newFixture(t, porttest.Config{})
+			f.server.End(run, porttest.Completed)
+			if body != "" {
+				f.server.Fault(route, porttest.Fault{Status: 422, Body: body})
+			}
+			if err := f.Log(t.Context(), run, someLines); err != nil {
+				t.Errorf("log of %s: got %v, want none", run, err)
+			}
+			if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusFailure}); err != nil {
+				t.Errorf("report of %s: got %v, want none", run, err)
+			}
+			if got := f.reports("status", "accepted"); got != 1 {
+				t.Errorf("accepted: got %d, want 1", got)
+			}
 		}
-		if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusFailure}); err != nil {
-			t.Errorf("report of %s: got %v, want none", run, err)
-		}
-		if got := f.reports("status", "accepted"); got != 1 {
-			t.Errorf("accepted: got %d, want 1", got)
-		}
+	}
+	f := newFixture(t, porttest.Config{})
+	if err := f.Report(t.Context(), "r_1", agent.Report{Status: "DONE"}); !errors.Is(err, agent.ErrRejected) {
+		t.Errorf("422 for another reason: got %v, want ErrRejected", err)
 	}
 }
 

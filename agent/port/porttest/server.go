@@ -102,7 +102,7 @@ func (s *Server) URL() string { return s.http.URL }
 // Handler is the API itself.
 func (s *Server) Handler() http.Handler { return s.mux }
 
-// Close ends the calls that hang, waits for the others and stops listening.
+// Close ends the calls that hang, drops all connections and stops listening.
 func (s *Server) Close() {
 	s.stop.Do(func() { close(s.stopped) })
 	if s.http != nil {
