@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"maps"
 	"strconv"
 	"sync"
 	"time"
@@ -193,30 +192,40 @@ func (g *generation) forgetLag() {
 }
 
 // watch looks at the topics now and then: it reports the lag, ends the
-// generation where partitions were added, a topic appeared or one was made
-// anew, and says so where retention is overtaking the reading. kafka-go's own
-// watch misses topics that appear late and joins without pause where one is
-// missing.
+// generation where there are partitions that no member has, and says so where
+// retention is overtaking the reading. kafka-go's own watch misses topics that
+// appear late and joins without pause where one is missing.
 func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, trackers map[partition]*tracker) {
-	var count map[string]int
-	for work.Err() == nil {
-		now, err := g.cluster.partitionCounts(work, g.src.cfg.topics())
-		switch {
-		case err != nil:
-			g.log.Debug().Err(err).Msg("topics not read")
-		case count == nil:
-			count = now
-		case !maps.Equal(count, now):
-			g.log.Info().Msg("partitions of topics changed, joining again")
-			stop(errChanged)
-			return
-		}
-		if g.lookAtLogs(work, trackers) {
+	for first := true; work.Err() == nil; first = false {
+		if g.lookAtLogs(work, trackers) || !first && g.partitionsLeftOver(work) {
 			stop(errChanged)
 			return
 		}
 		sleep(work, g.src.cfg.watchInterval)
 	}
+}
+
+// partitionsLeftOver tells whether a topic has more partitions than the
+// members of the group share. Partitions were added then, a topic has
+// appeared, or the member that gave them out did not know of it yet.
+func (g *generation) partitionsLeftOver(ctx context.Context) bool {
+	exist, err := g.cluster.partitionCounts(ctx, g.src.cfg.topics())
+	if err != nil {
+		g.log.Debug().Err(err).Msg("topics not read")
+		return false
+	}
+	shared, stable, err := g.cluster.assigned(ctx, g.member.group)
+	if err != nil {
+		g.log.Debug().Err(err).Msg("group not read")
+		return false
+	}
+	for topic, n := range exist {
+		if stable && n > shared[topic] {
+			g.log.Info().Str("topic", topic).Int("partitions", n).Int("assigned", shared[topic]).Msg("partitions without an owner found, joining again")
+			return true
+		}
+	}
+	return false
 }
 
 // lookAtLogs sets the lag and tells whether a topic was made anew.
