@@ -46,7 +46,7 @@ func answerDNS(query []byte, hosts map[string]string) []byte {
 	}
 	q := m.Questions[0]
 	m.Response, m.Authoritative, m.Additionals = true, true, nil
-	addr, err := netip.ParseAddr(hosts[strings.TrimSuffix(q.Name.String(), ".")])
+	addr, err := netip.ParseAddr(hosts[strings.ToLower(strings.TrimSuffix(q.Name.String(), "."))])
 	header := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 1}
 	switch {
 	case err != nil:

@@ -1,0 +1,321 @@
+package invoker
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// authority is a certificate authority of a test.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pem  []byte
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := new(authority)
+	a.cert, a.key, a.pem = issue(t, nil, &x509.Certificate{
+		Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	})
+	return a
+}
+
+func issue(t *testing.T, by *authority, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey, []byte) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template.SerialNumber = big.NewInt(time.Now().UnixNano())
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	parent, signer := template, key
+	if by != nil {
+		parent, signer = by.cert, by.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+// leaf issues a certificate for servers and clients, as PEM.
+func (a *authority) leaf(t *testing.T, names ...string) (cert, key []byte) {
+	t.Helper()
+	_, private, cert := issue(t, a, &x509.Certificate{
+		Subject: pkix.Name{CommonName: names[0]}, DNSNames: names, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// serveTLS starts a stand-in with a certificate of the authority.
+func (a *authority) serveTLS(t *testing.T, config *tls.Config) *standIn {
+	t.Helper()
+	cert, key := a.leaf(t, "backend.test")
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config.Certificates = []tls.Certificate{pair}
+	s := new(standIn)
+	s.Server = httptest.NewUnstartedServer(s.record(nil))
+	s.TLS = config
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPrivateAuthority(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	s := a.serveTLS(t, new(tls.Config))
+	dir := t.TempDir()
+	cfg := testConfig()
+	cfg.CADir = dir
+
+	do := func(cfg Config, deps Deps) (*Request, error) {
+		i := newInvoker(t, cfg, deps)
+		req := build(t, i, hook(t, s.URL+"/hook"))
+		_, err := i.Do(t.Context(), req)
+		return req, err
+	}
+	req, err := do(cfg, testDeps())
+	want := "POST " + s.URL + "/hook: certificate not trusted: x509: certificate signed by unknown authority"
+	if err == nil || err.Error() != want {
+		t.Errorf("without the authority: got %v, want %s", err, want)
+	}
+	if retry, _ := Retryable(err, req, nil); retry || Sent(err) {
+		t.Errorf("got retryable %t, sent %t, want neither", retry, Sent(err))
+	}
+	write(t, filepath.Join(dir, "notes.txt"), []byte("no certificate"))
+	for _, name := range []string{"ca.crt", "ca.pem"} {
+		file := filepath.Join(dir, name)
+		write(t, file, bytes.Join([][]byte{[]byte("# ours\n"), newAuthority(t).pem, a.pem}, nil))
+		if _, err := do(cfg, testDeps()); err != nil {
+			t.Errorf("with %s: got %v", name, err)
+		}
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "bundle")
+	write(t, file, a.pem)
+	deps := testDeps()
+	deps.Env = env(map[string]string{"SSL_CERT_FILE": file})
+	if _, err := do(cfg, deps); err != nil {
+		t.Errorf("with SSL_CERT_FILE: got %v", err)
+	}
+	cfg.VerifySSL = false
+	if _, err := do(cfg, testDeps()); err != nil {
+		t.Errorf("without the check: got %v", err)
+	}
+	transport, err := Transport(cfg, deps.Env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer transport.CloseIdleConnections()
+	if transport.TLSClientConfig.InsecureSkipVerify {
+		t.Error("the check of Port's certificate was switched off")
+	}
+	res, err := transport.RoundTrip(httptest.NewRequest(http.MethodGet, s.URL, nil))
+	if err != nil {
+		t.Fatalf("transport: %v", err)
+	}
+	res.Body.Close()
+}
+
+func TestVerifyWarning(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	cfg := testConfig()
+	cfg.VerifySSL = false
+	i, err := New(cfg, testDeps(), zerolog.New(&out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	if !strings.Contains(out.String(), `"level":"warn"`) || !strings.Contains(out.String(), "WEBHOOK_VERIFY_SSL") {
+		t.Errorf("log: got %s", out.String())
+	}
+}
+
+func TestWrongName(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	s := a.serveTLS(t, new(tls.Config))
+	cfg := testConfig()
+	cfg.CADir = t.TempDir()
+	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
+	i := newInvoker(t, cfg, testDeps())
+	i.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1", "other.test": "127.0.0.1"})
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	if _, err := i.Do(t.Context(), build(t, i, hook(t, "https://backend.test:"+port))); err != nil {
+		t.Error(err)
+	}
+	_, err := i.Do(t.Context(), build(t, i, hook(t, "https://other.test:"+port)))
+	want := "POST https://other.test:" + port + ": certificate not trusted: x509: certificate is valid for backend.test, not other.test"
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name      string
+		cert, key string
+		version   uint16
+	}{
+		{"two files", "backend.test.crt", "backend.test.key", tls.VersionTLS13},
+		{"a folder", "backend.test/tls.crt", "backend.test/tls.key", tls.VersionTLS12},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			a := newAuthority(t)
+			clients := x509.NewCertPool()
+			clients.AddCert(a.cert)
+			s := a.serveTLS(t, &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients, MaxVersion: tc.version})
+			cfg := testConfig()
+			cfg.CADir, cfg.ClientCertDir = t.TempDir(), t.TempDir()
+			write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
+			cert, key := a.leaf(t, "agent")
+			write(t, filepath.Join(cfg.ClientCertDir, tc.cert), cert)
+			write(t, filepath.Join(cfg.ClientCertDir, tc.key), key)
+			i := newInvoker(t, cfg, testDeps())
+			i.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1"})
+			_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+			if _, err := i.Do(t.Context(), build(t, i, hook(t, "https://Backend.test:"+port))); err != nil {
+				t.Error(err)
+			}
+			// The same server under a name that has no certificate. In TLS 1.3
+			// the alert may be lost behind a connection reset.
+			req := build(t, i, hook(t, "https://127.0.0.1:"+port))
+			_, err := i.Do(t.Context(), req)
+			if err == nil {
+				t.Fatal("accepted without a certificate")
+			}
+			var transport *TransportError
+			if !errors.As(err, &transport) {
+				t.Fatalf("got %v, want a transport error", err)
+			}
+			if strings.Contains(err.Error(), "the server refused the client certificate") != transport.Final || transport.Final && transport.Sent {
+				t.Errorf("got %v, final %t, sent %t", err, transport.Final, transport.Sent)
+			}
+		})
+	}
+}
+
+func TestRenewedClientCertificate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	a := newAuthority(t)
+	var serials []string
+	for range 2 {
+		cert, key := a.leaf(t, "agent")
+		write(t, filepath.Join(dir, "h.crt"), cert)
+		write(t, filepath.Join(dir, "h.key"), key)
+		pairs, err := clientCertificates(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := pairs["h"].load(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		serials = append(serials, loaded.Leaf.SerialNumber.String())
+	}
+	if serials[0] == serials[1] {
+		t.Error("the renewed certificate was not read")
+	}
+}
+
+func TestBadCertificateFiles(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	cert, key := a.leaf(t, "agent")
+	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("xx")})
+	for _, tc := range []struct {
+		name  string
+		files map[string][]byte
+		ca    bool
+		want  string // after the folder
+	}{
+		{"no certificate", map[string][]byte{"a.crt": []byte("hello")}, true, "/a.crt holds no certificate in PEM form"},
+		{"a key", map[string][]byte{"a.pem": key}, true, "/a.pem holds no certificate in PEM form"},
+		{"empty", map[string][]byte{"a.pem": nil}, true, "/a.pem holds no certificate in PEM form"},
+		{"broken", map[string][]byte{"a.pem": append(cert, broken...)}, true, "/a.pem holds a certificate that cannot be read"},
+		{"no key", map[string][]byte{"h.crt": cert}, false, "/h.crt"},
+		{"no certificate to a key", map[string][]byte{"h.key": key}, false, "/h.crt"},
+		{"an empty folder", map[string][]byte{"h/readme": nil}, false, "/h/tls.crt"},
+		{"nothing", map[string][]byte{"readme": nil}, false, " holds neither HOST.crt with HOST.key nor HOST/tls.crt with HOST/tls.key"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for name, data := range tc.files {
+				write(t, filepath.Join(dir, name), data)
+			}
+			cfg := testConfig()
+			if tc.ca {
+				cfg.CADir = dir
+			} else {
+				cfg.ClientCertDir = dir
+			}
+			_, err := New(cfg, testDeps(), zerolog.Nop())
+			if err == nil || !strings.Contains(err.Error(), dir+tc.want) {
+				t.Errorf("got %v, want %s", err, dir+tc.want)
+			}
+		})
+	}
+	for _, set := range []func(*Config){
+		func(c *Config) { c.CADir = "/nonexistent" },
+		func(c *Config) { c.ClientCertDir = "/nonexistent" },
+	} {
+		cfg := testConfig()
+		set(&cfg)
+		if _, err := New(cfg, testDeps(), zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "_DIR: ") {
+			t.Errorf("a folder that is not there: got %v", err)
+		}
+	}
+}

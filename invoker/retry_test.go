@@ -1,0 +1,109 @@
+package invoker
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Every status from 100 to 599, for a method that may be repeated and for one
+// that may not.
+func TestRetryableStatuses(t *testing.T) {
+	t.Parallel()
+	post, put := &Request{Method: http.MethodPost}, &Request{Method: http.MethodPut}
+	for status := 100; status < 600; status++ {
+		var wantPost, wantPut bool
+		switch status {
+		case 429, 503:
+			wantPost, wantPut = true, true
+		case 502, 504:
+			wantPut = true
+		}
+		err := fmt.Errorf("invoke: %w", &StatusError{StatusCode: status})
+		if got, _ := Retryable(err, post, nil); got != wantPost {
+			t.Errorf("POST %d: got %t, want %t", status, got, wantPost)
+		}
+		if got, _ := Retryable(err, put, nil); got != wantPut {
+			t.Errorf("PUT %d: got %t, want %t", status, got, wantPut)
+		}
+		if got, _ := Retryable(err, post, []int{status}); got != (status >= 400) {
+			t.Errorf("POST %d as the rule wants: got %t, want %t", status, got, status >= 400)
+		}
+		if got, want := Uncertain(err), status == 502 || status == 504; got != want {
+			t.Errorf("%d uncertain: got %t, want %t", status, got, want)
+		}
+		if !Sent(err) {
+			t.Errorf("%d: not sent", status)
+		}
+	}
+}
+
+func TestRetryableTransport(t *testing.T) {
+	t.Parallel()
+	post, get := &Request{Method: http.MethodPost}, &Request{Method: http.MethodGet}
+	for _, tc := range []struct {
+		sent, final                bool
+		wantPost, wantGet, unknown bool
+	}{
+		{false, false, true, true, false},
+		{true, false, false, true, true},
+		{false, true, false, false, false},
+		{true, true, false, false, false},
+	} {
+		err := &TransportError{Sent: tc.sent, Final: tc.final, Err: http.ErrHandlerTimeout}
+		if got, _ := Retryable(err, post, []int{502}); got != tc.wantPost {
+			t.Errorf("%+v: POST: got %t", tc, got)
+		}
+		if got, _ := Retryable(err, get, nil); got != tc.wantGet {
+			t.Errorf("%+v: GET: got %t", tc, got)
+		}
+		if got := Uncertain(err); got != tc.unknown {
+			t.Errorf("%+v: uncertain: got %t", tc, got)
+		}
+	}
+	if got, _ := Retryable(http.ErrBodyNotAllowed, nil, nil); got {
+		t.Error("an error of somebody else: got true, want false")
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+		for _, tc := range []struct {
+			header string
+			want   time.Duration
+			ok     bool
+		}{
+			{"7", 7 * time.Second, true},
+			{"0", 0, true},
+			{"-3", 0, true},
+			{in(90 * time.Second), 90 * time.Second, true},
+			{in(-time.Hour), 0, true},
+			{"soon", 0, false},
+			{"99999999999999", 0, false},
+			{"", 0, false},
+		} {
+			got, ok := retryAfter(http.Header{"Retry-After": {tc.header}})
+			if got != tc.want || ok != tc.ok {
+				t.Errorf("%q: got %v, %t, want %v, %t", tc.header, got, ok, tc.want, tc.ok)
+			}
+		}
+	})
+}
+
+func TestRetryAfterOfAnswer(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "12")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	i := newInvoker(t, testConfig(), testDeps())
+	req := build(t, i, hook(t, s.URL))
+	_, err := i.Do(t.Context(), req)
+	if retry, after := Retryable(err, req, nil); !retry || after != 12*time.Second {
+		t.Errorf("got %t, %v, want true, 12s", retry, after)
+	}
+}
