@@ -9,22 +9,24 @@ import (
 // errStopped is the cause of a context that has used up its grace.
 var errStopped = errors.New("the agent stopped")
 
-// grace gives a context that outlives ctx by d: what has been started when ctx
-// ends is given that long to finish.
-func grace(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	late, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+// grace gives two contexts that outlive ctx: what has been started when ctx
+// ends has until d after that to finish, and until all after that to be
+// reported. Both are counted from the end of ctx, however late it is that they
+// are used. cancel ends both and has to be called.
+func grace(ctx context.Context, d, all time.Duration) (finish, late context.Context, cancel context.CancelFunc) {
+	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))
+	finish, endFinish := context.WithCancelCause(late)
 	stop := context.AfterFunc(ctx, func() {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-			cancel(errStopped)
-		case <-late.Done():
+		if pause(late, d) == nil {
+			endFinish(errStopped)
+		}
+		if pause(late, all-d) == nil {
+			endLate(errStopped)
 		}
 	})
-	return late, func() {
+	return finish, late, func() {
 		stop()
-		cancel(context.Canceled)
+		endLate(context.Canceled)
 	}
 }
 

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/rs/zerolog"
 
@@ -21,11 +22,29 @@ type job struct {
 	err  error // why there is no request, or no rule
 	key  string
 
-	notes   []string // expressions that failed without harm, for the run's log
-	slow    bool     // the run's log says that the request is under way
-	secrets []func() // make the redactor forget this event's secrets
-	log     zerolog.Logger
-	runLog  *runLog
+	label   string    // of the rule
+	notes   []string  // expressions that failed without harm, for the run's log
+	begun   time.Time // when the first attempt began
+	started bool      // bytes of a request may have left: the event is ours to finish
+	slow    bool      // the run's log says that the request is under way
+	secrets []func()  // make the redactor forget this event's secrets
+	runLog  runLog
+}
+
+// about adds to a line of the agent's log which event it is about, and what is
+// known of its way.
+func (j *job) about(line *zerolog.Event) *zerolog.Event {
+	line = line.Str("topic", j.ev.Topic).Int("partition", j.ev.Partition).Int64("offset", j.ev.Offset)
+	if j.run != "" {
+		line = line.Str("run", j.run)
+	}
+	if j.rule != nil {
+		line = line.Str("rule", j.label)
+	}
+	if j.req != nil {
+		line = line.Str("backend", j.req.Backend).Str("host", j.req.Host())
+	}
+	return line
 }
 
 // forget ends the life of the event's secrets.
@@ -38,13 +57,14 @@ func (j *job) forget() {
 // Handle takes ev through the pipeline. A nil error means that the event is
 // settled and its offset may be committed, which includes an event that was
 // dropped and a run that failed and was reported as failed. Any other error
-// means that the event is left to its next owner; that happens only when ctx
-// has ended.
+// means that the event is left to its next owner, because ctx has ended or its
+// ledger refused to have it started.
 //
 // An event that was started is finished: the end of ctx, which is shutdown or a
 // rebalance, stops Handle only before the first byte of a request has left,
 // because an invocation that is abandoned half way would be made a second time
-// or never be reported. What was started has the drain time to end.
+// or never be reported. What was started has the drain time to end; what is cut
+// off by the end of that and may be sent again is left as well.
 func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	defer a.Metrics.unsettled.add(ev.Time)()
 	j, err := a.prepare(ctx, ev)
@@ -63,6 +83,7 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	}
 	if err := a.carryOut(ctx, j, turn); err != nil {
 		a.recent.release(j.run)
+		j.about(a.log.Debug()).Err(err).Msg("event left")
 		return err
 	}
 	if j.run != "" {
@@ -76,21 +97,28 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	if err := turn.wait(ctx); err != nil {
 		return err
 	}
-	if j.ev.Interrupted && j.err == nil {
-		again, err := a.resolveInterrupted(ctx, j)
-		if err != nil || !again {
+	finish, late, cancel := grace(ctx, a.cfg.DrainTimeout-a.cfg.DrainTimeout/reportShare, a.cfg.DrainTimeout)
+	defer cancel()
+	out := outcome{err: j.err}
+	if j.ev.Interrupted {
+		past, err := a.lookUp(ctx, j)
+		if err != nil {
 			return err
 		}
+		if past.over {
+			turn.leave()
+			return a.send(late, j, past.owed)
+		}
+		out.err = a.resolve(j)
 	}
-	out := outcome{err: j.err}
-	if j.err == nil {
+	if out.err == nil {
 		var err error
-		if out, err = a.invoke(ctx, j); err != nil {
+		if out, err = a.invoke(ctx, finish, j); err != nil {
 			return err
 		}
 	}
 	turn.leave() // the backend is done with it; the report need not delay the entity's next event
-	return a.report(ctx, j, out)
+	return a.report(late, j, out)
 }
 
 // drop settles an event that is not carried out, and says why.

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"port-agent/invoker"
 )
 
@@ -29,46 +31,56 @@ type outcome struct {
 }
 
 // invoke makes attempts until one is accepted, the backend says no for good,
-// or the retries are used up. It returns an error only where nothing was sent
-// and ctx has ended: the event is the next owner's.
-func (a *Agent) invoke(ctx context.Context, j *job) (outcome, error) {
-	begun := time.Now()
-	limit := a.retryLimit(j)
-	until := begun.Add(time.Duration(a.cfg.RetryMaxSeconds * float64(time.Second)))
-	finish, cancel := grace(ctx, a.cfg.DrainTimeout-a.cfg.DrainTimeout/reportShare)
-	defer cancel()
-	sent := false
-	for attempt := 1; ; attempt++ {
-		wait := ctx // what was not started ends with ctx, what was started has its grace
-		if sent {
+// or the retries are used up. It returns an error only where the event is left
+// to its next owner: ctx has ended and nothing was sent, or finish has and what
+// was sent may be sent again.
+//
+// Attempts run on finish. What waits for one runs on ctx as long as nothing was
+// sent, and on finish from then on.
+func (a *Agent) invoke(ctx, finish context.Context, j *job) (outcome, error) {
+	var out outcome
+	wait := ctx
+	for {
+		next, err := a.attempt(wait, finish, j, out.attempts+1)
+		if err != nil {
+			return j.cutShort(out, err)
+		}
+		out = next
+		if j.started {
 			wait = finish
 		}
-		out, err := a.attempt(wait, finish, j, attempt)
-		if err != nil && !sent {
-			return outcome{}, err
-		}
-		sent = sent || out.err == nil || invoker.Sent(out.err)
-		out.attempts, out.took = attempt, time.Since(begun)
 		if out.err == nil {
 			return out, nil
 		}
-		delay, again := a.retryDelay(j, out.err, attempt)
-		if !again || attempt >= limit || time.Now().Add(delay).After(until) {
+		if errors.Is(out.err, errInterrupted) && a.repeatable(j) {
+			return outcome{}, out.err
+		}
+		delay, again := a.retryDelay(j, out)
+		if !again {
 			return out, nil
 		}
-		if !sent {
-			j.ev.Ledger.Reset()
-		} else {
-			wait = finish
-		}
-		a.sayRetry(ctx, j, out.err, attempt, delay)
+		a.unmark(j)
+		a.sayRetry(ctx, j, out, delay)
 		if err := pause(wait, delay); err != nil {
-			if !sent {
-				return outcome{}, err
-			}
-			out.err = fmt.Errorf("%w; the agent stopped before another attempt", out.err)
-			return out, nil
+			return j.cutShort(out, err)
 		}
+	}
+}
+
+// cutShort ends an invocation before its next attempt, because of err.
+func (j *job) cutShort(out outcome, err error) (outcome, error) {
+	if !j.started {
+		return outcome{}, err
+	}
+	out.err = fmt.Errorf("%w; the agent stopped before another attempt", out.err)
+	return out, nil
+}
+
+// unmark takes the started mark back where nothing was sent, unless it is an
+// earlier owner's, who may have sent something.
+func (a *Agent) unmark(j *job) {
+	if !j.started && !j.ev.Interrupted {
+		j.ev.Ledger.Reset()
 	}
 }
 
@@ -77,41 +89,45 @@ func (a *Agent) invoke(ctx context.Context, j *job) (outcome, error) {
 func (a *Agent) attempt(wait, finish context.Context, j *job, n int) (outcome, error) {
 	host := j.req.Host()
 	if err := a.slots.acquire(wait, host); err != nil {
-		return outcome{err: fmt.Errorf("%s: %w before another attempt", j.req.Endpoint(), errStopped)}, err
+		return outcome{}, err
 	}
 	defer a.slots.release(host)
 	a.Metrics.InFlight.Inc()
 	defer a.Metrics.InFlight.Dec()
 	if err := j.ev.Ledger.Start(wait); err != nil {
-		if n == 1 {
-			j.ev.Ledger.Reset()
-		}
-		return outcome{err: fmt.Errorf("%s: %w before another attempt", j.req.Endpoint(), errStopped)}, err
+		a.unmark(j)
+		return outcome{}, err
 	}
 	if !j.slow {
-		slow := time.AfterFunc(quietTime, func() {
-			j.runLog.add(finish, LevelInfo, fmt.Sprintf("Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime))
-		})
+		slow := time.AfterFunc(quietTime, func() { a.sayUnderWay(finish, j) })
 		defer func() { j.slow = !slow.Stop() }()
 	}
 	begun := time.Now()
+	if n == 1 {
+		j.begun = begun
+	}
 	res, err := a.Invoker.Do(finish, j.req)
 	took := time.Since(begun)
 	a.Metrics.AttemptSeconds.WithLabelValues(j.req.Backend).Observe(took.Seconds())
+	j.started = j.started || err == nil || invoker.Sent(err)
 	if err != nil && errors.Is(context.Cause(finish), errStopped) && invoker.Uncertain(err) {
-		err = interruptedError(j.req)
+		err = interruptedError(j.req.Host())
 	}
 	a.logAttempt(j, n, res, err, took)
-	return outcome{res: res, err: err}, nil
+	return outcome{res: res, err: err, attempts: n, took: time.Since(j.begun)}, nil
 }
 
 func (a *Agent) logAttempt(j *job, n int, res *invoker.Response, err error, took time.Duration) {
-	line := j.log.Debug()
-	if !line.Enabled() && !a.cfg.DetailedLogging {
+	level := zerolog.DebugLevel
+	if a.cfg.DetailedLogging {
+		level = zerolog.InfoLevel
+	}
+	line := a.log.WithLevel(level)
+	if !line.Enabled() {
 		return
 	}
 	if a.cfg.DetailedLogging {
-		line = j.log.Info().Bytes("request_body", a.excerpt(j.req.Body))
+		line = line.Bytes("request_body", a.excerpt(j.req.Body))
 		if res != nil {
 			line = line.Bytes("response_body", a.excerpt(res.Body))
 		}
@@ -119,7 +135,7 @@ func (a *Agent) logAttempt(j *job, n int, res *invoker.Response, err error, took
 	if res != nil {
 		line = line.Int("status", res.StatusCode)
 	}
-	line.Int("attempt", n).Float64("duration_ms", milliseconds(took)).AnErr("error", err).Msg("attempt made")
+	j.about(line).Int("attempt", n).Float64("duration_ms", milliseconds(took)).AnErr("error", err).Msg("attempt made")
 }
 
 // maxDetail is how much of a body DETAILED_LOGGING shows.
@@ -142,17 +158,19 @@ func (a *Agent) retryLimit(j *job) int {
 	return a.cfg.RetryMaxAttempts
 }
 
-// retryDelay decides whether there is another attempt after err, and when.
-func (a *Agent) retryDelay(j *job, err error, attempt int) (time.Duration, bool) {
+// retryDelay decides whether there is another attempt after out, and when.
+func (a *Agent) retryDelay(j *job, out outcome) (time.Duration, bool) {
 	var statuses []int
 	if j.rule.Retry != nil {
 		statuses = j.rule.Retry.Statuses
 	}
-	again, after := invoker.Retryable(err, j.req, statuses)
-	if !again && !(a.sentAgain(j) && invoker.Uncertain(err)) {
+	again, after := invoker.Retryable(out.err, j.req, statuses)
+	if !again && !(a.sentAgain(j) && invoker.Uncertain(out.err)) {
 		return 0, false
 	}
-	return max(after, backoff(attempt)), true
+	delay := max(after, backoff(out.attempts))
+	longest := time.Duration(a.cfg.RetryMaxSeconds * float64(time.Second))
+	return delay, out.attempts < a.retryLimit(j) && out.took+delay <= longest
 }
 
 // backoff doubles from half a second to thirty, and takes between half and all
@@ -174,9 +192,19 @@ func (a *Agent) sentAgain(j *job) bool {
 	return a.cfg.OnInterrupted == "retry"
 }
 
-func (a *Agent) sayRetry(ctx context.Context, j *job, err error, attempt int, delay time.Duration) {
-	j.log.Warn().Err(err).Int("attempt", attempt).Float64("retry_in_ms", milliseconds(delay)).Msg("attempt failed")
-	j.runLog.add(ctx, LevelWarn, a.Redactor.String(fmt.Sprintf("Attempt %d failed: %s. Next attempt in %s.", attempt, err, seconds(delay))))
+// repeatable reports whether the event may be sent again although it is unknown
+// how the first time ended.
+func (a *Agent) repeatable(j *job) bool {
+	return j.run == "" || j.req.Idempotent() || a.sentAgain(j)
+}
+
+func (a *Agent) sayUnderWay(ctx context.Context, j *job) {
+	j.runLog.add(ctx, LevelInfo, a.Redactor.String(fmt.Sprintf("Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime)))
+}
+
+func (a *Agent) sayRetry(ctx context.Context, j *job, out outcome, delay time.Duration) {
+	j.about(a.log.Warn()).Err(out.err).Int("attempt", out.attempts).Float64("retry_in_ms", milliseconds(delay)).Msg("attempt failed")
+	j.runLog.add(ctx, LevelWarn, a.Redactor.String(fmt.Sprintf("Attempt %d failed: %s. Next attempt in %s.", out.attempts, out.err, seconds(delay))))
 }
 
 // seconds prints a duration for people.

@@ -38,7 +38,8 @@ func (a *Agent) prepare(ctx context.Context, ev *Event) (*job, error) {
 	root := msg.Root
 	msg.Root = nil // the tree is ten times the text; an event that waits keeps the text alone
 	j.rule, err = a.match(ctx, j, root)
-	if errors.Is(err, transform.ErrNoRule) && (a.cfg.OnNoMatch != "fail" || j.run == "") {
+	// A run that was started has to end, though the mapping has lost its rule.
+	if errors.Is(err, transform.ErrNoRule) && (j.run == "" || a.cfg.OnNoMatch != "fail" && !ev.Interrupted) {
 		return nil, err
 	}
 	if j.err = err; err == nil {
@@ -126,12 +127,7 @@ func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	}
 	j.sync = on(invocationMethod(msg.Root, ev.ChangeLog), "synchronized")
 	j.key = a.orderKey(ev, fields)
-	line := a.log.With().Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset)
-	if j.run != "" {
-		line = line.Str("run", j.run)
-	}
-	j.log = line.Logger()
-	j.runLog = &runLog{reporter: a.Reporter, run: j.run}
+	j.runLog.reporter, j.runLog.run = a.Reporter, j.run
 	return j
 }
 
@@ -154,9 +150,8 @@ func (a *Agent) match(ctx context.Context, j *job, root map[string]any) (*transf
 	if err != nil {
 		return nil, err
 	}
-	label := rule.Label()
-	a.Metrics.RuleMatches.WithLabelValues(label).Inc()
-	j.log = j.log.With().Str("rule", label).Logger()
+	j.label = rule.Label()
+	a.Metrics.RuleMatches.WithLabelValues(j.label).Inc()
 	if a.cfg.OrderBy != "partition" {
 		key, set, err := rule.OrderKey(ctx, root)
 		switch {
@@ -197,7 +192,6 @@ func (a *Agent) build(ctx context.Context, j *job, root map[string]any) error {
 		return fmt.Errorf("build request: %w", err)
 	}
 	a.conceal(j, j.req.Secrets())
-	j.log = j.log.With().Str("backend", j.req.Backend).Str("host", j.req.Host()).Logger()
 	return nil
 }
 
@@ -208,7 +202,7 @@ func (a *Agent) mappingFailed(j *job, w transform.Warning) {
 		return
 	}
 	a.countMappingError(w.Field)
-	j.log.Warn().Str("field", w.Field).Err(w.Err).Msg("expression failed")
+	j.about(a.log.Warn()).Str("field", w.Field).Err(w.Err).Msg("expression failed")
 	j.notes = append(j.notes, a.Redactor.String("Mapping: "+w.Message))
 }
 

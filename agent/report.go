@@ -11,20 +11,18 @@ import (
 )
 
 // report says in the log and to Port how an event ended. An error means that
-// Port has not taken it before ctx's grace was over: the event stays unsettled.
+// Port has not taken it before ctx ended: the event stays unsettled.
 func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 	a.count(j, out)
-	rep := a.compose(ctx, j, out)
 	a.logOutcome(j, out)
 	if j.run == "" {
 		return nil
 	}
-	late, cancel := grace(ctx, a.cfg.DrainTimeout)
-	defer cancel()
+	rep := a.compose(j, out)
 	// The response goes first and the status last: the line between them is what
 	// a next owner goes by if the agent stops here.
 	if rep.HasResponse && !IsNodeRun(j.run) {
-		if err := a.send(late, j, Report{Response: rep.Response, HasResponse: true}); err != nil {
+		if err := a.send(ctx, j, Report{Response: rep.Response, HasResponse: true}); err != nil {
 			return err
 		}
 		rep.Response, rep.HasResponse = nil, false
@@ -32,8 +30,8 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 	for _, note := range j.notes {
 		j.runLog.note(LevelWarn, note)
 	}
-	j.runLog.close(late, levelOf(out), closing(rep.Status, a.closingLine(j, out)))
-	return a.send(late, j, rep)
+	j.runLog.close(ctx, levelOf(out), closing(rep.Status, a.closingLine(j, out)))
+	return a.send(ctx, j, rep)
 }
 
 // send tells Port, unless there is nothing to tell.
@@ -50,7 +48,7 @@ func (a *Agent) send(ctx context.Context, j *job, rep Report) error {
 
 // compose gives what Port is told: what follows from the answer, overridden
 // field by field by the rule's report.
-func (a *Agent) compose(ctx context.Context, j *job, out outcome) Report {
+func (a *Agent) compose(j *job, out outcome) Report {
 	var rep Report
 	if j.sync && out.res != nil {
 		rep.StatusCode = out.res.StatusCode
@@ -71,7 +69,7 @@ func (a *Agent) compose(ctx context.Context, j *job, out outcome) Report {
 		rep.Status = StatusSuccess
 	}
 	if out.res != nil && j.rule.HasReport() {
-		a.applyRule(ctx, j, out.res, &rep)
+		a.applyRule(j, out.res, &rep)
 	}
 	rep.Summary = a.Redactor.String(rep.Summary)
 	rep.Link = a.Redactor.Value(rep.Link)
@@ -89,13 +87,15 @@ func answer(res *invoker.Response) any {
 }
 
 // applyRule lets the rule's report win where it says something.
-func (a *Agent) applyRule(ctx context.Context, j *job, res *invoker.Response, rep *Report) {
+func (a *Agent) applyRule(j *job, res *invoker.Response, rep *Report) {
 	body, err := a.tree(j)
 	if err != nil { // it was decoded before
-		j.log.Error().Err(err).Msg("event not decoded for report")
+		j.about(a.log.Error()).Err(err).Msg("event not decoded for report")
 		return
 	}
-	fields, warnings := j.rule.Report(ctx, map[string]any{"body": body, "request": j.req.Value(), "response": res.Value()})
+	// Each expression is bounded in time by itself; the end of a drain must not
+	// look like an expression that fails.
+	fields, warnings := j.rule.Report(context.Background(), map[string]any{"body": body, "request": j.req.Value(), "response": res.Value()})
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
 	}
@@ -156,7 +156,7 @@ func (a *Agent) closingLine(j *job, out outcome) string {
 		b.WriteString(" in " + seconds(out.took))
 	}
 	if j.rule != nil {
-		b.WriteString(" (rule " + j.rule.Label() + ")")
+		b.WriteString(" (rule " + j.label + ")")
 	}
 	return a.Redactor.String(b.String())
 }
@@ -185,14 +185,14 @@ func (a *Agent) count(j *job, out outcome) {
 }
 
 func (a *Agent) logOutcome(j *job, out outcome) {
-	line, msg := j.log.Info(), "run invoked"
+	line, msg := a.log.Info(), "run invoked"
 	if out.err != nil {
-		line, msg = j.log.Error().Err(out.err).Str("reason", reasonOf(out)), "run failed"
+		line, msg = a.log.Error().Err(out.err).Str("reason", reasonOf(out)), "run failed"
 	}
 	if out.res != nil {
 		line = line.Int("status", out.res.StatusCode)
 	}
-	line.Int("attempt", out.attempts).Float64("duration_ms", milliseconds(out.took)).Msg(msg)
+	j.about(line).Int("attempt", out.attempts).Float64("duration_ms", milliseconds(out.took)).Msg(msg)
 }
 
 // Reasons of invocations_total, a closed set.

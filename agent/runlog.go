@@ -11,27 +11,31 @@ const logTimeout = 5 * time.Second
 
 // runLog is the agent's end of one run's log at Port. Lines go out in order,
 // one call at a time; what gathers during a call goes out with the next. A
-// line that is lost is lost.
+// line that is lost is lost, and one that comes after the last is too late.
 type runLog struct {
 	reporter Reporter
 	run      string // empty: nowhere to write to
 
 	mu      sync.Mutex
 	pending []LogLine
+	closed  bool
 	sending chan struct{} // closed when the present sender has finished; nil: nobody sends
 }
 
-// add sends a line beside the caller's work.
+// add sends a line beside the caller's work; the end of ctx does not stop it.
 func (l *runLog) add(ctx context.Context, level, message string) {
 	if l.run == "" {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	l.pending = append(l.pending, LogLine{Level: level, Message: message})
 	if l.sending == nil {
 		l.sending = make(chan struct{})
-		go l.send(ctx, l.sending)
+		go l.send(context.WithoutCancel(ctx), l.sending)
 	}
 }
 
@@ -43,22 +47,27 @@ func (l *runLog) note(level, message string) {
 }
 
 // close sends the last line, and returns when it and all before it are out or
-// lost.
+// lost, at the end of ctx at the latest.
 func (l *runLog) close(ctx context.Context, level, message string) {
 	if l.run == "" {
 		return
 	}
 	l.mu.Lock()
 	l.pending = append(l.pending, LogLine{Level: level, Message: message})
+	l.closed = true
 	done := l.sending
 	if done == nil {
-		l.sending = make(chan struct{})
+		done = make(chan struct{})
+		l.sending = done
 		l.mu.Unlock()
-		l.send(ctx, l.sending)
+		l.send(ctx, done)
 		return
 	}
 	l.mu.Unlock()
-	<-done
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // send writes until nothing is pending.
@@ -74,7 +83,7 @@ func (l *runLog) send(ctx context.Context, done chan struct{}) {
 			return
 		}
 		l.mu.Unlock()
-		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), logTimeout)
+		call, cancel := context.WithTimeout(ctx, logTimeout)
 		_ = l.reporter.Log(call, l.run, lines) // best effort: the reporter counts what is lost
 		cancel()
 	}
