@@ -33,29 +33,31 @@ type ticket struct {
 	run     port.Claimed
 	node    bool
 	claimed time.Time
-	acked   atomic.Bool
 	log     zerolog.Logger
+
+	acked atomic.Bool
+	sent  atomic.Bool // a request may be on its way, or an answer on its way to Port
 }
 
 var _ agent.Ledger = (*ticket)(nil)
 
 // Start acks the run, the first time. On an error the run is not this agent's.
 func (t *ticket) Start(ctx context.Context) error {
-	if t.acked.Load() {
-		return nil
-	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if err := t.ack(ctx); err != nil {
-		return fmt.Errorf("ack run: %w", err)
+	if !t.acked.Load() {
+		if err := t.ack(ctx); err != nil {
+			return fmt.Errorf("ack run: %w", err)
+		}
+		t.acked.Store(true)
 	}
-	t.acked.Store(true)
+	t.sent.Store(true)
 	return nil
 }
 
-// Reset does nothing: an ack cannot be taken back.
-func (t *ticket) Reset() {}
+// Reset notes that nothing was sent. The ack itself cannot be taken back.
+func (t *ticket) Reset() { t.sent.Store(false) }
 
 // ack asks for the run until Port answers or the claim ends. While the claim
 // holds nobody else can ack the run, so that "somebody else has it" after an
@@ -101,14 +103,18 @@ func refused(err error) bool {
 	return ok && refusal.Status >= 400 && refusal.Status < 500 && refusal.Status != 408 && refusal.Status != 429
 }
 
-// left decides what becomes of a run that the agent has not settled: nobody
-// else can take it where it was acked, so it ends here.
+// left decides what becomes of a run that the agent has not settled. Nobody
+// else can take it where it was acked: it ends here, unless its request was
+// sent and what the agent had to say of it was not accepted in time.
 func (t *ticket) left(ctx context.Context, err error) {
-	if !t.acked.Load() {
+	switch {
+	case !t.acked.Load():
 		t.log.Info().Err(err).Msg("claimed run left to other agents")
-		return
+	case t.sent.Load():
+		t.log.Error().Err(err).Msg("run not reported")
+	default:
+		t.fail(ctx, "The agent stopped before the request could be sent.", err)
 	}
-	t.fail(ctx, "The agent stopped before the request could be sent.", err)
 }
 
 // refuse ends a run that no event can be made of.

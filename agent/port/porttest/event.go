@@ -29,6 +29,31 @@ type Event struct {
 // Record gives the event as a record of the runs topic, signed with the client
 // secret of the organisation.
 func (e Event) Record(secret string) []byte {
+	at := e.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return Sign(secret, at, e.message())
+}
+
+// EnqueueEvent makes the event one that polling agents may claim: of an action
+// run they are given its invocation method with the event as the body, of a
+// workflow node run its method alone.
+func (s *Server) EnqueueEvent(e Event) error {
+	message := e.message()
+	action := message["payload"].(map[string]any)["action"].(map[string]any)
+	method := action["invocationMethod"].(map[string]any)
+	if strings.HasPrefix(e.Run, "wfnr_") {
+		return s.EnqueueNode(e.Run, method)
+	}
+	delete(action, "invocationMethod")
+	delete(message["context"].(map[string]any), "runId")
+	method["body"] = message
+	return s.Enqueue(e.Run, method)
+}
+
+// message is the event without headers.
+func (e Event) message() map[string]any {
 	or := func(s, otherwise string) string {
 		if s == "" {
 			return otherwise
@@ -46,22 +71,19 @@ func (e Event) Record(secret string) []byte {
 	if e.Entity != "" {
 		entity = e.Entity
 	}
-	if e.At.IsZero() {
-		e.At = time.Now()
-	}
 	if e.Properties == nil {
 		e.Properties = map[string]any{}
 	}
-	return Sign(secret, e.At, map[string]any{
+	return map[string]any{
 		"action": or(e.Action, "deploy"), "resourceType": "run", "status": "TRIGGERED",
-		"trigger": map[string]any{"by": map[string]any{"orgId": "org", "userId": "auth0|1"}, "origin": "UI", "at": e.At.UTC().Format(time.RFC3339)},
+		"trigger": map[string]any{"by": map[string]any{"orgId": "org", "userId": "auth0|1"}, "origin": "UI", "at": "2026-01-02T03:04:05Z"},
 		"context": map[string]any{"entity": entity, "blueprint": or(e.Blueprint, "service"), "runId": e.Run},
 		"payload": map[string]any{
 			"entity":     nil,
 			"action":     map[string]any{"identifier": or(e.Action, "deploy"), "invocationMethod": method},
 			"properties": e.Properties,
 		},
-	})
+	}
 }
 
 // Sign gives a message with the headers that Port adds: the signature is over
