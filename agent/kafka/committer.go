@@ -50,10 +50,20 @@ func newCommitter(trackers map[partition]*tracker, commits *prometheus.CounterVe
 }
 
 // start marks e as started and returns when the mark is committed. On an error
-// no byte of the event's request may leave: the mark is taken back, and the
-// event is the next owner's unless the caller tries again.
+// no byte of the event's request may leave: the mark is as it was before, and
+// the event is the next owner's unless the caller tries again.
 func (c *committer) start(ctx context.Context, t *tracker, e *tracked) error {
-	t.mark(e, started)
+	before := t.mark(e, started)
+	err := c.commitMark(ctx, t)
+	if err != nil {
+		t.mark(e, before)
+		c.settled() // a commit that carries the mark may be under way
+	}
+	return err
+}
+
+// commitMark returns when a commit that was sent after the call is accepted.
+func (c *committer) commitMark(ctx context.Context, t *tracker) error {
 	t.touch() // a mark that is set already is committed again: only that proves the membership
 	done := make(chan error, 1)
 	c.mu.Lock()

@@ -148,14 +148,17 @@ func (t *tracker) settle(e *tracked) {
 	t.trim()
 }
 
-// mark sets whether a byte of e's request may have left.
-func (t *tracker) mark(e *tracked, s state) {
+// mark sets whether a byte of e's request may have left, and gives what was
+// set before. Nothing changes for an event that is settled.
+func (t *tracker) mark(e *tracked, s state) (before state) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.state != settled && e.state != s {
+	before = e.state
+	if before != settled && before != s {
 		e.state = s
 		t.dirty = true
 	}
+	return before
 }
 
 // trim drops settled entries and wakes the reader. Those behind an unsettled

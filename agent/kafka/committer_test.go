@@ -1,0 +1,443 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+)
+
+var (
+	runsZero = partition{"runs", 0}
+	runsOne  = partition{"runs", 1}
+)
+
+// fakeBroker keeps what is committed to it. It is for use inside a synctest
+// bubble, whose clock it reads.
+type fakeBroker struct {
+	took   time.Duration                          // a commit takes that long
+	refuse func(n int, ctx context.Context) error // of the n-th call, from 1; nil: none is refused
+
+	begun   time.Time
+	busy    atomic.Bool
+	overlap atomic.Bool // two commits were under way at a time
+
+	mu    sync.Mutex
+	calls []call
+	last  map[partition]commit
+}
+
+// call is one call of commit.
+type call struct {
+	at      time.Duration // since the test began
+	commits map[partition]commit
+	err     error
+}
+
+func newFakeBroker() *fakeBroker {
+	return &fakeBroker{begun: time.Now(), last: map[partition]commit{}}
+}
+
+func (b *fakeBroker) commit(ctx context.Context, commits map[partition]commit) error {
+	if !b.busy.CompareAndSwap(false, true) {
+		b.overlap.Store(true)
+	}
+	defer b.busy.Store(false)
+	c := call{at: time.Since(b.begun), commits: maps.Clone(commits)}
+	if b.took > 0 {
+		sleep(ctx, b.took)
+		c.err = ctx.Err()
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refuse != nil && c.err == nil {
+		c.err = b.refuse(len(b.calls)+1, ctx)
+	}
+	b.calls = append(b.calls, c)
+	if c.err == nil {
+		maps.Copy(b.last, commits)
+	}
+	return c.err
+}
+
+// made gives the calls so far and forgets them.
+func (b *fakeBroker) made() []call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	defer func() { b.calls = nil }()
+	return b.calls
+}
+
+// ledgerOf decodes what is committed of p.
+func (b *fakeBroker) ledgerOf(t *testing.T, p partition) (int64, ledger) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l, err := decodeLedger(b.last[p].offset, b.last[p].metadata)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.last[p].offset, l
+}
+
+// bench is a committer at work on two partitions that begin at offset 0.
+type bench struct {
+	*committer
+	broker *fakeBroker
+	ended  chan error // what run returned
+	stop   context.CancelFunc
+}
+
+// inBubble runs test with a committer inside a synctest bubble.
+func inBubble(t *testing.T, test func(t *testing.T, b *bench)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		broker := newFakeBroker()
+		trackers := map[partition]*tracker{runsZero: newTracker(0, ledger{}), runsOne: newTracker(0, ledger{})}
+		counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commits"}, []string{"outcome"})
+		b := &bench{committer: newCommitter(trackers, counter, zerolog.Nop(), broker.commit), broker: broker, ended: make(chan error, 1)}
+		ctx, stop := context.WithCancel(t.Context())
+		b.stop = stop
+		go func() { b.ended <- b.run(ctx) }()
+		defer synctest.Wait() // the bubble ends with its goroutines
+		defer stop()
+		synctest.Wait()
+		test(t, b)
+		if broker.overlap.Load() {
+			t.Error("two commits at a time")
+		}
+	})
+}
+
+// events reads n events of p.
+func (b *bench) events(t *testing.T, p partition, n int) []*tracked {
+	t.Helper()
+	tr := b.trackers[p]
+	var es []*tracked
+	for range n {
+		_, next := tr.position()
+		es = append(es, read(t, tr, next, arrivedNew))
+	}
+	return es
+}
+
+func (b *bench) settle(p partition, e *tracked) {
+	b.trackers[p].settle(e)
+	b.settled()
+}
+
+// startAll marks es as started, all at the same time, and gives what came of
+// each.
+func (b *bench) startAll(ctx context.Context, p partition, es []*tracked) []error {
+	errs := make([]error, len(es))
+	var wg sync.WaitGroup
+	for i, e := range es {
+		wg.Go(func() { errs[i] = b.start(ctx, b.trackers[p], e) })
+	}
+	wg.Wait()
+	return errs
+}
+
+func TestCommitterLoneMark(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		e := b.events(t, runsZero, 3)
+		for i := range e {
+			time.Sleep(time.Second)
+			asked := time.Now()
+			if err := b.start(t.Context(), b.trackers[runsZero], e[i]); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(asked); took != 0 {
+				t.Errorf("a lone mark waited %s", took)
+			}
+			if _, l := b.broker.ledgerOf(t, runsZero); !l.entries[i].started {
+				t.Errorf("mark %d is not in %v", i, l)
+			}
+		}
+		if got := len(b.broker.made()); got != 3 {
+			t.Errorf("got %d commits, want 3", got)
+		}
+	})
+}
+
+func TestCommitterBurstOfMarks(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.broker.took = 500 * time.Microsecond
+		zero, one := b.events(t, runsZero, maxUnsettled), b.events(t, runsOne, 10)
+		asked := time.Now()
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := errors.Join(b.startAll(t.Context(), runsZero, zero)...); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Go(func() {
+			if err := errors.Join(b.startAll(t.Context(), runsOne, one)...); err != nil {
+				t.Error(err)
+			}
+		})
+		wg.Wait()
+		if got := len(b.broker.made()); got > 3 {
+			t.Errorf("%d marks took %d commits", maxUnsettled+10, got)
+		}
+		if took := time.Since(asked); took > 3*markInterval {
+			t.Errorf("marks waited up to %s", took)
+		}
+		for p, n := range map[partition]int{runsZero: maxUnsettled, runsOne: 10} {
+			_, l := b.broker.ledgerOf(t, p)
+			if i := slices.IndexFunc(l.entries, func(e entry) bool { return !e.started }); i >= 0 || len(l.entries) != n {
+				t.Errorf("%v: got %d entries, the first not started is %d, want %d and none", p, len(l.entries), i, n)
+			}
+		}
+	})
+}
+
+func TestCommitterSettledShareACommit(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		for _, e := range b.events(t, runsZero, 100) {
+			b.settle(runsZero, e)
+			time.Sleep(settleDelay / 200)
+		}
+		b.settle(runsOne, b.events(t, runsOne, 1)[0])
+		time.Sleep(time.Second)
+		want := []call{{at: settleDelay, commits: map[partition]commit{runsZero: {offset: 100}, runsOne: {offset: 1}}}}
+		if got := b.broker.made(); !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+// TestCommitterMarkDoesNotWaitForSettled wants the mark at once, with what had
+// settled, although that would have waited for others.
+func TestCommitterMarkDoesNotWaitForSettled(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		e := b.events(t, runsZero, 2)
+		b.settle(runsZero, e[0])
+		time.Sleep(settleDelay / 2)
+		if err := b.start(t.Context(), b.trackers[runsZero], e[1]); err != nil {
+			t.Fatal(err)
+		}
+		calls := b.broker.made()
+		if len(calls) != 1 || calls[0].at != settleDelay/2 {
+			t.Errorf("got %v, want one commit after %s", calls, settleDelay/2)
+		}
+		if offset, l := b.broker.ledgerOf(t, runsZero); offset != 1 || !reflect.DeepEqual(l.entries, []entry{{1, true}}) {
+			t.Errorf("got %d %v, want 1 and its mark", offset, l)
+		}
+	})
+}
+
+func TestCommitterOrder(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.broker.took = 7 * time.Millisecond
+		var wg sync.WaitGroup
+		for i, e := range b.events(t, runsZero, 200) {
+			wg.Go(func() {
+				time.Sleep(time.Duration(i*37%200) * time.Millisecond)
+				if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(time.Duration(i*53%90) * time.Millisecond)
+				b.settle(runsZero, e)
+			})
+		}
+		wg.Wait()
+		time.Sleep(time.Second)
+		last := int64(0)
+		for _, c := range b.broker.made() {
+			if got := c.commits[runsZero].offset; got < last {
+				t.Errorf("committed offset went back from %d to %d", last, got)
+			} else {
+				last = got
+			}
+		}
+		if last != 200 {
+			t.Errorf("committed in the end: got %d, want 200", last)
+		}
+	})
+}
+
+// TestCommitterRepeats has the broker refuse for a while: the wait doubles up
+// to its limit, and what is repeated is what is true by then.
+func TestCommitterRepeats(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		refused := errors.New("not now")
+		b.broker.refuse = func(n int, _ context.Context) error {
+			if n <= 8 {
+				return refused
+			}
+			return nil
+		}
+		e := b.events(t, runsZero, 3)
+		first := make(chan error, 1)
+		go func() { first <- b.start(t.Context(), b.trackers[runsZero], e[0]) }()
+		synctest.Wait()
+		second := make(chan error, 1)
+		go func() { second <- b.start(t.Context(), b.trackers[runsZero], e[1]) }()
+		synctest.Wait()
+		select {
+		case err := <-first:
+			t.Fatalf("start returned before its mark was committed: %v", err)
+		default:
+		}
+		b.settle(runsZero, e[2])
+		if err := errors.Join(<-first, <-second); err != nil {
+			t.Fatal(err)
+		}
+		var at []time.Duration
+		for _, c := range b.broker.made() {
+			at = append(at, c.at)
+		}
+		ms := time.Millisecond
+		want := []time.Duration{0, 50 * ms, 150 * ms, 350 * ms, 750 * ms, 1550 * ms, 3150 * ms, 5150 * ms, 7150 * ms}
+		if !slices.Equal(at, want) {
+			t.Errorf("commits at: got %v, want %v", at, want)
+		}
+		if offset, l := b.broker.ledgerOf(t, runsZero); offset != 0 || !reflect.DeepEqual(l, ledger{3, []entry{{0, true}, {1, true}}}) {
+			t.Errorf("got %d %v, want both marks and the last event settled", offset, l)
+		}
+		if ok, retried := b.count("ok"), b.count("retried"); ok < 1 || retried != 8 {
+			t.Errorf("counted %v ok, %v retried, want some and 8", ok, retried)
+		}
+	})
+}
+
+func (b *bench) count(outcome string) float64 {
+	return testutil.ToFloat64(b.commits.WithLabelValues(outcome))
+}
+
+func TestCommitterFenced(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.broker.took = 10 * time.Millisecond
+		b.broker.refuse = func(int, context.Context) error { return fmt.Errorf("commit offsets: %w", errFenced) }
+		e := b.events(t, runsZero, 20)
+		for i, err := range b.startAll(t.Context(), runsZero, e[:10]) {
+			if !errors.Is(err, errFenced) {
+				t.Errorf("start %d: got %v, want %v", i, err, errFenced)
+			}
+		}
+		if err := <-b.ended; !errors.Is(err, errFenced) {
+			t.Errorf("run: got %v, want %v", err, errFenced)
+		}
+		calls := len(b.broker.made())
+		for i, err := range b.startAll(t.Context(), runsZero, e[10:]) {
+			if !errors.Is(err, errFenced) {
+				t.Errorf("start %d, after the member was fenced: got %v, want %v", i, err, errFenced)
+			}
+		}
+		if got := b.broker.made(); calls != 1 || len(got) > 0 {
+			t.Errorf("got %d commits and %d after the member was fenced, want 1 and none", calls, len(got))
+		}
+		if got := b.count("fenced"); got != 1 {
+			t.Errorf("counted %v, want 1", got)
+		}
+		wantMarks(t, b.trackers[runsZero], 0)
+	})
+}
+
+// wantMarks fails unless n events of tr are marked as started.
+func wantMarks(t *testing.T, tr *tracker, n int) {
+	t.Helper()
+	tr.touch()
+	_, l := committed(t, tr)
+	got := 0
+	for _, e := range l.entries {
+		if e.started {
+			got++
+		}
+	}
+	if got != n {
+		t.Errorf("%d events are marked as started, want %d", got, n)
+	}
+}
+
+// TestCommitterTakesMarkBack ends the wait for a mark that is being committed:
+// nothing will be sent, and the next commit says so.
+func TestCommitterTakesMarkBack(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.broker.took = time.Second
+		e := b.events(t, runsZero, 3)
+		tr := b.trackers[runsZero]
+		tr.mark(e[2], started) // by an attempt that was sent
+		ctx, cancel := context.WithCancelCause(t.Context())
+		done := make(chan []error, 1)
+		go func() { done <- b.startAll(ctx, runsZero, e[1:]) }()
+		time.Sleep(time.Millisecond) // the commit is under way
+		cancel(errRevoked)
+		for _, err := range <-done {
+			if !errors.Is(err, errRevoked) {
+				t.Errorf("got %v, want %v", err, errRevoked)
+			}
+		}
+		time.Sleep(time.Minute)
+		if _, l := b.broker.ledgerOf(t, runsZero); !reflect.DeepEqual(l.entries, []entry{{0, false}, {1, false}, {2, true}}) {
+			t.Errorf("got %v, want only the mark of the attempt that was sent", l.entries)
+		}
+	})
+}
+
+// TestCommitterMarksAgain starts an event whose mark is committed already: the
+// commit is made all the same, since only its being accepted shows that the
+// partition has no other owner.
+func TestCommitterMarksAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		e := b.events(t, runsZero, 1)[0]
+		for range 2 {
+			if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := len(b.broker.made()); got != 2 {
+			t.Errorf("got %d commits, want 2", got)
+		}
+		b.broker.refuse = func(int, context.Context) error { return errFenced }
+		if err := b.start(t.Context(), b.trackers[runsZero], e); !errors.Is(err, errFenced) {
+			t.Errorf("got %v, want %v", err, errFenced)
+		}
+		wantMarks(t, b.trackers[runsZero], 1)
+	})
+}
+
+// TestCommitterFlush answers who waits when the committer has stopped.
+func TestCommitterFlush(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		e := b.events(t, runsZero, 1)[0]
+		b.stop()
+		if err := <-b.ended; err != nil {
+			t.Errorf("run: got %v, want nil", err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- b.start(t.Context(), b.trackers[runsZero], e) }()
+		synctest.Wait()
+		if err := errors.Join(b.flush(t.Context()), <-done); err != nil {
+			t.Error(err)
+		}
+		if got := len(b.broker.made()); got != 1 {
+			t.Errorf("got %d commits, want 1", got)
+		}
+		if err := b.flush(t.Context()); err != nil || len(b.broker.made()) > 0 {
+			t.Errorf("committed again without a change, %v", err)
+		}
+	})
+}
