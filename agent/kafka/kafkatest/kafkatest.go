@@ -31,10 +31,13 @@ type Cluster struct {
 // by commas), or starts one in memory with opts.
 func Open(opts ...kfake.Opt) (*Cluster, error) {
 	if brokers := os.Getenv("KAFKA_BROKERS"); brokers != "" {
-		return connect(&Cluster{Brokers: strings.Split(brokers, ",")})
+		return Connect(strings.Split(brokers, ",")...)
 	}
 	return Start(opts...)
 }
+
+// Connect connects to a cluster that runs elsewhere.
+func Connect(brokers ...string) (*Cluster, error) { return connect(&Cluster{Brokers: brokers}) }
 
 // Start starts a cluster in memory, of one broker unless opts say otherwise.
 func Start(opts ...kfake.Opt) (*Cluster, error) {

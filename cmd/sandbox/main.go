@@ -1,0 +1,80 @@
+// Command sandbox is Port on a laptop: an in-memory Kafka, a stand-in for
+// Port's API and sample backends, with the agent on top of them in the same
+// process. It publishes a few runs, tells what became of each, and exits 0
+// where that is what should become of them, else 1.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+const usage = `usage: sandbox [-v] [-serve]
+       sandbox -publish FILE -brokers HOST:PORT [-topic NAME]
+
+Tells the story of four runs. With -serve it then stays up, prints the
+environment to point an agent at it, and shows what the backends and Port get.
+
+`
+
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("sandbox", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprint(stderr, usage)
+		flags.PrintDefaults()
+	}
+	serve := flags.Bool("serve", false, "stay up until interrupted")
+	verbose := flags.Bool("v", false, "print the agent's log")
+	file := flags.String("publish", "", "sign the event in `FILE` with the sandbox's secret and publish it")
+	brokers := flags.String("brokers", "", "brokers to publish to, as -serve prints them")
+	topic := flags.String("topic", organisation+".runs", "topic to publish to")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if flags.NArg() > 0 {
+		flags.Usage()
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	err := func() error {
+		if *file != "" {
+			return publishFile(ctx, *file, *brokers, *topic, stdout)
+		}
+		log := io.Discard
+		if *verbose {
+			log = stderr
+		}
+		return play(ctx, *serve, stdout, log)
+	}()
+	if err != nil {
+		fmt.Fprintln(stderr, "sandbox:", err)
+		return 1
+	}
+	return 0
+}
+
+// play tells the story and, to serve, stays.
+func play(ctx context.Context, serve bool, out, log io.Writer) error {
+	s, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if err := s.tellStory(ctx, out, log); err != nil {
+		return err
+	}
+	if serve {
+		s.serve(ctx, out)
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"port-agent/agent/port/porttest"
+)
+
+// The story is the product's first impression: it comes out right, and it
+// tells of every run.
+func TestStory(t *testing.T) {
+	keepEnvironment(t)
+	var out, errs bytes.Buffer
+	if code := run(nil, &out, &errs); code != 0 {
+		t.Fatalf("exit code %d: %s\n%s", code, errs.String(), out.String())
+	}
+	for _, want := range []string{"r_async", "r_sync", "r_fail", "r_forged", "answered 500", "no answer yet", "https://buckets.example/42", "told nothing"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the story does not tell of %q:\n%s", want, out.String())
+		}
+	}
+}
+
+// A story that comes out wrong is said to be wrong.
+func TestWrongStory(t *testing.T) {
+	s, err := open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	var out bytes.Buffer
+	for _, c := range chapters() {
+		if c.status == "" {
+			s.port.AddRun(c.event.Run) // told of what it should not know
+		}
+		if s.tell(&out, 1, c, c.event.At, nil) {
+			t.Errorf("%s passes although nothing was invoked", c.event.Run)
+		}
+	}
+}
+
+func TestWrongArguments(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"-nonsense"}, {"argument"}} {
+		var out, errs bytes.Buffer
+		if code := run(args, &out, &errs); code != 2 || !strings.Contains(errs.String(), "usage: sandbox") {
+			t.Errorf("%q: exit code %d, %q; want 2 and the usage", args, code, errs.String())
+		}
+	}
+}
+
+func TestPublishFileNeedsBrokers(t *testing.T) {
+	t.Parallel()
+	var out, errs bytes.Buffer
+	if code := run([]string{"-publish", "event.json"}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "-brokers") {
+		t.Errorf("exit code %d, %q; want 1 and a word about -brokers", code, errs.String())
+	}
+}
+
+// keepEnvironment puts the settings back that the sandbox sets for its agent.
+func keepEnvironment(t *testing.T) {
+	s := &sandbox{port: porttest.NewServer(porttest.Config{})}
+	defer s.port.Close()
+	for _, v := range s.environment() {
+		t.Setenv(v[0], os.Getenv(v[0]))
+	}
+}
