@@ -210,6 +210,8 @@ func (a *Agent) sayRetry(ctx context.Context, j *job, out outcome, delay time.Du
 // seconds prints a duration for people.
 func seconds(d time.Duration) string {
 	switch {
+	case d < time.Millisecond:
+		return "less than 1 ms"
 	case d < 100*time.Millisecond:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 10*time.Second:
