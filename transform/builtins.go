@@ -2,6 +2,7 @@ package transform
 
 import (
 	"math"
+	"strings"
 
 	"github.com/itchyny/gojq"
 )
@@ -40,10 +41,15 @@ var builtins = func() map[string]builtin {
 		">/2":  {own: comparison(func(c int) bool { return c > 0 })},
 		">=/2": {own: comparison(func(c int) bool { return c >= 0 })},
 
-		"env/0":   {own: func(r *run, _ any, _ []any) any { return r.env.values }},
-		"path/1":  {post: preEntries},
-		"[]/0":    {pre: preEntries},
-		"_tree/0": {pre: preTree},
+		"env/0":  {own: func(r *run, _ any, _ []any) any { return r.env.values }},
+		"path/1": {post: preEntries},
+		"[]/0":   {pre: preEntries},
+		"_tree/0": {own: func(r *run, in any, _ []any) any {
+			if err := preTree(r, in); err != nil {
+				return err
+			}
+			return in
+		}},
 
 		"_update/0":   {own: newUpdate},
 		"_root/1":     {own: updateRoot},
@@ -55,7 +61,6 @@ var builtins = func() map[string]builtin {
 		"setpath/2":   {own: setPath},
 		"delpaths/1":  {own: deletePaths},
 		"_match/2":    {own: regexMatch},
-		"_test/2":     {own: regexTest},
 		"_captures/2": {own: regexCaptures},
 		"_scan/2":     {own: regexScan},
 		"_splits/2":   {own: regexSplit},
@@ -72,6 +77,12 @@ var builtins = func() map[string]builtin {
 		"indices/1":    {own: indices},
 		"index/1":      {own: func(r *run, in any, args []any) any { return atEnd(indices(r, in, args), false) }},
 		"rindex/1":     {own: func(r *run, in any, args []any) any { return atEnd(indices(r, in, args), true) }},
+		"not/0":        {own: func(_ *run, in any, _ []any) any { return !truth(in) }},
+		"type/0":       {own: func(_ *run, in any, _ []any) any { return gojq.TypeOf(in) }},
+		"startswith/1": {own: textTest("startswith", strings.HasPrefix)},
+		"endswith/1":   {own: textTest("endswith", strings.HasSuffix)},
+		"test/1":       {own: regexTest},
+		"test/2":       {own: regexTest},
 		"ltrimstr/1":   {own: trimPrefix},
 		"rtrimstr/1":   {own: trimSuffix},
 		"tonumber/0":   {own: toNumber},
@@ -79,8 +90,8 @@ var builtins = func() map[string]builtin {
 		"@uri/0":       {own: formatURI},
 		"@base32/0":    {own: formatBase32},
 		"@base32d/0":   {own: formatBase32Decode},
-		"@text/0":      {pre: preText, as: "tostring"},
-		"@json/0":      {pre: preText, as: "tojson"},
+		"@text/0":      {own: toText},
+		"@json/0":      {own: toJSON},
 		"@html/0":      {pre: preFormat, as: "_tohtml"},
 		"@urid/0":      {pre: preFormat, as: "_tourid"},
 		"@csv/0":       {pre: preFormat, as: "_tocsv"},
@@ -88,8 +99,8 @@ var builtins = func() map[string]builtin {
 		"@sh/0":        {pre: preFormat, as: "_tosh"},
 		"@base64/0":    {pre: preFormat, as: "_tobase64"},
 		"@base64d/0":   {pre: preFormat, as: "_tobase64d"},
-		"tostring/0":   {pre: preText},
-		"tojson/0":     {pre: preText},
+		"tostring/0":   {own: toText},
+		"tojson/0":     {own: toJSON},
 		"explode/0":    {pre: preLetters},
 		"implode/0":    {pre: preEntries},
 		"length/0":     {pre: preScan},
@@ -119,13 +130,11 @@ var builtins = func() map[string]builtin {
 		"error/1":          {},
 		"getpath/1":        {},
 		"has/1":            {},
-		"startswith/1":     {},
-		"endswith/1":       {},
 		"trimstr/1":        {},
 		"_range/3":         {},
 	}
 	for _, name := range []string{
-		"empty", "error", "halt", "halt_error", "not", "type", "utf8bytelength", "toboolean", "ltrim", "rtrim", "trim",
+		"empty", "error", "halt", "halt_error", "utf8bytelength", "toboolean", "ltrim", "rtrim", "trim",
 		"sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
 		"floor", "round", "nearbyint", "rint", "ceil", "trunc", "significand", "fabs", "sqrt", "cbrt",
 		"exp", "exp10", "exp2", "expm1", "frexp", "modf", "log", "log10", "log1p", "log2", "logb",
@@ -142,7 +151,6 @@ var builtins = func() map[string]builtin {
 		b[name+"/2"] = builtin{}
 	}
 	b["fma/3"] = builtin{}
-	delete(b, "not/0") // in the prelude
 	return b
 }()
 

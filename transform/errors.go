@@ -20,11 +20,19 @@ var (
 	withType       = regexp.MustCompile(`^([^":(]+: ` + typeNames + `)\b`)
 )
 
+// ownError is an error of one of the package's own functions. It shows no
+// values to begin with.
+type ownError struct{ error }
+
 // maxErrorText bounds the text of error(…), which is the author's own.
 const maxErrorText = 500
 
 // cleanError makes an error of the interpreter one that may be shown.
 func cleanError(err error) error {
+	var own *ownError
+	if errors.As(err, &own) {
+		return own.error
+	}
 	var raised gojq.ValueError
 	if errors.As(err, &raised) {
 		s, ok := raised.Value().(string)

@@ -28,6 +28,8 @@ type expr struct {
 	env     *environment
 	query   *gojq.Query // rewritten; read only
 	uses    uses
+	direct  direct // nil: the interpreter is needed
+	slots   int    // variables that direct uses
 
 	// A machine runs one evaluation at a time. The first is kept for good; the
 	// pool has those that were made when it was in use.
@@ -80,6 +82,7 @@ func compile(text, field string, timeout time.Duration, env *environment) (*expr
 		return nil, &compileError{column: find(text, token), message: message, hint: quoteHint(text)}
 	}
 	e.first.Store(m)
+	e.direct, e.slots = compileDirect(q, &e.uses)
 	return e, nil
 }
 
@@ -114,7 +117,11 @@ func (e *expr) machine() (*machine, error) {
 			if m.run.err != nil {
 				return m.run.err
 			}
-			return f.call(&m.run, in, args)
+			v := f.call(&m.run, in, args)
+			if err, ok := v.(error); ok {
+				return &ownError{err}
+			}
+			return v
 		}))
 	}
 	var err error
@@ -156,6 +163,17 @@ func (e *expr) eval(ctx context.Context, input any) (v any, err error) {
 		}
 		e.give(m)
 	}()
+	if e.direct != nil {
+		f := frame{run: &m.run}
+		if e.slots > 0 {
+			f.vars = make([]any, e.slots)
+		}
+		if v, ok := e.direct(&f, input); ok {
+			return m.run.settle(v)
+		}
+		m.run.end()
+		m.run.start(ctx)
+	}
 	return m.eval(input)
 }
 

@@ -441,6 +441,37 @@ func fromJSON(r *run, in any, _ []any) any {
 	return plain(v)
 }
 
+// textTest makes a function of a test of two texts.
+func textTest(name string, test func(s, x string) bool) ownFunc {
+	return func(_ *run, in any, args []any) any {
+		s, ok := in.(string)
+		x, xok := args[0].(string)
+		if !ok || !xok {
+			return fmt.Errorf("%s cannot be applied to: %s and %s", name, gojq.TypeOf(in), gojq.TypeOf(args[0]))
+		}
+		return test(s, x)
+	}
+}
+
+func toText(r *run, in any, _ []any) any {
+	s, err := textOf(r, in)
+	if err != nil {
+		return err
+	}
+	return s
+}
+
+func toJSON(r *run, in any, _ []any) any {
+	if err := preText(r, in); err != nil {
+		return err
+	}
+	b, err := gojq.Marshal(in)
+	if err != nil {
+		return err
+	}
+	return string(b)
+}
+
 // textOf is tostring, counted.
 func textOf(r *run, v any) (string, error) {
 	if err := preText(r, v); err != nil {

@@ -1,7 +1,6 @@
 # The functions of jq that are written in jq, each after those it calls.
 # Names with an underscore in front are the package's own.
 
-def not: if . then false else true end;
 def map(f): [.[] | f];
 def select(f): if f then . else empty end;
 def values: select(. != null);
@@ -32,7 +31,7 @@ def range($start; $end): _range($start; $end; 1);
 def range($start; $end; $step): _range($start; $end; $step);
 def while(cond; update): def w: if cond then ., (update | w) else empty end; w;
 def until(cond; next): def u: if cond then . else next | u end; u;
-def repeat(f): def r: ., (f | r); r;
+def repeat(f): def r: f, r; r;
 
 def first: .[0];
 def first(g): label $done | g | ., break $done;
@@ -110,8 +109,6 @@ def datesub(u; n): . - n;
 
 def match($re; $flags): _match($re; $flags)[];
 def match($re): if $re | type == "array" then match($re[0]; $re[1]) else match($re; null) end;
-def test($re; $flags): _test($re; $flags);
-def test($re): if $re | type == "array" then test($re[0]; $re[1]) else test($re; null) end;
 def capture($re; $flags): _captures($re; $flags)[];
 def capture($re): if $re | type == "array" then capture($re[0]; $re[1]) else capture($re; null) end;
 def scan($re; $flags): _scan($re; $flags)[];

@@ -20,7 +20,7 @@ import (
 const (
 	maxRegex      = 2048    // bytes of a regular expression
 	maxProgram    = 20_000  // instructions it compiles to
-	maxSearch     = 1 << 26 // instructions times bytes of text, for one search
+	maxSearch     = 1 << 25 // instructions times bytes of text, for one search
 	maxRegexCache = 256     // expressions that are kept
 )
 
@@ -174,9 +174,13 @@ func findAll(r *run, in any, args []any) (*found, error) {
 	s, ok := in.(string)
 	re, reOK := args[0].(string)
 	flags, flagsOK := args[1].(string)
-	if !ok || !reOK || !flagsOK && args[1] != nil {
-		return nil, fmt.Errorf("a regular expression needs text, not %s, %s and %s",
-			gojq.TypeOf(in), gojq.TypeOf(args[0]), gojq.TypeOf(args[1]))
+	switch {
+	case !ok:
+		return nil, cannot("a regular expression", in)
+	case !reOK:
+		return nil, fmt.Errorf("a regular expression is a string, not: %s", gojq.TypeOf(args[0]))
+	case !flagsOK && args[1] != nil:
+		return nil, fmt.Errorf("the flags of a regular expression are a string, not: %s", gojq.TypeOf(args[1]))
 	}
 	x, err := compileRegex(r, re, flags)
 	if err != nil {
@@ -205,7 +209,7 @@ func (x *regex) find(r *run, s string) ([][]int, error) {
 	if len(s) > maxSearch/max(1, x.program) {
 		return nil, r.fail(errors.New("a text is too long for a regular expression of this size"))
 	}
-	if err := r.work(8 + len(s)*x.program/256); err != nil {
+	if err := r.work(8 + len(s)*x.program/64); err != nil {
 		return nil, err
 	}
 	if !x.global {
@@ -214,7 +218,11 @@ func (x *regex) find(r *run, s string) ([][]int, error) {
 		}
 		return nil, nil
 	}
-	for n := 64; ; n *= 2 {
+	n := 64
+	if len(s) > 1<<14 {
+		n = 1
+	}
+	for ; ; n *= 2 {
 		began := time.Now()
 		all := x.FindAllStringSubmatchIndex(s, n)
 		if err := r.make((24 + 16*(x.NumSubexp()+1)) * len(all)); err != nil {
@@ -223,7 +231,7 @@ func (x *regex) find(r *run, s string) ([][]int, error) {
 		if len(all) < n {
 			return all, nil
 		}
-		if 2*time.Since(began) > r.left() {
+		if 3*time.Since(began) > r.left() {
 			return nil, r.fail(errors.New("a regular expression takes too long for this text"))
 		}
 	}
@@ -259,11 +267,21 @@ func (f *found) each(r *run, n int, make func(m []int) any) any {
 // captureBytes is what one capture takes in memory, about.
 const captureBytes = 500
 
+// regexTest is test; its one argument may be a list of expression and flags.
 func regexTest(r *run, in any, args []any) any {
-	if flags, ok := args[1].(string); ok { // one match is enough
-		args = []any{args[0], strings.ReplaceAll(flags, "g", "")}
+	re, flags := args[0], any(nil)
+	if len(args) > 1 {
+		flags = args[1]
+	} else if list, ok := re.([]any); ok && len(list) > 0 {
+		re = list[0]
+		if len(list) > 1 {
+			flags = list[1]
+		}
 	}
-	f, err := findAll(r, in, args)
+	if s, ok := flags.(string); ok { // one match is enough
+		flags = strings.ReplaceAll(s, "g", "")
+	}
+	f, err := findAll(r, in, []any{re, flags})
 	if err != nil {
 		return err
 	}

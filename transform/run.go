@@ -12,9 +12,10 @@ import (
 // anybody needs; they are there for the expression that never ends and for
 // the event that was made to hurt.
 const (
-	maxSteps = 1_000_000 // of the interpreter, and of work that counts as such
-	maxBytes = 32 << 20  // made in all, whether still in use or not
-	maxDepth = 1000      // of a value that is compared, printed or given back
+	maxSteps  = 500_000  // of the interpreter, and of work that counts as such
+	maxBytes  = 40 << 20 // made in all, whether still in use or not
+	stepBytes = 64       // what the interpreter itself may make in one step
+	maxDepth  = 1000     // of a value that is compared, printed or given back
 
 	// An evaluation beyond either of these is heavy. Heavy ones run one at a
 	// time, which bounds what many of them take together; the others, which
@@ -100,7 +101,7 @@ func (r *run) check() error {
 		r.err = context.Cause(r.Context)
 	case r.steps > maxSteps:
 		r.err = errSteps
-	case r.bytes > maxBytes:
+	case r.bytes+stepBytes*r.steps > maxBytes:
 		r.err = errBytes
 	case now.After(r.deadline):
 		r.err = fmt.Errorf("takes longer than %v", r.timeout)
