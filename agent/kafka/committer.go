@@ -101,10 +101,10 @@ func (c *committer) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-c.marks:
-			c.wait(ctx, markInterval-time.Since(last))
 		case <-c.lazily:
-			c.wait(ctx, settleDelay)
+			wait(ctx, settleDelay, c.marks)
 		}
+		wait(ctx, markInterval-time.Since(last), nil)
 		last = time.Now()
 		if err := c.flush(ctx); errors.Is(err, errFenced) {
 			return err
@@ -112,20 +112,16 @@ func (c *committer) run(ctx context.Context) error {
 	}
 }
 
-// wait lets time pass, for a settled offset until somebody wants a mark.
-func (c *committer) wait(ctx context.Context, d time.Duration) {
+// wait lets d pass, or less where early has something.
+func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
 	if d <= 0 {
 		return
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	marks := c.marks
-	if d <= markInterval {
-		marks = nil
-	}
 	select {
 	case <-timer.C:
-	case <-marks:
+	case <-early:
 	case <-ctx.Done():
 	}
 }
@@ -201,11 +197,4 @@ func answer(waiters []chan error, err error) {
 }
 
 // sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-}
+func sleep(ctx context.Context, d time.Duration) { wait(ctx, d, nil) }

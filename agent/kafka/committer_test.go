@@ -205,6 +205,36 @@ func TestCommitterBurstOfMarks(t *testing.T) {
 	})
 }
 
+// TestCommitterSteadyLoad starts and settles an event every hundred
+// microseconds: neither marks nor settled events may cost a commit each.
+func TestCommitterSteadyLoad(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.broker.took = 300 * time.Microsecond
+		es := b.events(t, runsZero, 500)
+		begun := time.Now()
+		var wg sync.WaitGroup
+		for _, e := range es {
+			time.Sleep(100 * time.Microsecond)
+			wg.Go(func() {
+				if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+					t.Error(err)
+				}
+				b.settle(runsZero, e)
+			})
+		}
+		wg.Wait()
+		most := int(time.Since(begun)/markInterval) + 1
+		if got := len(b.broker.made()); got > most {
+			t.Errorf("got %d commits in %s, want at most %d", got, time.Since(begun), most)
+		}
+		time.Sleep(2 * settleDelay)
+		if offset, l := b.broker.ledgerOf(t, runsZero); offset != 500 || len(l.entries) > 0 {
+			t.Errorf("committed in the end: got %d %v, want 500 and no entries", offset, l)
+		}
+	})
+}
+
 func TestCommitterSettledShareACommit(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bench) {
