@@ -93,8 +93,12 @@ func notify(ch chan<- struct{}) {
 }
 
 // run commits until ctx ends or the member is fenced, which it returns. The
-// last commit is flush's.
+// last commit is flush's. One that is under way when ctx ends is waited for:
+// given up, it could arrive after the last one, on a connection of its own, and
+// move the offsets back.
 func (c *committer) run(ctx context.Context) error {
+	calls, cancel := outlive(ctx, leaveTimeout)
+	defer cancel()
 	var last time.Time
 	for {
 		select {
@@ -106,9 +110,23 @@ func (c *committer) run(ctx context.Context) error {
 		}
 		wait(ctx, markInterval-time.Since(last), nil)
 		last = time.Now()
-		if err := c.flush(ctx); errors.Is(err, errFenced) {
+		if err := c.push(ctx, calls); errors.Is(err, errFenced) {
 			return err
 		}
+	}
+}
+
+// outlive gives a context that ends d after ctx. cancel ends it and has to be
+// called.
+func outlive(ctx context.Context, d time.Duration) (longer context.Context, cancel context.CancelFunc) {
+	longer, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		sleep(longer, d)
+		end()
+	})
+	return longer, func() {
+		stop()
+		end()
 	}
 }
 
@@ -128,14 +146,17 @@ func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
 
 // flush commits what has changed and repeats that until it is accepted, the
 // member is fenced or ctx ends.
-func (c *committer) flush(ctx context.Context) error {
+func (c *committer) flush(ctx context.Context) error { return c.push(ctx, ctx) }
+
+// push is flush with another context for the calls.
+func (c *committer) push(ctx, calls context.Context) error {
 	for delay := commitRetryMin; ; delay = min(2*delay, commitRetryMax) {
 		waiters, commits := c.take()
 		if len(commits) == 0 {
 			answer(waiters, nil)
 			return nil
 		}
-		err := c.commit(ctx, commits)
+		err := c.commit(calls, commits)
 		if err == nil {
 			c.commits.WithLabelValues("ok").Inc()
 			answer(waiters, nil)

@@ -448,6 +448,57 @@ func TestCommitterMarksAgain(t *testing.T) {
 	})
 }
 
+// TestCommitterEnds stops the committer while a commit is under way. It is not
+// given up: on another connection the last commit could overtake it.
+func TestCommitterEnds(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.broker.took = time.Second
+		e := b.events(t, runsZero, 2)
+		b.settle(runsZero, e[0])
+		time.Sleep(settleDelay + 100*time.Millisecond) // the commit is under way
+		b.settle(runsZero, e[1])
+		b.stop()
+		if err := <-b.ended; err != nil {
+			t.Errorf("run: got %v, want nil", err)
+		}
+		if err := b.flush(t.Context()); err != nil {
+			t.Errorf("flush: %v", err)
+		}
+		want := []call{
+			{at: settleDelay, commits: map[partition]commit{runsZero: {1, ledger{2, []entry{{1, false}}}.encode(1)}}},
+			{at: settleDelay + time.Second, commits: map[partition]commit{runsZero: {offset: 2}}},
+		}
+		if got := b.broker.made(); !reflect.DeepEqual(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
+// TestCommitterEndsWithoutBroker stops the committer where the broker does not
+// answer.
+func TestCommitterEndsWithoutBroker(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		b.broker.took = time.Hour
+		b.settle(runsZero, b.events(t, runsZero, 1)[0])
+		time.Sleep(time.Second)
+		asked := time.Now()
+		b.stop()
+		if err := <-b.ended; err != nil {
+			t.Errorf("run: got %v, want nil", err)
+		}
+		if took := time.Since(asked); took > leaveTimeout {
+			t.Errorf("ended after %s, want %s at most", took, leaveTimeout)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), leaveTimeout)
+		defer cancel()
+		if err := b.flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("flush: got %v, want %v", err, context.DeadlineExceeded)
+		}
+	})
+}
+
 // TestCommitterFlush answers who waits when the committer has stopped.
 func TestCommitterFlush(t *testing.T) {
 	t.Parallel()
