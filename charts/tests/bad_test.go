@@ -20,6 +20,8 @@ func TestBadValues(t *testing.T) {
 		{name: "inline and existing secret", set: credentials + ",secret.useExistingSecret=true,secret.name=a", want: "env.secret.PORT_CLIENT_ID and secret.useExistingSecret are both set"},
 		{name: "existing secret as text", set: credentials + ",secret.name=a", values: `secret: {useExistingSecret: "true"}`, want: "are both set"},
 		{name: "polling in a group", set: credentials + ",env.normal.STREAMER_NAME=POLLING,env.normal.KAFKA_CONSUMER_GROUP_ID=g", want: `STREAMER_NAME is POLLING and KAFKA_CONSUMER_GROUP_ID is "g"`},
+		{name: "unknown source", set: credentials + ",env.normal.STREAMER_NAME=KafkaToWebhookStreamer", want: `STREAMER_NAME is "KafkaToWebhookStreamer": it must be KAFKA or POLLING`},
+		{name: "drain of nothing", set: credentials + ",env.normal.SHUTDOWN_TIMEOUT_SECONDS=0", want: "between 1 and 3600"},
 		{name: "mapping is no JSON", set: credentials, values: `invocations: '[{"enabled": tru}]'`, want: "invocations is not valid JSON: invalid character"},
 		{name: "mapping is an object", set: credentials, values: `invocations: '{"enabled": true}'`, want: "invocations must be a JSON array of rules"},
 		{name: "mapping of numbers", set: credentials, values: `controlThePayloadConfig: '[{}, 1]'`, want: "controlThePayloadConfig: rule 1 must be an object"},

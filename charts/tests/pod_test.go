@@ -56,7 +56,7 @@ func TestGracePeriodOutlastsTheDrain(t *testing.T) {
 	}{
 		{name: "default", want: 60},
 		{name: "longer drain", values: `env: {normal: {SHUTDOWN_TIMEOUT_SECONDS: 120}}`, want: 135},
-		{name: "fraction", values: `env: {normal: {SHUTDOWN_TIMEOUT_SECONDS: "0.5"}}`, want: 16},
+		{name: "fraction", values: `env: {normal: {SHUTDOWN_TIMEOUT_SECONDS: "1.5"}}`, want: 17},
 		{name: "removed", values: `env: {normal: {SHUTDOWN_TIMEOUT_SECONDS: null}}`, want: 60},
 		{name: "explicit", values: `terminationGracePeriodSeconds: 46`, want: 46},
 	}

@@ -48,6 +48,10 @@
 {{- end -}}
 
 {{- define "port-agent.checkSource" -}}
+{{- $source := include "port-agent.setting" (list . "STREAMER_NAME" "KAFKA") -}}
+{{- if not (has (upper $source) (list "KAFKA" "POLLING")) -}}
+  {{- fail (printf "STREAMER_NAME is %q: it must be KAFKA or POLLING." $source) -}}
+{{- end -}}
 {{- $group := include "port-agent.setting" (list . "KAFKA_CONSUMER_GROUP_ID" "") -}}
 {{- if and (eq (include "port-agent.polling" .) "true") $group (or .Values.keda.enabled (gt (int .Values.replicaCount) 0)) -}}
   {{- fail (printf "STREAMER_NAME is POLLING and KAFKA_CONSUMER_GROUP_ID is %q: replicas that poll are in no consumer group. Remove one of the two." $group) -}}
@@ -86,8 +90,8 @@
 
 {{- define "port-agent.checkLifetime" -}}
 {{- $drain := include "port-agent.setting" (list . "SHUTDOWN_TIMEOUT_SECONDS" "45") -}}
-{{- if not (regexMatch "^[0-9]+(\\.[0-9]+)?$" $drain) -}}
-  {{- fail (printf "SHUTDOWN_TIMEOUT_SECONDS is %q: it must be a number of seconds." $drain) -}}
+{{- if not (and (regexMatch "^[0-9]+(\\.[0-9]+)?$" $drain) (ge ($drain | float64) 1.0) (le ($drain | float64) 3600.0)) -}}
+  {{- fail (printf "SHUTDOWN_TIMEOUT_SECONDS is %q: it must be a number of seconds between 1 and 3600." $drain) -}}
 {{- end -}}
 {{- if le (include "port-agent.gracePeriod" . | float64) ($drain | float64) -}}
   {{- fail (printf "terminationGracePeriodSeconds is %s and SHUTDOWN_TIMEOUT_SECONDS is %s: the pod would be killed before the agent has finished its work. Make the grace period longer." (include "port-agent.gracePeriod" .) $drain) -}}
