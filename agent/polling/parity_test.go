@@ -191,7 +191,7 @@ func pipeline(t *testing.T, client *port.Client, m *agent.Metrics, backend strin
 }
 
 // varying is what differs from one backend and one moment to the next.
-var varying = regexp.MustCompile(`127\.0\.0\.1:\d+|in [0-9.]+ m?s`)
+var varying = regexp.MustCompile(`127\.0\.0\.1:\d+|in [a-z ]*[0-9.]+ m?s`)
 
 // text is a story to compare with another.
 func (s story) text(t *testing.T) string {

@@ -68,6 +68,7 @@ type Poller struct {
 	places     agent.Sequence
 	claims     int64
 	failing    failure
+	ever       bool // a poll has succeeded
 	nodesFirst bool
 	noNodes    time.Time // no node runs are claimed before
 }
@@ -88,7 +89,8 @@ func New(cfg Config, api API, handle Handler, m *agent.Metrics, log zerolog.Logg
 func (p *Poller) Ready() bool { return p.connected.Load() }
 
 // Run polls until ctx ends, waits for the runs it has begun, and returns nil.
-// It returns an error where polling has failed for longer than
+// It returns an error where Port refuses the credentials before the first poll
+// has succeeded, and where polling has failed for longer than
 // POLLING_MAX_FAILURE_DURATION_SECONDS.
 func (p *Poller) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
@@ -121,6 +123,9 @@ func (p *Poller) Run(ctx context.Context) error {
 
 // failed decides how long to wait after a poll that failed.
 func (p *Poller) failed(err error) (time.Duration, error) {
+	if !p.ever && errors.Is(err, port.ErrCredentials) {
+		return 0, err
+	}
 	p.setConnected(false)
 	wait, ok := p.failing.next(p.cfg)
 	if !ok {
@@ -146,7 +151,7 @@ func (p *Poller) poll(ctx context.Context, room int, running *sync.WaitGroup) (i
 			return n, err
 		}
 	}
-	p.failing = failure{}
+	p.failing, p.ever = failure{}, true
 	p.setConnected(true)
 	return n, nil
 }

@@ -286,6 +286,31 @@ func TestFailuresBackOff(t *testing.T) {
 	})
 }
 
+// Credentials that never worked are a mistake to be told at once; those that
+// did may work again.
+func TestCredentialsRefused(t *testing.T) {
+	t.Parallel()
+	for _, worked := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			server := porttest.New(porttest.Config{})
+			w := newWorker(t, server, defaults)
+			if !worked {
+				server.Fault(porttest.RouteToken, porttest.Fault{Status: http.StatusUnauthorized})
+			}
+			done := make(chan error, 1)
+			go func() { done <- w.Run(t.Context()) }()
+			time.Sleep(time.Second)
+			server.Fault(porttest.RouteToken, porttest.Fault{Status: http.StatusUnauthorized})
+			server.ExpireTokens()
+			begun := time.Now()
+			err := <-done
+			if took := time.Since(begun); !errors.Is(err, port.ErrCredentials) || (took >= time.Hour) != worked {
+				t.Errorf("worked %v: got %v after %s, want ErrCredentials, at once: %v", worked, err, took, !worked)
+			}
+		})
+	}
+}
+
 func TestSuccessEndsTheFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
