@@ -1,10 +1,12 @@
 package invoker
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -303,5 +305,30 @@ func TestPortAPI(t *testing.T) {
 	}
 	if got := seen.header.Get(headerSignature); got != "" {
 		t.Errorf("signature: got %q, want none", got)
+	}
+}
+
+func TestPortAPIToken(t *testing.T) {
+	t.Parallel()
+	deps := testDeps()
+	target := event(t, map[string]any{"url": "https://api.port.test/v1/x"}, nil)
+	for _, tc := range []struct {
+		token func(context.Context) (string, error)
+		want  string
+	}{
+		{nil, "there is none"},
+		{func(context.Context) (string, error) { return "", errors.New("port answered 401") }, "port answered 401"},
+	} {
+		deps.Token = tc.token
+		i := newInvoker(t, testConfig(), deps)
+		req := build(t, i, target)
+		_, err := i.Do(t.Context(), req)
+		want := "POST https://api.port.test/v1/x: get a token for Port's API: " + tc.want
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if retry, _ := Retryable(err, req, nil); !retry || Sent(err) {
+			t.Errorf("got retryable %t, sent %t, want true, false", retry, Sent(err))
+		}
 	}
 }

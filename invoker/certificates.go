@@ -13,16 +13,22 @@ import (
 	"strings"
 )
 
-// rootCAs is the system's set with what SSL_CERT_FILE, the folders of
-// SSL_CERT_DIR and dir hold besides.
+// bundleSettings name files of further authorities. REQUESTS_CA_BUNDLE is read
+// because agents written with Python's requests were configured with it.
+var bundleSettings = []string{"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"}
+
+// rootCAs is the system's set with what the files of bundleSettings, the
+// folders of SSL_CERT_DIR and dir hold besides.
 func rootCAs(dir string, env func(string) (string, bool)) (*x509.CertPool, error) {
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		return nil, fmt.Errorf("read system certificates: %w", err)
 	}
-	if file, _ := env("SSL_CERT_FILE"); file != "" {
-		if err := addCertificates(pool, file); err != nil {
-			return nil, fmt.Errorf("SSL_CERT_FILE: %w", err)
+	for _, setting := range bundleSettings {
+		if file, _ := env(setting); file != "" {
+			if err := addCertificates(pool, file); err != nil {
+				return nil, fmt.Errorf("%s: %w", setting, err)
+			}
 		}
 	}
 	// Go itself reads the folders of SSL_CERT_DIR, whatever their files are

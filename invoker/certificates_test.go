@@ -142,9 +142,11 @@ func TestPrivateAuthority(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bundle")
 	write(t, file, a.pem)
 	deps := testDeps()
-	deps.Env = env(map[string]string{"SSL_CERT_FILE": file})
-	if _, err := do(cfg, deps); err != nil {
-		t.Errorf("with SSL_CERT_FILE: got %v", err)
+	for _, setting := range bundleSettings {
+		deps.Env = env(map[string]string{setting: file})
+		if _, err := do(cfg, deps); err != nil {
+			t.Errorf("with %s: got %v", setting, err)
+		}
 	}
 	cfg.VerifySSL = false
 	if _, err := do(cfg, testDeps()); err != nil {
@@ -307,6 +309,13 @@ func TestBadCertificateFiles(t *testing.T) {
 				t.Errorf("got %v, want %s", err, dir+tc.want)
 			}
 		})
+	}
+	for _, setting := range bundleSettings {
+		deps := testDeps()
+		deps.Env = env(map[string]string{setting: "/nonexistent"})
+		if _, err := New(testConfig(), deps, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), setting+": ") {
+			t.Errorf("a file that is not there: got %v, want %s", err, setting)
+		}
 	}
 	for _, set := range []func(*Config){
 		func(c *Config) { c.CADir = "/nonexistent" },

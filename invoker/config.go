@@ -11,7 +11,8 @@ const defaultCADir = "/usr/local/share/ca-certificates"
 
 // Config holds the settings of the package. Proxies and certificate files
 // come from the usual variables instead: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY,
-// NO_PROXY (upper or lower case), SSL_CERT_FILE and SSL_CERT_DIR.
+// NO_PROXY (upper or lower case), SSL_CERT_FILE,
+// SSL_CERT_DIR and REQUESTS_CA_BUNDLE.
 type Config struct {
 	// Timeout is the longest one attempt may take, in seconds, from the
 	// connection to the last byte of the answer.

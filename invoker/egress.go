@@ -76,11 +76,13 @@ func (t targets) match(host string, addr netip.Addr) bool {
 	return addr.IsValid() && slices.ContainsFunc(t.networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// Names under which clouds serve credentials. A proxy would resolve them out
-// of sight of the check at dial time.
-var metadataNames = targets{names: []string{
-	"metadata", "metadata.google.internal", "metadata.goog", "instance-data", "instance-data.ec2.internal",
-}}
+// Names under which clouds serve credentials. A proxy resolves names out of
+// sight of the check at dial time; there the short forms are refused as well,
+// which without a proxy may be a service of the agent's own namespace.
+var (
+	metadataNames      = targets{names: []string{"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"}}
+	shortMetadataNames = targets{names: []string{"metadata", "instance-data"}}
+)
 
 // Addresses that belong to the machine the agent runs on and to its cloud.
 var linkLocal = []netip.Prefix{
@@ -104,7 +106,7 @@ func (g *guard) name(host string, last bool) error {
 		return nil
 	case last && g.allowOnly:
 		return &RefusedError{host, "is not listed in EGRESS_ALLOW"}
-	case metadataNames.match(host, none):
+	case metadataNames.match(host, none), last && shortMetadataNames.match(host, none):
 		return &RefusedError{host, "is a metadata service"}
 	}
 	return nil
@@ -161,5 +163,5 @@ func ambiguous(host string) bool {
 
 // permit checks a URL before its host is resolved.
 func (i *Invoker) permit(u *url.URL) error {
-	return i.guard.name(u.Hostname(), i.guard.allowOnly && i.proxies.proxied(u))
+	return i.guard.name(u.Hostname(), i.proxies.proxied(u))
 }

@@ -83,8 +83,11 @@ func plain(err error) string {
 		refused   *RefusedError
 		broken    *brokenAnswer
 		untrusted *tls.CertificateVerificationError
+		token     *tokenError
 	)
 	switch {
+	case errors.As(err, &token):
+		return clean(token.Error(), maxExcerpt)
 	case errors.As(err, &broken):
 		return broken.Error()
 	case errors.As(err, &timeout):

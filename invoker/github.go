@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -43,7 +44,7 @@ var (
 )
 
 func newGitHub(i *Invoker) *gitHub {
-	return &gitHub{base: i.cfg.GitHubAPIURL, token: i.cfg.GitHubToken, do: i.Do, branches: map[string]branch{}}
+	return &gitHub{base: i.cfg.GitHubAPIURL, token: Secret(strings.TrimSpace(i.cfg.GitHubToken.Reveal())), do: i.Do, branches: map[string]branch{}}
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {

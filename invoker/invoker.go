@@ -12,7 +12,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -49,8 +48,6 @@ type Invoker struct {
 	dialer    *net.Dialer
 	transport *http.Transport
 	withCert  map[string]*http.Transport // by host name: those with a client certificate
-
-	forcedRetries atomic.Int64 // attempts made again because an idle connection had gone stale
 }
 
 // New returns an Invoker. It starts nothing and calls nobody. The error names

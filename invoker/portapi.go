@@ -3,7 +3,6 @@ package invoker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 )
 
@@ -31,14 +30,20 @@ func (p portAPI) Authorize(ctx context.Context, h http.Header, _ []byte) error {
 		return nil
 	}
 	if p.token == nil {
-		return errors.New("no token for Port's API")
+		return &tokenError{errors.New("there is none")}
 	}
 	token, err := p.token(ctx)
 	if err != nil {
-		return fmt.Errorf("get a token for Port's API: %w", err)
+		return &tokenError{err}
 	}
 	h["Authorization"] = []string{"Bearer " + token}
 	return nil
 }
 
 func (portAPI) Accept(*Request, *Response) error { return nil }
+
+// tokenError is a failure to get a token; nothing was sent.
+type tokenError struct{ err error }
+
+func (e *tokenError) Error() string { return "get a token for Port's API: " + e.err.Error() }
+func (e *tokenError) Unwrap() error { return e.err }

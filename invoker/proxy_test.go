@@ -153,6 +153,7 @@ func TestProxyEgress(t *testing.T) {
 		{"backend.test:" + port, []string{"127.0.0.1"}, []string{"*"}, false},
 		{"backend.test:" + port, nil, []string{"*.test"}, false},
 		{"metadata.google.internal", nil, nil, false},
+		{"metadata", nil, nil, false},
 		{"169.254.169.254", nil, nil, false},
 		{"[fe80::1]", nil, nil, false},
 	} {

@@ -104,6 +104,9 @@ func number(s string) any {
 
 // readBody reads at most maxAnswer bytes; more tells that there were more.
 func readBody(res *http.Response) (body []byte, more bool, err error) {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return nil, false, nil // what follows is a connection
+	}
 	buf := new(bytes.Buffer)
 	if n := res.ContentLength; n > 0 {
 		// ReadFrom wants MinRead bytes free to see the end without growing.

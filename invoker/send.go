@@ -143,7 +143,6 @@ func (i *Invoker) send(ctx context.Context, h hop) (*http.Response, *watch, erro
 		if err == nil || !w.reused || w.sent() || ctx.Err() != nil {
 			return res, w, err
 		}
-		i.forcedRetries.Add(1)
 	}
 }
 

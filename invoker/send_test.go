@@ -141,8 +141,8 @@ func TestStaleConnection(t *testing.T) {
 	if _, err := i.Do(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	if got := i.forcedRetries.Load(); got != 1 {
-		t.Errorf("got %d repetitions, want 1", got)
+	if got := dials.Load(); got != 2 {
+		t.Errorf("got %d connections, want 2", got)
 	}
 	if got := len(s.exchanges()); got != 3 {
 		t.Errorf("got %d requests, want 3", got)
@@ -349,5 +349,22 @@ func TestStatusErrorText(t *testing.T) {
 		if res == nil || string(res.Body) != tc.body {
 			t.Errorf("response: got %v", res)
 		}
+	}
+}
+
+// An answer that turns the connection into something else has no body to wait
+// for.
+func TestSwitchingProtocols(t *testing.T) {
+	t.Parallel()
+	address := rawServer(t, func(_ int, c net.Conn) {
+		r := bufio.NewReader(c)
+		_ = readRequest(r)
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+		_, _ = r.ReadByte()
+	})
+	i := newInvoker(t, testConfig(), testDeps())
+	_, err := i.Do(t.Context(), build(t, i, hook(t, "http://"+address+"/hook")))
+	if want := "POST http://" + address + "/hook answered 101 Switching Protocols"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -45,6 +45,7 @@ func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, er
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	t := newTransport(proxies, &tls.Config{RootCAs: roots}, dialer.DialContext)
 	t.ForceAttemptHTTP2 = true
+	t.IdleConnTimeout = 90 * time.Second
 	return t, nil
 }
 
