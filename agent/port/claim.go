@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// claimTimeout bounds the call whose answer is the longest, some hundred events
+// on a line that may be slow.
+const claimTimeout = 30 * time.Second
+
 // installation is the name under which every agent claims.
 const installation = "_PORT_EXEC_AGENT"
 
@@ -64,7 +68,7 @@ func (c *Client) claim(ctx context.Context, r *route, ask map[string]any, answer
 	if err != nil {
 		return err
 	}
-	if err := c.try(ctx, call{route: r, body: body, answer: answer, max: maxClaimAnswer, reserved: true}); err != nil {
+	if err := c.try(ctx, call{route: r, body: body, answer: answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}); err != nil {
 		return fmt.Errorf("claim runs: %w", err)
 	}
 	return nil
