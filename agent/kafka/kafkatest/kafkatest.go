@@ -5,6 +5,7 @@ package kafkatest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -163,6 +164,9 @@ type Commit struct {
 // Committed gives the commits of a group for a topic by partition.
 func (c *Cluster) Committed(ctx context.Context, group, topic string) (map[int]Commit, error) {
 	offsets, err := c.admin.FetchOffsets(ctx, group)
+	if errors.Is(err, kerr.GroupIDNotFound) {
+		return nil, nil // it has never committed
+	}
 	if err != nil {
 		return nil, fmt.Errorf("fetch commits of %s: %w", group, err)
 	}

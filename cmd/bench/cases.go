@@ -1,0 +1,44 @@
+package main
+
+import "time"
+
+// scenario is one case of the benchmark.
+type scenario struct {
+	Name         string        `json:"name"`
+	Events       int           `json:"events"`
+	Synchronized bool          `json:"synchronized"`
+	SinkDelay    time.Duration `json:"sinkDelay"`
+	PortDelay    time.Duration `json:"portDelay"`
+	Rate         int           `json:"rate"` // events per second, 0: a backlog
+	NotForAgent  bool          `json:"notForAgent"`
+	GitLab       bool          `json:"gitlab"`
+	Rules        int           `json:"rules"` // rules before the one that matches
+	Hosts        int           `json:"hosts"` // backends, 0: one
+	Partitions   int           `json:"partitions"`
+	Env          []string      `json:"env,omitempty"` // further settings of the agent
+	NoBare       bool          `json:"-"`             // the bare loop has nothing to compare with
+	Idle         bool          `json:"-"`             // nothing is sent
+}
+
+const (
+	defaultPartitions = 4
+	inFlight          = 128
+)
+
+var scenarios = []scenario{
+	{Name: "idle", Idle: true, NoBare: true},
+	{Name: "drain 20,000 asynchronous", Events: 20_000},
+	{Name: "drain 5,000 synchronous", Events: 5_000, Synchronized: true},
+	{Name: "100 ms sink, 2,000", Events: 2_000, SinkDelay: 100 * time.Millisecond},
+	{Name: "steady 100/s for 10 s", Events: 1_000, Rate: 100},
+	{Name: "port 50 ms away, 20,000 asynchronous", Events: 20_000, PortDelay: 50 * time.Millisecond},
+	{Name: "skip 1,000,000 not for the agent", Events: 1_000_000, NotForAgent: true, NoBare: true},
+	{Name: "gitlab mapping, 10,000", Events: 10_000, GitLab: true},
+	{Name: "DETAILED_LOGGING, 10,000", Events: 10_000, Env: []string{"DETAILED_LOGGING=true"}},
+	{Name: "10 rules, 5,000", Events: 5_000, Rules: 9, NoBare: true},
+	{Name: "100 rules, 5,000", Events: 5_000, Rules: 99, NoBare: true},
+	{Name: "1,000 rules, 5,000", Events: 5_000, Rules: 999, NoBare: true},
+	{Name: "1 partition, 10,000", Events: 10_000, Partitions: 1},
+	{Name: "16 partitions, 10,000", Events: 10_000, Partitions: 16},
+	{Name: "16 hosts, 10,000", Events: 10_000, Hosts: 16},
+}

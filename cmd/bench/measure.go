@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// caseLimit bounds one contestant's run of one case.
+const caseLimit = 3 * time.Minute
+
+// Contestants.
+const (
+	theAgent = "agent"
+	theBare  = "bare loop"
+)
+
+// figure is one contestant's run of one case.
+type figure struct {
+	Case       string  `json:"case"`
+	Contestant string  `json:"contestant"`
+	Round      int     `json:"round"`
+	Seconds    float64 `json:"seconds"`
+	EventsPerS float64 `json:"eventsPerSecond"`
+	HTTPPerS   float64 `json:"httpPerSecond"` // backends and Port together
+	CPUPerRun  float64 `json:"cpuMsPerRun"`
+	PeakMiB    float64 `json:"peakMiB"`
+	IdleMiB    float64 `json:"idleMiB,omitempty"`
+	ReadyS     float64 `json:"readySeconds,omitempty"`
+	InFlight   int     `json:"inFlightPeak"`
+	CallsToRun float64 `json:"callsToPortPerRun"`
+	SinkConns  int     `json:"connectionsToBackends"`
+	PortConns  int     `json:"connectionsToPort"`
+	P50Ms      float64 `json:"p50Ms,omitempty"`
+	P95Ms      float64 `json:"p95Ms,omitempty"`
+	P99Ms      float64 `json:"p99Ms,omitempty"`
+}
+
+// bench drives the processes.
+type bench struct {
+	folder string
+	binary string // of the agent
+	place  place
+}
+
+// measure runs every case that matches, the contestants in turns.
+func (b *bench) measure(ctx context.Context, rounds int, match *regexp.Regexp) ([]figure, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	r, w := io.Pipe()
+	world, err := startChild(self, []string{roleWorld}, nil, b.folder, w, os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	defer world.stop()
+	if err := json.NewDecoder(r).Decode(&b.place); err != nil {
+		return nil, fmt.Errorf("start the world: %w", err)
+	}
+	var figures []figure
+	for _, sc := range scenarios {
+		if !match.MatchString(sc.Name) {
+			continue
+		}
+		if sc.Partitions == 0 {
+			sc.Partitions = defaultPartitions
+		}
+		for round := range rounds {
+			for _, who := range []string{theAgent, theBare} {
+				if who == theBare && sc.NoBare {
+					continue
+				}
+				f, err := b.contest(ctx, sc, who, self)
+				if err != nil {
+					return figures, fmt.Errorf("%s, %s: %w", sc.Name, who, err)
+				}
+				f.Round = round + 1
+				figures = append(figures, f)
+				fmt.Fprintf(os.Stderr, "%-40s %-10s %8.0f events/s %8.0f http/s %7.3f ms CPU/run %6.1f MiB peak\n",
+					sc.Name, who, f.EventsPerS, f.HTTPPerS, f.CPUPerRun, f.PeakMiB)
+			}
+		}
+	}
+	return figures, nil
+}
+
+// contest is one contestant's run of one case.
+func (b *bench) contest(ctx context.Context, sc scenario, who, self string) (figure, error) {
+	ctx, cancel := context.WithTimeout(ctx, caseLimit)
+	defer cancel()
+	f := figure{Case: sc.Name, Contestant: who}
+	var org string
+	if err := b.call(ctx, http.MethodPost, "/case", sc, &org); err != nil {
+		return f, err
+	}
+	c, health, err := b.start(sc, who, self, org)
+	if err != nil {
+		return f, err
+	}
+	defer c.stop()
+	if who == theAgent {
+		if err := ready(ctx, health); err != nil {
+			return f, err
+		}
+		f.ReadyS = time.Since(c.start).Seconds()
+	}
+	if sc.Idle {
+		return b.idle(ctx, c, f)
+	}
+	if sc.Rate > 0 {
+		time.Sleep(time.Second) // both have opened their partitions then
+		var done string
+		if err := b.call(ctx, http.MethodPost, "/flow", nil, &done); err != nil {
+			return f, err
+		}
+	}
+	got, err := b.finished(ctx, sc, who)
+	if err != nil {
+		return f, err
+	}
+	f.fill(sc, got, c, who)
+	return f, nil
+}
+
+// idle lets the agent be for a while and looks at its memory.
+func (b *bench) idle(ctx context.Context, c *child, f figure) (figure, error) {
+	select {
+	case <-time.After(5 * time.Second):
+	case <-ctx.Done():
+		return f, ctx.Err()
+	}
+	u := c.usage()
+	f.IdleMiB, f.PeakMiB = mib(u.Current), mib(u.Peak)
+	return f, nil
+}
+
+func mib(n int64) float64 { return float64(n) / (1 << 20) }
+
+// fill computes the figures from the counts.
+func (f *figure) fill(sc scenario, got counts, c *child, who string) {
+	u := c.usage()
+	from, to := got.First, got.Last
+	if sc.NotForAgent {
+		from, to = c.start, time.Now()
+	}
+	f.Seconds = to.Sub(from).Seconds()
+	n := float64(sc.Events)
+	f.EventsPerS = n / f.Seconds
+	f.HTTPPerS = float64(got.Sent+got.Calls) / f.Seconds
+	f.CPUPerRun = u.CPU.Seconds() * 1000 / n
+	f.PeakMiB = mib(u.Peak)
+	f.InFlight = got.Peak
+	if who == theAgent {
+		f.CallsToRun = float64(got.Calls) / n
+	}
+	f.SinkConns, f.PortConns = got.SinkConns, got.PortConns
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+	if sc.Rate > 0 {
+		f.P50Ms, f.P95Ms, f.P99Ms = ms(got.P50), ms(got.P95), ms(got.P99)
+	}
+}
+
+// finished returns when all events have arrived and, for the agent, all are
+// reported and committed.
+func (b *bench) finished(ctx context.Context, sc scenario, who string) (counts, error) {
+	for {
+		var got counts
+		if err := b.call(ctx, http.MethodGet, "/counts", nil, &got); err != nil {
+			return got, err
+		}
+		sent := got.Sent >= sc.Events || sc.NotForAgent
+		if sent && (who == theBare || got.Settled) {
+			return got, nil
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return got, fmt.Errorf("%d of %d events arrived: %w", got.Sent, sc.Events, ctx.Err())
+		}
+	}
+}
+
+// start runs a contestant on the topics of org.
+func (b *bench) start(sc scenario, who, self, org string) (c *child, health string, err error) {
+	if who == theBare {
+		sinks := b.place.Sinks[:max(1, sc.Hosts)]
+		plan, _ := json.Marshal([]any{sc.Partitions, inFlight, sinks})
+		c, err = startChild(self, []string{roleBare}, []string{
+			"BENCH_BARE=" + string(plan), "BENCH_BROKERS=" + strings.Join(b.place.Brokers, ","), "BENCH_TOPIC=" + org + ".runs",
+		}, b.folder, io.Discard, os.Stderr)
+		return c, "", err
+	}
+	health, err = freeAddress()
+	if err != nil {
+		return nil, "", err
+	}
+	mapping := filepath.Join(b.folder, "invocations.json")
+	if err := os.WriteFile(mapping, rules(sc), 0o600); err != nil {
+		return nil, "", err
+	}
+	log, err := os.Create(filepath.Join(b.folder, "agent.log"))
+	if err != nil {
+		return nil, "", err
+	}
+	defer log.Close()
+	c, err = startChild(b.binary, nil, append([]string{
+		"PORT_CLIENT_ID=" + clientID, "PORT_CLIENT_SECRET=" + clientSecret, "PORT_ORG_ID=" + org, "PORT_API_BASE_URL=" + b.place.Port,
+		"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(b.place.Brokers, ","),
+		"MAX_IN_FLIGHT=128", "MAX_IN_FLIGHT_PER_HOST=128", "HTTP_ADDR=" + health, "INVOCATIONS_PATH=" + mapping,
+		"GITLAB_URL=" + b.place.Sinks[0] + "/", "group_project=token",
+	}, append(sc.Env, strings.Fields(os.Getenv("BENCH_AGENT_ENV"))...)...), b.folder, log, log)
+	return c, health, err
+}
+
+// rules is the mapping of a case: rules that do not match, then one that does.
+func rules(sc scenario) []byte {
+	list := make([]map[string]any, 0, sc.Rules+1)
+	for i := range sc.Rules {
+		list = append(list, map[string]any{"enabled": fmt.Sprintf(".action == \"other-%d\" and .payload.action.invocationMethod.type == \"WEBHOOK\"", i)})
+	}
+	last := map[string]any{"enabled": true}
+	if sc.GitLab {
+		last = map[string]any{
+			"enabled": ".payload.action.invocationMethod.type == \"GITLAB\"",
+			"body": map[string]any{
+				"ref": ".payload.properties.ref // \"main\"", "token": "env.group_project",
+				"variables": map[string]any{"replicas": ".payload.properties.replicas | tostring", "note": ".payload.properties.note",
+					"run": ".context.runId", "by": ".trigger.by.userId"},
+				"port_payload": ".",
+			},
+			"report": map[string]any{"link": ".response.json.web_url", "externalRunId": ".response.json.id | tostring"},
+		}
+	}
+	text, _ := json.Marshal(append(list, last))
+	return text
+}
+
+// ready asks the agent until it says that it is.
+func ready(ctx context.Context, address string) error {
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.New("the agent did not become ready")
+		}
+	}
+}
+
+// call speaks to the world.
+func (b *bench) call(ctx context.Context, method, path string, body, answer any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, b.place.Control+path, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(res.Body)
+		return fmt.Errorf("%s %s: %s", method, path, bytes.TrimSpace(text))
+	}
+	return json.NewDecoder(res.Body).Decode(answer)
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"text/tabwriter"
+)
+
+// freeAddress gives an address of the loopback interface that nobody listens
+// on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+// column is one figure of the table.
+type column struct {
+	name string
+	of   func(figure) float64
+	form string
+}
+
+var columns = []column{
+	{"events/s", func(f figure) float64 { return f.EventsPerS }, "%.0f"},
+	{"http/s", func(f figure) float64 { return f.HTTPPerS }, "%.0f"},
+	{"CPU ms/run", func(f figure) float64 { return f.CPUPerRun }, "%.3f"},
+	{"peak MiB", func(f figure) float64 { return f.PeakMiB }, "%.1f"},
+	{"idle MiB", func(f figure) float64 { return f.IdleMiB }, "%.1f"},
+	{"ready s", func(f figure) float64 { return f.ReadyS }, "%.2f"},
+	{"in flight", func(f figure) float64 { return float64(f.InFlight) }, "%.0f"},
+	{"Port calls/run", func(f figure) float64 { return f.CallsToRun }, "%.2f"},
+	{"conns backend", func(f figure) float64 { return float64(f.SinkConns) }, "%.0f"},
+	{"conns Port", func(f figure) float64 { return float64(f.PortConns) }, "%.0f"},
+	{"p50 ms", func(f figure) float64 { return f.P50Ms }, "%.2f"},
+	{"p95 ms", func(f figure) float64 { return f.P95Ms }, "%.2f"},
+	{"p99 ms", func(f figure) float64 { return f.P99Ms }, "%.2f"},
+}
+
+// spread is the minimum, the median and the maximum of the rounds.
+func spread(values []float64) (least, median, most float64) {
+	values = slices.Sorted(slices.Values(values))
+	return values[0], values[len(values)/2], values[len(values)-1]
+}
+
+// printTable prints, for each case and figure, the agent's rounds and their
+// ratio to the bare loop's of the same round.
+func printTable(out io.Writer, figures []figure) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	defer t.Flush()
+	fmt.Fprintln(t, "case\tfigure\tmin\tmedian\tmax\tof the bare loop: min\tmedian\tmax\t")
+	var cases []string
+	for _, f := range figures {
+		if !slices.Contains(cases, f.Case) {
+			cases = append(cases, f.Case)
+		}
+	}
+	for _, name := range cases {
+		for _, c := range columns {
+			printRow(t, name, c, figures)
+		}
+	}
+}
+
+func printRow(t io.Writer, name string, c column, figures []figure) {
+	var agent, bare []float64
+	for _, f := range figures {
+		switch {
+		case f.Case != name:
+		case f.Contestant == theAgent:
+			agent = append(agent, c.of(f))
+		default:
+			bare = append(bare, c.of(f))
+		}
+	}
+	if len(agent) == 0 || slices.Max(agent) == 0 {
+		return
+	}
+	least, median, most := spread(agent)
+	form := "%s\t%s\t" + c.form + "\t" + c.form + "\t" + c.form + "\t"
+	fmt.Fprintf(t, form, name, c.name, least, median, most)
+	if len(bare) == len(agent) && slices.Min(bare) > 0 {
+		ratios := make([]float64, len(agent))
+		for i := range agent {
+			ratios[i] = agent[i] / bare[i]
+		}
+		least, median, most = spread(ratios)
+		fmt.Fprintf(t, "%.2f\t%.2f\t%.2f\t", least, median, most)
+	} else {
+		fmt.Fprint(t, "\t\t\t")
+	}
+	fmt.Fprintln(t)
+}

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"port-agent/agent/kafka/kafkatest"
+	"port-agent/agent/port/porttest"
+)
+
+const (
+	roleWorld    = "-role=world"
+	clientID     = "bench"
+	clientSecret = "bench-client-secret-0123456789abcdef"
+)
+
+// place is where a contestant finds the world, printed by it at its start.
+type place struct {
+	Brokers []string `json:"brokers"`
+	Port    string   `json:"port"`
+	Sinks   []string `json:"sinks"`
+	Control string   `json:"control"`
+}
+
+// counts is what the world has seen since the present case began.
+type counts struct {
+	Sent      int           `json:"sent"`  // requests at the sinks
+	Calls     int           `json:"calls"` // to Port about runs
+	First     time.Time     `json:"first,omitzero"`
+	Last      time.Time     `json:"last,omitzero"`
+	LastSent  time.Time     `json:"lastSent,omitzero"`
+	Peak      int           `json:"peak"` // requests at the sinks at once
+	SinkConns int           `json:"sinkConns"`
+	PortConns int           `json:"portConns"`
+	P50       time.Duration `json:"p50"` // from produce to arrival
+	P95       time.Duration `json:"p95"`
+	P99       time.Duration `json:"p99"`
+	Settled   bool          `json:"settled"` // the group has committed the end of every partition
+}
+
+// world is Kafka, Port's API and the sinks in one process.
+type world struct {
+	kafka *kafkatest.Cluster
+	port  *httptest.Server
+	api   atomic.Pointer[porttest.Server]
+
+	cases int
+	now   scenario
+	org   string
+
+	mu       sync.Mutex
+	counts   counts
+	current  int
+	produced []time.Time     // by sequence number
+	delays   []time.Duration // from produce to arrival
+}
+
+// runWorld serves until ctx ends or its standard input is closed.
+func runWorld(ctx context.Context) error {
+	w := &world{}
+	var err error
+	if w.kafka, err = kafkatest.Start(); err != nil {
+		return err
+	}
+	defer w.kafka.Close()
+	w.api.Store(w.newAPI())
+	w.port = listen(http.HandlerFunc(w.servePort), func() { w.counts.PortConns++ }, &w.mu)
+	defer w.port.Close()
+	p := place{Brokers: w.kafka.Brokers, Port: w.port.URL}
+	for range 16 {
+		s := listen(http.HandlerFunc(w.serveSink), func() { w.counts.SinkConns++ }, &w.mu)
+		defer s.Close()
+		p.Sinks = append(p.Sinks, s.URL)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /case", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.begin(r, p.Sinks)) })
+	mux.HandleFunc("POST /flow", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.flow(r.Context(), p.Sinks)) })
+	mux.HandleFunc("GET /counts", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.read(r.Context())) })
+	control := httptest.NewServer(mux)
+	defer control.Close()
+	p.Control = control.URL
+	if err := json.NewEncoder(os.Stdout).Encode(p); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // the parent is gone when it ends
+		cancel()
+	}()
+	<-ctx.Done()
+	return nil
+}
+
+func (w *world) newAPI() *porttest.Server {
+	return porttest.New(porttest.Config{ClientID: clientID, ClientSecret: clientSecret, NoHistory: true})
+}
+
+// listen starts a server that counts its connections under mu.
+func listen(h http.Handler, opened func(), mu *sync.Mutex) *httptest.Server {
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			mu.Lock()
+			opened()
+			mu.Unlock()
+		}
+	}
+	s.Start()
+	return s
+}
+
+// reply answers with v, or with its error.
+func reply(rw http.ResponseWriter, v any) {
+	if err, failed := v.(error); failed {
+		http.Error(rw, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_ = json.NewEncoder(rw).Encode(v)
+}
+
+// begin makes fresh topics for a case and fills them where it has a backlog.
+func (w *world) begin(r *http.Request, sinks []string) any {
+	var sc scenario
+	if err := json.NewDecoder(r.Body).Decode(&sc); err != nil {
+		return err
+	}
+	if w.org != "" {
+		for _, topic := range []string{".runs", ".change.log"} {
+			if err := w.kafka.DeleteTopic(r.Context(), w.org+topic); err != nil {
+				return err
+			}
+		}
+	}
+	w.cases++
+	w.now, w.org = sc, fmt.Sprintf("case%d", w.cases)
+	for _, topic := range []string{".runs", ".change.log"} {
+		if err := w.kafka.CreateTopic(r.Context(), w.org+topic, sc.Partitions); err != nil {
+			return err
+		}
+	}
+	api := w.newAPI()
+	api.Delay(sc.PortDelay)
+	w.api.Store(api)
+	w.mu.Lock()
+	w.counts, w.current = counts{}, 0
+	w.produced = make([]time.Time, sc.Events)
+	w.delays = make([]time.Duration, 0, sc.Events)
+	w.mu.Unlock()
+	if sc.Rate == 0 {
+		if err := w.produce(r.Context(), 0, sc.Events, sinks); err != nil {
+			return err
+		}
+	}
+	return w.org
+}
+
+// produce publishes the events from..to, a batch for each partition.
+func (w *world) produce(ctx context.Context, from, to int, sinks []string) error {
+	const chunk = 20_000
+	for ; from < to; from += chunk {
+		batches := make([][][]byte, w.now.Partitions)
+		end := min(to, from+chunk)
+		for i := from; i < end; i++ {
+			p := i % w.now.Partitions
+			batches[p] = append(batches[p], w.event(i, sinks))
+		}
+		at := time.Now()
+		w.mu.Lock()
+		for i := from; i < end; i++ {
+			w.produced[i] = at
+		}
+		w.mu.Unlock()
+		for p, batch := range batches {
+			if len(batch) == 0 {
+				continue
+			}
+			if err := w.kafka.Produce(ctx, w.org+".runs", p, batch...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// padding brings an event to about 2 KB, the size of one with an entity and
+// its properties.
+var padding = strings.Repeat("some text that a user typed in ", 45)
+
+// event is the record of sequence number i. Unsigned ones, which the agent
+// skips before it looks at a signature, are not signed anew each time.
+func (w *world) event(i int, sinks []string) []byte {
+	e := porttest.Event{
+		Run: fmt.Sprintf("r_%d", i), Synchronized: w.now.Synchronized, NotForAgent: w.now.NotForAgent,
+		URL: sinks[i%max(1, w.now.Hosts)] + "/hook", Properties: map[string]any{"ref": "main", "replicas": 3, "note": padding},
+	}
+	if w.now.GitLab {
+		e.Type = "GITLAB"
+		e.Method = map[string]any{"projectName": "project", "groupName": "group", "defaultRef": "main"}
+	}
+	return e.Record(clientSecret)
+}
+
+// flow publishes the events of a case one by one at its rate.
+func (w *world) flow(ctx context.Context, sinks []string) any {
+	tick := time.NewTicker(time.Second / time.Duration(w.now.Rate))
+	defer tick.Stop()
+	for i := range w.now.Events {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := w.produce(ctx, i, i+1, sinks); err != nil {
+			return err
+		}
+	}
+	return "done"
+}
+
+func (w *world) serveSink(rw http.ResponseWriter, r *http.Request) {
+	at := time.Now()
+	_, _ = io.Copy(io.Discard, r.Body)
+	seq, err := strconv.Atoi(strings.TrimPrefix(r.Header.Get("X-Port-Run-Id"), "r_"))
+	w.mu.Lock()
+	if w.counts.Sent == 0 {
+		w.counts.First = at
+	}
+	w.counts.Sent++
+	w.current++
+	w.counts.Peak = max(w.counts.Peak, w.current)
+	if err == nil && seq < len(w.produced) {
+		w.delays = append(w.delays, at.Sub(w.produced[seq]))
+	}
+	delay := w.now.SinkDelay
+	w.mu.Unlock()
+	if delay > 0 {
+		time.Sleep(delay)
+	}
+	rw.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(rw, `{"id":1,"web_url":"https://ci.example/1"}`)
+	w.mu.Lock()
+	w.current--
+	w.counts.LastSent = time.Now()
+	w.counts.Last = w.counts.LastSent
+	w.mu.Unlock()
+}
+
+func (w *world) servePort(rw http.ResponseWriter, r *http.Request) {
+	w.api.Load().Handler().ServeHTTP(rw, r)
+	if !strings.Contains(r.URL.Path, "/runs/") {
+		return
+	}
+	w.mu.Lock()
+	w.counts.Calls++
+	w.counts.Last = time.Now()
+	w.mu.Unlock()
+}
+
+// read gives the counts, with the percentiles so far.
+func (w *world) read(ctx context.Context) any {
+	w.mu.Lock()
+	c := w.counts
+	delays := slices.Clone(w.delays)
+	w.mu.Unlock()
+	slices.Sort(delays)
+	at := func(q float64) time.Duration {
+		if len(delays) == 0 {
+			return 0
+		}
+		return delays[min(len(delays)-1, int(q*float64(len(delays))))]
+	}
+	c.P50, c.P95, c.P99 = at(.5), at(.95), at(.99)
+	committed, err := w.kafka.Committed(ctx, w.org+".port-agent", w.org+".runs")
+	if err != nil {
+		return err
+	}
+	ends, err := w.kafka.Ends(ctx, w.org+".runs")
+	if err != nil {
+		return err
+	}
+	c.Settled = true
+	for p, end := range ends {
+		c.Settled = c.Settled && committed[p].Offset >= end
+	}
+	return c
+}
