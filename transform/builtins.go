@@ -67,6 +67,7 @@ var builtins = func() map[string]builtin {
 		"_found/2":    {own: regexFound},
 		"_captured/1": {own: regexCaptured},
 		"_replaced/2": {own: regexReplaced},
+		"_replace/4":  {own: regexReplace},
 
 		"add/0":        {own: addAll},
 		"join/1":       {own: join},

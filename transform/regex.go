@@ -362,6 +362,36 @@ func regexSplit(r *run, in any, args []any) any {
 	return parts
 }
 
+// regexReplace is sub, and gsub where args[3] is true, with the constant text
+// args[1].
+func regexReplace(r *run, in any, args []any) any {
+	flags := args[2]
+	if args[3] == true {
+		s, ok := flags.(string)
+		if !ok && flags != nil {
+			return fmt.Errorf("the flags of a regular expression are a string, not: %s", gojq.TypeOf(flags))
+		}
+		flags = "g" + s
+	}
+	f, err := findAll(r, in, []any{args[0], flags})
+	if err != nil {
+		return err
+	}
+	text := args[1].(string)
+	if err := r.make(len(f.text) + len(f.at)*len(text)); err != nil {
+		return err
+	}
+	var b strings.Builder
+	at := 0
+	for _, m := range f.at {
+		b.WriteString(f.text[at:m[0]])
+		b.WriteString(text)
+		at = m[1]
+	}
+	b.WriteString(f.text[at:])
+	return b.String()
+}
+
 // regexFound, regexCaptured and regexReplaced are the parts of sub and gsub:
 // they find the matches, give the named groups of each, and put in what was
 // made of them. The found between them is no value of jq; the prelude keeps

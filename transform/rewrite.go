@@ -342,6 +342,10 @@ func (w *rewriter) call(t *gojq.Term) {
 	case "env/0":
 		w.reads(t.SuffixList)
 	}
+	if args := replacement(key, f.Args); args != nil {
+		w.replace(t, w.builtin("_replace", args...))
+		return
+	}
 	if w.trusted || !strings.HasPrefix(f.Name, "_") {
 		if _, ok := w.prelude.byName[key]; ok {
 			w.replace(t, w.defined(f.Name, f.Args...))
@@ -353,6 +357,26 @@ func (w *rewriter) call(t *gojq.Term) {
 		}
 	}
 	w.fail("function not defined: "+key, f.Name)
+}
+
+// replacement gives the arguments of _replace, expression, text, flags and
+// whether all matches count, for a call of sub or gsub that puts in a constant text; nil for any other.
+func replacement(key string, args []*gojq.Query) []*gojq.Query {
+	if !strings.HasPrefix(key, "sub/") && !strings.HasPrefix(key, "gsub/") || len(args) < 2 || len(args) > 3 {
+		return nil
+	}
+	if t := args[1].Term; t == nil || t.Type != gojq.TermTypeString || t.Str.Queries != nil || len(t.SuffixList) > 0 {
+		return nil
+	}
+	flags := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeString, Str: &gojq.String{}}}
+	if len(args) == 3 {
+		flags = args[2]
+	}
+	global := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFalse}}
+	if strings.HasPrefix(key, "gsub/") {
+		global = &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeTrue}}
+	}
+	return []*gojq.Query{args[0], args[1], flags, global}
 }
 
 // variable is told of each variable that is used.

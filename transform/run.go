@@ -20,8 +20,8 @@ const (
 	// An evaluation beyond either of these is heavy. Heavy ones run one at a
 	// time, which bounds what many of them take together; the others, which
 	// is to say nearly all, pay nothing for that.
-	heavySteps = 50_000
-	heavyBytes = 1 << 20
+	heavySteps = 8_000
+	heavyBytes = 512 << 10
 
 	checkEvery = 128 // steps between two looks at the clock
 )
