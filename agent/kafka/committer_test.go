@@ -408,19 +408,19 @@ func TestCommitterTakesMarkBack(t *testing.T) {
 		e := b.events(t, runsZero, 3)
 		tr := b.trackers[runsZero]
 		tr.mark(e[2], started) // by an attempt that was sent
-		ctx, cancel := context.WithCancelCause(t.Context())
-		done := make(chan []error, 1)
-		go func() { done <- b.startAll(ctx, runsZero, e[1:]) }()
-		time.Sleep(time.Millisecond) // the commit is under way
-		cancel(errRevoked)
-		for _, err := range <-done {
-			if !errors.Is(err, errRevoked) {
+		for _, again := range e[1:] {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- b.start(ctx, tr, again) }()
+			time.Sleep(time.Millisecond) // the commit is under way
+			cancel(errRevoked)
+			if err := <-done; !errors.Is(err, errRevoked) {
 				t.Errorf("got %v, want %v", err, errRevoked)
 			}
-		}
-		time.Sleep(time.Minute)
-		if _, l := b.broker.ledgerOf(t, runsZero); !reflect.DeepEqual(l.entries, []entry{{0, false}, {1, false}, {2, true}}) {
-			t.Errorf("got %v, want only the mark of the attempt that was sent", l.entries)
+			time.Sleep(time.Minute)
+			if _, l := b.broker.ledgerOf(t, runsZero); !reflect.DeepEqual(l.entries, []entry{{0, false}, {1, false}, {2, true}}) {
+				t.Errorf("got %v, want only the mark of the attempt that was sent", l.entries)
+			}
 		}
 	})
 }

@@ -1,0 +1,423 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
+
+	"port-agent/agent"
+)
+
+// fakeLog is the log of one partition. Like a reader's, its fetchers give the
+// records from an offset on and then wait for more.
+type fakeLog struct {
+	offsets []int64
+	fail    map[int64]int // how often the fetching of an offset fails
+	refuse  int           // how often the opening fails
+
+	mu      sync.Mutex
+	opened  []int64
+	openAt  []time.Time
+	fetched int
+	open    int // fetchers not closed
+}
+
+var errFetch = errors.New("connection reset")
+
+func (l *fakeLog) openAtOffset(_ partition, offset int64) (fetcher, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.opened, l.openAt = append(l.opened, offset), append(l.openAt, time.Now())
+	if l.refuse > 0 {
+		l.refuse--
+		return nil, errFetch
+	}
+	l.open++
+	i, _ := slices.BinarySearch(l.offsets, offset)
+	return &fakeFetcher{log: l, i: i}, nil
+}
+
+type fakeFetcher struct {
+	log *fakeLog
+	i   int
+}
+
+// FetchMessage gives the next record.
+func (f *fakeFetcher) FetchMessage(ctx context.Context) (kafka.Message, error) {
+	if ctx.Err() != nil {
+		return kafka.Message{}, ctx.Err()
+	}
+	if f.i == len(f.log.offsets) {
+		<-ctx.Done()
+		return kafka.Message{}, ctx.Err()
+	}
+	offset := f.log.offsets[f.i]
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	if f.log.fail[offset] > 0 {
+		f.log.fail[offset]--
+		return kafka.Message{}, errFetch
+	}
+	f.i++
+	f.log.fetched++
+	return kafka.Message{Topic: "runs", Offset: offset, Value: []byte(strconv.FormatInt(offset, 10))}, nil
+}
+
+// Close ends the fetcher.
+func (f *fakeFetcher) Close() error {
+	f.log.mu.Lock()
+	defer f.log.mu.Unlock()
+	f.log.open--
+	return nil
+}
+
+func (l *fakeLog) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.fetched
+}
+
+// shop is a worker at work on a fakeLog, with a committer and a broker.
+type shop struct {
+	*worker
+	log    *fakeLog
+	broker *fakeBroker
+	drain  context.CancelCauseFunc // as a rebalance does
+	done   chan struct{}           // closed when run has returned
+}
+
+// workIn starts a worker inside the synctest bubble that the caller is in.
+// change may alter it before.
+func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func(*worker)) *shop {
+	t.Helper()
+	broker := newFakeBroker()
+	counter := func(name string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name}, labels)
+	}
+	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
+	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
+		partition: runsZero, tracker: tr, committer: c, marks: true, open: log.openAtOffset, handle: handle,
+		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
+	}}
+	if change != nil {
+		change(s.worker)
+	}
+	ctx, drain := context.WithCancelCause(t.Context())
+	s.drain = drain
+	committing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var committer sync.WaitGroup
+	committer.Go(func() {
+		if err := c.run(committing); err != nil {
+			t.Errorf("committer: %v", err)
+		}
+	})
+	go func() {
+		defer close(s.done)
+		s.run(ctx)
+		stop()
+		committer.Wait()
+		if err := c.flush(t.Context()); err != nil {
+			t.Errorf("last commit: %v", err)
+		}
+	}()
+	return s
+}
+
+// end drains the worker and waits for it; every fetcher must be closed then.
+func (s *shop) end(t *testing.T) {
+	t.Helper()
+	s.drain(errRevoked)
+	<-s.done
+	if s.log.open != 0 {
+		t.Errorf("%d fetchers left open", s.log.open)
+	}
+}
+
+func (s *shop) wantCommitted(t *testing.T, offset int64, l ledger) {
+	t.Helper()
+	if gotOffset, got := s.broker.ledgerOf(t, runsZero); gotOffset != offset || !reflect.DeepEqual(got, l) {
+		t.Errorf("committed: got %d %v, want %d %v", gotOffset, got, offset, l)
+	}
+}
+
+func offsetsUpTo(n int64) []int64 {
+	var offsets []int64
+	for o := range n {
+		offsets = append(offsets, o)
+	}
+	return offsets
+}
+
+// notebook is a handler's record of the events in the order of their places.
+type notebook struct {
+	mu     sync.Mutex
+	events []*agent.Event
+}
+
+func (n *notebook) note(ev *agent.Event) {
+	ev.Place.Wait()
+	defer ev.Place.Done()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.events = append(n.events, ev)
+}
+
+func (n *notebook) offsets() []int64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var offsets []int64
+	for _, ev := range n.events {
+		offsets = append(offsets, ev.Offset)
+	}
+	return offsets
+}
+
+func TestWorkerHandsOnInOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: []int64{3, 4, 5, 9, 10, 500}}
+		var book notebook
+		s := workIn(t, log, newTracker(3, ledger{high: 3}), func(_ context.Context, ev *agent.Event) error {
+			book.note(ev)
+			time.Sleep(time.Duration(1000-ev.Offset) * time.Millisecond) // the last is the first to settle
+			return nil
+		}, func(w *worker) { w.changeLog = true })
+		begun := time.Now()
+		synctest.Wait()
+		if got := book.offsets(); !slices.Equal(got, log.offsets) {
+			t.Errorf("offsets: got %v, want %v", got, log.offsets)
+		}
+		ev := *book.events[3]
+		ev.Place, ev.Ledger = agent.Place{}, nil
+		want := agent.Event{Topic: "runs", Partition: 0, Offset: 9, Time: begun, Record: []byte("9"), ChangeLog: true}
+		if !reflect.DeepEqual(ev, want) {
+			t.Errorf("event: got %+v, want %+v", ev, want)
+		}
+		time.Sleep(600 * time.Millisecond) // 500 is settled
+		s.wantCommitted(t, 3, ledger{501, []entry{{3, false}, {4, false}, {5, false}, {9, false}, {10, false}}})
+		time.Sleep(time.Second)
+		s.wantCommitted(t, 501, ledger{high: 501})
+		s.end(t)
+	})
+}
+
+func TestWorkerStopsReadingAtFullWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: offsetsUpTo(maxUnsettled + 50)}
+		release := make(chan struct{})
+		s := workIn(t, log, newTracker(0, ledger{}), func(context.Context, *agent.Event) error {
+			<-release
+			return nil
+		}, nil)
+		for _, step := range []struct{ release, want int }{{0, maxUnsettled}, {1, maxUnsettled + 1}, {30, maxUnsettled + 31}} {
+			for range step.release {
+				release <- struct{}{}
+			}
+			synctest.Wait()
+			if got := log.count(); got != step.want {
+				t.Errorf("after %d settled: %d records were read, want %d", step.release, got, step.want)
+			}
+		}
+		close(release)
+		time.Sleep(time.Second)
+		s.wantCommitted(t, maxUnsettled+50, ledger{high: maxUnsettled + 50})
+		s.end(t)
+	})
+}
+
+// TestWorkerEndsAtFullWindow drains a worker that waits for room.
+func TestWorkerEndsAtFullWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: offsetsUpTo(maxUnsettled + 1)}
+		s := workIn(t, log, newTracker(0, ledger{}), func(ctx context.Context, _ *agent.Event) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}, nil)
+		synctest.Wait()
+		s.end(t)
+		if got := log.count(); got != maxUnsettled {
+			t.Errorf("%d records were read, want %d", got, maxUnsettled)
+		}
+	})
+}
+
+func TestWorkerReadsAnewAfterErrors(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: offsetsUpTo(10), fail: map[int64]int{3: 1, 6: 9}, refuse: 2}
+		var book notebook
+		s := workIn(t, log, newTracker(0, ledger{}), func(_ context.Context, ev *agent.Event) error {
+			book.note(ev)
+			if ev.Offset == 0 {
+				time.Sleep(2 * time.Minute) // reading goes on where it was, not at the first unsettled event
+			}
+			return nil
+		}, nil)
+		begun := time.Now()
+		time.Sleep(time.Minute)
+		if got, want := book.offsets(), offsetsUpTo(10); !slices.Equal(got, want) {
+			t.Errorf("offsets: got %v, want %v", got, want)
+		}
+		if want := []int64{0, 0, 0, 3, 6, 6, 6, 6, 6, 6, 6, 6, 6}; !slices.Equal(log.opened, want) {
+			t.Errorf("opened at offsets: got %v, want %v", log.opened, want)
+		}
+		var waits []time.Duration // in units of the first
+		last := begun
+		for _, at := range log.openAt {
+			waits = append(waits, at.Sub(last)/readRetryMin)
+			last = at
+		}
+		// Every record that is read ends the growing of the wait.
+		if want := []time.Duration{0, 1, 2, 1, 1, 2, 4, 8, 16, 32, 64, 100, 100}; !slices.Equal(waits, want) {
+			t.Errorf("waits before opening: got %v, want %v", waits, want)
+		}
+		s.end(t)
+	})
+}
+
+// TestWorkerDrains ends the reading while events are under way: what was
+// started finishes and is committed, the rest stays unsettled.
+func TestWorkerDrains(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: offsetsUpTo(6)}
+		s := workIn(t, log, newTracker(0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+			if ev.Offset%2 == 0 { // waits for something before it starts
+				<-ctx.Done()
+				return context.Cause(ctx)
+			}
+			if err := ev.Ledger.Start(ctx); err != nil {
+				return err
+			}
+			time.Sleep(time.Duration(ev.Offset) * time.Minute)
+			return nil
+		}, nil)
+		time.Sleep(30 * time.Second)
+		s.wantCommitted(t, 0, ledger{6, []entry{{0, false}, {1, true}, {2, false}, {3, true}, {4, false}, {5, true}}})
+		s.drain(errRevoked)
+		time.Sleep(4 * time.Minute)
+		select {
+		case <-s.done:
+			t.Fatal("run returned while an event was under way")
+		default:
+		}
+		s.wantCommitted(t, 0, ledger{6, []entry{{0, false}, {2, false}, {4, false}, {5, true}}})
+		s.end(t)
+		s.wantCommitted(t, 0, ledger{6, []entry{{0, false}, {2, false}, {4, false}}})
+		if len(log.opened) != 1 {
+			t.Errorf("opened %d times, want once", len(log.opened))
+		}
+	})
+}
+
+func TestWorkerTakesOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: []int64{10, 11, 12, 13, 16, 17}} // 14 is gone
+		var book notebook
+		left := ledger{16, []entry{{10, true}, {12, false}, {14, true}}}
+		s := workIn(t, log, newTracker(10, left), func(_ context.Context, ev *agent.Event) error {
+			book.note(ev)
+			return nil
+		}, nil)
+		time.Sleep(time.Second)
+		if got, want := book.offsets(), []int64{10, 12, 16, 17}; !slices.Equal(got, want) {
+			t.Errorf("offsets: got %v, want %v", got, want)
+		}
+		for _, ev := range book.events {
+			if want := ev.Offset == 10; ev.Interrupted != want {
+				t.Errorf("offset %d interrupted: got %v, want %v", ev.Offset, ev.Interrupted, want)
+			}
+		}
+		if got := testutil.ToFloat64(s.events.WithLabelValues("runs", agent.EventSettled)); got != 2 {
+			t.Errorf("counted %v settled already, want 2", got)
+		}
+		s.wantCommitted(t, 18, ledger{high: 18})
+		s.end(t)
+	})
+}
+
+// TestWorkerMarks looks at what is on record when Start and Reset return.
+func TestWorkerMarks(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name  string
+		marks bool
+	}{{"kept", true}, {"not kept", false}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var s *shop
+				wantMark := func(want bool) {
+					t.Helper()
+					_, l := s.broker.ledgerOf(t, runsZero)
+					if got := slices.Contains(l.entries, entry{0, true}); got != want {
+						t.Errorf("marked: got %v, want %v", got, want)
+					}
+				}
+				ready, done := make(chan struct{}), make(chan struct{})
+				s = workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+					defer close(done)
+					<-ready
+					for range 2 {
+						if err := ev.Ledger.Start(ctx); err != nil {
+							return fmt.Errorf("start: %w", err)
+						}
+						wantMark(tc.marks)
+						ev.Ledger.Reset()
+						time.Sleep(time.Second)
+						wantMark(false)
+					}
+					return nil
+				}, func(w *worker) { w.marks = tc.marks })
+				close(ready)
+				<-done
+				time.Sleep(time.Second)
+				s.wantCommitted(t, 1, ledger{high: 1})
+				s.end(t)
+			})
+		})
+	}
+}
+
+// TestWorkerStartAfterDrain refuses a mark once the partition is to be given
+// up: the event goes to the next owner as one that was never started.
+func TestWorkerStartAfterDrain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var got error
+		s := workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+			<-ctx.Done()
+			got = ev.Ledger.Start(ctx)
+			return got
+		}, func(w *worker) { w.committer.commit = slow(w.committer.commit) })
+		synctest.Wait()
+		s.end(t)
+		if !errors.Is(got, errRevoked) {
+			t.Errorf("got %v, want %v", got, errRevoked)
+		}
+		s.wantCommitted(t, 0, ledger{1, []entry{{0, false}}})
+	})
+}
+
+// slow delays commits, so that a context that has ended is noticed first.
+func slow(next func(context.Context, map[partition]commit) error) func(context.Context, map[partition]commit) error {
+	return func(ctx context.Context, commits map[partition]commit) error {
+		time.Sleep(time.Second)
+		return next(ctx, commits)
+	}
+}
