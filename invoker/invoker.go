@@ -83,11 +83,6 @@ func (i *Invoker) Close() {
 	}
 }
 
-func (i *Invoker) env(name string) string {
-	v, _ := i.deps.Env(name)
-	return v
-}
-
 func (i *Invoker) timeout(rule time.Duration) time.Duration {
 	if rule > 0 {
 		return rule

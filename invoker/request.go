@@ -287,10 +287,7 @@ func (r *Request) collectSecrets() {
 const minSecret = 5
 
 func sensitive(header string) bool {
-	if header == "Idempotency-Key" {
-		return false
-	}
-	header = strings.ToLower(header)
+	header = strings.TrimSuffix(strings.ToLower(header), "idempotency-key")
 	for _, part := range []string{"auth", "token", "key", "secret", "password", "cookie", "credential"} {
 		if strings.Contains(header, part) {
 			return true

@@ -32,6 +32,8 @@ func TestBuild(t *testing.T) {
 		{name: "query without another", rule: Override{Query: url.Values{"b": {"2"}}}, wantURL: "https://ci.test/hook?b=2"},
 		{name: "spaces and umlauts", method: map[string]any{"url": " https://h.test/a b/ü?q=x y&z=ü%20 "}, wantURL: "https://h.test/a%20b/%C3%BC?q=x%20y&z=%C3%BC%20"},
 		{name: "an encoded slash stays", method: map[string]any{"url": "https://h.test/a%2Fb#part"}, wantURL: "https://h.test/a%2Fb"},
+		{name: "an underscore in the host", method: map[string]any{"url": "http://my_service:8080/x"}, wantURL: "http://my_service:8080/x"},
+		{name: "an IPv6 address", method: map[string]any{"url": "http://[::1]:8080/x"}, wantURL: "http://[::1]:8080/x"},
 		{name: "an international host", method: map[string]any{"url": "https://bücher.test/"}, wantURL: "https://xn--bcher-kva.test/"},
 		{name: "body of the rule", rule: Override{HasBody: true, Body: map[string]any{"b": "<&>", "a": big1, "f": 1.5}}, wantBody: `{"a":123456789012345678901234567890,"b":"<&>","f":1.5}`},
 		{name: "a string as JSON", rule: Override{HasBody: true, Body: "x"}, wantBody: `"x"`},
