@@ -251,16 +251,20 @@ func TestDrainEndsRetryWithoutSlot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn, func(c *Config) { c.MaxInFlight, c.MaxInFlightPerHost = 1, 1 })
 		f.backend.do = inTurn(says(503, "busy", 0), takes(time.Hour, accepts(200, `{}`)))
-		ctx, cancel := context.WithCancelCause(t.Context())
-		ended := make(chan error, 2)
-		go func() { ended <- f.Handle(ctx, runEvent(t, "r_1")) }()
-		synctest.Wait() // it waits for its second attempt
-		go func() { ended <- f.Handle(ctx, runEvent(t, "r_2")) }()
-		time.AfterFunc(2*time.Second, func() { cancel(errDrain) })
-		for range cap(ended) {
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
+		ended := make(chan error, 1)
+		go func() { // its context does not end: it keeps the slot
+			time.Sleep(time.Millisecond)
+			ended <- f.Handle(t.Context(), runEvent(t, "r_2"))
+		}()
+		err, took := f.drained(t, runEvent(t, "r_1"), 2*time.Second)
+		if err != nil {
+			t.Error(err)
+		}
+		if want := 36 * time.Second; took != want {
+			t.Errorf("took %s after the end, want %s", took, want)
+		}
+		if err := <-ended; err != nil {
+			t.Error(err)
 		}
 		want := "POST https://ci.internal/hook answered 503: busy; the agent stopped before another attempt"
 		if got := f.port.report(t, "r_1").Summary; got != want {

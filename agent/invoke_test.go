@@ -250,7 +250,7 @@ func TestInvokeLedgerRefuses(t *testing.T) {
 func TestSeconds(t *testing.T) {
 	t.Parallel()
 	for d, want := range map[time.Duration]string{
-		0: "0 ms", 42 * time.Millisecond: "42 ms", 340 * time.Millisecond: "0.3 s", 2 * time.Second: "2.0 s", 30 * time.Second: "30 s",
+		0: "less than 1 ms", 42 * time.Millisecond: "42 ms", 340 * time.Millisecond: "0.3 s", 2 * time.Second: "2.0 s", 30 * time.Second: "30 s",
 	} {
 		if got := seconds(d); got != want {
 			t.Errorf("%d: got %q, want %q", d, got, want)
