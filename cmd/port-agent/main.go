@@ -45,6 +45,10 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 	switch command {
 	case "run":
 		return run(args, stdout, stderr)
+	case "check":
+		return check(args, stdout, stderr)
+	case "explain":
+		return explain(args, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, versionText())
 		return exitOK

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+
+	"port-agent/cmd/app"
+	"port-agent/transform"
+)
+
+const checkUsage = `usage: port-agent check [-mapping FILE]
+
+Looks for mistakes in a mapping file and prints each in a line of its own: the
+file, the rule (counted from 0) and its name, the field, the column in the
+expression, what is wrong and what would be right.
+
+  -mapping FILE   the file to check; without it the one that "port-agent run"
+                  would take: INVOCATIONS_PATH, CONTROL_THE_PAYLOAD_CONFIG_PATH,
+                  ./invocations.json, ./control_the_payload_config.json,
+                  ~/control_the_payload_config.json
+
+The exit code is 0, or 1 where there is an error. Warnings do not count: the
+agent starts in spite of them. Whether a variable is set is seen in the
+environment of this command.
+`
+
+// check tells what is wrong with a mapping file.
+func check(args []string, stdout, stderr io.Writer) int {
+	flags := newFlags("check", checkUsage, stderr)
+	file := flags.String("mapping", "", "")
+	if code, done := parse(flags, args, stdout); done {
+		return code
+	}
+	cfg, err := app.ReadOffline()
+	if err != nil {
+		fmt.Fprintf(stderr, "settings:\n%v\n", err)
+		return exitInvalid
+	}
+	if *file != "" {
+		cfg.Transform.Path = *file
+	}
+	findings, name, err := findings(cfg.Transform)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	if name == "" {
+		fmt.Fprintln(stdout, "no mapping file: the built-in rule takes every event as it is")
+		return exitOK
+	}
+	failed := 0
+	for _, f := range findings {
+		fmt.Fprintln(stdout, printable(f.String()))
+		if !f.Warning {
+			failed++
+		}
+	}
+	fmt.Fprintf(stdout, "%s: %s, %s\n", name, count(failed, "error"), count(len(findings)-failed, "warning"))
+	if failed > 0 {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// findings gives all that is wrong or looks wrong with the mapping of cfg, in
+// the order of the file, and the file's name. An error is one of reading it.
+func findings(cfg transform.Config) ([]transform.Finding, string, error) {
+	m, err := transform.Load(cfg, os.Environ())
+	if err == nil {
+		return m.Warnings(), m.File(), nil
+	}
+	first, ok := errors.AsType[transform.Finding](err)
+	if !ok {
+		return nil, "", err
+	}
+	data, err := os.ReadFile(first.File)
+	if err != nil {
+		return nil, "", fmt.Errorf("read mapping: %w", err)
+	}
+	return transform.Check(first.File, data, os.Environ()), first.File, nil
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// newFlags makes the flags of a command, which prints usage itself.
+func newFlags(name, usage string, stderr io.Writer) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
+	return flags
+}
+
+// parse reads the arguments of a command that takes flags alone. done means
+// that there is nothing more to do.
+func parse(flags *flag.FlagSet, args []string, stdout io.Writer) (code int, done bool) {
+	for _, a := range args {
+		if a == "-h" || a == "-help" || a == "--help" {
+			flags.SetOutput(stdout)
+		}
+	}
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK, true
+	case err != nil:
+		return exitInvalid, true
+	case flags.NArg() > 0:
+		fmt.Fprintf(flags.Output(), "unexpected argument %q\n", flags.Arg(0))
+		flags.Usage()
+		return exitInvalid, true
+	}
+	return exitOK, false
+}

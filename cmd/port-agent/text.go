@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"port-agent/agent"
+)
+
+// Colours of a terminal, by the SGR codes of ECMA-48.
+const (
+	bold   = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	faint  = "2"
+)
+
+// colours reports whether w is a terminal that wants colour: https://no-color.org.
+func colours(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// sheet collects lines: a label, and a text beside it.
+type sheet struct {
+	bytes.Buffer
+	coloured bool
+}
+
+const (
+	labelWidth = 11
+	partWidth  = 9
+)
+
+// paint gives text in a colour, where colours are wanted.
+func (s *sheet) paint(colour, text string) string {
+	if !s.coloured || colour == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+// line writes a line under a label; without one it belongs to the line above.
+func (s *sheet) line(label, colour, text string) {
+	pad := strings.Repeat(" ", max(labelWidth-len(label), 0))
+	s.WriteString(strings.TrimRight(s.paint(bold, label)+pad+s.paint(colour, printable(text)), " ") + "\n")
+}
+
+// part writes one named part of what stands under a label.
+func (s *sheet) part(name, colour, text string) {
+	s.line("", "", fmt.Sprintf("%-*s", partWidth, name))
+	s.Truncate(s.Len() - 1) // the line break
+	for pad := labelWidth + partWidth - s.column(); pad > 0; pad-- {
+		s.WriteByte(' ')
+	}
+	s.WriteString(s.paint(colour, printable(text)) + "\n")
+}
+
+func (s *sheet) column() int { return s.Len() - 1 - bytes.LastIndexByte(s.Bytes(), '\n') }
+
+// writeText prints the explanation for people.
+func (v *view) writeText(w io.Writer, coloured bool) error {
+	s := &sheet{coloured: coloured}
+	v.writeEvent(s)
+	v.writeRules(s)
+	v.writeRequest(s)
+	v.writeReport(s)
+	label := "warnings"
+	for _, warning := range v.Warnings[v.verdicts:] {
+		s.line(label, yellow, warning)
+		label = ""
+	}
+	if _, err := w.Write(s.Bytes()); err != nil {
+		return fmt.Errorf("print explanation: %w", err)
+	}
+	return nil
+}
+
+func (v *view) writeEvent(s *sheet) {
+	x := v.explanation
+	s.line("event", "", v.conceal.text(about(x)))
+	if x.ForAgent {
+		s.line("", green, "for the agent")
+	} else {
+		s.line("", red, "not for the agent: the invocation method does not say agent: true")
+	}
+	switch {
+	case x.ChangeLog:
+		s.line("", faint, "Port does not sign changes")
+	case x.Signature == nil:
+		s.line("", green, "signature valid")
+	case errors.Is(x.Signature, agent.ErrUnchecked):
+		s.line("", faint, "signature "+x.Signature.Error())
+	default:
+		s.line("", red, x.Signature.Error()+": the agent drops the event")
+	}
+}
+
+// about says which event it is.
+func about(x *agent.Explanation) string {
+	kind := "action run " + x.Run
+	switch {
+	case x.ChangeLog:
+		kind = "change of the catalog"
+	case x.Run == "":
+		kind = "event without a run"
+	case agent.IsNodeRun(x.Run):
+		kind = "workflow node run " + x.Run
+	}
+	parts := []string{kind}
+	add := func(format string, args ...any) {
+		for _, a := range args {
+			if a == "" {
+				return
+			}
+		}
+		parts = append(parts, fmt.Sprintf(format, args...))
+	}
+	add("action %s", textAt(x.Root, "action"))
+	add("blueprint %s", textAt(x.Root, "context", "blueprint"))
+	add("entity %s", textAt(x.Root, "context", "entity"))
+	add("by %s", textAt(x.Root, "trigger", "by", "user", "email"))
+	if x.Sync {
+		parts = append(parts, "synchronous")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// textAt gives the text at a path, "" where there is none.
+func textAt(v any, path ...string) string {
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	s, _ := v.(string)
+	return s
+}
+
+func (v *view) writeRules(s *sheet) {
+	file := v.file
+	if file == "" {
+		file = "built-in rule, for want of a file"
+	}
+	s.line("mapping", "", fmt.Sprintf("%s, %s", file, count(v.rules, "rule")))
+	label := "rules"
+	for i, r := range v.Considered {
+		mark, colour := " ", ""
+		if r.Enabled {
+			mark, colour = ">", green
+		}
+		name := ""
+		if v.names[i] != "" {
+			name = fmt.Sprintf(" %q", v.names[i])
+		}
+		s.line(label, colour, fmt.Sprintf("%s %d%s: %s", mark, r.Rule, name, r.Why))
+		label = ""
+	}
+	switch {
+	case v.Rule == nil && v.explanation.Err != nil:
+		s.line(label, red, "none matches: under ON_NO_MATCH=fail the run fails")
+	case v.Rule == nil:
+		s.line(label, red, "none matches: the agent leaves the event alone and tells Port nothing")
+	}
+}
+
+func (v *view) writeRequest(s *sheet) {
+	r := v.Request
+	if r == nil {
+		return
+	}
+	s.line("backend", "", *v.Backend)
+	target := "(no URL)"
+	if r.URL != nil {
+		target = *r.URL
+	}
+	s.line("request", bold, r.Method+" "+target)
+	if err := v.explanation.Err; err != nil {
+		s.line("", red, "not sent: "+v.conceal.text(err.Error()))
+	}
+	name := "query"
+	for _, k := range slices.Sorted(maps.Keys(r.Query)) {
+		for _, value := range r.Query[k] {
+			s.part(name, "", k+" = "+value)
+			name = ""
+		}
+	}
+	name = "headers"
+	for _, k := range slices.Sorted(maps.Keys(r.Headers)) {
+		s.part(name, "", k+": "+r.Headers[k])
+		name = ""
+	}
+	if len(v.hidden) > 0 {
+		s.part(name, faint, "as in every request: "+strings.Join(v.hidden, ", "))
+	}
+	name = "body"
+	for line := range strings.Lines(indented(r.Body)) {
+		s.part(name, "", strings.TrimSuffix(line, "\n"))
+		name = ""
+	}
+}
+
+// indented prints a body: text as it is, anything else as JSON.
+func indented(v any) string {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return err.Error()
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func (v *view) writeReport(s *sheet) {
+	r, x := v.Report, v.explanation
+	if r == nil {
+		return
+	}
+	heading, colour := "the backend accepts", green
+	switch {
+	case x.Err != nil:
+		heading, colour = "the run fails before anything is sent", red
+	case x.Retried:
+		heading, colour = "the agent tries again; if the last answer is this one, the run fails", yellow
+	case x.Refused != nil:
+		heading, colour = "the backend does not accept", red
+	}
+	s.line("report", colour, heading)
+	if x.Report.HasResponse {
+		s.part("response", "", "the body of the answer")
+	}
+	parts := []struct{ name, value string }{
+		{"status", r.Status}, {"link", linkText(r.Link)}, {"summary", r.Summary}, {"run id", r.ExternalRunID}, {"label", r.StatusLabel},
+	}
+	told := x.Report.HasResponse
+	for _, p := range parts {
+		if p.value != "" {
+			s.part(p.name, "", p.value)
+			told = true
+		}
+	}
+	switch {
+	case !told && x.Run == "":
+		s.line("", faint, "Port is told nothing: the event belongs to no run")
+	case !told:
+		s.line("", faint, "Port is told nothing yet: the backend ends the run")
+	}
+}
+
+func linkText(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []string:
+		return strings.Join(v, " ")
+	}
+	return ""
+}

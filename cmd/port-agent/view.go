@@ -1,0 +1,226 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+
+	"port-agent/agent"
+	"port-agent/invoker"
+	"port-agent/transform"
+)
+
+// view is an explanation as it is shown, without secrets unless they are
+// wanted. Its JSON is what explain -json prints.
+type view struct {
+	Rule       *int         `json:"rule"` // nil: none matches, and so are the next two
+	Name       *string      `json:"name"`
+	Backend    *string      `json:"backend"`
+	Considered []considered `json:"considered"`
+	Request    *request     `json:"request"`
+	Report     *report      `json:"report"` // nil: there is no answer to report
+	Warnings   []string     `json:"warnings"`
+
+	explanation *agent.Explanation // for what the text says beyond the JSON
+	conceal     concealer
+	file        string   // of the mapping, empty for the built-in rule
+	rules       int      // in it
+	names       []string // of the rules considered
+	hidden      []string // names of the headers that every request has
+	verdicts    int      // how many of the warnings are said elsewhere in the text
+}
+
+type considered struct {
+	Rule    int    `json:"rule"`
+	Enabled bool   `json:"enabled"`
+	Why     string `json:"why"`
+}
+
+// request is what rule and backend make of a request. What every request has
+// is left out: see transportHeaders.
+type request struct {
+	Method  string              `json:"method"`
+	URL     *string             `json:"url"` // without query of the rule; nil: it could not be made
+	Headers map[string]string   `json:"headers"`
+	Query   map[string][]string `json:"query"`
+	Body    any                 `json:"body"`
+}
+
+// report is what Port is told.
+type report struct {
+	Status        string `json:"status,omitempty"`
+	Link          any    `json:"link,omitempty"`
+	Summary       string `json:"summary,omitempty"`
+	ExternalRunID string `json:"externalRunId,omitempty"`
+	StatusLabel   string `json:"statusLabel,omitempty"`
+}
+
+// newView prepares an explanation for showing.
+func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *view {
+	v := &view{explanation: x, conceal: c, file: m.File(), rules: m.Len(), Considered: []considered{}, Warnings: []string{}}
+	for _, r := range x.Considered {
+		v.Considered = append(v.Considered, considered{r.Rule, r.Enabled, c.text(r.Why)})
+		v.names = append(v.names, r.Name)
+	}
+	if x.Rule != nil {
+		v.Rule, v.Name, v.Backend = &x.Rule.Index, &x.Rule.Name, &x.Backend
+		v.Request, v.hidden = newRequest(x, c)
+	}
+	if x.Report != nil {
+		v.Report = newReport(x.Report, c)
+	}
+	for _, w := range verdicts(x) {
+		v.warn(c.text(w))
+	}
+	v.verdicts = len(v.Warnings)
+	for _, w := range doubts(x) {
+		v.warn(c.text(w))
+	}
+	for _, f := range m.Warnings() {
+		if x.Rule != nil && f.Rule == x.Rule.Index {
+			f.File, f.Rule, f.Warning = "", -1, false
+			v.warn(c.text(f.String()))
+		}
+	}
+	for _, w := range x.Warnings {
+		v.warn(c.text(warningText(w)))
+	}
+	return v
+}
+
+func (v *view) warn(text string) { v.Warnings = append(v.Warnings, text) }
+
+func warningText(w transform.Warning) string {
+	if w.Expr == "" {
+		return w.Message
+	}
+	return w.Message + ": " + w.Expr
+}
+
+// verdicts tells why nothing comes of the event.
+func verdicts(x *agent.Explanation) (out []string) {
+	if !x.ForAgent {
+		out = append(out, "the event is not for the agent: its invocation method does not say agent: true")
+	}
+	if x.Signature != nil && !errors.Is(x.Signature, agent.ErrUnchecked) {
+		out = append(out, x.Signature.Error()+": the agent drops the event")
+	}
+	if x.Err != nil {
+		out = append(out, "nothing is sent: "+x.Err.Error())
+	}
+	return out
+}
+
+// doubts tells what may be otherwise where the agent runs, or goes nowhere.
+func doubts(x *agent.Explanation) (out []string) {
+	if x.Missing != nil {
+		out = append(out, x.Missing.Error()+": without it the run fails")
+	}
+	for _, place := range x.Encrypted {
+		out = append(out, place+" is not decrypted")
+	}
+	if len(x.Encrypted) > 0 && x.Err == nil {
+		out = append(out, "PORT_CLIENT_SECRET is not set: with it, what is encrypted would be decrypted")
+	}
+	if x.Run == "" && x.Rule != nil && x.Rule.HasReport() {
+		out = append(out, "the event belongs to no run: what the rule's report gives goes nowhere")
+	}
+	return out
+}
+
+// newRequest shows the request or, where it could not be made, what there is
+// of it.
+func newRequest(x *agent.Explanation, c concealer) (r *request, hidden []string) {
+	r = &request{Method: http.MethodPost, Headers: c.headers(x.Draft.Headers), Query: c.query(x.Draft.Query)}
+	if x.Request == nil {
+		if x.Draft.Method != nil {
+			r.Method = *x.Draft.Method
+		}
+		if x.Draft.URL != nil {
+			text := c.text(*x.Draft.URL)
+			r.URL = &text
+		}
+		r.Body = c.value(x.Draft.Body)
+		return r, nil
+	}
+	made := x.Request.Value()
+	base, _ := made["url"].(string)
+	base = c.text(base)
+	r.Method, r.URL, r.Body = x.Request.Method, &base, c.value(made["body"])
+	shown, hidden := shownHeaders(x)
+	r.Headers = c.headers(shown)
+	return r, hidden
+}
+
+// shownHeaders are the headers of the rule, as it spells them, and those that
+// only this backend has; hidden names those that every request has.
+func shownHeaders(x *agent.Explanation) (shown map[string]string, hidden []string) {
+	shown = map[string]string{}
+	spelled := map[string]bool{}
+	for name := range x.Draft.Headers {
+		canonical := http.CanonicalHeaderKey(name)
+		if values := x.Request.Header[canonical]; len(values) > 0 {
+			shown[name], spelled[canonical] = values[0], true
+		}
+	}
+	for name, values := range x.Request.Header {
+		switch {
+		case spelled[name]:
+		case slices.Contains(transportHeaders, name):
+			hidden = append(hidden, name)
+		default:
+			shown[name] = values[0]
+		}
+	}
+	for _, name := range proofs[x.Request.Backend] {
+		if !spelled[name] {
+			hidden = append(hidden, name)
+		}
+	}
+	slices.Sort(hidden)
+	return shown, hidden
+}
+
+// transportHeaders are those that every request has.
+var transportHeaders = []string{"Content-Type", "Idempotency-Key", "User-Agent", "X-Port-Run-Id"}
+
+// proofs are the headers that each attempt gets anew, by the backend.
+var proofs = map[string][]string{
+	invoker.Webhook:     {"X-Port-Signature", "X-Port-Timestamp"},
+	invoker.GitLab:      {"X-Port-Signature", "X-Port-Timestamp"},
+	invoker.AzureDevOps: {"X-Port-Signature"},
+	invoker.Jenkins:     {"X-Port-Signature"},
+	invoker.PortAPI:     {"Authorization"},
+}
+
+func newReport(r *agent.Report, c concealer) *report {
+	out := &report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
+	switch link := r.Link.(type) {
+	case string:
+		if link != "" {
+			out.Link = c.text(link)
+		}
+	case []string:
+		texts := make([]string, len(link))
+		for i, l := range link {
+			texts[i] = c.text(l)
+		}
+		if len(texts) > 0 {
+			out.Link = texts
+		}
+	}
+	return out
+}
+
+func (v *view) writeJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return fmt.Errorf("print explanation: %w", err)
+	}
+	return nil
+}
