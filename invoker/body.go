@@ -39,9 +39,20 @@ func jsonBody(v any) (Body, error) {
 	return Body{Value: v, JSON: b}, err
 }
 
-// encode prints b as the content type in h asks, and sets the content type
-// where there is none.
-func (b Body) encode(h http.Header) ([]byte, error) {
+// setContent makes body what the request carries, printed as its content type
+// asks; it sets the content type where there is none.
+//
+// Of a JSON body only the text is kept: the value takes ten times the memory,
+// and thousands of requests may wait for their turn.
+func (r *Request) setContent(body Body) (err error) {
+	var isJSON bool
+	if r.Body, isJSON, err = body.encode(r.Header); !isJSON {
+		r.value = body.Value
+	}
+	return err
+}
+
+func (b Body) encode(h http.Header) (text []byte, isJSON bool, err error) {
 	contentType := h.Get("Content-Type")
 	if contentType == "" {
 		h["Content-Type"] = []string{typeJSON}
@@ -52,19 +63,20 @@ func (b Body) encode(h http.Header) ([]byte, error) {
 	}
 	if media == typeForm {
 		if fields, ok := b.Value.(map[string]any); ok {
-			return encodeForm(fields), nil
+			return encodeForm(fields), false, nil
 		}
 	}
-	if s, ok := b.Value.(string); ok && !isJSON(media) {
-		return []byte(s), nil
+	if s, ok := b.Value.(string); ok && !jsonMedia(media) {
+		return []byte(s), false, nil
 	}
 	if b.JSON != nil {
-		return b.JSON, nil
+		return b.JSON, true, nil
 	}
-	return marshal(b.Value)
+	text, err = marshal(b.Value)
+	return text, true, err
 }
 
-func isJSON(media string) bool {
+func jsonMedia(media string) bool {
 	return media == "" || media == typeJSON || strings.HasSuffix(media, "+json") || media == "text/json"
 }
 

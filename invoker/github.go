@@ -116,9 +116,7 @@ func (g *gitHub) prepare(t *Target) func(context.Context, *Request) error {
 		if err != nil {
 			return err
 		}
-		req.value = body.Value
-		req.Body, err = body.encode(req.Header)
-		return err
+		return req.setContent(body)
 	}
 }
 

@@ -31,7 +31,7 @@ type Request struct {
 	url     *url.URL
 	base    string     // the URL without the query that the rule adds
 	query   url.Values // what the rule adds
-	value   any        // the body before it was encoded
+	value   any        // the body before it was printed, where that is not JSON
 	// pending makes what can only be known by asking the backend. It is nil
 	// where nothing is open, and after it has succeeded.
 	pending func(context.Context, *Request) error
@@ -68,8 +68,17 @@ func (r *Request) Value() map[string]any {
 		"url":     r.base,
 		"headers": headerValue(r.Header),
 		"query":   query,
-		"body":    r.value,
+		"body":    r.bodyValue(),
 	}
+}
+
+// bodyValue is the body before it was printed.
+func (r *Request) bodyValue() any {
+	if r.value != nil {
+		return r.value
+	}
+	v, _ := decodeJSON(r.Body)
+	return v
 }
 
 // Secrets lists what the request carries that must not be shown: credentials
@@ -254,13 +263,11 @@ func (r *Request) setBody(t *Target) error {
 	} else if body, err = r.backend.Body(t); err != nil {
 		return err
 	}
-	r.value = body.Value
 	if t.Rule.HasBody && t.Rule.Body == nil {
 		return nil
 	}
 	r.secrets = append(r.secrets, body.Secrets...)
-	r.Body, err = body.encode(r.Header)
-	return err
+	return r.setContent(body)
 }
 
 // collectSecrets adds what the headers and the query hold.

@@ -40,7 +40,12 @@ func (r *Response) JSON() (v any, ok bool) {
 	if r.Truncated {
 		return nil, false
 	}
-	dec := json.NewDecoder(bytes.NewReader(r.Body))
+	return decodeJSON(r.Body)
+}
+
+// decodeJSON decodes a text that is one JSON value.
+func decodeJSON(text []byte) (v any, ok bool) {
+	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.UseNumber()
 	if err := dec.Decode(&v); err != nil {
 		return nil, false
