@@ -169,7 +169,7 @@ func (w *world) begin(r *http.Request, sinks []string) any {
 
 // produce publishes the events from..to, a batch for each partition.
 func (w *world) produce(ctx context.Context, from, to int, sinks []string) error {
-	const chunk = 20_000
+	const chunk = 2_000 // a batch of a partition stays near 1 MB, what brokers take by default
 	for ; from < to; from += chunk {
 		batches := make([][][]byte, w.now.Partitions)
 		end := min(to, from+chunk)

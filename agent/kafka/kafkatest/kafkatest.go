@@ -37,6 +37,10 @@ func Open(opts ...kfake.Opt) (*Cluster, error) {
 	return Start(opts...)
 }
 
+// maxRecord is the size of the largest record that can be produced, beyond
+// what the agent accepts.
+const maxRecord = 8 << 20
+
 // Connect connects to a cluster that runs elsewhere.
 func Connect(brokers ...string) (*Cluster, error) { return connect(&Cluster{Brokers: brokers}) }
 
@@ -51,7 +55,8 @@ func Start(opts ...kfake.Opt) (*Cluster, error) {
 
 func connect(c *Cluster) (*Cluster, error) {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
-		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1<<20), kgo.ProducerBatchMaxBytes(8<<20), kgo.BrokerMaxWriteBytes(64<<20),
+		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1<<20), kgo.ProducerBatchCompression(kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytes(maxRecord), kgo.BrokerMaxWriteBytes(64<<20),
 		kgo.MetadataMinAge(50*time.Millisecond))
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka: %w", err)
