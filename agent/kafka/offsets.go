@@ -118,25 +118,25 @@ func (c *cluster) committed(ctx context.Context, group string, ps []partition) (
 // that what is produced before the first event settles is not lost: an offset
 // of "latest" that is only remembered would be resolved anew after a restart.
 func resume(cm commit, b bounds, toEnd bool, log zerolog.Logger) *tracker {
-	switch {
-	case cm.offset < 0:
+	if cm.offset < 0 {
 		start := b.first
 		if toEnd {
 			start = b.end
 		}
 		log.Info().Int64("offset", start).Msg("no committed offset found, starting position set")
 		return pinned(newTracker(start, ledger{high: start}))
-	case cm.offset > b.end:
-		// Kafka never takes records back from a committed reader: the topic was
-		// deleted and made again, and everything in it is new.
-		log.Warn().Int64("committed", cm.offset).Int64("end", b.end).Int64("offset", b.first).
-			Msg("committed offset is past the end of the log, topic was recreated, starting at its beginning")
-		return pinned(newTracker(b.first, ledger{high: b.first}))
 	}
 	l, err := decodeLedger(cm.offset, cm.metadata)
 	if err != nil {
 		log.Warn().Err(err).Int64("offset", cm.offset).Msg("metadata of the committed offset ignored")
 		l = ledger{high: cm.offset}
+	}
+	if l.high > b.end {
+		// Kafka never takes records back from a committed reader: the topic was
+		// deleted and made again, and everything in it is new.
+		log.Warn().Int64("committed", cm.offset).Int64("read", l.high).Int64("end", b.end).Int64("offset", b.first).
+			Msg("committed offset is past the end of the log, topic was recreated, starting at its beginning")
+		return pinned(newTracker(b.first, ledger{high: b.first}))
 	}
 	t := newTracker(cm.offset, l)
 	if b.first > cm.offset {
