@@ -22,9 +22,13 @@ import (
 func TestRenderedContainer(t *testing.T) {
 	t.Parallel()
 	image := buildImage(t)
-	t.Run("works", func(t *testing.T) {
+	t.Run("works in the sandbox", func(t *testing.T) {
 		t.Parallel()
-		testWorks(t, image)
+		testSandbox(t, image)
+	})
+	t.Run("works when polling", func(t *testing.T) {
+		t.Parallel()
+		testPolling(t, image)
 	})
 	t.Run("refuses a mapping that does not compile", func(t *testing.T) {
 		t.Parallel()
@@ -36,10 +40,10 @@ func TestRenderedContainer(t *testing.T) {
 	})
 }
 
-// testWorks follows one run from Port to a backend with a private certificate
+// testPolling follows one run from Port to a backend with a private certificate
 // and back: credentials and token from the Secret, the mapping from the
 // ConfigMap, the certificate from its own Secret.
-func testWorks(t *testing.T, image fs.FS) {
+func testPolling(t *testing.T, image fs.FS) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	requests := make(chan *http.Request, 10)
