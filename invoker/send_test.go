@@ -163,6 +163,7 @@ func TestSent(t *testing.T) {
 		name     string
 		url      func(t *testing.T) string
 		wantSent bool
+		timeout  time.Duration
 		wantErr  string
 	}{
 		{
@@ -183,6 +184,7 @@ func TestSent(t *testing.T) {
 				return newStandIn(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).URL
 			},
 			wantSent: true,
+			timeout:  300 * time.Millisecond,
 			wantErr:  "timed out after 300ms",
 		},
 		{
@@ -214,7 +216,8 @@ func TestSent(t *testing.T) {
 				}).URL
 			},
 			wantSent: true,
-			wantErr:  "the answer (200) broke off: timed out after 300ms",
+			timeout:  2 * time.Second, // enough for the answer to begin
+			wantErr:  "the answer (200) broke off: timed out after 2s",
 		},
 		{
 			name: "not HTTP",
@@ -233,9 +236,7 @@ func TestSent(t *testing.T) {
 			i := newInvoker(t, testConfig(), testDeps())
 			base := tc.url(t)
 			target := hook(t, base+"/p?token=query-canary")
-			if strings.HasSuffix(tc.wantErr, "300ms") {
-				target.Rule.Timeout = 300 * time.Millisecond
-			}
+			target.Rule.Timeout = tc.timeout
 			req := build(t, i, target)
 			_, err := i.Do(t.Context(), req)
 			if want := "POST " + base + "/p: " + tc.wantErr; err == nil || err.Error() != want {
