@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint vuln cover bench fuzz kafka chart sandbox ci clean
+.PHONY: help build test race lint vuln cover bench fuzz faults kafka chart sandbox ci clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,9 @@ bench: ## the benchmarks, with allocations
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
 	.ci/fuzz $(FUZZTIME)
+
+faults: ## kill, stop and starve the agent under load; one line of figures per fault
+	.ci/faults
 
 kafka: ## the tests that can use a real Kafka, against one from Maven Central
 	bash .ci/run kafka
