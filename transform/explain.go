@@ -26,3 +26,12 @@ func (r *Rule) Draft(ctx context.Context, event any) (Request, []Warning, error)
 	req, warnings, _ = rest.Draft(ctx, event)
 	return req, warnings, err
 }
+
+// Enabled gives the expression that decides whether the rule is for an event,
+// "" where it is always on or always off.
+func (r *Rule) Enabled() string {
+	if r.enabled == nil {
+		return ""
+	}
+	return r.enabled.text
+}

@@ -70,16 +70,15 @@ func compile(text, field string, timeout time.Duration, env *environment) (*expr
 	w := rewriter{prelude: prelude, env: env}
 	w.query(q)
 	if w.err != nil {
-		return nil, &compileError{column: find(text, w.err.token), message: w.err.message, hint: quoteHint(text)}
+		return nil, nameError(text, w.err.message, w.err.token)
 	}
 	q.FuncDefs = append(prelude.link(&w.uses), q.FuncDefs...)
 	e := &expr{field: field, text: text, unset: w.unset, timeout: timeout, env: env, query: q, uses: w.uses,
 		null: q.Term != nil && q.Term.Type == gojq.TermTypeNull}
 	m, err := e.machine()
 	if err != nil {
-		message := err.Error()
-		_, token, _ := strings.Cut(message, ": ")
-		return nil, &compileError{column: find(text, token), message: message, hint: quoteHint(text)}
+		_, name, _ := strings.Cut(err.Error(), ": ")
+		return nil, nameError(text, err.Error(), name)
 	}
 	e.first.Store(m)
 	e.direct, e.slots = compileDirect(q, &e.uses)
@@ -92,8 +91,20 @@ func parseError(text string, err error) *compileError {
 	var pe *gojq.ParseError
 	if errors.As(err, &pe) {
 		ce.column = pe.Offset - len(pe.Token) + 1
+		if ce.message == "unexpected EOF" {
+			ce.message = "the expression ends too early"
+		}
 	}
 	return ce
+}
+
+// nameError says that an expression uses a name that does not exist.
+func nameError(text, message, name string) *compileError {
+	hint := quoteHint(text)
+	if hint == "" {
+		hint = dashHint(text, name)
+	}
+	return &compileError{column: find(text, name), message: message, hint: hint}
 }
 
 // find gives the column of a name in an expression, 0 where it is not there.

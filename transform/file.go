@@ -31,8 +31,8 @@ func decodeFile(data []byte) (any, *Finding) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, syntaxFinding(data, err)
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, at(data, int(dec.InputOffset())-1, "there is more text after the mapping", "a mapping is one list of rules")
+	if rest := bytes.TrimLeft(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		return nil, at(data, len(data)-len(rest), "there is more text after the mapping", "a mapping is one list of rules")
 	}
 	return plain(v), duplicate(data)
 }

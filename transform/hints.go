@@ -50,12 +50,35 @@ func looksPlain(text string) bool { return plainCompiles.MatchString(text) }
 // path or a URL and holds nothing that only jq has.
 var plainText = regexp.MustCompile(`^[\pL\d/_][^"$|()\[\]]*$`)
 
+var keyword = regexp.MustCompile(`^(?:if|def|reduce|foreach|try|label|import|include)\b`)
+
 // quoteHint says how text is written so that it stands for itself. It is empty
 // for what does not look as if it were meant so.
 func quoteHint(text string) string {
 	text = strings.TrimSpace(text)
-	if !plainText.MatchString(text) || len(text) > 200 {
+	if !plainText.MatchString(text) || keyword.MatchString(text) || len(text) > 200 {
 		return ""
 	}
 	return "for this very text write " + strconv.Quote(strconv.Quote(text))
 }
+
+// dashHint tells how a key with a dash is written, where name stands after one:
+// .run-id is the difference of .run and id.
+func dashHint(text, name string) string {
+	key := regexp.MustCompile(`\.([A-Za-z_]\w*(?:-\w+)*-` + regexp.QuoteMeta(name) + `(?:-\w+)*)\b`).FindStringSubmatch(text)
+	if key == nil {
+		return ""
+	}
+	return "a key with a dash is written ." + strconv.Quote(key[1])
+}
+
+// unsetHint tells what to do about a variable that is not set.
+func unsetHint(name string) string {
+	read := "env." + name
+	if !identifier.MatchString(name) {
+		read = "env[" + strconv.Quote(name) + "]"
+	}
+	return "set it, or give another value: " + read + ` // "…"`
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_]\w*$`)

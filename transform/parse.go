@@ -138,7 +138,7 @@ func (p *ruleParser) expr(text, field string) *expr {
 		return nil
 	}
 	for _, name := range e.unset {
-		p.warn(field, fmt.Sprintf("environment variable %s is not set", name), "set it, or give another value: env."+name+` // "…"`)
+		p.warn(field, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
 	}
 	if looksPlain(text) {
 		p.warn(field, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))

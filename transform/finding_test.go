@@ -1,0 +1,149 @@
+package transform
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, file string
+		want       []string
+	}{
+		{"nothing to find", `[{"enabled": ".a == 1", "url": "env.TOKEN"}]`, nil},
+		{"byte order mark", "\ufeff" + `[{"enabled": true}]`, nil},
+		{"empty", "  \n", []string{`the file is empty; [{"enabled": true}] takes every event as it is`}},
+		{"UTF-16", "\xff\xfe[\x00", []string{`the file is in UTF-16; save it as UTF-8`}},
+		{"not UTF-8", "[{\"name\":\n \"\xff\"}]", []string{`line 2, column 3: the file is not valid UTF-8; save it as UTF-8`}},
+		{"trailing comma in an object", `[{"enabled": true, }]`, []string{`line 1, column 18: trailing comma before "}"; remove the comma`}},
+		{"trailing comma in a list", "[\n {\"enabled\": true},\n]", []string{`line 2, column 19: trailing comma before "]"; remove the comma`}},
+		{"missing comma", `[{"a": 1 "b": 2}]`, []string{`line 1, column 10: a comma is missing before this text`}},
+		{"comment", "[\n// one\n]", []string{`line 2, column 1: JSON has no comments; remove the comment`}},
+		{"single quotes", `[{'a': 1}]`, []string{`line 1, column 3: JSON has no single quotes; write "…"`}},
+		{"line in a text", "[{\"url\": \".a |\n.b\"}]", []string{`line 1, column 15: a text goes over the end of its line or holds a tab; write \n or \t in it, or close its quote`}},
+		{"no JSON", `[{"timeout": NaN}]`, []string{`line 1, column 14: not JSON: invalid character 'N' looking for beginning of value`}},
+		{"cut off", `[{"enabled": true`, []string{`line 1, column 18: the file ends before the mapping does; a bracket, a brace or a quote is not closed`}},
+		{"text behind", `[] []`, []string{`line 1, column 4: there is more text after the mapping; a mapping is one list of rules`}},
+		{"one rule alone", `{"enabled": true}`, []string{`the mapping is an object, not a list of rules; put the rule between [ and ]`}},
+		{"no list", `3`, []string{`the mapping is a number, not a list of rules`}},
+		{"no rules", `[]`, []string{`warning: the mapping has no rules: no event is taken; [{"enabled": true}] takes every event as it is`}},
+		{"no rule", `[true]`, []string{`rule 0: the rule is a boolean, not an object`}},
+		{"key twice", `[{"url": ".a", "url": ".b"}]`, []string{`warning: line 1, column 16: key "url" occurs twice in one object; the last one counts; remove the other`}},
+		{"unknown keys", `[{"boddy": 1, "Enabled": false, "report": {"Link": "1"}, "retry": {"max": 3}}]`, []string{
+			`warning: rule 0: report: unknown key "Link" is ignored; did you mean "link"?`,
+			`warning: rule 0: retry: unknown key "max" is ignored`,
+			`warning: rule 0: unknown key "Enabled" is ignored; did you mean "enabled"?`,
+			`warning: rule 0: unknown key "boddy" is ignored; did you mean "body"?`,
+		}},
+		{"never reached", `[{"enabled": ".x"}, {"name": "all"}, {"enabled": ".y"}, {"name": "last"}]`, []string{
+			`warning: rule 2: never reached: rule 1 takes every event; move it up, or narrow enabled of that rule`,
+			`warning: rule 3 "last": never reached: rule 1 takes every event; move it up, or narrow enabled of that rule`,
+		}},
+		{"unset", `[{"url": "env.NONE + $ENV.NONE2 + env[\"a-b\"]", "body": {"a": "env.NONE // 1", "b": "env.EMPTY", "c": "\"\\(env.NONE)\""}}]`, []string{
+			`warning: rule 0: url: environment variable NONE is not set; set it, or give another value: env.NONE // "…"`,
+			`warning: rule 0: url: environment variable NONE2 is not set; set it, or give another value: env.NONE2 // "…"`,
+			`warning: rule 0: url: environment variable a-b is not set; set it, or give another value: env["a-b"] // "…"`,
+			`warning: rule 0: body.c: environment variable NONE is not set; set it, or give another value: env.NONE // "…"`,
+		}},
+		{"plain text", `[{"name": "n", "method": "POST", "headers": {"A": "Bearer x"}, "query": {"v": "2024-01-01"}, "body": {"type": "runs", "list": ["first", {"u": "https://x.y/z"}]}}]`, []string{
+			`rule 0 "n": method: column 1: function not defined: POST/0; for this very text write "\"POST\""`,
+			`rule 0 "n": headers.A: column 8: unexpected token "x"; for this very text write "\"Bearer x\""`,
+			`warning: rule 0 "n": query.v: 2024-01-01 looks like plain text, but is evaluated; for this very text write "\"2024-01-01\""`,
+			`warning: rule 0 "n": body.list[0]: first looks like plain text, but is evaluated; for this very text write "\"first\""`,
+			`rule 0 "n": body.list[1].u: column 6: unexpected token ":"; for this very text write "\"https://x.y/z\""`,
+			`rule 0 "n": body.type: column 1: function not defined: runs/0; for this very text write "\"runs\""`,
+		}},
+		{"expressions", `[{"enabled": ".a ==", "url": ".a | ]", "method": "$x", "orderBy": ".run-id", "body": {"a": "if .a then .b.c else", "b": "\"abc", "c": ".a | nope(1; 2)", "d": "@foo", "e": "import \"x\" as x; .", "f": "_modify(.; .)", "g": ".payload.x | .a.b.c[", "h": "break $x"}}]`, []string{
+			`rule 0: enabled: column 6: the expression ends too early`,
+			`rule 0: url: column 6: unexpected token "]"`,
+			`rule 0: method: column 1: variable not defined: $x`,
+			`rule 0: body.a: column 21: the expression ends too early`,
+			`rule 0: body.b: column 5: unterminated string literal`,
+			`rule 0: body.c: column 6: function not defined: nope/2`,
+			`rule 0: body.d: column 1: format not defined: @foo`,
+			`rule 0: body.e: modules cannot be used`,
+			`rule 0: body.f: column 1: function not defined: _modify/2`,
+			`rule 0: body.g: column 21: the expression ends too early`,
+			`rule 0: body.h: column 7: label not defined: $x`,
+			`rule 0: orderBy: column 6: function not defined: id/0; a key with a dash is written ."run-id"`,
+		}},
+		{"types", `[{"name": 1, "enabled": [], "backend": "ftp", "url": 1, "headers": 1, "query": {"a": {"b": "1"}}, "report": "x", "fieldsToDecryptPaths": [1, "", "a..b", "a[0"], "timeout": "5", "onInterrupted": "stop", "retry": {"attempts": 0.5, "statuses": [200, "x"]}}]`, []string{
+			`rule 0: name: is a number, not text`,
+			`rule 0: enabled: is a list, neither a boolean nor a jq expression`,
+			`rule 0: backend: names no backend; it is one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB and GITHUB`,
+			`rule 0: url: is a number, not a jq expression`,
+			`rule 0: headers: is a number, neither an object nor a jq expression`,
+			`rule 0: query.a: is an object, not a jq expression`,
+			`rule 0: report: is text, not an object; its fields are status, link, summary, externalRunId, statusLabel`,
+			`rule 0: fieldsToDecryptPaths[0]: is a number, not a path`,
+			`rule 0: fieldsToDecryptPaths[1]: the path is empty; write it like payload.properties.password`,
+			`rule 0: fieldsToDecryptPaths[2]: the path has an empty step; write it like payload.properties.password`,
+			`rule 0: fieldsToDecryptPaths[3]: the path has an unpaired bracket; write it like payload.properties.password`,
+			`rule 0: timeout: is text, not a number of seconds`,
+			`rule 0: onInterrupted: is neither "fail" nor "retry"`,
+			`rule 0: retry.attempts: is not an integer of 1 or more`,
+			`rule 0: retry.statuses[0]: is not a status from 400 to 599`,
+			`rule 0: retry.statuses[1]: is not a status from 400 to 599`,
+		}},
+		{"ranges", `[{"timeout": 0, "retry": {"attempts": 0}}, {"timeout": -1}, {"timeout": 86401}]`, []string{
+			`rule 0: timeout: is 0: it must be more than 0 and at most 86400 seconds`,
+			`rule 0: retry.attempts: is not an integer of 1 or more`,
+			`rule 1: timeout: is -1: it must be more than 0 and at most 86400 seconds`,
+			`warning: rule 1: never reached: rule 0 takes every event; move it up, or narrow enabled of that rule`,
+			`rule 2: timeout: is 86401: it must be more than 0 and at most 86400 seconds`,
+			`warning: rule 2: never reached: rule 0 takes every event; move it up, or narrow enabled of that rule`,
+		}},
+		{"hostile", `[{"url": "` + strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000) + `"}, {"url": "` + strings.Repeat("1+", 40_000) + `1"}]`, []string{
+			`rule 0: url: the expression is nested too deeply`,
+			`rule 1: url: the expression is longer than 65536 bytes`,
+			`warning: rule 1: never reached: rule 0 takes every event; move it up, or narrow enabled of that rule`,
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			findings := Check("m.json", []byte(test.file), testEnv)
+			var want strings.Builder
+			for _, w := range test.want {
+				want.WriteString("m.json: " + w + "\n")
+			}
+			var got strings.Builder
+			wrong := false
+			for _, f := range findings {
+				got.WriteString(f.String() + "\n")
+				wrong = wrong || !f.Warning
+			}
+			if got.String() != want.String() {
+				t.Errorf("got\n%s\nwant\n%s", got.String(), want.String())
+			}
+			m, err := Parse("m.json", []byte(test.file), Config{}, testEnv)
+			if (err != nil) != wrong {
+				t.Errorf("Parse gives error %v, want one: %t", err, wrong)
+			}
+			if err == nil && len(m.Warnings()) != len(findings) {
+				t.Errorf("%d warnings, want %d", len(m.Warnings()), len(findings))
+			}
+		})
+	}
+}
+
+func TestParseErrorJoinsFindings(t *testing.T) {
+	t.Parallel()
+	_, err := Parse("m.json", []byte(`[{"url": ".a |"}, {"method": "POST", "what": 1}]`), Config{}, nil)
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		t.Fatalf("error %v joins nothing", err)
+	}
+	var got []Finding
+	for _, err := range joined.Unwrap() {
+		f, ok := err.(Finding)
+		if !ok {
+			t.Fatalf("%v is no Finding", err)
+		}
+		got = append(got, f)
+	}
+	if len(got) != 2 || got[0].Rule != 0 || got[0].Field != "url" || got[0].Column != 5 || got[1].Rule != 1 || got[1].Field != "method" {
+		t.Errorf("findings %+v", got)
+	}
+}
