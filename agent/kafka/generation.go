@@ -24,12 +24,13 @@ type generation struct {
 	coord      *coordinator
 	member     member
 	partitions []partition
+	memory     *budget
 	log        zerolog.Logger
 }
 
 func newGeneration(s *Source, cl *cluster, gen *kafka.Generation) *generation {
 	g := &generation{
-		src: s, cluster: cl,
+		src: s, cluster: cl, memory: newBudget(memoryBudget),
 		coord:  &coordinator{client: cl.client, timeout: callTimeout},
 		member: member{group: gen.GroupID, id: gen.MemberID, generation: gen.ID},
 		log:    s.log.With().Str("group", gen.GroupID).Int32("generation", gen.ID).Logger(),
@@ -145,7 +146,7 @@ func (g *generation) worker(p partition, t *tracker, c *committer) *worker {
 	return &worker{
 		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c,
 		marks: g.src.cfg.Delivery == exactlyOnce, open: g.open, handle: g.src.handle,
-		events: g.src.metrics.Events, log: g.partitionLog(p),
+		events: g.src.metrics.Events, log: g.partitionLog(p), memory: &share{budget: g.memory},
 	}
 }
 

@@ -36,6 +36,8 @@ type worker struct {
 	events    *prometheus.CounterVec // topic, outcome
 	log       zerolog.Logger
 
+	memory *share
+
 	sequence agent.Sequence
 	handlers sync.WaitGroup
 }
@@ -78,6 +80,9 @@ func (w *worker) read(ctx context.Context) (any bool, err error) {
 			return any, fmt.Errorf("fetch record: %w", err)
 		}
 		any = true
+		if err := w.memory.acquire(ctx, eventCost(msg.Value)); err != nil {
+			return any, err
+		}
 		w.take(ctx, msg)
 	}
 }
@@ -90,6 +95,7 @@ func (w *worker) take(ctx context.Context, msg kafka.Message) {
 	}
 	if a == arrivedSettled {
 		w.events.WithLabelValues(w.partition.topic, agent.EventSettled).Inc()
+		w.memory.release(eventCost(msg.Value))
 		return
 	}
 	ev := &agent.Event{
@@ -97,7 +103,9 @@ func (w *worker) take(ctx context.Context, msg kafka.Message) {
 		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Place: w.sequence.Next(),
 		Ledger: &account{w: w, e: e},
 	}
+	cost := eventCost(msg.Value) // the event will have let go of its record
 	w.handlers.Go(func() {
+		defer w.memory.release(cost)
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner
 		}
