@@ -86,25 +86,39 @@ func testBackend(t *testing.T, name string) {
 		return req
 	}
 
+	check := func(req *Request, status int, err error) {
+		t.Helper()
+		accepted := status >= 200 && status < 300 && (name != Jenkins || status == http.StatusNoContent)
+		var refused *StatusError
+		if accepted != (err == nil) || err != nil && !errors.As(err, &refused) {
+			t.Errorf("%d: got %v, want accepted %t", status, err, accepted)
+		}
+		if err != nil {
+			checkSecrets(t, "error", err.Error())
+		}
+		retry, _ := Retryable(err, req, nil)
+		if want := status == 429 || status == 503; retry != want {
+			t.Errorf("%d: retryable: got %t, want %t", status, retry, want)
+		}
+	}
 	t.Run("every status", func(t *testing.T) {
-		for status := 200; status < 600; status++ {
+		req := request(nil)
+		for status := 100; status < 600; status++ {
+			body := []byte("you sent " + testSigner + " with rule-canary and query-canary")
+			if status == http.StatusNoContent {
+				body = nil
+			}
+			check(req, status, i.Judge(req, &Response{StatusCode: status, Header: http.Header{}, Body: body}))
+		}
+	})
+	t.Run("answers", func(t *testing.T) {
+		for _, status := range []int{200, 201, 204, 299, 302, 400, 401, 404, 409, 429, 500, 502, 503, 504} {
 			req := request(map[string]string{"X-Want": strconv.Itoa(status)})
 			res, err := i.Do(t.Context(), req)
 			if res == nil {
 				t.Fatalf("%d: got %v and no response", status, err)
 			}
-			var refused *StatusError
-			accepted := status < 300 && (name != Jenkins || status == 204)
-			if accepted != (err == nil) || err != nil && !errors.As(err, &refused) {
-				t.Errorf("%d: got %v, want accepted %t", status, err, accepted)
-			}
-			if err != nil {
-				checkSecrets(t, "error", err.Error())
-			}
-			retry, _ := Retryable(err, req, nil)
-			if want := status == 429 || status == 503; retry != want {
-				t.Errorf("%d: retryable: got %t, want %t", status, retry, want)
-			}
+			check(req, status, err)
 		}
 	})
 	t.Run("body limit", func(t *testing.T) {

@@ -1,7 +1,9 @@
 package invoker
 
 import (
+	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -94,3 +96,34 @@ func retryAfter(h http.Header) (time.Duration, bool) {
 	}
 	return 0, false
 }
+
+// final tells of errors that no repetition mends.
+func final(err error) bool {
+	var (
+		untrusted *tls.CertificateVerificationError
+		refused   *RefusedError
+	)
+	return errors.As(err, &untrusted) || errors.As(err, &refused) || refusedByPeer(err)
+}
+
+// refusedByPeer tells whether the server ended the TLS handshake because of
+// the certificate that the agent showed or did not show. In TLS 1.3 that is
+// seen only after the request has been written, but a server that refuses the
+// handshake never reads it.
+func refusedByPeer(err error) bool {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "remote error" {
+		return false
+	}
+	for _, alert := range certificateAlerts {
+		if op.Err.Error() == alert.Error() {
+			return true
+		}
+	}
+	return false
+}
+
+// certificateAlerts are those of RFC 8446, section 6.2, that speak of the
+// client's certificate. The errors that crypto/tls returns are of a type of
+// its own, with the same texts.
+var certificateAlerts = []tls.AlertError{42, 43, 44, 45, 46, 48, 49, 116}

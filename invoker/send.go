@@ -3,13 +3,10 @@ package invoker
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strings"
 )
@@ -180,63 +177,4 @@ func cause(ctx context.Context, err error) error {
 		return err
 	}
 	return context.Cause(ctx)
-}
-
-// final tells of errors that no repetition mends.
-func final(err error) bool {
-	var (
-		untrusted *tls.CertificateVerificationError
-		refused   *RefusedError
-	)
-	return errors.As(err, &untrusted) || errors.As(err, &refused) || refusedByPeer(err)
-}
-
-// refusedByPeer tells whether the server ended the TLS handshake because of
-// the certificate that the agent showed or did not show. In TLS 1.3 that is
-// seen only after the request has been written, but a server that refuses the
-// handshake never reads it.
-func refusedByPeer(err error) bool {
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "remote error" {
-		return false
-	}
-	for _, alert := range certificateAlerts {
-		if op.Err.Error() == alert.Error() {
-			return true
-		}
-	}
-	return false
-}
-
-// certificateAlerts are those of RFC 8446, section 6.2, that speak of the
-// client's certificate. The errors that crypto/tls returns are of a type of
-// its own, with the same texts.
-var certificateAlerts = []tls.AlertError{42, 43, 44, 45, 46, 48, 49, 116}
-
-// watch observes a request through httptrace and the metered connection.
-type watch struct {
-	conn   *meteredConn
-	start  int64
-	reused bool
-	unsure bool
-}
-
-func (w *watch) context(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: w.gotConn})
-}
-
-func (w *watch) gotConn(info httptrace.GotConnInfo) {
-	w.unsure = w.sent() // net/http repeats a GET by itself: then bytes of it had left before
-	w.reused = info.Reused
-	w.conn = metered(info.Conn)
-	if w.conn == nil {
-		w.unsure = true
-		return
-	}
-	w.start = w.conn.written.Load()
-}
-
-// sent reports whether bytes of the request may have left.
-func (w *watch) sent() bool {
-	return w.unsure || w.conn != nil && w.conn.written.Load() != w.start
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -125,40 +124,4 @@ func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, 
 		return nil, err
 	}
 	return &meteredConn{Conn: conn}, nil
-}
-
-// meteredConn counts what is written to a connection.
-type meteredConn struct {
-	net.Conn
-	written atomic.Int64
-}
-
-func (c *meteredConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if n > 0 && !isAlert(p) {
-		c.written.Add(int64(n))
-	}
-	return n, err
-}
-
-// isAlert recognises the TLS record that says goodbye when a connection is
-// closed; it is no part of a request. In TLS 1.3 it looks like data, but of
-// two bytes: 5 of header, 2, 1 for its type and 16 for the tag.
-func isAlert(p []byte) bool {
-	const alert, data = 21, 23
-	return len(p) > 0 && (p[0] == alert || p[0] == data && len(p) == 5+2+1+16)
-}
-
-// metered finds the meteredConn below TLS, or nil.
-func metered(c net.Conn) *meteredConn {
-	for {
-		switch conn := c.(type) {
-		case *meteredConn:
-			return conn
-		case interface{ NetConn() net.Conn }:
-			c = conn.NetConn()
-		default:
-			return nil
-		}
-	}
 }

@@ -1,0 +1,95 @@
+package invoker
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// setHeader applies the headers of the rule, then those of the backend, then
+// those of every request.
+func (r *Request) setHeader(t *Target, userAgent string) error {
+	h := make(http.Header, len(t.Rule.Headers)+6)
+	for _, k := range slices.Sorted(maps.Keys(t.Rule.Headers)) {
+		v := t.Rule.Headers[k]
+		if err := checkHeader(k, v); err != nil {
+			return err
+		}
+		if k = http.CanonicalHeaderKey(k); !reserved(k) {
+			h[k] = []string{v}
+		}
+	}
+	setDefault(h, "Authorization", r.Header.Get("Authorization"))
+	setDefault(h, "User-Agent", userAgent)
+	if httpguts.ValidHeaderFieldValue(t.Key) {
+		setDefault(h, "Idempotency-Key", t.Key)
+		setDefault(h, "X-Port-Run-Id", t.Key)
+	}
+	r.Header = h
+	return r.backend.Header(h)
+}
+
+func setDefault(h http.Header, key, value string) {
+	if _, ok := h[key]; !ok && value != "" {
+		h[key] = []string{value}
+	}
+}
+
+// reserved tells of headers that are not the rule's: the signature, its
+// timestamp and the framing of the message.
+func reserved(key string) bool {
+	switch key {
+	case headerSignature, headerTimestamp, "Content-Length", "Transfer-Encoding", "Trailer":
+		return true
+	}
+	return false
+}
+
+func checkHeader(k, v string) error {
+	switch {
+	case !httpguts.ValidHeaderFieldName(k):
+		return fmt.Errorf("header name %.50q is not valid", k)
+	case strings.ContainsAny(v, "\r\n"):
+		return fmt.Errorf("header %s holds a line break", k)
+	case !httpguts.ValidHeaderFieldValue(v):
+		return fmt.Errorf("header %s holds a control character", k)
+	}
+	return resolved("header "+k, v)
+}
+
+// collectSecrets adds what the headers and the query hold.
+func (r *Request) collectSecrets() {
+	for k, values := range r.Header {
+		if !sensitive(k) {
+			continue
+		}
+		for _, v := range values {
+			r.secrets = append(r.secrets, v)
+			if _, credentials, ok := strings.Cut(v, " "); ok {
+				r.secrets = append(r.secrets, credentials)
+			}
+		}
+	}
+	for _, values := range r.url.Query() {
+		r.secrets = append(r.secrets, values...)
+	}
+	r.secrets = slices.DeleteFunc(r.secrets, func(s string) bool { return len(s) < minSecret })
+}
+
+// minSecret is the length below which a value is not treated as a secret: it
+// would take half the text with it.
+const minSecret = 5
+
+func sensitive(header string) bool {
+	header = strings.TrimSuffix(strings.ToLower(header), "idempotency-key")
+	for _, part := range []string{"auth", "token", "key", "secret", "password", "cookie", "credential"} {
+		if strings.Contains(header, part) {
+			return true
+		}
+	}
+	return false
+}
