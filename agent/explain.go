@@ -72,6 +72,7 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) 
 	x.Rule, x.Considered = e.Mapping.Consider(ctx, msg.Root)
 	switch {
 	case x.Rule != nil:
+		x.checkOrder(ctx)
 		e.request(ctx, x, msg)
 	case x.Run != "" && e.OnNoMatch == "fail":
 		x.Err = transform.ErrNoRule
@@ -94,10 +95,11 @@ func (e *Explainer) verify(msg *Message) error {
 // request does what build does for an event on its way.
 func (e *Explainer) request(ctx context.Context, x *Explanation, msg *Message) {
 	x.decrypt(e.Secret)
-	var err error
-	if x.Draft, x.Warnings, err = x.Rule.Draft(ctx, x.Root); err != nil {
+	draft, warnings, err := x.Rule.Draft(ctx, x.Root)
+	if x.Draft = draft; err != nil {
 		x.fail(fmt.Errorf("map request: %w", err))
 	}
+	x.Warnings = append(x.Warnings, warnings...)
 	t := invoker.Target{
 		Key: x.Run, Event: msg.Body, Root: x.Root, Method: invocationMethod(x.Root, x.ChangeLog),
 		Decrypted: len(x.Secrets)+len(x.Encrypted) > 0,
@@ -125,6 +127,16 @@ func (e *Explainer) build(ctx context.Context, t invoker.Target) (req *invoker.R
 		return nil, nil, err
 	}
 	return req, err, nil
+}
+
+// checkOrder tells of an orderBy that fails: the event is then ordered by its
+// entity.
+func (x *Explanation) checkOrder(ctx context.Context) {
+	_, _, err := x.Rule.OrderKey(ctx, x.Root)
+	if bad, ok := errors.AsType[*transform.ExprError](err); ok {
+		x.Warnings = append(x.Warnings, transform.Warning{Field: bad.Field, Expr: bad.Expr, Err: err,
+			Message: bad.Field + " failed: " + bad.Err.Error()})
+	}
 }
 
 // decrypt puts the plain texts in place or, where they cannot be had, a mark.

@@ -33,7 +33,8 @@ func colours(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// sheet collects lines: a label, and a text beside it.
+// sheet collects lines in columns: a label, within some of them a name, and a
+// text.
 type sheet struct {
 	bytes.Buffer
 	coloured bool
@@ -41,34 +42,33 @@ type sheet struct {
 
 const (
 	labelWidth = 11
-	partWidth  = 9
+	nameWidth  = 9
 )
-
-// paint gives text in a colour, where colours are wanted.
-func (s *sheet) paint(colour, text string) string {
-	if !s.coloured || colour == "" {
-		return text
-	}
-	return "\x1b[" + colour + "m" + text + "\x1b[0m"
-}
 
 // line writes a line under a label; without one it belongs to the line above.
 func (s *sheet) line(label, colour, text string) {
-	pad := strings.Repeat(" ", max(labelWidth-len(label), 0))
-	s.WriteString(strings.TrimRight(s.paint(bold, label)+pad+s.paint(colour, printable(text)), " ") + "\n")
+	s.cell(labelWidth, bold, label)
+	s.cell(0, colour, text)
+	s.WriteByte('\n')
 }
 
-// part writes one named part of what stands under a label.
+// part writes a named line of what stands under a label.
 func (s *sheet) part(name, colour, text string) {
-	s.line("", "", fmt.Sprintf("%-*s", partWidth, name))
-	s.Truncate(s.Len() - 1) // the line break
-	for pad := labelWidth + partWidth - s.column(); pad > 0; pad-- {
-		s.WriteByte(' ')
-	}
-	s.WriteString(s.paint(colour, printable(text)) + "\n")
+	s.cell(labelWidth, "", "")
+	s.cell(nameWidth, "", name)
+	s.cell(0, colour, text)
+	s.WriteByte('\n')
 }
 
-func (s *sheet) column() int { return s.Len() - 1 - bytes.LastIndexByte(s.Bytes(), '\n') }
+// cell writes text in a colour, if colours are wanted, and fills up to width.
+func (s *sheet) cell(width int, colour, text string) {
+	text = printable(text)
+	pad := strings.Repeat(" ", max(width-len(text), 0))
+	if s.coloured && colour != "" && text != "" {
+		text = "\x1b[" + colour + "m" + text + "\x1b[0m"
+	}
+	s.WriteString(text + pad)
+}
 
 // writeText prints the explanation for people.
 func (v *view) writeText(w io.Writer, coloured bool) error {

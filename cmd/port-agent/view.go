@@ -61,8 +61,12 @@ type report struct {
 // newView prepares an explanation for showing.
 func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *view {
 	v := &view{explanation: x, conceal: c, file: m.File(), rules: m.Len(), Considered: []considered{}, Warnings: []string{}}
-	for _, r := range x.Considered {
-		v.Considered = append(v.Considered, considered{r.Rule, r.Enabled, c.text(r.Why)})
+	for i, r := range x.Considered {
+		why := r.Why
+		if expr := m.Rules()[i].Enabled(); expr != "" {
+			why += ": " + expr
+		}
+		v.Considered = append(v.Considered, considered{r.Rule, r.Enabled, c.text(why)})
 		v.names = append(v.names, r.Name)
 	}
 	if x.Rule != nil {
