@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -101,7 +102,7 @@ func (e *Explainer) request(ctx context.Context, x *Explanation, msg *Message) {
 	}
 	x.Warnings = append(x.Warnings, warnings...)
 	t := invoker.Target{
-		Key: x.Run, Event: msg.Body, Root: x.Root, Method: invocationMethod(x.Root, x.ChangeLog),
+		Key: cmp.Or(x.Run, "topic:partition:offset"), Event: msg.Body, Root: x.Root, Method: invocationMethod(x.Root, x.ChangeLog),
 		Decrypted: len(x.Secrets)+len(x.Encrypted) > 0,
 		Rule: invoker.Override{Backend: x.Rule.Backend, URL: x.Draft.URL, Method: x.Draft.Method, Headers: x.Draft.Headers,
 			Query: x.Draft.Query, Body: x.Draft.Body, HasBody: x.Draft.HasBody, Timeout: x.Rule.Timeout},
