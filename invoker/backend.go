@@ -116,7 +116,7 @@ func hostPort(u *url.URL) string {
 			port = "443"
 		}
 	}
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	host := hostName(u.Hostname())
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}

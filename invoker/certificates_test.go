@@ -152,6 +152,12 @@ func TestPrivateAuthority(t *testing.T) {
 	if _, err := do(cfg, testDeps()); err != nil {
 		t.Errorf("without the check: got %v", err)
 	}
+	// Port's API is sent the agent's token: it is checked all the same.
+	ports := testDeps()
+	ports.PortAPI = s.URL
+	if _, err := do(cfg, ports); err == nil || err.Error() != want {
+		t.Errorf("Port without the check: got %v, want %s", err, want)
+	}
 	transport, err := Transport(cfg, deps.Env)
 	if err != nil {
 		t.Fatal(err)

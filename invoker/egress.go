@@ -94,7 +94,7 @@ var linkLocal = []netip.Prefix{
 // name checks a target before its name is resolved. Last is set where nobody
 // will look again because a proxy resolves the name.
 func (g *guard) name(host string, last bool) error {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	host = hostName(host)
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return g.address(host, addr)
 	}
@@ -114,7 +114,7 @@ func (g *guard) name(host string, last bool) error {
 
 // address checks the address that a connection to host is about to be made to.
 func (g *guard) address(host string, addr netip.Addr) error {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	host = hostName(host)
 	addr = bare(addr)
 	target := host
 	if host != addr.String() {

@@ -47,7 +47,7 @@ type Invoker struct {
 	proxies   *proxies
 	dialer    *net.Dialer
 	transport *http.Transport
-	withCert  map[string]*http.Transport // by host name: those with a client certificate
+	byHost    map[string]*http.Transport // for hosts with a TLS configuration of their own
 }
 
 // New returns an Invoker. It starts nothing and calls nobody. The error names
@@ -78,7 +78,7 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 // Close closes idle connections. Requests under way are not touched.
 func (i *Invoker) Close() {
 	i.transport.CloseIdleConnections()
-	for _, t := range i.withCert {
+	for _, t := range i.byHost {
 		t.CloseIdleConnections()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"syscall"
 	"time"
@@ -73,6 +74,8 @@ func newTransport(proxies *proxies, tlsConfig *tls.Config, dial dialFunc) *http.
 // buildTransports makes the transport for backends, and one more for each
 // host that is shown a client certificate: the certificate belongs to a
 // host, and a TLS configuration does not know for which host it is used.
+// Port's API has its own where certificates are not checked: it is sent the
+// agent's token.
 func (i *Invoker) buildTransports() error {
 	var err error
 	if i.proxies, err = readProxies(i.deps.Env); err != nil {
@@ -87,19 +90,38 @@ func (i *Invoker) buildTransports() error {
 		return err
 	}
 	i.dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	config := &tls.Config{RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL}
-	i.transport = newTransport(i.proxies, config, i.dial)
-	i.withCert = make(map[string]*http.Transport, len(certificates))
+	configs := make(map[string]*tls.Config)
 	for host, files := range certificates {
-		config := config.Clone()
-		config.GetClientCertificate = files.load
-		i.withCert[host] = newTransport(i.proxies, config, i.dial)
+		configs[host] = &tls.Config{RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL, GetClientCertificate: files.load}
+	}
+	if port := i.portName(); port != "" && !i.cfg.VerifySSL {
+		if configs[port] == nil {
+			configs[port] = &tls.Config{RootCAs: roots}
+		}
+		configs[port].InsecureSkipVerify = false
+	}
+	i.transport = newTransport(i.proxies, &tls.Config{RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL}, i.dial)
+	i.byHost = make(map[string]*http.Transport, len(configs))
+	for host, config := range configs {
+		i.byHost[host] = newTransport(i.proxies, config, i.dial)
 	}
 	return nil
 }
 
+// portName is the host name of Port's API, or "".
+func (i *Invoker) portName() string {
+	u, err := url.Parse(i.deps.PortAPI)
+	if err != nil {
+		return ""
+	}
+	return hostName(u.Hostname())
+}
+
+// hostName gives a host in one spelling.
+func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
+
 func (i *Invoker) transportFor(host string) *http.Transport {
-	if t, ok := i.withCert[strings.ToLower(strings.TrimSuffix(host, "."))]; ok {
+	if t, ok := i.byHost[hostName(host)]; ok {
 		return t
 	}
 	return i.transport
