@@ -8,13 +8,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 )
 
 // scraped are the labels that Prometheus adds to every series of a pod.
@@ -23,25 +23,33 @@ var scraped = []string{"namespace", "job", "pod"}
 // metrics gives the labels of every metric that the agent has, by name.
 func metrics(t *testing.T) map[string][]string {
 	t.Helper()
-	list := exec.CommandContext(t.Context(), "go", "run", "./charts/tests/testdata/metrics/main.go")
-	list.Dir = "../.."
-	list.Stderr = t.Output()
-	out, err := list.Output()
+	found, err := listMetrics()
 	if err != nil {
 		t.Fatalf("list the agent's metrics: %v", err)
-	}
-	found := map[string][]string{}
-	if err := json.Unmarshal(out, &found); err != nil {
-		t.Fatal(err)
-	}
-	for name := range found {
-		found[name] = append(found[name], scraped...)
 	}
 	if len(found) < 15 {
 		t.Fatalf("got %d metrics, want more: %v", len(found), found)
 	}
 	return found
 }
+
+var listMetrics = sync.OnceValues(func() (map[string][]string, error) {
+	list := exec.Command("go", "run", "./charts/tests/testdata/metrics/main.go")
+	list.Dir = "../.."
+	list.Stderr = os.Stderr
+	out, err := list.Output()
+	if err != nil {
+		return nil, err
+	}
+	found := map[string][]string{}
+	if err := json.Unmarshal(out, &found); err != nil {
+		return nil, err
+	}
+	for name := range found {
+		found[name] = append(found[name], scraped...)
+	}
+	return found, nil
+})
 
 // checkQuery holds a query to PromQL and to the agent's metrics and labels.
 func checkQuery(known map[string][]string, query string) (used []string, err error) {
@@ -108,37 +116,26 @@ func TestCheckQuery(t *testing.T) {
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	known := metrics(t)
-	data, err := os.ReadFile(chartDir + "/files/alerts.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file monitoring.PrometheusRuleSpec
-	if err := yaml.UnmarshalStrict(data, &file); err != nil {
-		t.Fatal(err)
-	}
 	placeholder := regexp.MustCompile(`\$labels\.(\w+)`)
-	for _, group := range file.Groups {
-		for _, rule := range group.Rules {
-			query := rule.Expr.String()
-			used, err := checkQuery(known, query)
-			if err != nil {
-				t.Errorf("%s: %v", rule.Alert, err)
-			}
-			if len(used) == 0 {
-				t.Errorf("%s watches nothing", rule.Alert)
-			}
-			if s := rule.Labels["severity"]; s != "warning" && s != "critical" {
-				t.Errorf("%s: got severity %q", rule.Alert, s)
-			}
-			text := rule.Annotations["summary"] + rule.Annotations["description"]
-			if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
-				t.Errorf("%s says nothing", rule.Alert)
-			}
-			for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
-				kept := strings.Contains(query, "by (")
-				if kept && !regexp.MustCompile(`by \([^)]*\b`+m[1]+`\b`).MatchString(query) {
-					t.Errorf("%s speaks of the label %s, which its query drops", rule.Alert, m[1])
-				}
+	for name, rule := range alertFile(t) {
+		query := rule.Expr.String()
+		used, err := checkQuery(known, query)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if len(used) == 0 {
+			t.Errorf("%s watches nothing", name)
+		}
+		if s := rule.Labels["severity"]; s != "warning" && s != "critical" {
+			t.Errorf("%s: got severity %q", name, s)
+		}
+		if rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+			t.Errorf("%s says nothing", name)
+		}
+		for _, m := range placeholder.FindAllStringSubmatch(rule.Annotations["summary"]+rule.Annotations["description"], -1) {
+			kept := regexp.MustCompile(`by \([^)]*\b` + m[1] + `\b`)
+			if strings.Contains(query, "by (") && !kept.MatchString(query) {
+				t.Errorf("%s speaks of the label %s, which its query drops", name, m[1])
 			}
 		}
 	}
