@@ -90,7 +90,7 @@ func parseError(text string, err error) *compileError {
 	ce := &compileError{message: err.Error(), hint: quoteHint(text)}
 	var pe *gojq.ParseError
 	if errors.As(err, &pe) {
-		ce.column = pe.Offset - len(pe.Token) + 1
+		ce.column = max(1, pe.Offset-len(pe.Token)+1)
 		if ce.message == "unexpected EOF" {
 			ce.message = "the expression ends too early"
 		}
