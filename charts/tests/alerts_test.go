@@ -93,6 +93,14 @@ func TestAlertsFire(t *testing.T) {
 			healthy: `port_agent_events_total{` + pod + `, topic="org.runs", outcome="replayed"} 0+1x120`,
 		},
 		{
+			alert: "PortAgentInvocationsFailing",
+			bad: `port_agent_invocations_total{` + pod + `, backend="jenkins", outcome="failed", reason="status"} 0+1x120
+				port_agent_invocations_total{` + pod + `, backend="jenkins", outcome="accepted", reason="ok"} 0+0.5x120`,
+			healthy: `port_agent_invocations_total{` + pod + `, backend="jenkins", outcome="failed", reason="status"} 0+1x120
+				port_agent_invocations_total{` + pod + `, backend="jenkins", outcome="accepted", reason="ok"} 0+3x120
+				port_agent_invocations_total{` + pod + `, backend="gitlab", outcome="failed", reason="status"} 0x115 2x5`,
+		},
+		{
 			alert:   "PortAgentMappingErrors",
 			bad:     `port_agent_mapping_errors_total{` + pod + `, field="body"} 3x115 4x5`,
 			healthy: `port_agent_mapping_errors_total{` + pod + `, field="body"} 3x120`,

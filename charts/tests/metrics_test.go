@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,11 +18,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// scraped are the labels that Prometheus adds to every series of a pod.
-var scraped = []string{"namespace", "job", "pod"}
+// known are the agent's metrics: by name, the labels and the values that each
+// has from the start.
+type known map[string]map[string][]string
 
-// metrics gives the labels of every metric that the agent has, by name.
-func metrics(t *testing.T) map[string][]string {
+// metrics asks the agent.
+func metrics(t *testing.T) known {
 	t.Helper()
 	found, err := listMetrics()
 	if err != nil {
@@ -33,7 +35,7 @@ func metrics(t *testing.T) map[string][]string {
 	return found
 }
 
-var listMetrics = sync.OnceValues(func() (map[string][]string, error) {
+var listMetrics = sync.OnceValues(func() (known, error) {
 	list := exec.Command("go", "run", "./charts/tests/testdata/metrics/main.go")
 	list.Dir = "../.."
 	list.Stderr = os.Stderr
@@ -41,73 +43,96 @@ var listMetrics = sync.OnceValues(func() (map[string][]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := map[string][]string{}
-	if err := json.Unmarshal(out, &found); err != nil {
-		return nil, err
-	}
-	for name := range found {
-		found[name] = append(found[name], scraped...)
-	}
-	return found, nil
+	var found known
+	return found, json.Unmarshal(out, &found)
 })
 
-// checkQuery holds a query to PromQL and to the agent's metrics and labels.
-func checkQuery(known map[string][]string, query string) (used []string, err error) {
+// scraped are the labels that Prometheus adds to every series of a pod.
+var scraped = []string{"namespace", "job", "pod"}
+
+// check holds a query to PromQL and to the agent's metrics, and gives the
+// names of those that it uses.
+func (k known) check(query string) (used []string, err error) {
 	query = strings.NewReplacer("$__rate_interval", "5m", "$namespace", ".*", "$pod", ".*").Replace(query)
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", query, err)
 	}
-	allowed := map[string]bool{"le": true}
+	var faults []error
+	grouped := map[string]bool{"le": true}
+	for _, l := range scraped {
+		grouped[l] = true
+	}
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		selector, ok := node.(*parser.VectorSelector)
 		if !ok {
 			return nil
 		}
 		name := selector.Name
-		if known[name] == nil {
+		if k[name] == nil {
 			name = strings.TrimSuffix(name, "_bucket")
 		}
-		if known[name] == nil {
-			err = fmt.Errorf("%s: the agent has no metric %s", query, selector.Name)
+		if k[name] == nil {
+			faults = append(faults, fmt.Errorf("the agent has no metric %s", selector.Name))
 			return nil
 		}
 		used = append(used, name)
-		for _, l := range known[name] {
-			allowed[l] = true
+		for l := range k[name] {
+			grouped[l] = true
 		}
 		for _, matcher := range selector.LabelMatchers {
-			if matcher.Name != labels.MetricName && !slices.Contains(known[name], matcher.Name) {
-				err = fmt.Errorf("%s: %s has no label %s", query, name, matcher.Name)
-			}
+			faults = append(faults, k.match(name, matcher))
 		}
 		return nil
 	})
 	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
 		if sum, ok := node.(*parser.AggregateExpr); ok {
 			for _, l := range sum.Grouping {
-				if !allowed[l] {
-					err = fmt.Errorf("%s: no metric of it has label %s", query, l)
+				if !grouped[l] {
+					faults = append(faults, fmt.Errorf("no metric of it has label %s", l))
 				}
 			}
 		}
 		return nil
 	})
-	return used, err
+	if err := errors.Join(faults...); err != nil {
+		return used, fmt.Errorf("%s: %w", query, err)
+	}
+	return used, nil
+}
+
+// match holds one matcher to the labels of a metric, and to their values where
+// those are there from the start.
+func (k known) match(name string, matcher *labels.Matcher) error {
+	if matcher.Name == labels.MetricName || slices.Contains(scraped, matcher.Name) {
+		return nil
+	}
+	values, ok := k[name][matcher.Name]
+	if !ok {
+		return fmt.Errorf("%s has no label %s", name, matcher.Name)
+	}
+	for value := range strings.SplitSeq(matcher.Value, "|") {
+		if len(values) > 0 && !slices.Contains(values, value) {
+			return fmt.Errorf("%s has no %s=%q, only %q", name, matcher.Name, value, slices.Compact(slices.Sorted(slices.Values(values))))
+		}
+	}
+	return nil
 }
 
 func TestCheckQuery(t *testing.T) {
 	t.Parallel()
-	known := map[string][]string{"a": {"x"}}
+	k := known{"a": {"x": {"1", "2"}, "free": {}}}
 	for query, good := range map[string]bool{
-		`sum by (x) (rate(a{x="1"}[$__rate_interval]))`: true,
-		`rate(a_bucket[1m])`:                            true,
-		`b`:                                             false,
-		`a{y="1"}`:                                      false,
-		`sum by (y) (a)`:                                false,
-		`sum(a`:                                         false,
+		`sum by (x, pod) (rate(a{x="1"}[$__rate_interval]))`: true,
+		`rate(a_bucket{free="any", x=~"1|2"}[1m])`:           true,
+		`b`:              false,
+		`a{y="1"}`:       false,
+		`a{x="3"}`:       false,
+		`a{x=~"1|3"}`:    false,
+		`sum by (y) (a)`: false,
+		`sum(a`:          false,
 	} {
-		if _, err := checkQuery(known, query); (err == nil) != good {
+		if _, err := k.check(query); (err == nil) != good {
 			t.Errorf("%s: got error %v", query, err)
 		}
 	}
@@ -115,11 +140,11 @@ func TestCheckQuery(t *testing.T) {
 
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	known := metrics(t)
+	metrics := metrics(t)
 	placeholder := regexp.MustCompile(`\$labels\.(\w+)`)
 	for name, rule := range alertFile(t) {
 		query := rule.Expr.String()
-		used, err := checkQuery(known, query)
+		used, err := metrics.check(query)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -191,7 +216,7 @@ func TestDashboard(t *testing.T) {
 	if err := json.Unmarshal([]byte(config.Data["port-agent.json"]), &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	known := metrics(t)
+	metrics := metrics(t)
 	shown, ids := map[string]bool{}, map[int]bool{}
 	taken := map[[2]int]string{}
 	for _, panel := range dashboard.Panels {
@@ -211,7 +236,7 @@ func TestDashboard(t *testing.T) {
 			t.Errorf("%q shows nothing", panel.Title)
 		}
 		for _, target := range panel.Targets {
-			used, err := checkQuery(known, target.Expr)
+			used, err := metrics.check(target.Expr)
 			if err != nil {
 				t.Errorf("%q: %v", panel.Title, err)
 			}
@@ -220,7 +245,7 @@ func TestDashboard(t *testing.T) {
 			}
 		}
 	}
-	for name := range known {
+	for name := range metrics {
 		if !shown[name] {
 			t.Errorf("the dashboard does not show %s", name)
 		}
@@ -231,7 +256,7 @@ func TestDashboard(t *testing.T) {
 			continue
 		}
 		m := variable.FindStringSubmatch(v.Definition)
-		if m == nil || !slices.Contains(known[m[1]], m[3]) {
+		if m == nil || metrics[m[1]] == nil || !slices.Contains(scraped, m[3]) {
 			t.Errorf("variable %s asks for %s", v.Name, v.Definition)
 		}
 	}

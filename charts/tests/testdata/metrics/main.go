@@ -1,5 +1,6 @@
-// This program prints the names and labels of the agent's metrics as JSON. It
-// runs in the agent's module: the chart's tests import nothing of it.
+// This program prints the agent's metrics as JSON: by name, and by label the
+// values that are there from the start. It runs in the agent's module: the
+// chart's tests import nothing of it.
 package main
 
 import (
@@ -19,13 +20,17 @@ var (
 	label = regexp.MustCompile(`(\w+)=`)
 )
 
-// registry keeps the labels of what is registered, by name.
-type registry struct {
-	prometheus.Registerer
-	labels map[string][]string
+// list keeps name, label and values of what is registered with it.
+type list map[string]map[string][]string
+
+// registerer adds to a list what it registers.
+type registerer struct {
+	*prometheus.Registry
+	list list
 }
 
-func (r registry) MustRegister(collectors ...prometheus.Collector) {
+func (r registerer) MustRegister(collectors ...prometheus.Collector) {
+	r.Registry.MustRegister(collectors...)
 	for _, c := range collectors {
 		ch := make(chan *prometheus.Desc)
 		go func() {
@@ -33,27 +38,42 @@ func (r registry) MustRegister(collectors ...prometheus.Collector) {
 			c.Describe(ch)
 		}()
 		for desc := range ch {
-			r.add(desc.String())
+			r.list.describe(desc.String())
 		}
 	}
 }
 
-func (r registry) add(desc string) {
+func (l list) describe(desc string) {
 	m := form.FindStringSubmatch(desc)
 	if m == nil {
 		log.Fatalf("a description has another form: %s", desc)
 	}
-	names := strings.FieldsFunc(m[3], func(c rune) bool { return c == ',' || c == ' ' })
-	for _, c := range label.FindAllStringSubmatch(m[2], -1) {
-		names = append(names, c[1])
+	labels := map[string][]string{}
+	for _, name := range strings.FieldsFunc(m[3], func(c rune) bool { return c == ',' || c == ' ' }) {
+		labels[name] = []string{}
 	}
-	r.labels[m[1]] = names
+	for _, c := range label.FindAllStringSubmatch(m[2], -1) {
+		labels[c[1]] = []string{}
+	}
+	l[m[1]] = labels
 }
 
 func main() {
-	r := registry{labels: map[string][]string{}}
-	agent.NewMetrics(r, "test")
-	if err := json.NewEncoder(os.Stdout).Encode(r.labels); err != nil {
+	r := registerer{prometheus.NewRegistry(), list{}}
+	agent.NewMetrics(r, "test").PresetTopic("org.runs")
+	families, err := r.Gather()
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, family := range families {
+		for _, metric := range family.Metric {
+			for _, pair := range metric.Label {
+				labels := r.list[family.GetName()]
+				labels[pair.GetName()] = append(labels[pair.GetName()], pair.GetValue())
+			}
+		}
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(r.list); err != nil {
 		log.Fatal(err)
 	}
 }
