@@ -42,17 +42,14 @@ func (c *Client) try(ctx context.Context, cl call) error {
 	if err != nil {
 		return err
 	}
-	if err = c.limited(ctx, cl, token); status(err) != http.StatusUnauthorized {
+	err = c.limited(ctx, cl, token)
+	if status(err) != http.StatusUnauthorized || !c.tokens.refused(token) {
 		return err
 	}
-	c.tokens.refused(token)
 	if token, err = c.tokens.get(ctx); err != nil {
 		return err
 	}
-	if err = c.limited(ctx, cl, token); status(err) == http.StatusUnauthorized {
-		c.tokens.refused(token)
-	}
-	return err
+	return c.limited(ctx, cl, token)
 }
 
 // limited makes one attempt as soon as the rate limit lets it.
@@ -111,6 +108,9 @@ func (c *Client) attempt(ctx context.Context, cl call, token string) error {
 	} else {
 		after, asked = c.limit.note(res.StatusCode, res.Header)
 	}
+	if token != "" && res.StatusCode != http.StatusUnauthorized {
+		c.tokens.accepted(token)
+	}
 	if err := read(ctx, cl, res); err != nil {
 		if res.StatusCode >= 400 {
 			err.after, err.hasAfter = after, asked
@@ -147,52 +147,65 @@ func (c *Client) request(ctx context.Context, cl call, token string) (*http.Requ
 // read takes from an answer what the call needs and leaves the connection
 // usable for the next one.
 func read(ctx context.Context, cl call, res *http.Response) *CallError {
-	fail := func(err error, body []byte) *CallError {
-		return &CallError{
-			Route: cl.route.name, Status: res.StatusCode, Err: err,
-			Body: cut(string(body), maxErrorBody), TraceID: cut(res.Header.Get("X-Trace-Id"), 100),
-		}
-	}
-	if res.StatusCode/100 != 2 {
-		body, _ := io.ReadAll(io.LimitReader(res.Body, maxDrained)) // whole, or its code cannot be read
-		drain(res.Body)
-		e := fail(nil, body)
-		if res.StatusCode/100 == 3 {
-			e.Err = redirected(res)
-		}
-		e.Code = errorCode(body)
-		return e
-	}
-	if cl.answer == nil {
-		var first [256]byte
-		n, err := io.ReadAtLeast(res.Body, first[:], 1)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return fail(transportError(ctx, err), nil)
-		}
-		if !isJSON(first[:n]) {
-			drain(res.Body)
-			return fail(errNotJSON, first[:n])
-		}
-		drain(res.Body)
-		return nil
+	switch {
+	case res.StatusCode/100 != 2:
+		return readRefusal(cl, res)
+	case cl.answer == nil:
+		return readAcceptance(ctx, cl, res)
 	}
 	limit := cl.max
 	if limit == 0 {
 		limit = maxAnswer
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
-	switch {
-	case err != nil:
-		return fail(transportError(ctx, err), nil)
-	case int64(len(body)) > limit:
-		return fail(fmt.Errorf("the answer is longer than %d bytes", limit), nil)
-	case !isJSON(body) || len(body) == 0:
-		return fail(errNotJSON, body)
+	if err != nil {
+		return fail(cl, res, transportError(ctx, err), nil)
 	}
-	if err := json.Unmarshal(body, cl.answer); err != nil {
-		return fail(fmt.Errorf("decode the answer: %w", err), nil)
+	if !isJSON(body) || len(body) == 0 {
+		return fail(cl, res, errNotJSON, body)
+	}
+	if int64(len(body)) > limit {
+		err = fmt.Errorf("the answer is longer than %d bytes", limit)
+	} else if err = json.Unmarshal(body, cl.answer); err != nil {
+		err = fmt.Errorf("decode the answer: %w", err)
+	}
+	if err != nil {
+		e := fail(cl, res, err, nil)
+		e.unread = true
+		return e
 	}
 	return nil
+}
+
+// readAcceptance looks whether it is Port that has accepted a call.
+func readAcceptance(ctx context.Context, cl call, res *http.Response) *CallError {
+	defer drain(res.Body)
+	var first [256]byte
+	n, err := io.ReadAtLeast(res.Body, first[:], 1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fail(cl, res, transportError(ctx, err), nil)
+	}
+	if !isJSON(first[:n]) {
+		return fail(cl, res, errNotJSON, first[:n])
+	}
+	return nil
+}
+
+func readRefusal(cl call, res *http.Response) *CallError {
+	body, _ := io.ReadAll(io.LimitReader(res.Body, maxDrained)) // whole, or its code cannot be read
+	e := fail(cl, res, nil, body)
+	if res.StatusCode/100 == 3 {
+		e.Err = redirected(res)
+	}
+	e.Code = errorCode(body)
+	return e
+}
+
+func fail(cl call, res *http.Response, err error, body []byte) *CallError {
+	return &CallError{
+		Route: cl.route.name, Status: res.StatusCode, Err: err,
+		Body: cut(string(body), maxErrorBody), TraceID: cut(res.Header.Get("X-Trace-Id"), 100),
+	}
 }
 
 // isJSON tells Port's answers, an object or nothing at all, from the page of

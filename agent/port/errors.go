@@ -27,6 +27,7 @@ type CallError struct {
 
 	after    time.Duration // the least wait that Port asked for
 	hasAfter bool
+	unread   bool // Port's answer, but not one that the client can read
 }
 
 // Error reads "PATCH /v1/actions/runs/{id} answered 403: … (trace id …)".
@@ -59,7 +60,7 @@ func (e *CallError) final() bool {
 		http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
 	}
-	return e.Status >= 400 && e.Status < 500
+	return e.unread || e.Status >= 400 && e.Status < 500
 }
 
 // ended reports whether the call was refused because its run has already

@@ -10,16 +10,16 @@ import (
 	"port-agent/agent/port/porttest"
 )
 
-// 400 runs against a limit of 200 calls a minute: everything arrives, in as
+// 200 runs against a limit of 100 calls a minute: everything arrives, in as
 // many windows as it takes, and hardly a call is wasted on a refusal.
 func TestReportsWaitForTheRateLimit(t *testing.T) {
 	t.Parallel()
 	for _, inSeconds := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			f := newFixture(t, porttest.Config{RateLimit: 200, RateWindow: time.Minute, ResetSeconds: inSeconds})
+			f := newFixture(t, porttest.Config{RateLimit: 100, RateWindow: time.Minute, ResetSeconds: inSeconds})
 			f.server.Delay(10 * time.Millisecond)
 			begun := time.Now()
-			parallel(400, func(i int) {
+			parallel(200, func(i int) {
 				run := fmt.Sprintf("r_%d", i)
 				if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
 					t.Error(err)
@@ -43,7 +43,7 @@ func TestReportsWaitForTheRateLimit(t *testing.T) {
 					}
 				}
 			}
-			if refused > 4*400 {
+			if refused > 4*200 {
 				t.Errorf("refused calls: got %d, want no more than wait at once, per window", refused)
 			}
 		})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 
 	"port-agent/agent"
 )
@@ -20,12 +19,24 @@ type runAnswer struct {
 type runObject struct {
 	Status      string          `json:"status"`
 	EndedAt     json.RawMessage `json:"endedAt"`
-	Logs        []logEntry      `json:"logs"`
-	NodeRunLogs []logEntry      `json:"nodeRunLogs"`
+	Logs        json.RawMessage `json:"logs"`
+	NodeRunLogs json.RawMessage `json:"nodeRunLogs"`
 }
 
-type logEntry struct {
-	Message string `json:"message"`
+// messages are those of logs, lists of objects with a message. What has
+// another form is passed over: a log is worth less than the run's status.
+func messages(logs ...json.RawMessage) []string {
+	var all []string
+	for _, raw := range logs {
+		var list []struct {
+			Message string `json:"message"`
+		}
+		_ = json.Unmarshal(raw, &list)
+		for _, l := range list {
+			all = append(all, l.Message)
+		}
+	}
+	return all
 }
 
 // Lookup asks Port how a run stands. The log is asked for only while the run
@@ -45,15 +56,12 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 	} else if answer.NodeRun != nil {
 		object = answer.NodeRun
 	}
-	state := agent.RunState{Status: object.Status, Ended: object.ended()}
-	for _, l := range slices.Concat(object.Logs, object.NodeRunLogs) {
-		state.Logs = append(state.Logs, l.Message)
-	}
+	state := agent.RunState{Status: object.Status, Ended: object.ended(), Logs: messages(object.Logs, object.NodeRunLogs)}
 	if state.Ended || len(state.Logs) > 0 {
 		return state, nil
 	}
-	messages, err := c.logs(ctx, logs, run)
-	state.Logs = messages
+	var err error
+	state.Logs, err = c.logs(ctx, logs, run)
 	return state, err
 }
 
@@ -61,21 +69,14 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 // them.
 func (c *Client) logs(ctx context.Context, r *route, run string) ([]string, error) {
 	var answer struct {
-		RunLogs []logEntry `json:"runLogs"`
-		Logs    []logEntry `json:"logs"`
+		RunLogs json.RawMessage `json:"runLogs"`
+		Logs    json.RawMessage `json:"logs"`
 	}
 	err := c.repeat(ctx, call{route: r, id: run, answer: &answer, max: maxClaimAnswer}, nil)
-	if errors.Is(err, agent.ErrRejected) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, agent.ErrRejected) {
 		return nil, err
 	}
-	var messages []string
-	for _, l := range slices.Concat(answer.RunLogs, answer.Logs) {
-		messages = append(messages, l.Message)
-	}
-	return messages, nil
+	return messages(answer.RunLogs, answer.Logs), nil
 }
 
 func (r *runObject) ended() bool {

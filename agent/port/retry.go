@@ -15,8 +15,8 @@ const (
 	firstWait = 500 * time.Millisecond
 	longWait  = 30 * time.Second
 
-	// How often in a row a call is refused with a 401, each time with a new
-	// token, before Port is taken at its word.
+	// How often in a row a call is refused with a 401, though tokens are good
+	// or new, before Port is taken at its word.
 	maxUnauthorized = 3
 	// Attempts of a call that somebody waits for at start.
 	maxAttempts = 5
@@ -45,7 +45,11 @@ func (c *Client) repeat(ctx context.Context, cl call, retried func()) error {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		refusal := refusalOf(err)
-		if unauthorized++; refusal.Status != http.StatusUnauthorized {
+		switch refusal.Status {
+		case http.StatusUnauthorized:
+			unauthorized++
+		case 0: // no answer, or no token to ask with
+		default:
 			unauthorized = 0
 		}
 		if refusal.final() || unauthorized >= maxUnauthorized {

@@ -118,6 +118,7 @@ func TestLookupReadsWhatThereIs(t *testing.T) {
 		{"node run", "wfnr_1", `{"nodeRun":{"status":"COMPLETED"}}`, agent.RunState{Status: "COMPLETED", Ended: true}},
 		{"node run logs", "wfnr_1", `{"nodeRun":{"status":"IN_PROGRESS","nodeRunLogs":[{"message":"a"}]}}`, agent.RunState{Status: "IN_PROGRESS", Logs: []string{"a"}}},
 		{"without an envelope", "wfnr_1", `{"status":"IN_PROGRESS"}`, agent.RunState{Status: "IN_PROGRESS"}},
+		{"logs of another form", "r_1", `{"run":{"status":"IN_PROGRESS","logs":{"message":"a"}}}`, agent.RunState{Status: "IN_PROGRESS"}},
 		{"ended by its time", "r_1", `{"run":{"status":"NEW","endedAt":"2026-01-01T00:00:00Z"}}`, agent.RunState{Status: "NEW", Ended: true}},
 	}
 	for _, test := range tests {
@@ -135,6 +136,22 @@ func TestLookupReadsWhatThereIs(t *testing.T) {
 				t.Errorf("got %+v and %v, want %+v", got, err, test.want)
 			}
 		})
+	}
+}
+
+// An answer that nothing can be made of stays one, however often it is asked
+// for.
+func TestLookupOfAnotherForm(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	f.server.Fault(porttest.RouteRun, porttest.Fault{Status: 200, Body: `[1]`})
+	if _, err := f.Lookup(t.Context(), "r_1"); !errors.Is(err, agent.ErrRejected) {
+		t.Errorf("run: got %v, want an error that wraps ErrRejected", err)
+	}
+	f.server.ClearFaults()
+	f.server.Fault(porttest.RouteLogs, porttest.Fault{Status: 200, Body: `[1]`})
+	if got, err := f.Lookup(t.Context(), "r_1"); err != nil || got.Status != "IN_PROGRESS" || got.Logs != nil {
+		t.Errorf("log: got %+v and %v, want the run without a log", got, err)
 	}
 }
 

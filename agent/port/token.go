@@ -6,10 +6,21 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
 	"port-agent/invoker"
+)
+
+const (
+	// A token that was refused before any call has succeeded with it, and
+	// within this time, is not what is wrong with the call.
+	youngToken = 10 * time.Second
+	// Tokens asked for in tokenWindow because one was refused. Port allows 100
+	// token calls, to everybody behind one address.
+	maxRefused  = 50
+	tokenWindow = 5 * time.Minute
 )
 
 // credentials are what Port gives a token for.
@@ -35,10 +46,13 @@ type tokens struct {
 
 	mu      sync.Mutex
 	value   string
+	given   time.Time     // when Port gave it
+	worked  bool          // Port has taken it
 	renewAt time.Time     // from here on the next caller asks for a new one
 	expires time.Time     // from here on nobody uses this one
 	asking  chan struct{} // closed when the caller that asks has its answer
 	wait    backoff       // between refused askings
+	dropped []time.Time   // when tokens were refused, within tokenWindow
 	notTill time.Time     // no asking before
 	forget  []func()      // of the tokens that are hidden from logs
 	err     error         // of the last asking
@@ -116,7 +130,8 @@ func (t *tokens) ask(ctx context.Context) error {
 // still under way; the one before that need not be. The caller holds the lock.
 func (t *tokens) take(fresh token) {
 	t.value, t.err, t.wait = fresh.value, nil, backoff{}
-	t.expires = time.Now().Add(fresh.life)
+	t.given, t.worked = time.Now(), false
+	t.expires = t.given.Add(fresh.life)
 	t.renewAt = t.expires.Add(-min(fresh.life/10, 5*time.Minute))
 	if t.forget = append(t.forget, t.hide(fresh.value)); len(t.forget) > 2 {
 		t.forget[0]()
@@ -124,14 +139,33 @@ func (t *tokens) take(fresh token) {
 	}
 }
 
-// refused drops a token that Port no longer takes, unless another caller has
-// already done so.
-func (t *tokens) refused(value string) {
+// accepted notes that Port has taken a token.
+func (t *tokens) accepted(value string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.value == value {
-		t.value = ""
+	t.worked = t.worked || t.value == value
+}
+
+// refused drops a token that Port no longer takes, unless another caller has
+// already done so. It reports whether the call may be made with a new one;
+// false means that another token would not help.
+func (t *tokens) refused(value string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.value != value {
+		return true
 	}
+	now := time.Now()
+	if !t.worked && now.Sub(t.given) < youngToken {
+		return false
+	}
+	t.dropped = slices.DeleteFunc(t.dropped, func(at time.Time) bool { return now.Sub(at) > tokenWindow })
+	if len(t.dropped) >= maxRefused {
+		return false
+	}
+	t.dropped = append(t.dropped, now)
+	t.value = ""
+	return true
 }
 
 // Token returns the agent's access token, asking Port for one where there is

@@ -105,7 +105,7 @@ func TestTokenThatPortNoLongerTakes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, porttest.Config{})
 		f.server.Delay(time.Second)
-		if _, err := f.Token(t.Context()); err != nil {
+		if _, err := f.Organization(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		f.server.ExpireTokens()
@@ -123,19 +123,63 @@ func TestTokenThatPortNoLongerTakes(t *testing.T) {
 	})
 }
 
-// A call that is refused with every new token is given up, without asking for
-// tokens for ever.
-func TestCallThatNoTokenHelps(t *testing.T) {
+// Calls that are refused with every new token are given up, without asking
+// for tokens for ever.
+func TestCallsThatNoTokenHelps(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, porttest.Config{})
+		f.server.Delay(50 * time.Millisecond)
 		f.server.Fault(porttest.RouteStatus, porttest.Fault{Status: http.StatusUnauthorized})
-		err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess})
-		if !errors.Is(err, agent.ErrRejected) {
-			t.Errorf("got %v, want an error that wraps ErrRejected", err)
-		}
-		if got := f.server.Count(porttest.RouteToken); got > 6 {
+		parallel(100, func(i int) {
+			err := f.Report(t.Context(), fmt.Sprintf("r_%d", i), agent.Report{Status: agent.StatusSuccess})
+			if !errors.Is(err, agent.ErrRejected) {
+				t.Errorf("got %v, want an error that wraps ErrRejected", err)
+			}
+		})
+		if got := f.server.Count(porttest.RouteToken); got > 20 {
 			t.Errorf("tokens: got %d, want few", got)
+		}
+	})
+}
+
+// A token that lasts for a few calls alone is no reason to wait.
+func TestTokensThatExpireEarly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		begun := time.Now()
+		for i := range 40 {
+			run := fmt.Sprintf("r_%d", i)
+			if err := errors.Join(f.Log(t.Context(), run, someLines), f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess})); err != nil {
+				t.Errorf("run %d: got %v, want none", i, err)
+			}
+			f.server.ExpireTokens()
+		}
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("took %s, want no wait", took)
+		}
+	})
+}
+
+// One route that refuses every token does not make the others ask for new
+// ones without end.
+func TestTokenCallsAreBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.Fault(porttest.RouteResponse, porttest.Fault{Status: http.StatusUnauthorized})
+		begun := time.Now()
+		for i := range 200 {
+			run := fmt.Sprintf("r_%d", i)
+			err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true})
+			if got := f.run(t, run); !errors.Is(err, agent.ErrRejected) || !got.Succeeded() {
+				t.Errorf("run %d: got %v and status %s, want the response refused and the status accepted", i, err, got.Status)
+			}
+		}
+		windows := int(time.Since(begun)/(5*time.Minute)) + 1
+		if got := f.server.Count(porttest.RouteToken); got > 51*windows {
+			t.Errorf("tokens: got %d in %d windows of 5 minutes, want at most 51 in each", got, windows)
 		}
 	})
 }
@@ -218,9 +262,13 @@ func TestTokensAreHidden(t *testing.T) {
 			t.Fatal(err)
 		}
 		tokens = append(tokens, token)
-		f.server.ExpireTokens()
-		if _, err := client.Organization(t.Context()); err != nil {
-			t.Fatal(err)
+		for _, expired := range []bool{false, true} {
+			if expired {
+				f.server.ExpireTokens()
+			}
+			if _, err := client.Organization(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	last, err := client.Token(t.Context())
