@@ -184,9 +184,11 @@ func TestDrainEndsInFlight(t *testing.T) {
 		if want := 36 * time.Second; took != want { // nine tenths of 40 s
 			t.Errorf("took %s after the end, want %s", took, want)
 		}
-		want := "the agent stopped while the request to ci.internal:443 was in flight; whether it was carried out is unknown"
-		if got := f.port.report(t, "r_1"); got.Status != StatusFailure || got.Summary != want {
-			t.Errorf("got %s %q, want FAILURE %q", got.Status, got.Summary, want)
+		if got := f.port.report(t, "r_1"); got.Status != StatusFailure || got.Summary != unknownEnd {
+			t.Errorf("got %s %q, want FAILURE %q", got.Status, got.Summary, unknownEnd)
+		}
+		if got := f.count(t, "events_total", "topic", runsTopic, "outcome", EventInterrupted); got != 1 {
+			t.Errorf("events counted as interrupted: %v, want 1", got)
 		}
 		if got := f.count(t, "invocations_total", "outcome", "failed", "reason", reasonInterrupted); got != 1 {
 			t.Errorf("counted as interrupted: %v, want 1", got)
@@ -220,6 +222,48 @@ func TestDrainLeavesInFlightWhatMayBeRepeated(t *testing.T) {
 				}
 				if got := f.port.kinds("r_1"); strings.Contains(got, "report") {
 					t.Errorf("calls to Port: %s, want no report", got)
+				}
+			})
+		})
+	}
+}
+
+// The same where a retry waits: there is nothing to finish.
+func TestDrainLeavesWaitingRetryOfWhatMayBeRepeated(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, builtIn)
+		f.backend.do = says(503, "busy", 20*time.Second)
+		ev := changeEvent(t)
+		err, took := f.drained(t, ev, time.Second)
+		if !errors.Is(err, errDrain) || took != 0 || !ledgerOf(ev).marked() {
+			t.Errorf("got %v after %s, marked %t; want it left at once, marked", err, took, ledgerOf(ev).marked())
+		}
+	})
+}
+
+// A claimed run has no next owner: it ends here, whatever it says of being sent
+// again, unless nothing was sent.
+func TestDrainEndsClaimedRun(t *testing.T) {
+	tests := []struct {
+		name    string
+		answer  answerFunc
+		summary string
+	}{
+		{"in flight", takes(time.Hour, accepts(200, `{}`)), unknownEnd},
+		{"a retry waits", says(503, "busy", 100*time.Second), "PUT https://ci.internal/hook answered 503: busy; the agent stopped before another attempt"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				f := newFixture(t, builtIn)
+				f.backend.do = tt.answer
+				ev := runEvent(t, "r_1", "payload.action.invocationMethod.method", "PUT")
+				ev.Trusted = true
+				if err, took := f.drained(t, ev, time.Second); err != nil || took != 36*time.Second {
+					t.Errorf("got %v after %s, want it settled after 36s", err, took)
+				}
+				if got := f.port.report(t, "r_1"); got.Status != StatusFailure || got.Summary != tt.summary {
+					t.Errorf("got %s %q, want FAILURE %q", got.Status, got.Summary, tt.summary)
 				}
 			})
 		})

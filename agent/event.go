@@ -19,7 +19,8 @@ type Event struct {
 	// sign.
 	ChangeLog bool
 	// Trusted is set where the source itself vouches for the record, as Port's
-	// API does for a claimed run.
+	// API does for a claimed run. Once it is started nobody else is given it: it
+	// cannot be left to a next owner, whatever it says of being sent again.
 	Trusted bool
 	// Interrupted is set where an earlier owner started the event and nobody
 	// knows how that ended.

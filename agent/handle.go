@@ -63,8 +63,9 @@ func (j *job) forget() {
 // An event that was started is finished: the end of ctx, which is shutdown or a
 // rebalance, stops Handle only before the first byte of a request has left,
 // because an invocation that is abandoned half way would be made a second time
-// or never be reported. What was started has the drain time to end; what is cut
-// off by the end of that and may be sent again is left as well.
+// or never be reported. What was started has the drain time to end. What may be
+// sent again, as the rule or the method says, need not end: it is left as well
+// where it waits for another attempt or is cut off at the end of that time.
 func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	defer a.Metrics.unsettled.add(ev.Time)()
 	j, err := a.prepare(ctx, ev)

@@ -138,6 +138,9 @@ func TestHandleDrops(t *testing.T) {
 				if got := strings.Count(f.log.String(), `"level":"warn"`); got != map[bool]int{true: 1}[tt.warned] {
 					t.Errorf("warnings: got %d, want them %t: %s", got, tt.warned, f.log)
 				}
+				if got, want := f.count(t, "mapping_errors_total"), strings.Count(tt.name, "one failed"); got != float64(want) {
+					t.Errorf("mapping errors: got %v, want %d", got, want)
+				}
 				if got := f.count(t, "unsettled_events"); got != 0 {
 					t.Errorf("unsettled: got %v, want 0", got)
 				}

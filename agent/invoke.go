@@ -32,27 +32,26 @@ type outcome struct {
 
 // invoke makes attempts until one is accepted, the backend says no for good,
 // or the retries are used up. It returns an error only where the event is left
-// to its next owner: ctx has ended and nothing was sent, or finish has and what
-// was sent may be sent again.
+// to its next owner, see leavable.
 //
-// Attempts run on finish. What waits for one runs on ctx as long as nothing was
-// sent, and on finish from then on.
+// Attempts run on finish. What waits for one runs on ctx as long as the event
+// may be left, and on finish from then on.
 func (a *Agent) invoke(ctx, finish context.Context, j *job) (outcome, error) {
 	var out outcome
 	wait := ctx
 	for {
 		next, err := a.attempt(wait, finish, j, out.attempts+1)
 		if err != nil {
-			return j.cutShort(out, err)
+			return a.cutShort(j, out, err)
 		}
 		out = next
-		if j.started {
+		if !a.leavable(j) {
 			wait = finish
 		}
 		if out.err == nil {
 			return out, nil
 		}
-		if errors.Is(out.err, errInterrupted) && a.repeatable(j) {
+		if errors.Is(out.err, errInterrupted) && a.leavable(j) {
 			return outcome{}, out.err
 		}
 		delay, again := a.retryDelay(j, out)
@@ -62,14 +61,21 @@ func (a *Agent) invoke(ctx, finish context.Context, j *job) (outcome, error) {
 		a.unmark(j)
 		a.sayRetry(ctx, j, out, delay)
 		if err := pause(wait, delay); err != nil {
-			return j.cutShort(out, err)
+			return a.cutShort(j, out, err)
 		}
 	}
 }
 
+// leavable reports whether the event's next owner can do all that is left to
+// do: nothing was sent, or what was sent may be sent again, unless there is no
+// next owner.
+func (a *Agent) leavable(j *job) bool {
+	return !j.started || a.repeatable(j) && !j.ev.Trusted
+}
+
 // cutShort ends an invocation before its next attempt, because of err.
-func (j *job) cutShort(out outcome, err error) (outcome, error) {
-	if !j.started {
+func (a *Agent) cutShort(j *job, out outcome, err error) (outcome, error) {
+	if a.leavable(j) {
 		return outcome{}, err
 	}
 	out.err = fmt.Errorf("%w; the agent stopped before another attempt", out.err)

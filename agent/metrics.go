@@ -19,7 +19,7 @@ const (
 	EventReplayed    = "replayed"
 	EventExpired     = "expired" // older than MAX_EVENT_AGE_SECONDS
 	EventSettled     = "already_settled"
-	EventInterrupted = "interrupted"
+	EventInterrupted = "interrupted" // started, and its end will never be known
 )
 
 // EventOutcomes lists every outcome label of events_total.

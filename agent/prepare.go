@@ -148,6 +148,9 @@ func (a *Agent) orderKey(ev *Event, fields map[string]any) string {
 func (a *Agent) match(ctx context.Context, j *job, root map[string]any) (*transform.Rule, error) {
 	rule, err := a.Mapping.Match(ctx, root)
 	if err != nil {
+		if err != transform.ErrNoRule { // it tells of rules whose enabled failed
+			a.countMappingError("enabled")
+		}
 		return nil, err
 	}
 	j.label = rule.Label()

@@ -169,7 +169,11 @@ func levelOf(out outcome) string {
 }
 
 func (a *Agent) count(j *job, out outcome) {
-	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventInvoked).Inc()
+	event := EventInvoked
+	if errors.Is(out.err, errInterrupted) {
+		event = EventInterrupted
+	}
+	a.Metrics.Events.WithLabelValues(j.ev.Topic, event).Inc()
 	backend := "none"
 	if j.req != nil {
 		backend = j.req.Backend
