@@ -129,7 +129,7 @@ var builtins = func() map[string]builtin {
 		"yn/2":             {own: bessel(math.Yn)},
 		"halt_error/1":     {},
 		"error/1":          {},
-		"getpath/1":        {},
+		"getpath/1":        {arg: prePath},
 		"has/1":            {},
 		"trimstr/1":        {},
 		"_range/3":         {},
@@ -177,6 +177,35 @@ func preTree(r *run, v any) error {
 		return err
 	}
 	return r.make(listBytes * s.nodes)
+}
+
+// maxRunIndex bounds the list that is looked for where a list is an index: it
+// is compared with every part of the list it is looked for in.
+const maxRunIndex = 50
+
+func preIndex(r *run, v any) error {
+	list, ok := v.([]any)
+	if !ok {
+		return nil
+	}
+	s, err := r.measure(list)
+	if err != nil {
+		return err
+	}
+	if s.nodes > maxRunIndex {
+		return errIndex
+	}
+	return nil
+}
+
+func prePath(r *run, v any) error {
+	path, _ := v.([]any)
+	for _, step := range path {
+		if err := preIndex(r, step); err != nil {
+			return err
+		}
+	}
+	return r.work(len(path) / 8)
 }
 
 // preSort is preTree for what is compared some times over.

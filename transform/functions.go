@@ -18,6 +18,7 @@ import (
 
 var (
 	errLong  = fmt.Errorf("a time or its format is longer than %d bytes", maxShort)
+	errIndex = fmt.Errorf("a list of more than %d values is used as an index", maxRunIndex)
 	errOrder = errors.New("the order of the function is not between -1000 and 1000")
 )
 
@@ -386,9 +387,6 @@ func trimSuffix(_ *run, in any, args []any) any {
 	}
 	return strings.TrimSuffix(s, x)
 }
-
-// maxDigits bounds the text of a number that is read.
-const maxDigits = 1000
 
 // numeric is a number as jq takes it: with a plus sign, zeros in front, or
 // without a digit on one side of the point, which JSON does not allow.

@@ -227,6 +227,16 @@ func (w *rewriter) index(x *gojq.Index) {
 	}
 	w.query(x.Start)
 	w.query(x.End)
+	if x.Start != nil && !x.IsSlice && !literal(x.Start) {
+		x.Start = pipe(x.Start, w.hook("[.]", preIndex))
+	}
+}
+
+// literal reports whether q is a number or a text without values in it.
+func literal(q *gojq.Query) bool {
+	t := q.Term
+	return len(q.FuncDefs) == 0 && t != nil && len(t.SuffixList) == 0 &&
+		(t.Type == gojq.TermTypeNumber || t.Type == gojq.TermTypeString && t.Str.Queries == nil)
 }
 
 func (w *rewriter) member(kv *gojq.ObjectKeyVal) {
@@ -264,8 +274,9 @@ func (w *rewriter) patterns(patterns []*gojq.Pattern) {
 				t := &gojq.Term{Type: gojq.TermTypeString, Str: kv.KeyString}
 				w.text(t, "tostring")
 				kv.KeyString, kv.KeyQuery = nil, &gojq.Query{Term: t}
-			} else {
+			} else if kv.KeyQuery != nil {
 				w.query(kv.KeyQuery)
+				kv.KeyQuery = pipe(kv.KeyQuery, w.hook("[.]", preIndex))
 			}
 			if kv.Val != nil {
 				w.patterns([]*gojq.Pattern{kv.Val})

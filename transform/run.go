@@ -2,7 +2,6 @@ package transform
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -20,8 +19,8 @@ const (
 	// An evaluation beyond either of these is heavy. Heavy ones run one at a
 	// time, which bounds what many of them take together; the others, which
 	// is to say nearly all, pay nothing for that.
-	heavySteps = 8_000
-	heavyBytes = 512 << 10
+	heavySteps = 4_000
+	heavyBytes = 256 << 10
 
 	checkEvery = 128 // steps between two looks at the clock
 )
@@ -155,9 +154,4 @@ func (r *run) fail(err error) error {
 		r.err = err
 	}
 	return r.err
-}
-
-// ended reports whether err is that of ctx, and not of the expression.
-func ended(ctx context.Context, err error) bool {
-	return ctx.Err() != nil && errors.Is(err, context.Cause(ctx))
 }

@@ -54,12 +54,16 @@ func scalar(v any) bool {
 	return true
 }
 
+// maxDigits bounds the digits of an integer that is kept: to read and to print
+// one takes more than linear time.
+const maxDigits = 1000
+
 // number gives n as the evaluator keeps numbers: without fraction and exponent
 // an int or, where it does not fit, a *big.Int; otherwise a float64, and the
 // largest one where it is too large.
 func number(n json.Number) any {
 	s := n.String()
-	if !strings.ContainsAny(s, ".eE") {
+	if len(s) <= maxDigits && !strings.ContainsAny(s, ".eE") {
 		if i, err := strconv.Atoi(s); err == nil {
 			return i
 		}
