@@ -49,7 +49,9 @@ type running struct {
 	stop func() // as SIGTERM does; returns when the source has stopped
 }
 
-func start(t *testing.T, cfg Config, handle Handler) *running {
+func start(t *testing.T, cfg Config, handle Handler) *running { return startSource(t, cfg, handle) }
+
+func startSource(t testing.TB, cfg Config, handle Handler) *running {
 	t.Helper()
 	log := zerolog.Nop()
 	if os.Getenv("TEST_LOG") != "" {
