@@ -59,6 +59,12 @@ func newWorld(t *testing.T, partitions int, opts ...kfake.Opt) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newWorldOn(t, c, partitions)
+}
+
+// newWorldOn makes a world around a Kafka that is there.
+func newWorldOn(t *testing.T, c *kafkatest.Cluster, partitions int) *world {
+	t.Helper()
 	t.Cleanup(c.Close)
 	org := strings.NewReplacer("/", "_").Replace(fmt.Sprintf("%s_%d", t.Name(), time.Now().UnixNano()))
 	w := &world{t: t, kafka: c, org: org, parts: partitions, backend: newBackend(t)}

@@ -78,6 +78,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return exitInvalid
 	}
+	if os.Getenv("GOGC") == "" {
+		// Events are short-lived and the live heap is small: to collect twice as
+		// often costs little time and takes a third off the peak of memory.
+		debug.SetGCPercent(50)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // from then on a signal has its default effect

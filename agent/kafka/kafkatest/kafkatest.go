@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 // Cluster is a Kafka and a client of it.
@@ -53,11 +54,22 @@ func Start(opts ...kfake.Opt) (*Cluster, error) {
 	return connect(&Cluster{Brokers: fake.ListenAddrs(), Fake: fake})
 }
 
-func connect(c *Cluster) (*Cluster, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
+// StartWithLogin starts a cluster in memory that wants SCRAM-SHA-512 with one
+// user's name and password.
+func StartWithLogin(user, password string, opts ...kfake.Opt) (*Cluster, error) {
+	opts = append([]kfake.Opt{kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", user, password)}, opts...)
+	fake, err := kfake.NewCluster(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("start in-memory kafka: %w", err)
+	}
+	return connect(&Cluster{Brokers: fake.ListenAddrs(), Fake: fake}, kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()))
+}
+
+func connect(c *Cluster, opts ...kgo.Opt) (*Cluster, error) {
+	client, err := kgo.NewClient(append(opts, kgo.SeedBrokers(c.Brokers...), kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerLinger(0), kgo.MaxBufferedRecords(1<<20), kgo.ProducerBatchCompression(kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytes(maxRecord), kgo.BrokerMaxWriteBytes(64<<20),
-		kgo.MetadataMinAge(50*time.Millisecond))
+		kgo.MetadataMinAge(50*time.Millisecond))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to kafka: %w", err)
 	}

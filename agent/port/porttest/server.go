@@ -96,6 +96,13 @@ func def[T comparable](value *T, otherwise T) {
 	}
 }
 
+// SetKafka changes what is handed out at /v1/kafka-credentials.
+func (s *Server) SetKafka(c KafkaCredentials) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.Kafka = &c
+}
+
 // URL is the base URL to configure, without a slash at its end.
 func (s *Server) URL() string { return s.http.URL }
 
