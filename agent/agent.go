@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -54,18 +55,19 @@ func (c *Config) Validate() error {
 	oneOf("ORDER_BY", c.OrderBy, "entity", "partition")
 	oneOf("ON_INTERRUPTED", c.OnInterrupted, "fail", "retry")
 	oneOf("ON_NO_MATCH", c.OnNoMatch, "ignore", "fail")
-	if c.RetryMaxSeconds < 0 {
-		fault("RETRY_MAX_SECONDS: %v is negative", c.RetryMaxSeconds)
+	seconds := func(name string, value float64) {
+		if !(value >= 0) || value > math.MaxInt32 {
+			fault("%s: %v is not a number of seconds from 0 on", name, value)
+		}
 	}
+	seconds("RETRY_MAX_SECONDS", c.RetryMaxSeconds)
 	if c.RetryMaxAttempts < 1 {
 		fault("RETRY_MAX_ATTEMPTS: %d is less than 1", c.RetryMaxAttempts)
 	}
 	if c.MaxEventBytes < 1 {
 		fault("MAX_EVENT_BYTES: %d is less than 1", c.MaxEventBytes)
 	}
-	if c.MaxEventAgeSeconds < 0 {
-		fault("MAX_EVENT_AGE_SECONDS: %v is negative", c.MaxEventAgeSeconds)
-	}
+	seconds("MAX_EVENT_AGE_SECONDS", c.MaxEventAgeSeconds)
 	return errors.Join(errs...)
 }
 
