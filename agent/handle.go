@@ -112,6 +112,13 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 		}
 		out.err = a.resolve(j)
 	}
+	if out.err != nil && j.ev.Trusted {
+		// A claimed run is this agent's, its failure included, only once Port has
+		// the ack.
+		if err := j.ev.Ledger.Start(ctx); err != nil {
+			return err
+		}
+	}
 	if out.err == nil {
 		var err error
 		if out, err = a.invoke(ctx, finish, j); err != nil {
