@@ -61,6 +61,10 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	if a.mapping, err = transform.Load(cfg.Transform, os.Environ()); err != nil {
 		return nil, err
 	}
+	if cfg.Port.Transport, err = invoker.Transport(cfg.Invoker, os.LookupEnv); err != nil {
+		return nil, err
+	}
+	cfg.Port.Redactor = a.redactor
 	if a.port, err = port.New(cfg.Port, userAgent, a.metrics, a.log); err != nil {
 		return nil, err
 	}
