@@ -5,10 +5,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test race lint vuln cover bench fuzz faults kafka chart sandbox ci clean
+.PHONY: help build test race lint vuln cover bench microbench fuzz faults kafka chart sandbox ci clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: ## a static binary in bin/, stamped with the version
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/port-agent ./cmd/port-agent
@@ -31,7 +31,10 @@ cover: ## coverage by function, in cover.out
 	go test -coverpkg=./... -coverprofile=cover.out ./...
 	go tool cover -func=cover.out
 
-bench: ## the benchmarks, with allocations
+bench: ## the agent against a bare loop at the same work: a table of ratios, and bench.json
+	go run ./cmd/bench
+
+microbench: ## the benchmarks of the packages, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
 
 fuzz: ## each fuzz target for FUZZTIME (60s)
@@ -53,4 +56,4 @@ ci: ## what a submission has to pass, a real Kafka included
 	bash .ci/run
 
 clean: ## remove what the targets above leave
-	rm -rf bin dist cover.out
+	rm -rf bin dist cover.out bench.json
