@@ -150,7 +150,7 @@ func (a *App) announce() {
 		file = "built-in rule"
 	}
 	a.log.Info().Str("version", a.version).Str("source", strings.ToUpper(a.cfg.Process.Streamer)).Str("mapping", file).
-		Int("rules", a.mapping.Len()).Msg("agent started")
+		Int("rules", a.mapping.Len()).Str("address", a.Addr()).Msg("agent started")
 }
 
 // connect finds the organisation and makes the source. Port's API may be away:

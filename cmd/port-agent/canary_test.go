@@ -1,0 +1,199 @@
+package main
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+
+	"port-agent/agent/port/porttest"
+)
+
+// canaries are secrets of every kind that an agent meets. None of them may
+// appear in its log, its errors, its metrics or anything that Port is told.
+var canaries = map[string]string{
+	"PORT_CLIENT_SECRET":   testSecret,
+	"decrypted field":      `canary-decrypted-"quoted"-Zürich`,
+	"GitLab trigger token": "canary-gitlab-5f2e",
+	"GITHUB_TOKEN":         "canary-github-77aa",
+	"header from env":      "canary-authorization-31c0",
+	"password in a URL":    "canary-url-password-9d",
+	"token in a query":     "canary-query-token-e4",
+}
+
+// accessToken is how the stand-in's tokens look.
+var accessToken = regexp.MustCompile("token-[A-Z2-7]{26}")
+
+// encrypt makes an encrypted field as Port does.
+func encrypt(t *testing.T, plain string) string {
+	t.Helper()
+	block, err := aes.NewCipher([]byte(testSecret[:32]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gcm, err := cipher.NewGCMWithNonceSize(block, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := make([]byte, 16)
+	rand.Read(nonce)
+	return base64.StdEncoding.EncodeToString(gcm.Seal(nonce, nonce, []byte(plain), nil))
+}
+
+// echo is a backend that gives away whatever it was sent: in JSON, as text, in
+// base64, escaped, in headers.
+func echo(status int) func(http.ResponseWriter, *http.Request, string, int) {
+	return func(w http.ResponseWriter, r *http.Request, run string, _ int) {
+		secret := canaries["decrypted field"]
+		all := map[string]any{
+			"headers": r.Header, "url": r.URL.String(), "query": r.URL.Query(), "auth": r.Header.Get("Authorization"),
+			"field": secret, "in base64": base64.StdEncoding.EncodeToString([]byte("user:" + secret)), "escaped": url.QueryEscape(secret),
+			"nested": fmt.Sprintf("%q", secret),
+		}
+		if strings.Contains(run, "gitlab") {
+			all["token"] = canaries["GitLab trigger token"]
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(all)
+	}
+}
+
+func TestNoSecretIsShown(t *testing.T) {
+	t.Parallel()
+	for _, detailed := range []string{"false", "true"} {
+		t.Run("DETAILED_LOGGING="+detailed, func(t *testing.T) {
+			t.Parallel()
+			w, cred := newWorldWithLogin(t, 1)
+			w.port.SetKafka(cred)
+			w.backend.on(func(rw http.ResponseWriter, r *http.Request, run string, nth int) {
+				switch {
+				case strings.Contains(run, "fail"):
+					echo(http.StatusInternalServerError)(rw, r, run, nth)
+				case strings.Contains(run, "retry") && nth == 1:
+					echo(http.StatusServiceUnavailable)(rw, r, run, nth)
+				case strings.Contains(run, "redirect"):
+					rw.Header().Set("Location", "http://user:"+canaries["password in a URL"]+"@127.0.0.1:1/?token="+canaries["token in a query"])
+					rw.WriteHeader(http.StatusFound)
+				default:
+					echo(http.StatusOK)(rw, r, run, nth)
+				}
+			})
+			events := canaryEvents(t, w)
+			w.publish(events...)
+			for _, junk := range []string{testSecret, `{"payload":"` + testSecret + `"}`, testSecret + `{`} {
+				if err := w.kafka.Produce(t.Context(), w.runs(), 0, []byte(junk)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			agent := w.agent("USING_LOCAL_PORT_INSTANCE=false", "KAFKA_CONSUMER_SECURITY_PROTOCOL=SASL_PLAINTEXT",
+				"KAFKA_CONSUMER_AUTHENTICATION_MECHANISM=SCRAM-SHA-512", "DETAILED_LOGGING="+detailed, "LOG_LEVEL=DEBUG",
+				"GITLAB_URL="+w.backend.URL+"/", "group_project="+canaries["GitLab trigger token"],
+				"GITHUB_API_URL="+w.backend.URL, "GITHUB_TOKEN="+canaries["GITHUB_TOKEN"],
+				"CI_TOKEN="+canaries["header from env"], "HTTP_ADDR=127.0.0.1:0", canaryMapping(t))
+			w.waitEnded(events)
+			metrics := agent.get(t, "/metrics")
+			agent.terminate()
+
+			shown := map[string]string{"log": agent.out.String(), "metrics": metrics}
+			for _, e := range events {
+				run, _ := w.port.Run(e.Run)
+				text, err := json.Marshal(run)
+				if err != nil {
+					t.Fatal(err)
+				}
+				shown["run "+e.Run] = string(text)
+			}
+			secrets := map[string]string{"Kafka password": cred.Password}
+			for name, secret := range canaries {
+				secrets[name] = secret
+			}
+			for where, text := range shown {
+				for name, secret := range secrets {
+					for form, s := range formsOf(secret) {
+						if strings.Contains(text, s) {
+							t.Errorf("%s shows %s (%s): …%s…", where, name, form, around(text, s))
+						}
+					}
+				}
+				if accessToken.MatchString(text) {
+					t.Errorf("%s shows an access token", where)
+				}
+			}
+		})
+	}
+}
+
+// canaryEvents take every path that carries a secret.
+func canaryEvents(t *testing.T, w *world) []porttest.Event {
+	properties := map[string]any{"secret": encrypt(t, canaries["decrypted field"])}
+	withUser := strings.Replace(w.backend.URL, "http://", "http://user:"+canaries["password in a URL"]+"@", 1) + "/hook?token=" + canaries["token in a query"]
+	gitlab := map[string]any{"projectName": "project", "groupName": "group", "defaultRef": "main"}
+	github := map[string]any{"org": "o", "repo": "r", "workflow": "w.yml", "ref": "main"}
+	return []porttest.Event{
+		{Run: "r_ok", Synchronized: true, Properties: properties, URL: withUser},
+		{Run: "r_fail", Synchronized: true, Properties: properties, URL: withUser},
+		{Run: "r_retry", Synchronized: true, Properties: properties, URL: withUser},
+		{Run: "r_redirect", Synchronized: true, Properties: properties, URL: withUser},
+		{Run: "r_refused", Synchronized: true, Properties: properties, URL: strings.Replace(withUser, w.backend.Listener.Addr().String(), "127.0.0.1:1", 1)},
+		{Run: "r_mapping", Action: "bad url", Synchronized: true, Properties: properties, URL: withUser},
+		{Run: "r_tampered", Synchronized: true, Properties: map[string]any{"secret": "not" + properties["secret"].(string)}, URL: withUser},
+		{Run: "r_gitlab_fail", Type: "GITLAB", Synchronized: true, Method: gitlab},
+		{Run: "r_gitlab", Type: "GITLAB", Synchronized: true, Method: gitlab},
+		{Run: "r_github_fail", Type: "GITHUB", Synchronized: true, Method: github},
+		{Run: "wfnr_fail", Synchronized: true, Properties: properties, URL: withUser},
+	}
+}
+
+func canaryMapping(t *testing.T) string {
+	headers := map[string]any{"Authorization": `"Bearer " + env.CI_TOKEN`, "X-Api-Key": `.payload.properties.secret`}
+	report := map[string]any{"summary": `"said " + .response.text`, "link": `.response.json.url`, "externalRunId": `.response.json.auth`}
+	return mapping(t,
+		map[string]any{"enabled": `.payload.action.invocationMethod.type != "WEBHOOK"`},
+		map[string]any{"enabled": `.action == "bad url"`, "url": `.payload.properties.secret`, "fieldsToDecryptPaths": []string{"payload.properties.secret"}},
+		map[string]any{"enabled": true, "headers": headers, "report": report, "fieldsToDecryptPaths": []string{"payload.properties.secret"},
+			"retry": map[string]any{"attempts": 2}},
+	)
+}
+
+// formsOf are the forms in which a secret gives itself away.
+func formsOf(s string) map[string]string {
+	quoted, _ := json.Marshal(s)
+	return map[string]string{
+		"raw": s, "base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
+		"base64url": base64.RawURLEncoding.EncodeToString([]byte(s)), "URL": url.QueryEscape(s), "path": url.PathEscape(s),
+		"JSON": strings.Trim(string(quoted), `"`),
+	}
+}
+
+func around(text, s string) string {
+	i := strings.Index(text, s)
+	return text[max(0, i-60):min(len(text), i+len(s)+20)]
+}
+
+// get asks the agent's own server, whose address is in its log.
+func (p *process) get(t *testing.T, path string) string {
+	t.Helper()
+	p.logged(`"address":"`)
+	_, rest, _ := strings.Cut(p.out.String(), `"address":"`)
+	address, _, _ := strings.Cut(rest, `"`)
+	res, err := http.Get("http://" + address + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
