@@ -24,7 +24,9 @@ func newConcealer(showAll bool, secrets []string, x *agent.Explanation) conceale
 	c := concealer{agent.NewRedactor(append(secrets, x.Secrets...)...)}
 	for name, value := range x.Draft.Headers {
 		if secretHeader(name) {
+			_, credentials, _ := strings.Cut(value, " ") // behind Bearer, Basic and the like
 			c.redactor.Add(value)
+			c.redactor.Add(credentials)
 		}
 	}
 	if x.Request == nil {

@@ -98,13 +98,13 @@ func (q question) answer(cfg app.Config) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	inv, err := newInvoker(cfg, os.LookupEnv)
+	inv, err := newInvoker(cfg, "")
 	if err != nil {
 		return nil, err
 	}
 	e := agent.Explainer{
 		Secret: cfg.Port.ClientSecret, Mapping: mapping, Invoker: inv, OnNoMatch: cfg.Agent.OnNoMatch,
-		StandIn: func() (*invoker.Invoker, error) { return newStandIn(cfg) },
+		StandIn: func() (*invoker.Invoker, error) { return newInvoker(cfg, notSet) },
 	}
 	x, err := e.Explain(context.Background(), bytes.TrimPrefix(event, []byte("\ufeff")), response)
 	if err != nil {
@@ -117,31 +117,34 @@ func (q question) answer(cfg app.Config) (*view, error) {
 	return v, nil
 }
 
-func newInvoker(cfg app.Config, env func(string) (string, bool)) (*invoker.Invoker, error) {
-	return invoker.New(cfg.Invoker, invoker.Deps{
+// newInvoker makes an Invoker that is good for building requests alone: it
+// knows nothing of proxies and certificates, whose faults are none of an
+// explanation's. Where standIn is not empty it takes the place of credentials
+// that are not set.
+func newInvoker(cfg app.Config, standIn string) (*invoker.Invoker, error) {
+	if cfg.Invoker.GitHubToken == "" {
+		cfg.Invoker.GitHubToken = invoker.Secret(standIn)
+	}
+	cfg.Invoker.CADir, cfg.Invoker.ClientCertDir = "", ""
+	made := false
+	env := func(name string) (string, bool) {
+		if !made { // New reads the variables of the network, Build those of credentials
+			return "", false
+		}
+		if value, set := os.LookupEnv(name); value != "" || standIn == "" {
+			return value, set
+		}
+		return standIn, true
+	}
+	inv, err := invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Env: env, UserAgent: "port-agent/" + versionText(),
 	}, zerolog.Nop())
+	made = true
+	return inv, err
 }
 
 // notSet stands for a credential that is not set.
 const notSet = "[not set]"
-
-// newStandIn makes an Invoker to which no credential is missing. What it reads
-// of the environment while it builds a request are credentials alone.
-func newStandIn(cfg app.Config) (*invoker.Invoker, error) {
-	made := false
-	if cfg.Invoker.GitHubToken == "" {
-		cfg.Invoker.GitHubToken = notSet
-	}
-	inv, err := newInvoker(cfg, func(name string) (string, bool) {
-		if value, set := os.LookupEnv(name); !made || value != "" {
-			return value, set
-		}
-		return notSet, true
-	})
-	made = true
-	return inv, err
-}
 
 // readAnswer reads the file of an answer; none is nil.
 func readAnswer(file string) (*agent.Answer, error) {

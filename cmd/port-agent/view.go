@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
-	"slices"
 
 	"port-agent/agent"
-	"port-agent/invoker"
 	"port-agent/transform"
 )
 
@@ -37,16 +34,6 @@ type considered struct {
 	Rule    int    `json:"rule"`
 	Enabled bool   `json:"enabled"`
 	Why     string `json:"why"`
-}
-
-// request is what rule and backend make of a request. What every request has
-// is left out: see transportHeaders.
-type request struct {
-	Method  string              `json:"method"`
-	URL     *string             `json:"url"` // without query of the rule; nil: it could not be made
-	Headers map[string]string   `json:"headers"`
-	Query   map[string][]string `json:"query"`
-	Body    any                 `json:"body"`
 }
 
 // report is what Port is told.
@@ -135,71 +122,7 @@ func doubts(x *agent.Explanation) (out []string) {
 	return out
 }
 
-// newRequest shows the request or, where it could not be made, what there is
-// of it.
-func newRequest(x *agent.Explanation, c concealer) (r *request, hidden []string) {
-	r = &request{Method: http.MethodPost, Headers: c.headers(x.Draft.Headers), Query: c.query(x.Draft.Query)}
-	if x.Request == nil {
-		if x.Draft.Method != nil {
-			r.Method = *x.Draft.Method
-		}
-		if x.Draft.URL != nil {
-			text := c.text(*x.Draft.URL)
-			r.URL = &text
-		}
-		r.Body = c.value(x.Draft.Body)
-		return r, nil
-	}
-	made := x.Request.Value()
-	base, _ := made["url"].(string)
-	base = c.text(base)
-	r.Method, r.URL, r.Body = x.Request.Method, &base, c.value(made["body"])
-	shown, hidden := shownHeaders(x)
-	r.Headers = c.headers(shown)
-	return r, hidden
-}
-
-// shownHeaders are the headers of the rule, as it spells them, and those that
-// only this backend has; hidden names those that every request has.
-func shownHeaders(x *agent.Explanation) (shown map[string]string, hidden []string) {
-	shown = map[string]string{}
-	spelled := map[string]bool{}
-	for name := range x.Draft.Headers {
-		canonical := http.CanonicalHeaderKey(name)
-		if values := x.Request.Header[canonical]; len(values) > 0 {
-			shown[name], spelled[canonical] = values[0], true
-		}
-	}
-	for name, values := range x.Request.Header {
-		switch {
-		case spelled[name]:
-		case slices.Contains(transportHeaders, name):
-			hidden = append(hidden, name)
-		default:
-			shown[name] = values[0]
-		}
-	}
-	for _, name := range proofs[x.Request.Backend] {
-		if !spelled[name] {
-			hidden = append(hidden, name)
-		}
-	}
-	slices.Sort(hidden)
-	return shown, hidden
-}
-
-// transportHeaders are those that every request has.
-var transportHeaders = []string{"Content-Type", "Idempotency-Key", "User-Agent", "X-Port-Run-Id"}
-
-// proofs are the headers that each attempt gets anew, by the backend.
-var proofs = map[string][]string{
-	invoker.Webhook:     {"X-Port-Signature", "X-Port-Timestamp"},
-	invoker.GitLab:      {"X-Port-Signature", "X-Port-Timestamp"},
-	invoker.AzureDevOps: {"X-Port-Signature"},
-	invoker.Jenkins:     {"X-Port-Signature"},
-	invoker.PortAPI:     {"Authorization"},
-}
-
+// newReport shows what Port is told, less the answer's body.
 func newReport(r *agent.Report, c concealer) *report {
 	out := &report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
 	switch link := r.Link.(type) {
@@ -219,6 +142,7 @@ func newReport(r *agent.Report, c concealer) *report {
 	return out
 }
 
+// writeJSON prints the explanation for programs.
 func (v *view) writeJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"port-agent/agent"
+)
+
+func TestConcealText(t *testing.T) {
+	t.Parallel()
+	c := newConcealer(false, []string{"from-the-environment"}, new(agent.Explanation))
+	for text, want := range map[string]string{
+		"https://ci.corp.example/a?b=c#d":                "https://ci.corp.example/a?b=c#d",
+		"https://bot:pass@ci.corp.example/a@b":           "https://[redacted]@ci.corp.example/a@b",
+		"see https://t0ken@h/x and http://a:b@h":         "see https://[redacted]@h/x and http://[redacted]@h",
+		"https://h/x?api_key=12&n=1&sig=a%2Fb&code=7#f":  "https://h/x?api_key=[redacted]&n=1&sig=[redacted]&code=[redacted]#f",
+		"mail to ada@corp.example, from-the-environment": "mail to ada@corp.example, [redacted]",
+		"https://h/x?token=":                             "https://h/x?token=",
+	} {
+		if got := c.text(text); got != want {
+			t.Errorf("text(%q) = %q, want %q", text, got, want)
+		}
+		if got := (concealer{}).text(text); got != text {
+			t.Errorf("with secrets, text(%q) = %q", text, got)
+		}
+	}
+}
+
+func TestConcealValue(t *testing.T) {
+	t.Parallel()
+	c := newConcealer(false, []string{"hush-hush"}, &agent.Explanation{Secrets: []string{"battery staple"}})
+	var v, want any
+	for text, to := range map[string]any{
+		`{"a":{"db_password":"x","passwords":["y",1,{"z":"w"}],"token":"","secret":null,"tokens":3},"key":"PROJ-1","code":"0"}`:                   &v,
+		`{"a":{"db_password":"[redacted]","passwords":["[redacted]",1,{"z":"w"}],"token":"","secret":null,"tokens":3},"key":"PROJ-1","code":"0"}`: &want,
+	} {
+		if err := json.Unmarshal([]byte(text), to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := c.value(v); !reflect.DeepEqual(got, want) {
+		t.Errorf("value = %v, want %v", got, want)
+	}
+	if got, want := c.value([]any{"a battery staple", "hush-hush", agent.NotDecrypted}), []any{"a [redacted]", redacted, agent.NotDecrypted}; !reflect.DeepEqual(got, want) {
+		t.Errorf("value = %v, want %v", got, want)
+	}
+}
+
+func TestPrintable(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"plain, ümlaut ☃":                "plain, ümlaut ☃",
+		"a\tb\nc":                        `a\tb\nc`,
+		"\x1b[2J\u202egnp.exe\u009b\x00": `\x1b[2J\u202egnp.exe\u009b\x00`,
+		"it's":                           "it's",
+		"\n'":                            `\n'`,
+	} {
+		if got := printable(text); got != want {
+			t.Errorf("printable(%q) = %q, want %q", text, got, want)
+		}
+	}
+	if got, want := printableLines("a\x00\nb"), "a\\x00\nb"; got != want {
+		t.Errorf("printableLines = %q, want %q", got, want)
+	}
+}
+
+// TestExplainOddFiles tries files as editors and tools leave them.
+func TestExplainOddFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"event":    "\ufeff{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":\"true\",\"url\":\"https://ci.internal\"}}}}\r\n",
+		"mapping":  "\ufeff[{}]",
+		"response": "\ufeff{\"statusCode\":204}",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setEnv(t, map[string]string{"MAX_EVENT_BYTES": "20"})
+	got := explained(t, "-mapping", filepath.Join(dir, "mapping"), "-event", filepath.Join(dir, "event"), "-response", filepath.Join(dir, "response"))
+	if url := valueAt(got, "request", "url"); url != "https://ci.internal" {
+		t.Errorf("request = %v, want one to https://ci.internal", got["request"])
+	}
+	if warnings := pretty(got["warnings"]); !strings.Contains(warnings, "larger than MAX_EVENT_BYTES (20)") {
+		t.Errorf("warnings = %s, want one about the size", warnings)
+	}
+}
