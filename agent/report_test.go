@@ -142,6 +142,35 @@ func TestReportWithoutRequest(t *testing.T) {
 	}
 }
 
+// A claimed run that cannot be made a request of is reported only once Port has
+// the ack, and left where somebody else has it.
+func TestReportOfClaimedRunFollowsItsAck(t *testing.T) {
+	for name, refusal := range map[string]error{"acked": nil, "somebody else's": errNetwork} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, `[{"url": ".none"}]`)
+			ev := runEvent(t, "r_1")
+			ev.Trusted = true
+			ledgerOf(ev).onStart = func(context.Context) error {
+				if got := f.port.kinds("r_1"); got != "" {
+					t.Errorf("calls before the ack: %s", got)
+				}
+				return refusal
+			}
+			want := "log report"
+			if refusal != nil {
+				want = ""
+			}
+			if err := f.Handle(t.Context(), ev); !errors.Is(err, refusal) {
+				t.Errorf("got %v, want %v", err, refusal)
+			}
+			if got := f.port.kinds("r_1"); got != want || ledgerOf(ev).starts != 1 {
+				t.Errorf("got calls %q, %d starts; want %q, 1", got, ledgerOf(ev).starts, want)
+			}
+		})
+	}
+}
+
 // An expression that fails where the mapping can do without it is told in the
 // run's log, counted, and fails nothing.
 func TestReportTellsOfFailedExpressions(t *testing.T) {
