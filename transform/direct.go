@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/itchyny/gojq"
@@ -20,8 +21,24 @@ type direct func(f *frame, in any) (v any, ok bool)
 
 // frame is the state of one direct evaluation.
 type frame struct {
-	run  *run
+	run  run
 	vars []any
+}
+
+// frame gives a frame for an evaluation of x; done takes it back.
+func (e *environment) frame(x *expr) *frame {
+	f, ok := e.frames.Get().(*frame)
+	if !ok {
+		f = &frame{run: run{env: e}}
+	}
+	f.run.timeout = x.timeout
+	f.vars = slices.Grow(f.vars[:0], x.slots)[:x.slots]
+	return f
+}
+
+func (e *environment) done(f *frame) {
+	clear(f.vars)
+	e.frames.Put(f)
 }
 
 // directCompiler makes direct of a rewritten expression.
@@ -224,7 +241,7 @@ func (c *directCompiler) call(fn *gojq.Func) direct {
 				return nil, false
 			}
 		}
-		v := own.call(f.run, in, values)
+		v := own.call(&f.run, in, values)
 		_, failed := v.(error)
 		return v, !failed
 	}
@@ -246,7 +263,7 @@ func equal(l, r direct, general ownFunc) direct {
 				return s == t, true
 			}
 		}
-		v := general(f.run, nil, []any{x, y})
+		v := general(&f.run, nil, []any{x, y})
 		_, failed := v.(error)
 		return v, !failed
 	}

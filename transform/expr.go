@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -26,15 +25,15 @@ type expr struct {
 
 	timeout time.Duration
 	env     *environment
-	query   *gojq.Query // rewritten; read only
-	uses    uses
-	direct  direct // nil: the interpreter is needed
-	slots   int    // variables that direct uses
 
-	// A machine runs one evaluation at a time. The first is kept for good; the
-	// pool has those that were made when it was in use.
-	first atomic.Pointer[machine]
-	pool  sync.Pool
+	// direct evaluates the expression without the interpreter, with so many
+	// variables; nil where that cannot be done.
+	direct direct
+	slots  int
+	// free are machines that no evaluation uses, at most one for each
+	// processor. Expressions that are evaluated directly have none until one
+	// fails: of thousands of rules few are ever used.
+	free chan *machine
 }
 
 // machine is the code of an expression with the account that its functions
@@ -55,34 +54,46 @@ func compile(text, field string, timeout time.Duration, env *environment) (*expr
 	if len(text) > maxExpr {
 		return nil, &compileError{message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
 	}
-	src := text
+	e := &expr{field: field, text: text, timeout: timeout, env: env, free: make(chan *machine, runtime.GOMAXPROCS(0))}
+	q, w, ce := e.rewrite()
+	if ce != nil {
+		return nil, ce
+	}
+	e.unset = w.unset
+	e.null = q.Term != nil && q.Term.Type == gojq.TermTypeNull
+	if e.direct, e.slots = compileDirect(q, &w.uses); e.direct != nil {
+		return e, nil // every name in it has been found
+	}
+	m, err := e.machine(q, &w.uses)
+	if err != nil {
+		_, name, _ := strings.Cut(err.Error(), ": ")
+		return nil, nameError(text, err.Error(), name)
+	}
+	e.give(m)
+	return e, nil
+}
+
+// rewrite parses and rewrites the expression.
+func (e *expr) rewrite() (*gojq.Query, *rewriter, *compileError) {
+	src := e.text
 	if strings.TrimSpace(src) == "" {
 		src = "." // as it has always been
 	}
 	q, err := gojq.Parse(src)
 	if err != nil {
-		return nil, parseError(text, err)
+		return nil, nil, parseError(e.text, err)
 	}
 	if q.Term == nil && q.Left == nil { // nothing but comments
 		q.Term = identity().Term
 	}
 	prelude := loadPrelude()
-	w := rewriter{prelude: prelude, env: env}
+	w := &rewriter{prelude: prelude, env: e.env}
 	w.query(q)
 	if w.err != nil {
-		return nil, nameError(text, w.err.message, w.err.token)
+		return nil, nil, nameError(e.text, w.err.message, w.err.token)
 	}
 	q.FuncDefs = append(prelude.link(&w.uses), q.FuncDefs...)
-	e := &expr{field: field, text: text, unset: w.unset, timeout: timeout, env: env, query: q, uses: w.uses,
-		null: q.Term != nil && q.Term.Type == gojq.TermTypeNull}
-	m, err := e.machine()
-	if err != nil {
-		_, name, _ := strings.Cut(err.Error(), ": ")
-		return nil, nameError(text, err.Error(), name)
-	}
-	e.first.Store(m)
-	e.direct, e.slots = compileDirect(q, &e.uses)
-	return e, nil
+	return q, w, nil
 }
 
 // parseError says where an expression does not parse.
@@ -119,11 +130,11 @@ func find(text, name string) int {
 	return at[2] + 1
 }
 
-// machine makes another machine. It cannot fail once it has not.
-func (e *expr) machine() (*machine, error) {
+// machine makes a machine of a rewritten expression.
+func (e *expr) machine(q *gojq.Query, u *uses) (*machine, error) {
 	m := &machine{run: run{env: e.env, timeout: e.timeout}}
-	options := make([]gojq.CompilerOption, 0, len(e.uses.functions))
-	for name, f := range e.uses.functions {
+	options := make([]gojq.CompilerOption, 0, len(u.functions))
+	for name, f := range u.functions {
 		options = append(options, gojq.WithFunction(name, f.args, f.args, func(in any, args []any) any {
 			if m.run.err != nil {
 				return m.run.err
@@ -136,55 +147,77 @@ func (e *expr) machine() (*machine, error) {
 		}))
 	}
 	var err error
-	m.code, err = gojq.Compile(e.query, options...)
+	m.code, err = gojq.Compile(q, options...)
 	return m, err
 }
 
-func (e *expr) take() *machine {
-	if m := e.first.Swap(nil); m != nil {
-		return m
+// take gives a machine that is free, or another one.
+func (e *expr) take() (*machine, error) {
+	select {
+	case m := <-e.free:
+		return m, nil
+	default:
 	}
-	if m, ok := e.pool.Get().(*machine); ok {
-		return m
+	q, w, ce := e.rewrite()
+	if ce != nil {
+		return nil, errors.New(ce.message)
 	}
-	m, err := e.machine()
-	if err != nil {
-		panic("transform: compile again: " + err.Error()) // compile has done the same before
-	}
-	return m
+	return e.machine(q, &w.uses)
 }
 
 func (e *expr) give(m *machine) {
-	if !e.first.CompareAndSwap(nil, m) {
-		e.pool.Put(m)
+	select {
+	case e.free <- m:
+	default:
 	}
 }
 
 // eval gives the first output of e for input, null where there is none. An
 // error is about the expression and holds no value of the input, or it is the
 // cause of ctx's end.
-func (e *expr) eval(ctx context.Context, input any) (v any, err error) {
-	m := e.take()
+func (e *expr) eval(ctx context.Context, input any) (any, error) {
+	if e.direct != nil {
+		if v, ok, err := e.evalDirect(ctx, input); ok {
+			return v, err
+		}
+	}
+	return e.interpret(ctx, input)
+}
+
+// evalDirect evaluates e without the interpreter. ok is false where it failed.
+func (e *expr) evalDirect(ctx context.Context, input any) (v any, ok bool, err error) {
+	f := e.env.frame(e)
+	f.run.start(ctx)
+	defer func() {
+		f.run.end()
+		if recover() != nil { // the interpreter says what it is
+			v, ok, err = nil, false, nil
+			return
+		}
+		e.env.done(f)
+	}()
+	if v, ok = e.direct(f, input); !ok {
+		return nil, false, nil
+	}
+	v, err = f.run.settle(v)
+	return v, true, err
+}
+
+// interpret evaluates e with the interpreter.
+func (e *expr) interpret(ctx context.Context, input any) (v any, err error) {
+	m, err := e.take()
+	if err != nil {
+		return nil, err
+	}
 	m.run.start(ctx)
 	defer func() {
 		m.run.end()
-		if p := recover(); p != nil {
-			v, err = nil, errors.New("the evaluation broke down") // and its machine is dropped
+		if recover() != nil { // and the machine is dropped
+			v, err = nil, errors.New("the evaluation broke down")
 			return
 		}
 		e.give(m)
 	}()
-	if e.direct != nil {
-		f := frame{run: &m.run}
-		if e.slots > 0 {
-			f.vars = make([]any, e.slots)
-		}
-		if v, ok := e.direct(&f, input); ok {
-			return m.run.settle(v)
-		}
-		m.run.end()
-		m.run.start(ctx)
-	}
 	return m.eval(input)
 }
 

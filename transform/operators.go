@@ -1,13 +1,10 @@
 package transform
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"math/big"
-	"strings"
 
 	"github.com/itchyny/gojq"
 )
@@ -15,57 +12,6 @@ import (
 // The operators of jq, with an account of what they make. gojq's own cannot
 // be called from outside, and know no bounds: forty doublings of a text are a
 // terabyte.
-
-// maxBits bounds the integers that are calculated with.
-const maxBits = 1 << 14
-
-var errBits = errors.New("a number has too many digits")
-
-// calculate applies the function for the narrowest type that holds both
-// numbers. ok is false where one of the operands is no number.
-func calculate(l, r any, ints func(l, r int) any, bigs func(l, r *big.Int) any, floats func(l, r float64) any) (v any, ok bool) {
-	l, r = plainNumber(l), plainNumber(r)
-	switch x := l.(type) {
-	case int:
-		switch y := r.(type) {
-		case int:
-			return ints(x, y), true
-		case float64:
-			return floats(float64(x), y), true
-		case *big.Int:
-			return bounded(big.NewInt(int64(x)), y, bigs), true
-		}
-	case float64:
-		if y, ok := gojq.ToFloat64(r); ok {
-			return floats(x, y), true
-		}
-	case *big.Int:
-		switch y := r.(type) {
-		case int:
-			return bounded(x, big.NewInt(int64(y)), bigs), true
-		case float64:
-			f, _ := gojq.ToFloat64(x)
-			return floats(f, y), true
-		case *big.Int:
-			return bounded(x, y, bigs), true
-		}
-	}
-	return nil, false
-}
-
-func bounded(l, r *big.Int, f func(l, r *big.Int) any) any {
-	if l.BitLen()+r.BitLen() > maxBits {
-		return errBits
-	}
-	return f(l, r)
-}
-
-func plainNumber(v any) any {
-	if n, ok := v.(json.Number); ok {
-		return number(n)
-	}
-	return v
-}
 
 func operandError(verb string, l, r any) error {
 	return fmt.Errorf("cannot %s: %s and %s", verb, gojq.TypeOf(l), gojq.TypeOf(r))
@@ -110,41 +56,6 @@ func opAdd(run *run, _ any, args []any) any {
 	return v
 }
 
-func appendLists(run *run, l, r []any) any {
-	if len(l) == 0 {
-		return r
-	}
-	if len(r) == 0 {
-		return l
-	}
-	if err := run.make(listBytes * (len(l) + len(r))); err != nil {
-		return err
-	}
-	return append(append(make([]any, 0, len(l)+len(r)), l...), r...)
-}
-
-func mergeObjects(run *run, l, r map[string]any) any {
-	if len(l) == 0 {
-		return r
-	}
-	if len(r) == 0 {
-		return l
-	}
-	if err := run.make(objectBytes * (len(l) + len(r))); err != nil {
-		return err
-	}
-	m := make(map[string]any, len(l)+len(r))
-	maps.Copy(m, l)
-	maps.Copy(m, r)
-	return m
-}
-
-// What one entry of a list and of an object takes in memory, about.
-const (
-	listBytes   = 16
-	objectBytes = 56
-)
-
 func opSubtract(run *run, _ any, args []any) any {
 	l, r := args[0], args[1]
 	if x, ok := l.([]any); ok {
@@ -165,35 +76,6 @@ func opSubtract(run *run, _ any, args []any) any {
 		return operandError("subtract", l, r)
 	}
 	return v
-}
-
-// without gives the elements of l that are not in r.
-func without(run *run, l, r []any) any {
-	sl, err := run.measure(l)
-	if err != nil {
-		return err
-	}
-	sr, err := run.measure(r)
-	if err != nil {
-		return err
-	}
-	if err := run.work(sl.nodes * len(r) / 8); err != nil {
-		return err
-	}
-	if err := run.work(sr.nodes * len(l) / 8); err != nil {
-		return err
-	}
-	out := []any{}
-next:
-	for _, x := range l {
-		for _, y := range r {
-			if gojq.Compare(x, y) == 0 {
-				continue next
-			}
-		}
-		out = append(out, x)
-	}
-	return out
 }
 
 func opMultiply(run *run, _ any, args []any) any {
@@ -229,44 +111,6 @@ func opMultiply(run *run, _ any, args []any) any {
 		return operandError("multiply", l, r)
 	}
 	return v
-}
-
-// mergeDeep merges r into l, and objects of the same name into each other.
-func mergeDeep(run *run, l, r map[string]any) any {
-	if err := run.make(objectBytes * (len(l) + len(r))); err != nil {
-		return err
-	}
-	m := make(map[string]any, len(l)+len(r))
-	maps.Copy(m, l)
-	for k, v := range r {
-		x, xok := m[k].(map[string]any)
-		y, yok := v.(map[string]any)
-		if xok && yok {
-			if v = mergeDeep(run, x, y); run.err != nil {
-				return run.err
-			}
-		}
-		m[k] = v
-	}
-	return m
-}
-
-// repeat gives n copies of s, and null where that is none, as jq 1.5 did.
-func repeat(run *run, s string, n float64) any {
-	if !(n >= 1) {
-		return nil
-	}
-	n = math.Floor(n)
-	if n*float64(len(s)) > maxBytes {
-		return run.fail(errBytes)
-	}
-	if len(s) == 0 {
-		return ""
-	}
-	if err := run.make(len(s) * int(n)); err != nil {
-		return err
-	}
-	return strings.Repeat(s, int(n))
 }
 
 func opDivide(run *run, _ any, args []any) any {
