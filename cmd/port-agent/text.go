@@ -147,21 +147,26 @@ func (v *view) writeRequest(s *sheet) {
 		s.part(name, faint, "as in every request: "+strings.Join(v.hidden, ", "))
 	}
 	name = "body"
-	for line := range strings.Lines(indented(r.Body)) {
+	for line := range strings.Lines(bodyText(r.Body)) {
 		s.part(name, "", strings.TrimSuffix(line, "\n"))
 		name = ""
 	}
 }
 
-// indented prints a body: text as it is, anything else as JSON.
-func indented(v any) string {
+// bodyText is a body for people: text as it is, anything else as JSON.
+func bodyText(v any) string {
 	if text, ok := v.(string); ok {
 		return text
 	}
+	return printJSON(v, "  ")
+}
+
+// printJSON prints v as JSON, in one line where indent is empty.
+func printJSON(v any, indent string) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
+	enc.SetIndent("", indent)
 	if err := enc.Encode(v); err != nil {
 		return err.Error()
 	}

@@ -49,11 +49,7 @@ type report struct {
 func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *view {
 	v := &view{explanation: x, conceal: c, file: m.File(), rules: m.Len(), Considered: []considered{}, Warnings: []string{}}
 	for i, r := range x.Considered {
-		why := r.Why
-		if expr := m.Rules()[i].Enabled(); expr != "" {
-			why += ": " + expr
-		}
-		v.Considered = append(v.Considered, considered{r.Rule, r.Enabled, c.text(why)})
+		v.Considered = append(v.Considered, considered{r.Rule, r.Enabled, c.text(why(r, m.Rules()[i].Enabled(), x.Root, c))})
 		v.names = append(v.names, r.Name)
 	}
 	if x.Rule != nil {
@@ -80,6 +76,19 @@ func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *view {
 		v.warn(c.text(warningText(w)))
 	}
 	return v
+}
+
+// why tells what decided about a rule and, of one that is not for the event,
+// what its expression found there.
+func why(r transform.Considered, expr string, event map[string]any, c concealer) string {
+	if expr == "" {
+		return r.Why
+	}
+	text := r.Why + ": " + expr
+	if found := inputs(expr, event, c); found != "" && found != expr+" is null" && !r.Enabled {
+		text += " (" + found + ")"
+	}
+	return text
 }
 
 func (v *view) warn(text string) { v.Warnings = append(v.Warnings, text) }

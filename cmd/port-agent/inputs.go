@@ -1,0 +1,57 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	literal = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+	// relative finds what makes a path start elsewhere than at the event: a
+	// pipe, the arguments of a function, an iteration.
+	relative = regexp.MustCompile(`\||\w\s*\(|\[\s*\]|\$|\.\.`)
+	path     = regexp.MustCompile(`(?:^|[^\w.\])"?])((?:\.[A-Za-z_]\w*)+)`)
+)
+
+const (
+	maxInputs = 3
+	maxInput  = 60 // characters of a value
+)
+
+// inputs tells what an expression found at the paths it reads, for instance
+// ".action is \"deploy\"", as far as that can be seen without evaluating it.
+func inputs(expr string, event map[string]any, c concealer) string {
+	expr = literal.ReplaceAllString(expr, `""`)
+	if relative.MatchString(expr) {
+		return ""
+	}
+	var paths, found []string
+	for _, m := range path.FindAllStringSubmatch(expr, -1) {
+		if p := m[1]; !slices.Contains(paths, p) && len(paths) < maxInputs {
+			paths = append(paths, p)
+			found = append(found, p+" is "+valueText(event, strings.Split(p[1:], "."), c))
+		}
+	}
+	return strings.Join(found, ", ")
+}
+
+// valueText is the value at a path as JSON, cut short once it is without
+// secrets: the half of one is not known for what it is.
+func valueText(event any, path []string, c concealer) string {
+	for _, name := range path {
+		m, ok := event.(map[string]any)
+		if !ok && event != nil {
+			return "not there"
+		}
+		event = m[name]
+	}
+	if c.redactor != nil && event != nil && secretField(path[len(path)-1]) {
+		return redacted
+	}
+	text := []rune(printJSON(c.value(event), ""))
+	if len(text) > maxInput {
+		return string(text[:maxInput]) + "…"
+	}
+	return string(text)
+}
