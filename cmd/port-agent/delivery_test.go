@@ -281,6 +281,6 @@ func TestBrokerRestarted(t *testing.T) {
 	}
 	w.waitEnded(events)
 	agent.terminate()
-	w.judge(events).want(t, "broker restarted", inFlight, 0)
+	w.judge(events).want(t, "broker restarted", 2*inFlight, 0)
 	w.wantCommitted()
 }

@@ -84,7 +84,7 @@ func TestFaultKilled(t *testing.T) {
 	last := w.agent(shortSession)
 	w.waitEnded(events)
 	last.terminate()
-	w.judge(events).want(t, "SIGKILL, 30 times", kills*inFlight, 0)
+	w.judge(events).want(t, "SIGKILL, 30 times", 2*kills*inFlight, 0) // in flight, or answered and not yet reported
 	w.wantCommitted()
 }
 
@@ -144,7 +144,7 @@ func TestFaultStopped(t *testing.T) {
 	w.waitEnded(events)
 	frozen.terminate()
 	other.terminate()
-	w.judge(events).want(t, "session lost, SIGSTOP and SIGCONT", inFlight, 0)
+	w.judge(events).want(t, "session lost, SIGSTOP and SIGCONT", 2*inFlight, 0)
 	w.wantCommitted()
 }
 
