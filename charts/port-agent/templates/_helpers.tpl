@@ -21,7 +21,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "port-agent.labels" -}}
 {{- $labels := dict
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-")
-  "app.kubernetes.io/version" (.Values.image.tag | default .Chart.AppVersion | trunc 63 | trimAll "-_.")
+  "app.kubernetes.io/version" (include "port-agent.tag" . | trunc 63 | trimAll "-_.")
   "app.kubernetes.io/managed-by" .Release.Service -}}
 {{- $labels = merge (include "port-agent.selectorLabels" . | fromYaml) $labels -}}
 {{- range $key, $value := .Values.extraLabels -}}
@@ -54,12 +54,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end -}}
 
+{{- define "port-agent.tag" -}}
+{{- include "port-agent.text" .Values.image.tag | default .Chart.AppVersion -}}
+{{- end -}}
+
 {{- define "port-agent.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}
 {{ .repository }}@{{ .digest }}
 {{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{ .repository }}:{{ include "port-agent.tag" $ }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -77,7 +81,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
 {{- define "port-agent.serviceAccountName" -}}
-{{- .Values.podServiceAccount.name | default (ternary (include "port-agent.fullname" .) "default" .Values.serviceAccount.create) -}}
+{{- (.Values.podServiceAccount | default dict).name | default (ternary (include "port-agent.fullname" .) "default" .Values.serviceAccount.create) -}}
 {{- end -}}
 
 {{/* A switch as "true" or "false": --set-string gives text where a values file gives a boolean. */}}

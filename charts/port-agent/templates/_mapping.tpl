@@ -43,3 +43,12 @@ control_the_payload_config.json
   {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* What the pods read at their start alone: they roll out when it changes. */}}
+{{- define "port-agent.checksums" -}}
+checksum/mapping: {{ printf "%s %s %s" (include "port-agent.mappingFile" .) (toJson .Values.invocationsConfigMap) (include "port-agent.mapping" .) | sha256sum }}
+checksum/secret: {{ include "port-agent.secretEnv" . | sha256sum }}
+{{- if .Values.selfSignedCertificate.enabled }}
+checksum/certificate: {{ toJson .Values.selfSignedCertificate | sha256sum }}
+{{- end }}
+{{- end -}}

@@ -6,6 +6,7 @@
 {{- include "port-agent.checkMappingSource" . -}}
 {{- include "port-agent.checkMapping" . -}}
 {{- include "port-agent.checkCertificate" . -}}
+{{- include "port-agent.checkVolumes" . -}}
 {{- include "port-agent.checkLifetime" . -}}
 {{- include "port-agent.checkDisruption" . -}}
 {{- include "port-agent.checkScaling" . -}}
@@ -85,6 +86,33 @@
     {{- fail "selfSignedCertificate.enabled needs a PEM certificate: set selfSignedCertificate.certificate (--set-file), or selfSignedCertificate.secret.useExistingSecret and name." -}}
   {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "port-agent.checkVolumes" -}}
+{{- range .Values.extraVolumes -}}
+  {{- if has .name (list "mapping" "certificates") -}}
+    {{- fail (printf "extraVolumes has a volume %q: the chart has one of that name, choose another." .name) -}}
+  {{- end -}}
+{{- end -}}
+{{- $taken := dict -}}
+{{- if .Values.selfSignedCertificate.enabled -}}
+  {{- $_ := set $taken "/usr/local/share/ca-certificates/cert.crt" "selfSignedCertificate" -}}
+{{- end -}}
+{{- with include "port-agent.mappingFile" . -}}
+  {{- $_ := set $taken (printf "/app/%s" .) "the mapping of the values" -}}
+{{- end -}}
+{{- range .Values.extraVolumeMounts -}}
+  {{- $path := .mountPath | default "" | clean -}}
+  {{- with get $taken $path -}}
+    {{- fail (printf "extraVolumeMounts has a mount at %s, where %s is: choose one." $path .) -}}
+  {{- end -}}
+  {{- $_ := set $taken $path "another of them" -}}
+  {{- if eq $path "/app" -}}
+    {{- with include "port-agent.mappingFile" $ -}}
+      {{- fail (printf "extraVolumeMounts has a mount at /app, which would hide %s of the values: mount it elsewhere." .) -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- end -}}
 
