@@ -317,6 +317,27 @@ func TestDrainEndsRetryWithoutSlot(t *testing.T) {
 	})
 }
 
+// And where its connection is cut off before anything of it was sent.
+func TestDrainEndsRetryWhileConnecting(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, builtIn)
+		f.backend.do = inTurn(says(503, "busy", 0), connects)
+		err, took := f.drained(t, runEvent(t, "r_1"), 2*time.Second)
+		if err != nil || took != 36*time.Second {
+			t.Errorf("got %v after %s, want it settled after 36s", err, took)
+		}
+		want := "POST https://ci.internal/hook answered 503: busy; the agent stopped before another attempt"
+		if got := f.port.report(t, "r_1").Summary; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
+// connects never comes to sending anything.
+func connects(ctx context.Context, req *invoker.Request) (*invoker.Response, error) {
+	return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Err: pause(ctx, time.Hour)}
+}
+
 // A report that Port does not take goes on to the end of the whole drain time,
 // counted from the end of the context, and the event stays unsettled.
 func TestDrainEndsReport(t *testing.T) {
@@ -377,9 +398,7 @@ func TestDrainWithHangingLog(t *testing.T) {
 func TestDrainEndsConnecting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn)
-		f.backend.do = func(ctx context.Context, req *invoker.Request) (*invoker.Response, error) {
-			return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Err: pause(ctx, time.Hour)}
-		}
+		f.backend.do = connects
 		ev := runEvent(t, "r_1")
 		err, _ := f.drained(t, ev, time.Second)
 		f.wantLeft(t, ev, err)

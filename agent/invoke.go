@@ -116,8 +116,14 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, n int) (outcome, e
 	took := time.Since(begun)
 	a.Metrics.AttemptSeconds.WithLabelValues(j.req.Backend).Observe(took.Seconds())
 	j.started = j.started || err == nil || invoker.Sent(err)
-	if err != nil && errors.Is(context.Cause(finish), errStopped) && invoker.Uncertain(err) {
-		err = interruptedError(j.req.Host())
+	if err != nil && errors.Is(context.Cause(finish), errStopped) {
+		switch {
+		case !invoker.Sent(err): // cut off while it connected: as if it had not been made
+			a.unmark(j)
+			return outcome{}, context.Cause(wait)
+		case invoker.Uncertain(err):
+			err = interruptedError(j.req.Host())
+		}
 	}
 	a.logAttempt(j, n, res, err, took)
 	return outcome{res: res, err: err, attempts: n, took: time.Since(j.begun)}, nil
