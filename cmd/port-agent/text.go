@@ -146,6 +146,9 @@ func (v *view) writeRequest(s *sheet) {
 	if len(v.hidden) > 0 {
 		s.part(name, faint, "as in every request: "+strings.Join(v.hidden, ", "))
 	}
+	if x := v.explanation; x.Request == nil && !x.Draft.HasBody {
+		return // the body would have been the backend's
+	}
 	name = "body"
 	for line := range strings.Lines(bodyText(r.Body)) {
 		s.part(name, "", strings.TrimSuffix(line, "\n"))
