@@ -3,6 +3,9 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +31,8 @@ const (
 // concurrent commits may reach the broker in another order than they were
 // sent, which would move an offset back.
 type committer struct {
+	// commit makes one call. Its error wraps errFenced where the member is of the
+	// past, and is a refusedError where the broker took only some of the offsets.
 	commit  func(context.Context, map[partition]commit) error
 	commits *prometheus.CounterVec // outcome
 	log     zerolog.Logger
@@ -37,15 +42,42 @@ type committer struct {
 
 	mu       sync.Mutex
 	trackers map[partition]*tracker
-	waiters  []chan error // of marks that no commit has taken up yet
+	waiters  []waiter // of marks that no commit has taken up yet
 	fenced   bool
+
+	held map[partition]hold // for who commits, run and then flush
+}
+
+// refusedError is a broker's answer that refuses the offsets of some
+// partitions, and says why. Those of others that were asked for are committed.
+type refusedError map[partition]error
+
+// Error names one of the partitions.
+func (e refusedError) Error() string {
+	for p, err := range e {
+		return fmt.Sprintf("commit offset of %s/%d (%d refused): %s", p.topic, p.id, len(e), err)
+	}
+	return "no offset refused"
+}
+
+// waiter waits for the commit of a mark.
+type waiter struct {
+	tracker *tracker
+	done    chan error
+}
+
+// hold keeps a partition out of commits for a while, because the broker
+// refuses its offset and takes those of others.
+type hold struct {
+	until time.Time
+	delay time.Duration
 }
 
 func newCommitter(trackers map[partition]*tracker, commits *prometheus.CounterVec, log zerolog.Logger,
 	commit func(context.Context, map[partition]commit) error) *committer {
 	return &committer{
 		commit: commit, commits: commits, log: log, trackers: trackers,
-		marks: make(chan struct{}, 1), lazily: make(chan struct{}, 1),
+		marks: make(chan struct{}, 1), lazily: make(chan struct{}, 1), held: map[partition]hold{},
 	}
 }
 
@@ -65,17 +97,17 @@ func (c *committer) start(ctx context.Context, t *tracker, e *tracked) error {
 // commitMark returns when a commit that was sent after the call is accepted.
 func (c *committer) commitMark(ctx context.Context, t *tracker) error {
 	t.touch() // a mark that is set already is committed again: only that proves the membership
-	done := make(chan error, 1)
+	w := waiter{t, make(chan error, 1)}
 	c.mu.Lock()
 	if c.fenced {
 		c.mu.Unlock()
 		return errFenced
 	}
-	c.waiters = append(c.waiters, done)
+	c.waiters = append(c.waiters, w)
 	c.mu.Unlock()
 	notify(c.marks)
 	select {
-	case err := <-done:
+	case err := <-w.done:
 		return err
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -146,9 +178,20 @@ func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
 
 // flush commits what has changed and repeats that until it is accepted, the
 // member is fenced or ctx ends.
-func (c *committer) flush(ctx context.Context) error { return c.push(ctx, ctx) }
+func (c *committer) flush(ctx context.Context) error {
+	for {
+		clear(c.held)
+		err := c.push(ctx, ctx)
+		if err == nil || errors.Is(err, errFenced) || ctx.Err() != nil {
+			return err
+		}
+		sleep(ctx, commitRetryMin)
+	}
+}
 
-// push is flush with another context for the calls.
+// push commits what has changed and repeats that until it is answered or ctx
+// ends; calls is the context of the calls. A partition that is refused waits
+// for a later push, so that it does not keep the others from being committed.
 func (c *committer) push(ctx, calls context.Context) error {
 	for delay := commitRetryMin; ; delay = min(2*delay, commitRetryMax) {
 		waiters, commits := c.take()
@@ -157,12 +200,12 @@ func (c *committer) push(ctx, calls context.Context) error {
 			return nil
 		}
 		err := c.commit(calls, commits)
-		if err == nil {
-			c.commits.WithLabelValues("ok").Inc()
-			answer(waiters, nil)
-			return nil
+		var refused refusedError
+		if err == nil || errors.As(err, &refused) {
+			c.accept(waiters, commits, refused)
+			return err
 		}
-		c.giveBack(waiters, commits)
+		c.giveBack(waiters, slices.Collect(maps.Keys(commits)))
 		if errors.Is(err, errFenced) {
 			c.fence()
 			return err
@@ -176,14 +219,29 @@ func (c *committer) push(ctx, calls context.Context) error {
 	}
 }
 
-// take collects the waiters and what their marks, and everything else, come to.
-func (c *committer) take() ([]chan error, map[partition]commit) {
+// take collects the waiters and what their marks, and everything else, come
+// to. Partitions that are held are left out.
+func (c *committer) take() ([]waiter, map[partition]commit) {
+	held := make(map[*tracker]bool)
+	for p, h := range c.held {
+		held[c.trackers[p]] = time.Now().Before(h.until)
+	}
+	var waiters, later []waiter
 	c.mu.Lock()
-	waiters := c.waiters
-	c.waiters = nil
+	for _, w := range c.waiters {
+		if held[w.tracker] {
+			later = append(later, w)
+		} else {
+			waiters = append(waiters, w)
+		}
+	}
+	c.waiters = later
 	c.mu.Unlock()
 	commits := make(map[partition]commit)
 	for p, t := range c.trackers {
+		if held[t] {
+			continue
+		}
 		if cm, changed := t.snapshot(); changed {
 			commits[p] = cm
 		}
@@ -191,9 +249,38 @@ func (c *committer) take() ([]chan error, map[partition]commit) {
 	return waiters, commits
 }
 
-// giveBack makes the next take see again what a failed commit carried.
-func (c *committer) giveBack(waiters []chan error, commits map[partition]commit) {
+// accept answers the waiters of the partitions that the broker took, and holds
+// those that it refused.
+func (c *committer) accept(waiters []waiter, commits map[partition]commit, refused refusedError) {
+	var back []partition
+	held := make(map[*tracker]bool)
 	for p := range commits {
+		if refused[p] == nil {
+			delete(c.held, p)
+			continue
+		}
+		delay := min(max(2*c.held[p].delay, commitRetryMin), commitRetryMax)
+		c.held[p] = hold{until: time.Now().Add(delay), delay: delay}
+		time.AfterFunc(delay, c.settled)
+		c.log.Warn().Err(refused[p]).Str("topic", p.topic).Int("partition", p.id).Dur("retry_in", delay).Msg("commit not accepted")
+		back, held[c.trackers[p]] = append(back, p), true
+	}
+	outcome := "ok"
+	if len(back) > 0 {
+		outcome = "retried"
+	}
+	c.commits.WithLabelValues(outcome).Inc()
+	c.giveBack(slices.DeleteFunc(waiters, func(w waiter) bool {
+		if !held[w.tracker] {
+			w.done <- nil
+		}
+		return !held[w.tracker]
+	}), back)
+}
+
+// giveBack makes a later take see again what was not committed.
+func (c *committer) giveBack(waiters []waiter, ps []partition) {
+	for _, p := range ps {
 		c.trackers[p].touch()
 	}
 	c.mu.Lock()
@@ -211,9 +298,9 @@ func (c *committer) fence() {
 	answer(waiters, errFenced)
 }
 
-func answer(waiters []chan error, err error) {
+func answer(waiters []waiter, err error) {
 	for _, w := range waiters {
-		w <- err
+		w.done <- err
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
+	"github.com/segmentio/kafka-go"
 )
 
 var (
@@ -495,6 +496,71 @@ func TestCommitterEndsWithoutBroker(t *testing.T) {
 		defer cancel()
 		if err := b.flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("flush: got %v, want %v", err, context.DeadlineExceeded)
+		}
+	})
+}
+
+// TestCommitterRefusedPartition has the broker refuse one partition for good,
+// as it does where its topic was deleted: the marks of others are committed as
+// ever, and once the broker changes its mind, the one is too.
+func TestCommitterRefusedPartition(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, b *bench) {
+		var willing atomic.Bool
+		whole := b.committer.commit
+		b.committer.commit = func(ctx context.Context, commits map[partition]commit) error {
+			_, asked := commits[runsOne]
+			if !asked || willing.Load() {
+				return whole(ctx, commits)
+			}
+			taken := maps.Clone(commits)
+			delete(taken, runsOne)
+			if err := whole(ctx, taken); err != nil {
+				return err
+			}
+			return refusedError{runsOne: kafka.UnknownTopicOrPartition}
+		}
+		refused := make(chan error, 1)
+		one := b.events(t, runsOne, 1)[0]
+		go func() { refused <- b.start(t.Context(), b.trackers[runsOne], one) }()
+		for _, e := range b.events(t, runsZero, 50) {
+			asked := time.Now()
+			if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(asked); took > settleDelay {
+				t.Fatalf("a mark waited %s for a partition that is refused", took)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if n := len(b.broker.made()); n > 70 {
+			t.Errorf("got %d commits for 50 marks and a partition that is refused", n)
+		}
+		select {
+		case err := <-refused:
+			t.Fatalf("start returned before its mark was committed: %v", err)
+		default:
+		}
+		willing.Store(true)
+		if err := <-refused; err != nil {
+			t.Error(err)
+		}
+		if _, l := b.broker.ledgerOf(t, runsOne); !reflect.DeepEqual(l.entries, []entry{{0, true}}) {
+			t.Errorf("got %v, want the mark", l.entries)
+		}
+
+		willing.Store(false)
+		b.settle(runsOne, one)
+		b.stop()
+		if err := <-b.ended; err != nil {
+			t.Errorf("run: got %v, want nil", err)
+		}
+		time.AfterFunc(time.Second, func() { willing.Store(true) })
+		if err := b.flush(t.Context()); err != nil {
+			t.Errorf("flush: %v", err)
+		}
+		if offset, _ := b.broker.ledgerOf(t, runsOne); offset != 1 {
+			t.Errorf("committed in the end: got %d, want 1", offset)
 		}
 	})
 }
