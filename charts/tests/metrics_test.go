@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	corev1 "k8s.io/api/core/v1"
@@ -104,7 +105,7 @@ func (k known) check(query string) (used []string, err error) {
 // match holds one matcher to the labels of a metric, and to their values where
 // those are there from the start.
 func (k known) match(name string, matcher *labels.Matcher) error {
-	if matcher.Name == labels.MetricName || slices.Contains(scraped, matcher.Name) {
+	if matcher.Name == model.MetricNameLabel || slices.Contains(scraped, matcher.Name) {
 		return nil
 	}
 	values, ok := k[name][matcher.Name]
