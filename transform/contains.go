@@ -37,16 +37,7 @@ func holds(r *run, v, x any) (bool, error) {
 		}
 	case map[string]any:
 		if x, ok := x.(map[string]any); ok {
-			for k, x := range x {
-				w, ok := v[k]
-				if !ok {
-					return false, nil
-				}
-				if ok, err := holds(r, w, x); !ok || err != nil {
-					return false, err
-				}
-			}
-			return true, nil
+			return holdsMembers(r, v, x)
 		}
 	}
 	if gojq.TypeOf(v) != gojq.TypeOf(x) {
@@ -55,19 +46,41 @@ func holds(r *run, v, x any) (bool, error) {
 	return gojq.Compare(v, x) == 0, nil
 }
 
+// within is holds for parts of values: what cannot be compared is not held.
+func within(r *run, v, x any) (bool, error) {
+	ok, _ := holds(r, v, x)
+	return ok, r.err
+}
+
 func holdsAll(r *run, v, x []any) (bool, error) {
 next:
 	for _, x := range x {
 		for _, v := range v {
-			ok, err := holds(r, v, x)
-			if r.err != nil {
-				return false, r.err
+			ok, err := within(r, v, x)
+			if err != nil {
+				return false, err
 			}
-			if ok && err == nil { // elements of other types do not hold it
+			if ok {
 				continue next
 			}
 		}
 		return false, nil
+	}
+	return true, nil
+}
+
+func holdsMembers(r *run, v, x map[string]any) (bool, error) {
+	if len(v) < len(x) {
+		return false, nil
+	}
+	for k, x := range x {
+		w, ok := v[k]
+		if !ok {
+			return false, nil
+		}
+		if ok, err := within(r, w, x); !ok || err != nil {
+			return false, err
+		}
 	}
 	return true, nil
 }

@@ -3,8 +3,8 @@ package transform
 import (
 	"errors"
 	"regexp"
+	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 )
@@ -39,7 +39,10 @@ func cleanError(err error) error {
 		if !ok {
 			return errors.New("raised an error that is " + gojq.TypeOf(raised.Value()))
 		}
-		return errors.New("error: " + cut(s, maxErrorText))
+		if len(s) > maxErrorText { // nor half of it, see above
+			return errors.New("raised an error of " + strconv.Itoa(len(s)) + " bytes")
+		}
+		return errors.New("error: " + s)
 	}
 	s := err.Error()
 	if m := notApplicable.FindStringSubmatch(s); m != nil {
@@ -56,15 +59,4 @@ func cleanError(err error) error {
 		s = strings.TrimRight(s[:i], " :")
 	}
 	return errors.New(s)
-}
-
-// cut shortens s to n bytes at most, without splitting a letter.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
 }

@@ -15,7 +15,7 @@ def scalars: select(type | . != "array" and . != "object");
 def finites: select(isfinite);
 def normals: select(isnormal);
 def isvalid(f): try (f | true) catch false;
-def abs: if type == "number" and . < 0 then -. else . end;
+def abs: if . < 0 then -. else . end;
 def toarray: if type == "array" then . else [.] end;
 def add(f): [f] | add;
 def in(xs): . as $x | xs | has($x);

@@ -69,7 +69,7 @@ func regexReplaced(r *run, _ any, args []any) any {
 	for i, m := range f.at {
 		for j, v := range replacements[i].([]any) {
 			s, ok := v.(string)
-			if !ok {
+			if !ok && v != nil { // null adds nothing, as it does in a sum
 				return fmt.Errorf("a replacement is %s, not text", gojq.TypeOf(v))
 			}
 			if j == len(texts) {

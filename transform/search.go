@@ -98,14 +98,14 @@ func (f *found) captures(m []int) map[string]any {
 	return out
 }
 
-// each makes a list of what make gives for each match, of about n bytes each.
-func (f *found) each(r *run, n int, make func(m []int) any) any {
+// each makes a list of what value gives for each match, of about n bytes each.
+func (f *found) each(r *run, n int, value func(m []int) any) any {
 	if err := r.make((listBytes + n) * len(f.at)); err != nil {
 		return err
 	}
 	out := []any{}
 	for _, m := range f.at {
-		out = append(out, make(m))
+		out = append(out, value(m))
 	}
 	return out
 }
