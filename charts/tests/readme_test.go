@@ -49,6 +49,25 @@ func TestReadmeTable(t *testing.T) {
 	}
 }
 
+// TestReadmeAlerts holds the table of alerts to the alerts.
+func TestReadmeAlerts(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(chartDir + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := alertFile(t)
+	for _, m := range regexp.MustCompile("(?m)^\\| `(PortAgent\\w+)` \\|").FindAllStringSubmatch(string(readme), -1) {
+		if _, ok := rules[m[1]]; !ok {
+			t.Errorf("the README tells of %s, which is no alert", m[1])
+		}
+		delete(rules, m[1])
+	}
+	for name := range rules {
+		t.Errorf("the README does not tell of %s", name)
+	}
+}
+
 // leaves gives every value that is set alone, by its path. The probes are
 // replaced or changed as a whole.
 func leaves(path string, value any) map[string]any {
