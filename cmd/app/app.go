@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ type App struct {
 	mapping  *transform.Mapping
 	listener net.Listener // nil: no server
 	source   atomic.Value // of type source, once there is one
+	refused  atomic.Bool  // Port no longer takes the credentials
 }
 
 // source hands events to the pipeline until its context ends.
@@ -125,18 +127,33 @@ func (a *App) Run(ctx context.Context) error {
 	stopped := a.serve()
 	defer stopped()
 	a.announce()
+	err := a.work(ctx)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	a.log.Info().Msg("agent stopped")
+	return err
+}
+
+// work runs the source, and beside it what looks after Port, until ctx ends or
+// one of them has to give up.
+func (a *App) work(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer stop(nil)
+	beside.Go(func() { a.watchCredentials(ctx, stop) })
 	if !a.cfg.Kafka.Local {
-		go a.setStreamer(ctx)
+		beside.Go(func() { a.setStreamer(ctx) })
 	}
 	src, err := a.connect(ctx)
 	if err == nil {
 		a.source.Store(src)
 		err = src.Run(ctx)
 	}
-	if ctx.Err() != nil {
-		err = nil
+	if err == nil {
+		err = context.Cause(ctx)
 	}
-	a.log.Info().Msg("agent stopped")
 	return err
 }
 
@@ -153,8 +170,8 @@ func (a *App) announce() {
 		Int("rules", a.mapping.Len()).Str("address", a.Addr()).Msg("agent started")
 }
 
-// connect finds the organisation and makes the source. Port's API may be away:
-// it is asked until it answers or ctx ends.
+// connect finds the organisation and makes the source. Where PORT_ORG_ID does
+// not say it, Port has to answer within a few attempts.
 func (a *App) connect(ctx context.Context) (source, error) {
 	streamer := strings.ToUpper(a.cfg.Process.Streamer)
 	if streamer == sourcePolling {
@@ -193,10 +210,20 @@ func (a *App) setStreamer(ctx context.Context) {
 	}
 }
 
-// Ready reports whether events can flow: the source is connected.
-func (a *App) Ready() bool {
+// Ready reports whether events can flow and runs can be reported: the source
+// is connected, and Port takes the credentials. Where not, why says so.
+//
+// That Port's API does not answer is no reason: events are invoked all the
+// same, and reported when it is back.
+func (a *App) Ready() (ready bool, why string) {
 	src, _ := a.source.Load().(source)
-	return src != nil && src.Ready()
+	switch {
+	case src == nil || !src.Ready():
+		return false, "source not connected"
+	case a.refused.Load():
+		return false, "credentials refused by port"
+	}
+	return true, ""
 }
 
 // Redact takes the secrets that the agent knows out of a text.

@@ -3,8 +3,11 @@ package app
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,7 +66,7 @@ func (p *Process) Validate() error {
 	if p.LogFormat != "json" && p.LogFormat != "console" {
 		errs = append(errs, fmt.Errorf("LOG_FORMAT: %q is neither json nor console", p.LogFormat))
 	}
-	if p.ShutdownTimeout < 1 || p.ShutdownTimeout > 3600 {
+	if !(p.ShutdownTimeout >= 1 && p.ShutdownTimeout <= 3600) {
 		errs = append(errs, fmt.Errorf("SHUTDOWN_TIMEOUT_SECONDS: %v is not between 1 and 3600", p.ShutdownTimeout))
 	}
 	return errors.Join(errs...)
@@ -108,45 +111,86 @@ func ReadConfig() (Config, error) {
 }
 
 // read fills in one part and gives every value that does not parse. envconfig
-// stops at the first one; it is taken out and the rest is read again.
+// stops at the first one, so none that it would not take is left for it: the
+// environment is put right for the time that it reads.
 func read(p part) error {
 	var errs []error
-	restore := hideEmpty(p)
-	defer func() { restore() }()
-	for {
-		err := envconfig.Process("", p)
-		var bad *envconfig.ParseError
-		if !errors.As(err, &bad) {
-			return errors.Join(append(errs, err)...)
-		}
-		errs = append(errs, fmt.Errorf("%s: %q is not %s", bad.KeyName, bad.Value, kinds[bad.TypeName]))
-		before := restore
-		restore = func() {
-			before()
-			os.Setenv(bad.KeyName, bad.Value)
-		}
-		os.Unsetenv(bad.KeyName)
-	}
-}
-
-// kinds says in words what a setting of a Go type takes.
-var kinds = map[string]string{"bool": "true or false", "int": "a whole number", "float64": "a number"}
-
-// hideEmpty takes the empty variables of a part out of the environment until
-// restore is called, because to envconfig they are set.
-func hideEmpty(p part) (restore func()) {
-	var hidden []string
 	t := reflect.TypeOf(p).Elem()
 	for i := range t.NumField() {
 		name := t.Field(i).Tag.Get("envconfig")
-		if v, set := os.LookupEnv(name); name != "" && set && v == "" {
-			os.Unsetenv(name)
-			hidden = append(hidden, name)
+		value, set := os.LookupEnv(name)
+		if name == "" || !set {
+			continue
 		}
-	}
-	return func() {
-		for _, name := range hidden {
-			os.Setenv(name, "")
+		plain, err := normal(t.Field(i).Type.Kind(), value)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %q is not %w", name, value, err))
 		}
+		if plain == value && value != "" {
+			continue
+		}
+		defer os.Setenv(name, value)
+		if plain == "" {
+			os.Unsetenv(name) // to envconfig an empty variable is set
+			continue
+		}
+		os.Setenv(name, plain)
 	}
+	return errors.Join(append(errs, envconfig.Process("", p))...)
+}
+
+var (
+	errNoBool  = errors.New("true or false")
+	errNoInt   = errors.New("a whole number")
+	errNoFloat = errors.New("a number")
+)
+
+// switches are the words for true and false that agents were configured with
+// beside those that strconv knows.
+var switches = map[string]string{"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
+
+// normal brings the value of a setting to the form in which envconfig reads
+// it. The result is empty where the setting counts as unset, and the error says
+// what the value is not.
+//
+// Text stays as it is: white space around a secret is a fault that is named,
+// not one that is passed over.
+func normal(kind reflect.Kind, value string) (string, error) {
+	if kind == reflect.String {
+		return value, nil
+	}
+	if value = strings.TrimSpace(value); value == "" {
+		return "", nil
+	}
+	switch kind {
+	case reflect.Bool:
+		word := strings.ToLower(value)
+		if s, ok := switches[word]; ok {
+			return s, nil
+		}
+		if _, err := strconv.ParseBool(word); err != nil {
+			return "", errNoBool
+		}
+		return word, nil
+	case reflect.Int:
+		if _, err := strconv.Atoi(value); err != nil {
+			return "", errNoInt
+		}
+	case reflect.Float64:
+		if f, err := strconv.ParseFloat(value, 64); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+			return "", errNoFloat
+		}
+	case reflect.Slice:
+		return tidy(value), nil
+	}
+	return value, nil
+}
+
+// tidy takes the white space and the empty entries out of a list.
+func tidy(value string) string {
+	entries := strings.Split(value, ",")
+	for i := range entries {
+		entries[i] = strings.TrimSpace(entries[i])
+	}
+	return strings.Join(slices.DeleteFunc(entries, func(e string) bool { return e == "" }), ",")
 }

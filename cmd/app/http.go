@@ -20,8 +20,8 @@ func (a *App) serve() (stop func()) {
 	// wrong with Kafka or with Port is still wrong after it.
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if !a.Ready() {
-			answer(w, http.StatusServiceUnavailable, "source not connected")
+		if ready, why := a.Ready(); !ready {
+			answer(w, http.StatusServiceUnavailable, why)
 			return
 		}
 		answer(w, http.StatusOK, "ready")
