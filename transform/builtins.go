@@ -43,7 +43,6 @@ var builtins = func() map[string]builtin {
 
 		"env/0":  {own: func(r *run, _ any, _ []any) any { return r.env.values }},
 		"path/1": {post: preEntries},
-		"[]/0":   {pre: preEntries},
 		"_tree/0": {own: func(r *run, in any, _ []any) any {
 			if err := preTree(r, in); err != nil {
 				return err

@@ -53,8 +53,9 @@ func (w *rewriter) call(t *gojq.Term) {
 	w.fail("function not defined: "+key, f.Name)
 }
 
-// replacement gives the arguments of _replace, expression, text, flags and
-// whether all matches count, for a call of sub or gsub that puts in a constant text; nil for any other.
+// replacement gives the arguments of _replace (the expression, the text, the
+// flags, and whether all matches count) for a call of sub or gsub that puts in
+// a constant text, and nil for any other.
 func replacement(key string, args []*gojq.Query) []*gojq.Query {
 	if !strings.HasPrefix(key, "sub/") && !strings.HasPrefix(key, "gsub/") || len(args) < 2 || len(args) > 3 {
 		return nil

@@ -42,7 +42,7 @@ func distance(a, b string) int {
 // plainCompiles are texts that compile although nobody means them as jq: a
 // date, a version or a range, read as arithmetic, and words that happen to
 // name a function which makes little sense on a whole event.
-var plainCompiles = regexp.MustCompile(`^\s*(?:\d+(?:[-/:]\d+)+|\d+(?:\.\d+){2,}|type|first|last|all|any|add|sort|unique|reverse|min|max|floor|round|ceil|test|error|debug|input|inputs|stderr|paths|range|match|split|join|index|format|limit|select|empty|null\s+\w+)\s*$`)
+var plainCompiles = regexp.MustCompile(`^\s*(?:\d+(?:[-/:]\d+)+|\d+(?:\.\d+){2,}|type|first|last|all|any|add|sort|unique|reverse|min|max|floor|round|ceil|test|error|debug|input|inputs|stderr|paths|range|match|split|join|index|format|limit|select)\s*$`)
 
 func looksPlain(text string) bool { return plainCompiles.MatchString(text) }
 

@@ -91,8 +91,8 @@ func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, er
 	return &Mapping{file: file, rules: rules, warnings: warnings(p.findings)}, nil
 }
 
-// Check tells everything that is wrong or looks wrong with a mapping, in the
-// order of the file.
+// Check tells everything that is wrong or looks wrong with a mapping, rule by
+// rule.
 func Check(file string, data []byte, environ []string) []Finding {
 	p := parser{file: file, env: newEnvironment(environ)}
 	p.parse(data)
