@@ -46,8 +46,9 @@ type coordinator struct {
 }
 
 // commit commits offsets with their metadata. The error wraps errFenced where
-// m is of the past; any other may pass, and the offsets may have been committed
-// all the same.
+// m is of the past, and is a refusedError where only some partitions were
+// refused; any other may pass, and the offsets may have been committed all the
+// same.
 func (c *coordinator) commit(ctx context.Context, m member, commits map[partition]commit) error {
 	req := &offsetcommit.Request{GroupID: m.group, GenerationID: m.generation, MemberID: m.id, RetentionTimeMs: -1}
 	topics := map[string]int{}
@@ -66,12 +67,20 @@ func (c *coordinator) commit(ctx context.Context, m member, commits map[partitio
 	if err != nil {
 		return fmt.Errorf("commit offsets: %w", err)
 	}
+	refused := refusedError{}
 	for _, t := range res.(*offsetcommit.Response).Topics {
 		for _, p := range t.Partitions {
-			if err := c.check(p.ErrorCode); err != nil {
+			err := c.check(p.ErrorCode)
+			if errors.Is(err, errFenced) {
 				return fmt.Errorf("commit offsets of %s/%d: %w", t.Name, p.PartitionIndex, err)
 			}
+			if err != nil {
+				refused[partition{t.Name, int(p.PartitionIndex)}] = err
+			}
 		}
+	}
+	if len(refused) > 0 {
+		return refused
 	}
 	return nil
 }

@@ -269,6 +269,33 @@ func TestPartitionsAdded(t *testing.T) {
 	wantOnce(t, values, 11)
 }
 
+// "latest" is for a group that begins: a partition that is added later is read
+// from its beginning.
+func TestPartitionAddedIsReadFromItsBeginning(t *testing.T) {
+	t.Parallel()
+	c, cfg := openCluster(t)
+	cfg.AutoOffsetReset = "latest"
+	createTopics(t, c, cfg, 1)
+	got := newSeen()
+	handle := func(_ context.Context, ev *agent.Event) error { got.add(string(ev.Record)); return nil }
+	first := start(t, cfg, handle)
+	waitFor(t, func() bool {
+		committed, err := c.Committed(t.Context(), cfg.GroupID, cfg.RunsTopic)
+		return err == nil && len(committed) == 1
+	})
+	first.stop()
+	if err := c.AddPartitions(t.Context(), cfg.RunsTopic, 2); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return c.Produce(t.Context(), cfg.RunsTopic, 1, []byte("early")) == nil })
+	second := start(t, cfg, handle)
+	values := got.wait(t, 1)
+	second.stop()
+	if values[0] != "early" {
+		t.Errorf("handled %v, want what was produced before the group knew the partition", values)
+	}
+}
+
 func TestTopicRecreated(t *testing.T) {
 	t.Parallel()
 	c, cfg := openCluster(t)

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -87,7 +88,7 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 	if len(g.partitions) == 0 {
 		return trackers, nil
 	}
-	committed, err := g.cluster.committed(ctx, g.member.group, g.partitions)
+	committed, fresh, err := g.commits(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,9 +97,42 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 		return nil, err
 	}
 	for _, p := range g.partitions {
-		trackers[p] = resume(committed[p], ends[p], g.src.cfg.resetToEnd(), g.partitionLog(p))
+		trackers[p] = resume(committed[p], ends[p], g.src.cfg.resetToEnd() && fresh[p.topic], g.partitionLog(p))
 	}
 	return trackers, nil
+}
+
+// commits gives what the group has committed for all partitions of its topics,
+// and the topics of which it has committed nothing. In another topic a
+// partition without a commit was added since: to begin at its end would skip
+// what came before the group noticed it.
+func (g *generation) commits(ctx context.Context) (map[partition]commit, map[string]bool, error) {
+	counts, err := g.cluster.partitionCounts(ctx, g.src.cfg.topics())
+	if err != nil {
+		return nil, nil, err
+	}
+	all := slices.Clone(g.partitions)
+	for topic, n := range counts {
+		for id := range n {
+			if p := (partition{topic, id}); !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	committed, err := g.cluster.committed(ctx, g.member.group, all)
+	if err != nil {
+		return nil, nil, err
+	}
+	fresh := make(map[string]bool)
+	for _, topic := range g.src.cfg.topics() {
+		fresh[topic] = true
+	}
+	for p, cm := range committed {
+		if cm.offset >= 0 {
+			fresh[p.topic] = false
+		}
+	}
+	return committed, fresh, nil
 }
 
 func (g *generation) partitionLog(p partition) zerolog.Logger {
