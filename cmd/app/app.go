@@ -127,6 +127,7 @@ func (a *App) Run(ctx context.Context) error {
 	stopped := a.serve()
 	defer stopped()
 	a.announce()
+	defer context.AfterFunc(ctx, func() { a.log.Info().Msg("agent stopping") })()
 	err := a.work(ctx)
 	if ctx.Err() != nil {
 		err = nil

@@ -113,7 +113,7 @@ func TestPortAwayUntilTheWindowsAreFull(t *testing.T) {
 	w.publish(events...)
 	w.port.Fault(porttest.All, porttest.Fault{Status: http.StatusServiceUnavailable})
 	agent := w.agent()
-	w.backend.wait(t, 900)
+	w.backend.wait(t, 500)
 	for before := -1; before != w.backend.total(); time.Sleep(300 * time.Millisecond) {
 		before = w.backend.total() // until reading has paused
 	}
@@ -138,6 +138,7 @@ func TestSecondSignal(t *testing.T) {
 	first := w.agent(shortSession)
 	w.backend.wait(t, 3)
 	first.signal(syscall.SIGTERM)
+	first.logged("agent stopping")
 	first.signal(syscall.SIGTERM)
 	if code := first.exit(); code == 0 {
 		t.Error("exit code 0 after a second signal, want the work not to look done")

@@ -83,9 +83,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 		// often costs little time and takes a third off the peak of memory.
 		debug.SetGCPercent(50)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
-	defer context.AfterFunc(ctx, stop)() // from then on a signal has its default effect
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitFailed)
+	}()
 	if err := a.Run(ctx); err != nil {
 		fmt.Fprintln(stderr, a.Redact(err.Error()))
 		return exitFailed
