@@ -99,6 +99,7 @@ type Agent struct {
 	slots  *slots
 	order  *order
 	recent *recent
+	graces graces
 }
 
 // New makes an Agent. It starts nothing and calls nobody.
@@ -108,6 +109,7 @@ func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 		slots:  newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
 		order:  newOrder(),
 		recent: newRecent(),
+		graces: graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
 	}
 }
 

@@ -3,31 +3,48 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
 // errStopped is the cause of a context that has used up its grace.
 var errStopped = errors.New("the agent stopped")
 
-// grace gives two contexts that outlive ctx: what has been started when ctx
-// ends has until d after that to finish, and until all after that to be
-// reported. Both are counted from the end of ctx, however late it is that they
-// are used. cancel ends both and has to be called.
-func grace(ctx context.Context, d, all time.Duration) (finish, late context.Context, cancel context.CancelFunc) {
+// graces gives what has been started time to finish when the context it came
+// with ends. The events of one context share their grace, so that it costs an
+// event nothing. It is safe for concurrent use.
+type graces struct {
+	finish, all time.Duration
+
+	mu   sync.Mutex
+	of   context.Context // the grace below is this one's
+	last grace
+}
+
+// grace is two contexts that outlive another: what was started when that one
+// ended has until the end of finish to finish, and until the end of late to be
+// reported.
+type grace struct{ finish, late context.Context }
+
+// after gives the grace of ctx. It is counted from the end of ctx, however
+// late it is that it is used, and lives as long.
+func (g *graces) after(ctx context.Context) grace {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.of != ctx {
+		g.of, g.last = ctx, newGrace(ctx, g.finish, g.all)
+	}
+	return g.last
+}
+
+func newGrace(ctx context.Context, d, all time.Duration) grace {
 	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))
 	finish, endFinish := context.WithCancelCause(late)
-	stop := context.AfterFunc(ctx, func() {
-		if pause(late, d) == nil {
-			endFinish(errStopped)
-		}
-		if pause(late, all-d) == nil {
-			endLate(errStopped)
-		}
+	context.AfterFunc(ctx, func() {
+		time.AfterFunc(d, func() { endFinish(errStopped) })
+		time.AfterFunc(all, func() { endLate(errStopped) })
 	})
-	return finish, late, func() {
-		stop()
-		endLate(context.Canceled)
-	}
+	return grace{finish, late}
 }
 
 // pause waits for d, or gives the cause of ctx's end.

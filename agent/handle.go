@@ -98,8 +98,7 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	if err := turn.wait(ctx); err != nil {
 		return err
 	}
-	finish, late, cancel := grace(ctx, a.cfg.DrainTimeout-a.cfg.DrainTimeout/reportShare, a.cfg.DrainTimeout)
-	defer cancel()
+	grace := a.graces.after(ctx)
 	out := outcome{err: j.err}
 	if j.ev.Interrupted {
 		past, err := a.lookUp(ctx, j)
@@ -108,7 +107,7 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 		}
 		if past.over {
 			turn.leave()
-			return a.send(late, j, past.owed)
+			return a.send(grace.late, j, past.owed)
 		}
 		out.err = a.resolve(j)
 	}
@@ -121,12 +120,12 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	}
 	if out.err == nil {
 		var err error
-		if out, err = a.invoke(ctx, finish, j); err != nil {
+		if out, err = a.invoke(ctx, grace.finish, j); err != nil {
 			return err
 		}
 	}
 	turn.leave() // the backend is done with it; the report need not delay the entity's next event
-	return a.report(late, j, out)
+	return a.report(grace.late, j, out)
 }
 
 // drop settles an event that is not carried out, and says why.

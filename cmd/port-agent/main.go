@@ -78,11 +78,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, err)
 		return exitInvalid
 	}
-	if os.Getenv("GOGC") == "" {
-		// Events are short-lived and the live heap is small: to collect twice as
-		// often costs little time and takes a third off the peak of memory.
-		debug.SetGCPercent(50)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 2)
