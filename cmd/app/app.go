@@ -186,7 +186,11 @@ func (a *App) connect(ctx context.Context) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return kafka.New(a.cfg.Kafka.ForOrg(org), way.TLSClientConfig, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
+	cfg := a.cfg.Kafka.ForOrg(org)
+	if cfg.RunsTopic == cfg.ChangeLogTopic { // the topic decides what is verified: Port does not sign changes
+		return nil, fmt.Errorf("KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC name the same topic, %s", cfg.RunsTopic)
+	}
+	return kafka.New(cfg, way.TLSClientConfig, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
 }
 
 // kafkaCredentials gives the way into the cluster: from the settings, or from

@@ -1,0 +1,360 @@
+package app
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"port-agent/agent"
+	"port-agent/transform"
+)
+
+// root is the project's folder, seen from here.
+const root = "../.."
+
+func readText(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// tableRows gives the cells of every table row of a Markdown text whose first
+// cell begins with a code span, by the text of that span.
+func tableRows(text string) map[string][]string {
+	rows := map[string][]string{}
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(line, "| `")
+		if !ok {
+			continue
+		}
+		name, _, _ := strings.Cut(rest, "`")
+		cells := strings.Split(strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(line), "|"), "|"), "|")
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		rows[name] = cells
+	}
+	return rows
+}
+
+// TestSettingsAreDocumented holds the tables of docs/configure.md to the
+// structs that are read: no setting missing, none too many, the same defaults.
+func TestSettingsAreDocumented(t *testing.T) {
+	rows := tableRows(readText(t, "docs/configure.md"))
+	for _, s := range settings(new(Config)) {
+		cells, ok := rows[s.name]
+		if !ok {
+			t.Errorf("%s is not documented", s.name)
+			continue
+		}
+		delete(rows, s.name)
+		if len(cells) != 4 || cells[1] == "" || cells[3] == "" {
+			t.Errorf("%s: the row %q has not name, type, default and meaning", s.name, cells)
+			continue
+		}
+		want := s.def
+		switch s.value.Kind().String() { // what unset is
+		case "bool":
+			want = strconv.FormatBool(s.def == "true")
+		case "int", "float64":
+			if want == "" {
+				want = "0"
+			}
+		}
+		if got := strings.Trim(cells[2], "`"); got != want {
+			t.Errorf("%s: the default is documented as %q, want %q", s.name, got, want)
+		}
+	}
+	for name := range rows {
+		t.Errorf("%s is documented and is no setting", name)
+	}
+}
+
+// everyMetric gives the names and labels of the agent's metrics.
+func everyMetric(t *testing.T) map[string][]string {
+	t.Helper()
+	labels := map[string][]string{}
+	collect := recorder{labels}
+	agent.NewMetrics(collect, "test")
+	return labels
+}
+
+// recorder is a registry that only writes down what it is given.
+type recorder struct{ labels map[string][]string }
+
+var describedAs = regexp.MustCompile(`fqName: "([^"]+)".*constLabels: \{(.*?)\}, variableLabels: \{(.*?)\}`)
+
+func (r recorder) Register(c prometheus.Collector) error {
+	descs := make(chan *prometheus.Desc, 16)
+	go func() {
+		defer close(descs)
+		c.Describe(descs)
+	}()
+	for d := range descs {
+		m := describedAs.FindStringSubmatch(d.String())
+		var labels []string
+		for label := range strings.SplitSeq(m[2]+","+m[3], ",") {
+			if name, _, _ := strings.Cut(label, "="); name != "" {
+				labels = append(labels, name)
+			}
+		}
+		slices.Sort(labels)
+		r.labels[m[1]] = labels
+	}
+	return nil
+}
+
+func (r recorder) MustRegister(cs ...prometheus.Collector) {
+	for _, c := range cs {
+		_ = r.Register(c)
+	}
+}
+
+func (recorder) Unregister(prometheus.Collector) bool { return false }
+
+var codeSpan = regexp.MustCompile("`([^`]+)`")
+
+// documentedMetrics are the metrics that docs/operate.md names, with the labels
+// in the second column of its table.
+func documentedMetrics(t *testing.T) map[string][]string {
+	t.Helper()
+	metrics := map[string][]string{}
+	for name, cells := range tableRows(readText(t, "docs/operate.md")) {
+		if !strings.HasPrefix(name, "port_agent_") {
+			continue
+		}
+		labels := []string{}
+		for _, m := range codeSpan.FindAllStringSubmatch(cells[1], -1) {
+			labels = append(labels, m[1])
+		}
+		slices.Sort(labels)
+		metrics[name] = labels
+	}
+	return metrics
+}
+
+func TestMetricsAreDocumented(t *testing.T) {
+	t.Parallel()
+	documented := documentedMetrics(t)
+	for name, labels := range everyMetric(t) {
+		if got, ok := documented[name]; !ok {
+			t.Errorf("%s is not documented", name)
+		} else if !slices.Equal(got, labels) {
+			t.Errorf("%s: the labels are documented as %q, want %q", name, got, labels)
+		}
+		delete(documented, name)
+	}
+	for name := range documented {
+		t.Errorf("%s is documented and is no metric", name)
+	}
+}
+
+// metricName finds the agent's metrics in queries.
+var metricName = regexp.MustCompile(`\bport_agent_[a-z_]+`)
+
+// TestQueriesAskForMetricsThatExist looks through the alerts and the dashboard.
+func TestQueriesAskForMetricsThatExist(t *testing.T) {
+	t.Parallel()
+	exist := everyMetric(t)
+	for _, file := range []string{"charts/port-agent/files/alerts.yaml", "charts/port-agent/dashboards/port-agent.json"} {
+		names := metricName.FindAllString(readText(t, file), -1)
+		if len(names) < 5 {
+			t.Errorf("%s: %d metrics found, want 5 or more", file, len(names))
+		}
+		for _, name := range names {
+			for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+				name = strings.TrimSuffix(name, suffix)
+			}
+			if _, ok := exist[name]; !ok {
+				t.Errorf("%s asks for %s, which does not exist", file, name)
+			}
+		}
+	}
+}
+
+var alertName = regexp.MustCompile(`(?m)^ *- alert: (\w+)$`)
+
+func TestAlertsAreDocumented(t *testing.T) {
+	t.Parallel()
+	operate := readText(t, "docs/operate.md")
+	var alerts []string
+	for _, m := range alertName.FindAllStringSubmatch(readText(t, "charts/port-agent/files/alerts.yaml"), -1) {
+		alerts = append(alerts, m[1])
+	}
+	var documented []string
+	for _, m := range regexp.MustCompile(`(?m)^### (PortAgent\w+)$`).FindAllStringSubmatch(operate, -1) {
+		documented = append(documented, m[1])
+	}
+	slices.Sort(alerts)
+	slices.Sort(documented)
+	if !slices.Equal(documented, alerts) {
+		t.Errorf("documented are the alerts\n%q, want\n%q", documented, alerts)
+	}
+}
+
+// TestLogMessagesAreDocumented holds docs/operate.md to what the code logs at
+// the levels warn and error.
+func TestLogMessagesAreDocumented(t *testing.T) {
+	t.Parallel()
+	operate := readText(t, "docs/operate.md")
+	_, section, ok := strings.Cut(operate, "## Log messages")
+	if !ok {
+		t.Fatal("docs/operate.md has no part on log messages")
+	}
+	rows := tableRows(section)
+	logged := loggedMessages(t, "agent", "invoker", "transform", "cmd/app", "cmd/port-agent")
+	if len(logged) < 25 {
+		t.Errorf("%d messages found in the code, want 25 or more", len(logged))
+	}
+	for message := range logged {
+		if _, ok := rows[message]; !ok {
+			t.Errorf("%q is logged (%s) and not documented", message, logged[message])
+		}
+	}
+	for message := range rows {
+		if _, ok := logged[message]; !ok {
+			t.Errorf("%q is documented and not logged", message)
+		}
+	}
+}
+
+// loggedMessages are the texts of all log lines of level warn and error, and
+// of those whose level is decided elsewhere, by where they are.
+func loggedMessages(t *testing.T, dirs ...string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, dir := range dirs {
+		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, path, nil, 0)
+			if err != nil {
+				return err
+			}
+			for _, decl := range file.Decls {
+				ast.Inspect(decl, func(n ast.Node) bool {
+					call, ok := n.(*ast.CallExpr)
+					if ok && method(call) == "Msg" && doubtful(call) {
+						for _, text := range textsOf(call.Args[0], decl) {
+							found[text] = files.Position(call.Pos()).String()
+						}
+					}
+					return true
+				})
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return found
+}
+
+// method is the name of the method that is called, "" for a function.
+func method(call *ast.CallExpr) string {
+	if s, ok := call.Fun.(*ast.SelectorExpr); ok {
+		return s.Sel.Name
+	}
+	return ""
+}
+
+// doubtful reports whether a log line is of level warn or error, as far as its
+// chain of calls tells: where it begins with a variable, it may be.
+func doubtful(call *ast.CallExpr) bool {
+	level := ""
+	ast.Inspect(call, func(n ast.Node) bool {
+		if c, ok := n.(*ast.CallExpr); ok && len(c.Args) == 0 {
+			switch m := method(c); m {
+			case "Trace", "Debug", "Info", "Warn", "Error":
+				level = m
+			}
+		}
+		return true
+	})
+	return level == "" || level == "Warn" || level == "Error"
+}
+
+// textsOf gives the text of an expression or, of a variable, the texts that
+// are assigned to it in decl.
+func textsOf(e ast.Expr, decl ast.Decl) (texts []string) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		text, _ := strconv.Unquote(e.Value)
+		return []string{text}
+	case *ast.Ident:
+		ast.Inspect(decl, func(n ast.Node) bool {
+			a, ok := n.(*ast.AssignStmt)
+			if !ok {
+				return true
+			}
+			for i, lhs := range a.Lhs {
+				if id, ok := lhs.(*ast.Ident); ok && id.Name == e.Name && i < len(a.Rhs) {
+					if lit, ok := a.Rhs[i].(*ast.BasicLit); ok {
+						texts = append(texts, textsOf(lit, decl)...)
+					}
+				}
+			}
+			return true
+		})
+	}
+	return texts
+}
+
+// documents lists every Markdown file of the project but the chart's.
+func documents(t *testing.T) []string {
+	t.Helper()
+	files := []string{filepath.Join(root, "README.md")}
+	for _, pattern := range []string{"docs/*.md", "examples/*.md", "examples/*/*.md"} {
+		more, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, more...)
+	}
+	return files
+}
+
+var fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
+
+// TestDocumentedMappingsAreSound checks every mapping that the documentation
+// shows.
+func TestDocumentedMappingsAreSound(t *testing.T) {
+	t.Parallel()
+	checked := 0
+	for _, file := range documents(t) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
+			if m[1] != "json" || !strings.HasPrefix(strings.TrimSpace(m[2]), "[") {
+				continue
+			}
+			checked++
+			for _, f := range transform.Check(filepath.Base(file), []byte(m[2]), nil) {
+				if !f.Warning || strings.Contains(f.Message, "unknown key") {
+					t.Errorf("%s in\n%s", f, m[2])
+				}
+			}
+		}
+	}
+	if checked < 8 {
+		t.Errorf("%d mappings checked, want 8 or more", checked)
+	}
+}
