@@ -273,7 +273,10 @@ func (w *world) servePort(rw http.ResponseWriter, r *http.Request) {
 func (w *world) read(ctx context.Context) any {
 	w.mu.Lock()
 	c := w.counts
-	delays := slices.Clone(w.delays)
+	var delays []time.Duration
+	if w.now.Rate > 0 {
+		delays = slices.Clone(w.delays)
+	}
 	w.mu.Unlock()
 	slices.Sort(delays)
 	at := func(q float64) time.Duration {
