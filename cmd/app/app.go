@@ -110,9 +110,13 @@ func looksSecret(name string) bool {
 	return false
 }
 
+// setTimeFormat sets what zerolog keeps for the whole process: once, for other
+// loggers may be at work by then.
+var setTimeFormat = sync.OnceFunc(func() { zerolog.TimeFieldFormat = time.RFC3339Nano })
+
 // NewLogger makes the logger that the settings ask for.
 func NewLogger(p Process, out io.Writer) zerolog.Logger {
-	zerolog.TimeFieldFormat = time.RFC3339Nano
+	setTimeFormat()
 	if p.LogFormat == "console" {
 		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
 	}
