@@ -13,9 +13,9 @@ import (
 
 var errDrain = errors.New("partitions revoked")
 
-// drained handles ev and ends its context after d. It gives what Handle
-// returned and how long that took from then on.
-func (f *fixture) drained(t *testing.T, ev *Event, d time.Duration) (error, time.Duration) {
+// drained handles ev and ends its context after d. It gives how long
+// Handle took from then on and what it returned.
+func (f *fixture) drained(t *testing.T, ev *Event, d time.Duration) (time.Duration, error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
@@ -26,7 +26,7 @@ func (f *fixture) drained(t *testing.T, ev *Event, d time.Duration) (error, time
 	}
 	begun := time.Now()
 	err := f.Handle(ctx, ev)
-	return err, time.Since(begun) - d
+	return time.Since(begun) - d, err
 }
 
 // wantLeft checks that an event is left as if nobody had touched it.
@@ -74,7 +74,7 @@ func TestDrainLeavesWhatWasNotStarted(t *testing.T) {
 				f.backend.do = tt.answer
 				ev := runEvent(t, "r_1", entity...)
 				ledgerOf(ev).onStart = tt.start
-				err, took := f.drained(t, ev, tt.after)
+				took, err := f.drained(t, ev, tt.after)
 				f.wantLeft(t, ev, err)
 				if took != 0 {
 					t.Errorf("took %s after the end, want no time", took)
@@ -153,7 +153,7 @@ func TestDrainFinishesWhatWasStarted(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFixture(t, mapping)
 				f.backend.do = tt.answer
-				err, took := f.drained(t, runEvent(t, "r_1"), tt.after)
+				took, err := f.drained(t, runEvent(t, "r_1"), tt.after)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -177,7 +177,7 @@ func TestDrainEndsInFlight(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = takes(time.Hour, accepts(200, `{}`))
-		err, took := f.drained(t, runEvent(t, "r_1"), time.Second)
+		took, err := f.drained(t, runEvent(t, "r_1"), time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestDrainLeavesInFlightWhatMayBeRepeated(t *testing.T) {
 				f := newFixture(t, tt.mapping)
 				f.backend.do = takes(time.Hour, accepts(200, `{}`))
 				ev := tt.event(t)
-				err, took := f.drained(t, ev, time.Second)
+				took, err := f.drained(t, ev, time.Second)
 				if !errors.Is(err, errInterrupted) || !ledgerOf(ev).marked() {
 					t.Errorf("got %v, marked %t; want it left as interrupted, marked", err, ledgerOf(ev).marked())
 				}
@@ -234,7 +234,7 @@ func TestDrainLeavesWaitingRetryOfWhatMayBeRepeated(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = says(503, "busy", 20*time.Second)
 		ev := changeEvent(t)
-		err, took := f.drained(t, ev, time.Second)
+		took, err := f.drained(t, ev, time.Second)
 		if !errors.Is(err, errDrain) || took != 0 || !ledgerOf(ev).marked() {
 			t.Errorf("got %v after %s, marked %t; want it left at once, marked", err, took, ledgerOf(ev).marked())
 		}
@@ -259,7 +259,7 @@ func TestDrainEndsClaimedRun(t *testing.T) {
 				f.backend.do = tt.answer
 				ev := runEvent(t, "r_1", "payload.action.invocationMethod.method", "PUT")
 				ev.Trusted = true
-				if err, took := f.drained(t, ev, time.Second); err != nil || took != 36*time.Second {
+				if took, err := f.drained(t, ev, time.Second); err != nil || took != 36*time.Second {
 					t.Errorf("got %v after %s, want it settled after 36s", err, took)
 				}
 				if got := f.port.report(t, "r_1"); got.Status != StatusFailure || got.Summary != tt.summary {
@@ -276,7 +276,7 @@ func TestDrainEndsWaitingRetry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = says(503, "busy", 100*time.Second)
-		err, took := f.drained(t, runEvent(t, "r_1"), time.Second)
+		took, err := f.drained(t, runEvent(t, "r_1"), time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -300,7 +300,7 @@ func TestDrainEndsRetryWithoutSlot(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			ended <- f.Handle(t.Context(), runEvent(t, "r_2"))
 		}()
-		err, took := f.drained(t, runEvent(t, "r_1"), 2*time.Second)
+		took, err := f.drained(t, runEvent(t, "r_1"), 2*time.Second)
 		if err != nil {
 			t.Error(err)
 		}
@@ -322,7 +322,7 @@ func TestDrainEndsRetryWhileConnecting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = inTurn(says(503, "busy", 0), connects)
-		err, took := f.drained(t, runEvent(t, "r_1"), 2*time.Second)
+		took, err := f.drained(t, runEvent(t, "r_1"), 2*time.Second)
 		if err != nil || took != 36*time.Second {
 			t.Errorf("got %v after %s, want it settled after 36s", err, took)
 		}
@@ -356,7 +356,7 @@ func TestDrainEndsReport(t *testing.T) {
 				f.backend.do = tt.answer
 				f.port.onReport = func(ctx context.Context, run string, rep Report) error { return pause(ctx, time.Hour) }
 				ev := runEvent(t, "r_1", synchronized, true)
-				err, took := f.drained(t, ev, time.Second)
+				took, err := f.drained(t, ev, time.Second)
 				if !errors.Is(err, errStopped) || !ledgerOf(ev).marked() {
 					t.Errorf("got %v, marked %t; want it unsettled and marked", err, ledgerOf(ev).marked())
 				}
@@ -381,7 +381,7 @@ func TestDrainWithHangingLog(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = takes(20*time.Second, says(500, "no", 0))
 		f.port.onLog = func(ctx context.Context, run string, lines []LogLine) error { return pause(ctx, time.Hour) }
-		err, took := f.drained(t, runEvent(t, "r_1"), time.Second)
+		took, err := f.drained(t, runEvent(t, "r_1"), time.Second)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -400,7 +400,7 @@ func TestDrainEndsConnecting(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = connects
 		ev := runEvent(t, "r_1")
-		err, _ := f.drained(t, ev, time.Second)
+		_, err := f.drained(t, ev, time.Second)
 		f.wantLeft(t, ev, err)
 	})
 }

@@ -132,7 +132,7 @@ func TestInterruptedLeftKeepsMark(t *testing.T) {
 				f.port.onLookup = func(ctx context.Context, run string) (RunState, error) { return RunState{}, pause(ctx, tt.lookup) }
 				ev := interrupted(runEvent(t, "r_1", "context.entity", "cart"))
 				ledgerOf(ev).onStart = func(ctx context.Context) error { return pause(ctx, tt.start) }
-				err, _ := f.drained(t, ev, 100*time.Millisecond)
+				_, err := f.drained(t, ev, 100*time.Millisecond)
 				if !errors.Is(err, errDrain) || !ledgerOf(ev).marked() {
 					t.Errorf("got %v, marked %t; want it left and marked", err, ledgerOf(ev).marked())
 				}
