@@ -303,6 +303,31 @@ func TestSettingsThatDependOnOthers(t *testing.T) {
 	}
 }
 
+// What is not set follows from the organisation.
+func TestNamesAtKafka(t *testing.T) {
+	tests := []struct {
+		name                 string
+		vars                 map[string]string
+		group, runs, changes string
+	}{
+		{"unset", nil, "org_1.port-agent", "org_1.runs", "org_1.change.log"},
+		{"set", map[string]string{"KAFKA_CONSUMER_GROUP_ID": "org_1.b", "KAFKA_RUNS_TOPIC": "r", "KAFKA_CHANGE_LOG_TOPIC": "c"}, "org_1.b", "r", "c"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			setOnly(t, tt.vars)
+			c, err := ReadConfig()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := c.Kafka.ForOrg("org_1")
+			if got.GroupID != tt.group || got.RunsTopic != tt.runs || got.ChangeLogTopic != tt.changes {
+				t.Errorf("group %s, topics %s and %s; want %s, %s and %s", got.GroupID, got.RunsTopic, got.ChangeLogTopic, tt.group, tt.runs, tt.changes)
+			}
+		})
+	}
+}
+
 func TestSecretsAreNotPrinted(t *testing.T) {
 	setOnly(t, map[string]string{"GITHUB_TOKEN": "github-token-value"})
 	c, err := ReadConfig()
