@@ -2,8 +2,15 @@ package kafka
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"math/big"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -461,31 +468,83 @@ func TestLatestIsPinned(t *testing.T) {
 	}
 }
 
-func TestCredentialsOverSCRAM(t *testing.T) {
+// Every security protocol with every mechanism that the settings name: the
+// right password joins, a wrong one is refused by name, and none is shown.
+func TestSecurityProtocols(t *testing.T) {
 	t.Parallel()
-	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
-		t.Run(mechanism, func(t *testing.T) {
-			t.Parallel()
-			fake, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser(mechanism, "user", "right"),
-				kfake.SeedTopics(1, "sasl.runs", "sasl.change.log"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(fake.Close)
-			cfg := Config{SecurityProtocol: "SASL_PLAINTEXT", Mechanism: mechanism, SessionTimeoutMS: 6000, AutoOffsetReset: "earliest",
-				Delivery: exactlyOnce, DrainTimeout: time.Second}.ForOrg("sasl")
-			if err := cfg.Validate(); err != nil {
-				t.Fatal(err)
-			}
-			for password, want := range map[string]string{"right": "", "wrong": "was not accepted"} {
-				err := joinOnce(t, cfg, Credentials{Brokers: fake.ListenAddrs(), Username: "user", Password: secret(password)})
-				if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-					t.Errorf("password %s: got error %v, want %q", password, err, want)
+	certificate, roots := selfSigned(t)
+	for _, protocol := range []string{"SASL_PLAINTEXT", "SASL_SSL"} {
+		for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
+			t.Run(protocol+" "+mechanism, func(t *testing.T) {
+				t.Parallel()
+				opts := []kfake.Opt{kfake.EnableSASL(), kfake.Superuser(mechanism, "user", "right")}
+				if protocol == "SASL_SSL" {
+					opts = append(opts, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{certificate}}))
 				}
-				if err != nil && strings.Contains(err.Error(), "wrong") {
-					t.Errorf("the error shows the password: %v", err)
+				brokers := secured(t, opts...)
+				cfg := securedConfig(t, protocol, mechanism)
+				for password, want := range map[string]string{"right": "", "wrong": "was not accepted"} {
+					err := joinOnce(t, cfg, &tls.Config{RootCAs: roots}, Credentials{Brokers: brokers, Username: "user", Password: secret(password)})
+					if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+						t.Errorf("password %s: got error %v, want %q", password, err, want)
+					}
+					if err != nil && strings.Contains(err.Error(), "wrong") {
+						t.Errorf("the error shows the password: %v", err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
+	t.Run("SSL", func(t *testing.T) {
+		t.Parallel()
+		brokers := secured(t, kfake.TLS(&tls.Config{Certificates: []tls.Certificate{certificate}}))
+		if err := joinOnce(t, securedConfig(t, "SSL", "none"), &tls.Config{RootCAs: roots}, Credentials{Brokers: brokers}); err != nil {
+			t.Errorf("got %v, want it to join", err)
+		}
+	})
+}
+
+// secured starts a cluster in memory with the topics of securedConfig.
+func secured(t *testing.T, opts ...kfake.Opt) []string {
+	t.Helper()
+	fake, err := kfake.NewCluster(append(opts, kfake.NumBrokers(1), kfake.SeedTopics(1, "secured.runs", "secured.change.log"))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(fake.Close)
+	return fake.ListenAddrs()
+}
+
+func securedConfig(t *testing.T, protocol, mechanism string) Config {
+	t.Helper()
+	cfg := Config{SecurityProtocol: protocol, Mechanism: mechanism, SessionTimeoutMS: 6000, AutoOffsetReset: "earliest",
+		Delivery: exactlyOnce, DrainTimeout: time.Second}.ForOrg("secured")
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// selfSigned makes a certificate for 127.0.0.1 and the pool that trusts it.
+func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -200,9 +201,9 @@ func TestSourceHandsOverItsLedger(t *testing.T) {
 func secret(s string) invoker.Secret { return invoker.Secret(s) }
 
 // joinOnce runs a source until it has joined or given up.
-func joinOnce(t *testing.T, cfg Config, cred Credentials) error {
+func joinOnce(t *testing.T, cfg Config, tlsConfig *tls.Config, cred Credentials) error {
 	t.Helper()
-	s := New(cfg, nil, func(context.Context) (Credentials, error) { return cred, nil },
+	s := New(cfg, tlsConfig, func(context.Context) (Credentials, error) { return cred, nil },
 		func(context.Context, *agent.Event) error { return nil }, agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.Nop())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
