@@ -214,7 +214,7 @@ func (c *committer) push(ctx, calls context.Context) error {
 			return err
 		}
 		c.commits.WithLabelValues("retried").Inc()
-		c.log.Warn().Err(err).Dur("retry_in", delay).Msg("commit not accepted")
+		c.log.Warn().Err(err).Dur("retry_in_ms", delay).Msg("commit not accepted")
 		sleep(ctx, delay)
 	}
 }
@@ -262,7 +262,7 @@ func (c *committer) accept(waiters []waiter, commits map[partition]commit, refus
 		delay := min(max(2*c.held[p].delay, commitRetryMin), commitRetryMax)
 		c.held[p] = hold{until: time.Now().Add(delay), delay: delay}
 		time.AfterFunc(delay, c.settled)
-		c.log.Warn().Err(refused[p]).Str("topic", p.topic).Int("partition", p.id).Dur("retry_in", delay).Msg("commit not accepted")
+		c.log.Warn().Err(refused[p]).Str("topic", p.topic).Int("partition", p.id).Dur("retry_in_ms", delay).Msg("commit not accepted")
 		back, held[c.trackers[p]] = append(back, p), true
 	}
 	outcome := "ok"

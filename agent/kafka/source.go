@@ -16,8 +16,11 @@ import (
 )
 
 const (
-	joinBackoff      = time.Second
-	heartbeatDivisor = 3 // heartbeats in a session timeout
+	joinBackoff = time.Second
+	// sessionBackoffMax is the longest wait before credentials are asked for
+	// again.
+	sessionBackoffMax = 30 * time.Second
+	heartbeatDivisor  = 3 // heartbeats in a session timeout
 	// rejoinMargin is how much longer than a drain the group waits for a member
 	// to join again.
 	rejoinMargin  = 15 * time.Second
@@ -61,17 +64,20 @@ func (s *Source) Ready() bool { return s.joined.Load() }
 // later is tried again, with credentials asked for anew.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.setJoined(false)
-	for ever := false; ctx.Err() == nil; {
+	ever := false
+	for delay := joinBackoff; ctx.Err() == nil; delay = min(2*delay, sessionBackoffMax) {
 		joined, err := s.session(ctx)
-		ever = ever || joined
+		if joined {
+			ever, delay = true, joinBackoff
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
 		if refused(err) && !ever {
 			return fmt.Errorf("%w (%s)", err, s.cfg.hint(err))
 		}
-		s.log.Error().Err(err).Str("hint", s.cfg.hint(err)).Msg("kafka not reached")
-		sleep(ctx, joinBackoff)
+		s.log.Error().Err(err).Str("hint", s.cfg.hint(err)).Dur("retry_in_ms", delay).Msg("kafka not reached")
+		sleep(ctx, delay)
 	}
 	return nil
 }
@@ -81,7 +87,7 @@ func (s *Source) Run(ctx context.Context) error {
 func (s *Source) session(ctx context.Context) (joined bool, err error) {
 	cred, err := s.credentials(ctx)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("%w: %w", errNoCredentials, err)
 	}
 	cl, err := connect(&s.cfg, cred, s.tls)
 	if err != nil {
@@ -118,7 +124,7 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 		default:
 			failures++
 			s.setJoined(false)
-			s.log.Warn().Err(err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
+			s.log.Warn().Err(err).Str("hint", s.cfg.hint(err)).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
 		}
 	}
 }
@@ -154,6 +160,9 @@ func (s *Source) setJoined(yes bool) {
 	s.metrics.SourceConnected.Set(value)
 }
 
+// errNoCredentials means that nobody has said how to reach the cluster.
+var errNoCredentials = errors.New("kafka credentials not found")
+
 // refused reports whether the cluster has said no, which trying again with the
 // same credentials would not change.
 func refused(err error) bool {
@@ -170,6 +179,8 @@ func refused(err error) bool {
 func (c *Config) hint(err error) string {
 	var dns *net.DNSError
 	switch {
+	case errors.Is(err, errNoCredentials):
+		return "they come from Port's API; with USING_LOCAL_PORT_INSTANCE they come from KAFKA_CONSUMER_BOOTSTRAP_SERVERS"
 	case errors.Is(err, kafka.SASLAuthenticationFailed):
 		return "the user name or password from Port's Kafka credentials was not accepted; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM"
 	case errors.Is(err, kafka.UnsupportedSASLMechanism):

@@ -58,7 +58,7 @@ func (w *worker) run(ctx context.Context) {
 		if read {
 			delay = readRetryMin
 		}
-		w.log.Warn().Err(err).Dur("retry_in", delay).Msg("reading of partition failed")
+		w.log.Warn().Err(err).Dur("retry_in_ms", delay).Msg("reading of partition failed")
 		sleep(ctx, delay)
 	}
 }
