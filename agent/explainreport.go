@@ -101,23 +101,6 @@ func (x *Explanation) retryStatuses() []int {
 	return x.Rule.Retry.Statuses
 }
 
-// override lets what the report of a rule gave win, field by field.
-func (a *Agent) override(j *job, fields transform.Report, rep *Report) {
-	for name, field := range map[string]*string{
-		"summary": &rep.Summary, "externalRunId": &rep.ExternalRunID, "statusLabel": &rep.StatusLabel,
-	} {
-		if v, ok := fields[name]; ok {
-			*field = transform.Text(v)
-		}
-	}
-	if v, ok := fields["link"]; ok {
-		rep.Link = linkOf(v)
-	}
-	if v, ok := fields["status"]; ok {
-		a.applyStatus(j, transform.Text(v), rep)
-	}
-}
-
 // nodeReport leaves of a report what a workflow node run has room for: how it
 // ended and, of a failure, why.
 func nodeReport(rep Report) Report {

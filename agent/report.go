@@ -99,14 +99,18 @@ func (a *Agent) applyRule(j *job, res *invoker.Response, rep *Report) {
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
 	}
-	text := func(name string, dst *string) {
+	a.override(j, fields, rep)
+}
+
+// override lets what the rule says of the outcome win, field by field.
+func (a *Agent) override(j *job, fields transform.Report, rep *Report) {
+	for name, field := range map[string]*string{
+		"summary": &rep.Summary, "externalRunId": &rep.ExternalRunID, "statusLabel": &rep.StatusLabel,
+	} {
 		if v, ok := fields[name]; ok {
-			*dst = transform.Text(v)
+			*field = transform.Text(v)
 		}
 	}
-	text("summary", &rep.Summary)
-	text("externalRunId", &rep.ExternalRunID)
-	text("statusLabel", &rep.StatusLabel)
 	if v, ok := fields["link"]; ok {
 		rep.Link = linkOf(v)
 	}
