@@ -53,7 +53,7 @@ type source interface {
 // error is a fault of the settings or of a file that they name.
 func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, version: version, registry: prometheus.NewRegistry()}
-	a.redactor = agent.NewRedactor(secretsOf(cfg)...)
+	a.redactor = agent.NewRedactor(Secrets(cfg)...)
 	a.log = NewLogger(cfg.Process, a.redactor.Writer(out))
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = agent.NewMetrics(a.registry, version)
@@ -85,29 +85,6 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		}
 	}
 	return a, nil
-}
-
-// secretsOf lists the settings that must never be shown.
-func secretsOf(cfg Config) []string {
-	secrets := []string{cfg.Port.ClientSecret.Reveal(), cfg.Invoker.GitHubToken.Reveal()}
-	for _, v := range os.Environ() {
-		if name, value, _ := strings.Cut(v, "="); looksSecret(name) {
-			secrets = append(secrets, value)
-		}
-	}
-	return secrets
-}
-
-// looksSecret guesses by its name that a variable of the environment, which
-// mappings read their credentials from, holds a secret.
-func looksSecret(name string) bool {
-	name = strings.ToUpper(name)
-	for _, word := range []string{"TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "APIKEY", "PRIVATE_KEY", "CREDENTIAL"} {
-		if strings.Contains(name, word) {
-			return true
-		}
-	}
-	return false
 }
 
 // setTimeFormat sets what zerolog keeps for the whole process: once, for other
