@@ -159,10 +159,10 @@ func TestFaultBackendRefuses(t *testing.T) {
 	w.publish(events...)
 	agent := w.agent("MAX_IN_FLIGHT=16")
 	agent.logged("connection refused")
-	time.AfterFunc(3*time.Second, func() { gone.open(w.backend) })
+	time.AfterFunc(5*time.Second, func() { gone.open(w.backend) })
 	w.waitEnded(events)
 	agent.terminate()
-	w.judge(events).want(t, "backend refusing for 3 s", 0, 0)
+	w.judge(events).want(t, "backend refusing for 5 s", 0, 0)
 }
 
 // Answers after which another attempt is safe, and those after which it is not.
@@ -248,10 +248,10 @@ func TestFaultPortAway(t *testing.T) {
 			agent := w.agent("MAX_IN_FLIGHT=8")
 			w.backend.wait(t, 30)
 			w.port.Fault(porttest.All, c.fault)
-			time.AfterFunc(3*time.Second, w.port.ClearFaults)
+			time.AfterFunc(5*time.Second, w.port.ClearFaults)
 			w.waitEnded(events)
 			agent.terminate()
-			w.judge(events).want(t, "port's API "+c.name+" for 3 s", 0, 0)
+			w.judge(events).want(t, "port's API "+c.name+" for 5 s", 0, 0)
 			w.wantCommitted()
 		})
 	}
