@@ -80,8 +80,13 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		Secret: cfg.Port.ClientSecret, Mapping: a.mapping, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, Metrics: a.metrics,
 	}, a.log)
 	if cfg.Process.HTTPAddr != "" {
-		if a.listener, err = net.Listen("tcp", cfg.Process.HTTPAddr); err != nil {
+		a.listener, err = net.Listen("tcp", cfg.Process.HTTPAddr)
+		switch {
+		case err != nil && cfg.Process.HTTPAddrSet:
 			return nil, fmt.Errorf("HTTP_ADDR: %w", err)
+		case err != nil: // a second agent on one host, or the port of another service: work comes first
+			a.listener = nil
+			a.log.Warn().Err(err).Msg("health server not started")
 		}
 	}
 	return a, nil

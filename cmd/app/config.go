@@ -46,6 +46,10 @@ type Process struct {
 	LogFormat       string  `envconfig:"LOG_FORMAT" default:"json"`
 	HTTPAddr        string  `envconfig:"HTTP_ADDR" default:":8080"` // empty: no server
 	ShutdownTimeout float64 `envconfig:"SHUTDOWN_TIMEOUT_SECONDS" default:"45"`
+
+	// HTTPAddrSet is whether HTTPAddr was asked for: only then is it a fault
+	// that the address is taken.
+	HTTPAddrSet bool `ignored:"true"`
 }
 
 // logLevels are the levels by the names that the settings use.
@@ -102,7 +106,7 @@ func ReadConfig() (Config, error) {
 		errs = append(errs, read(p), p.Validate())
 	}
 	if addr, set := os.LookupEnv("HTTP_ADDR"); set {
-		c.Process.HTTPAddr = addr
+		c.Process.HTTPAddr, c.Process.HTTPAddrSet = addr, true
 	}
 	drain := c.Process.drainTimeout()
 	c.Agent.DrainTimeout, c.Kafka.DrainTimeout = drain, drain

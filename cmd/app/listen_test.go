@@ -1,0 +1,35 @@
+package app
+
+import (
+	"bytes"
+	"net"
+	"strings"
+	"testing"
+)
+
+// An address that was asked for has to be free; the default one need not be.
+func TestAddressTaken(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for name, value := range map[string]string{"PORT_CLIENT_ID": "id", "PORT_CLIENT_SECRET": "secret"} {
+		t.Setenv(name, value)
+	}
+	cfg, err := ReadConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Process.HTTPAddr = taken.Addr().String()
+
+	var log bytes.Buffer
+	cfg.Process.HTTPAddrSet = false
+	if a, err := New(cfg, "test", &log); err != nil || a.Addr() != "" || !strings.Contains(log.String(), "health server not started") {
+		t.Errorf("with the default address taken got %v, log %q; want it to start with a warning", err, log.String())
+	}
+	cfg.Process.HTTPAddrSet = true
+	if _, err := New(cfg, "test", &log); err == nil || !strings.Contains(err.Error(), "HTTP_ADDR") {
+		t.Errorf("with the wanted address taken got %v, want an error that names HTTP_ADDR", err)
+	}
+}
