@@ -162,6 +162,71 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
+// TestClosedSetsAreDocumented wants every outcome, reason and kind that a
+// metric knows from the start explained in its row.
+func TestClosedSetsAreDocumented(t *testing.T) {
+	t.Parallel()
+	rows := tableRows(readText(t, "docs/operate.md"))
+	registry := prometheus.NewRegistry()
+	agent.NewMetrics(registry, "test").PresetTopic("topic")
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, f := range families {
+		row := strings.Join(rows[f.GetName()], " ")
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if !slices.Contains([]string{"outcome", "reason", "kind"}, l.GetName()) {
+					continue
+				}
+				told++
+				if !strings.Contains(row, "`"+l.GetValue()+"`") {
+					t.Errorf("%s: nothing is said of %s %s", f.GetName(), l.GetName(), l.GetValue())
+				}
+			}
+		}
+	}
+	if told < 50 {
+		t.Errorf("%d label values seen, want 50 or more", told)
+	}
+}
+
+// variable finds the names of environment variables in code spans.
+var variable = regexp.MustCompile("`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`")
+
+// notSettings are names of that form that are no settings of the agent.
+var notSettings = []string{
+	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", // read by others, or read elsewhere
+	"AZURE_DEVOPS", "IN_PROGRESS", "SASL_PLAINTEXT", "SASL_SSL", // values
+	"KAFKA_BROKERS", // read by tests
+}
+
+// TestSettingsThatTheDocumentationNamesExist finds typing errors, and what a
+// renamed setting left behind.
+func TestSettingsThatTheDocumentationNamesExist(t *testing.T) {
+	t.Parallel()
+	known := slices.Clone(notSettings)
+	for _, s := range settings(new(Config)) {
+		known = append(known, s.name)
+	}
+	for _, file := range append(documents(t), filepath.Join(root, "charts/port-agent/README.md")) {
+		if strings.Contains(file, "examples/") {
+			continue // mappings there read variables of their own
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range variable.FindAllStringSubmatch(fence.ReplaceAllString(string(text), ""), -1) {
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s names %s, which is no setting", file, m[1])
+			}
+		}
+	}
+}
+
 // metricName finds the agent's metrics in queries.
 var metricName = regexp.MustCompile(`\bport_agent_[a-z_]+`)
 
