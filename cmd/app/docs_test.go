@@ -200,7 +200,8 @@ var variable = regexp.MustCompile("`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`"
 var notSettings = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", // read by others, or read elsewhere
 	"AZURE_DEVOPS", "IN_PROGRESS", "SASL_PLAINTEXT", "SASL_SSL", // values
-	"KAFKA_BROKERS", // read by tests
+	"KAFKA_BROKERS",          // read by tests
+	"KAFKA_CONSUMER_BROKERS", // of older agents
 }
 
 // TestSettingsThatTheDocumentationNamesExist finds typing errors, and what a
