@@ -66,7 +66,7 @@ func newWorld(t *testing.T, partitions int, opts ...kfake.Opt) *world {
 func newWorldOn(t *testing.T, c *kafkatest.Cluster, partitions int) *world {
 	t.Helper()
 	t.Cleanup(c.Close)
-	org := strings.NewReplacer("/", "_").Replace(fmt.Sprintf("%s_%d", t.Name(), time.Now().UnixNano()))
+	org := strings.NewReplacer("/", "_", "=", "_").Replace(fmt.Sprintf("%s_%d", t.Name(), time.Now().UnixNano()))
 	w := &world{t: t, kafka: c, org: org, parts: partitions, backend: newBackend(t)}
 	w.port = porttest.NewServer(porttest.Config{ClientSecret: testSecret, OrgID: org, Kafka: &porttest.KafkaCredentials{Brokers: c.Brokers}})
 	t.Cleanup(w.port.Close)
