@@ -77,7 +77,9 @@ func post(ctx context.Context, client *http.Client, sinks []string, partitions i
 	req.Header.Set("X-Port-Run-Id", fmt.Sprintf("r_%d", seq))
 	res, err := client.Do(req)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		if ctx.Err() == nil { // it is stopped while the last answers are on their way
+			fmt.Fprintln(os.Stderr, err)
+		}
 		return
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
