@@ -1,6 +1,7 @@
 package invoker
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -33,12 +34,10 @@ type targets struct {
 
 func newGuard(allow, deny []string) (*guard, error) {
 	g := new(guard)
-	var err error
-	if g.allow, _, err = parseTargets("EGRESS_ALLOW", allow); err != nil {
-		return nil, err
-	}
-	g.deny, g.allowOnly, err = parseTargets("EGRESS_DENY", deny)
-	return g, err
+	var badAllow, badDeny error
+	g.allow, _, badAllow = parseTargets("EGRESS_ALLOW", allow)
+	g.deny, g.allowOnly, badDeny = parseTargets("EGRESS_DENY", deny)
+	return g, errors.Join(badAllow, badDeny)
 }
 
 // parseTargets reads hosts, "*."-names, addresses and CIDRs; all is set by

@@ -28,7 +28,7 @@ const (
 // Validate tells what is wrong with c, every fault at once.
 func (c Config) Validate() error {
 	var errs []error
-	if c.TimeoutMS < 0 || c.TimeoutMS > maxTimeoutMS {
+	if c.TimeoutMS < 1 || c.TimeoutMS > maxTimeoutMS {
 		errs = append(errs, fmt.Errorf("MAPPING_TIMEOUT_MS is %d: it must be between 1 and %d", c.TimeoutMS, maxTimeoutMS))
 	}
 	return errors.Join(errs...)

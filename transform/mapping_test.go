@@ -92,7 +92,7 @@ func TestBuiltInRule(t *testing.T) {
 
 func TestConfigValidate(t *testing.T) {
 	t.Parallel()
-	for ms, want := range map[int]bool{0: true, 1: true, 60_000: true, -1: false, 60_001: false} {
+	for ms, want := range map[int]bool{0: false, 1: true, 60_000: true, -1: false, 60_001: false} {
 		if err := (Config{TimeoutMS: ms}).Validate(); (err == nil) != want {
 			t.Errorf("%d ms: %v", ms, err)
 		}
