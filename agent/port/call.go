@@ -33,6 +33,9 @@ type call struct {
 	timeout  time.Duration
 	reserved bool // one of the calls Port keeps for its agents
 	optional bool // dropped with errDropped rather than made to wait
+	// faults is how many answers of 500 and above are taken for a refusal; 0:
+	// none is, however many there are.
+	faults int
 }
 
 // try makes one attempt with the agent's token, and a second with a new one

@@ -63,6 +63,13 @@ func (e *CallError) final() bool {
 	return e.unread || e.Status >= 400 && e.Status < 500
 }
 
+// Passing reports whether the call that gave err may succeed later without
+// anybody's doing: Port was not reached, or was not well.
+func Passing(err error) bool {
+	e, ok := errors.AsType[*CallError](err)
+	return ok && !e.final() && e.Status != http.StatusUnauthorized && !errors.Is(err, ErrCredentials)
+}
+
 // ended reports whether the call was refused because its run has already
 // ended. Port names that run_exhausted for action runs; for node runs it
 // documents no name.

@@ -65,14 +65,18 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 	return state, err
 }
 
+// maxLogFaults is how often Port may fail to give the log of a run that it has
+// just told the status of.
+const maxLogFaults = 5
+
 // logs asks for the messages of a run's log; none where Port does not give
-// them.
+// them. Unlike the run's status they can be done without.
 func (c *Client) logs(ctx context.Context, r *route, run string) ([]string, error) {
 	var answer struct {
 		RunLogs json.RawMessage `json:"runLogs"`
 		Logs    json.RawMessage `json:"logs"`
 	}
-	err := c.repeat(ctx, call{route: r, id: run, answer: &answer, max: maxClaimAnswer}, nil)
+	err := c.repeat(ctx, call{route: r, id: run, answer: &answer, max: maxClaimAnswer, faults: maxLogFaults}, nil)
 	if err != nil && !errors.Is(err, agent.ErrRejected) {
 		return nil, err
 	}

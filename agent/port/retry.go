@@ -35,7 +35,7 @@ func (b *backoff) next() time.Duration {
 // retried is called before each wait, and may be nil.
 func (c *Client) repeat(ctx context.Context, cl call, retried func()) error {
 	var wait backoff
-	unauthorized := 0
+	unauthorized, faults := 0, 0
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, cl)
 		if err == nil {
@@ -52,7 +52,10 @@ func (c *Client) repeat(ctx context.Context, cl call, retried func()) error {
 		default:
 			unauthorized = 0
 		}
-		if refusal.final() || unauthorized >= maxUnauthorized {
+		if refusal.Status >= http.StatusInternalServerError {
+			faults++
+		}
+		if refusal.final() || unauthorized >= maxUnauthorized || cl.faults > 0 && faults >= cl.faults {
 			return fmt.Errorf("%w: %w", agent.ErrRejected, err)
 		}
 		if retried != nil {

@@ -108,6 +108,50 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// A log that Port cannot give does not keep an interrupted run waiting for ever.
+func TestLookupWithoutALog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{})
+		f.server.AddRun("r_1")
+		f.server.Fault(porttest.RouteLogs, porttest.Fault{Status: 500})
+		got, err := f.Lookup(t.Context(), "r_1")
+		if err != nil || got.Status != porttest.InProgress || got.Ended || len(got.Logs) != 0 {
+			t.Errorf("got %+v and %v, want the run in progress and no log", got, err)
+		}
+		if calls := f.server.Count(porttest.RouteLogs); calls < 3 || calls > 10 {
+			t.Errorf("asked for the log %d times, want it tried a few times", calls)
+		}
+	})
+}
+
+func TestPassing(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		fault porttest.Fault
+		want  bool
+	}{
+		{"not reached", porttest.Fault{Refuse: true}, true},
+		{"500", porttest.Fault{Status: 500}, true},
+		{"429", porttest.Fault{Status: 429}, true},
+		{"403", porttest.Fault{Status: 403}, false},
+		{"no id", porttest.Fault{Status: 200, Body: `{"organization":{}}`}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, porttest.Config{})
+				f.server.Fault("GET /v1/organization", test.fault)
+				_, err := f.Organization(t.Context())
+				if err == nil || port.Passing(err) != test.want {
+					t.Errorf("%v: passing is %t, want %t", err, port.Passing(err), test.want)
+				}
+			})
+		})
+	}
+}
+
 func TestLookupReadsWhatThereIs(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

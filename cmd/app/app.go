@@ -164,7 +164,7 @@ func (a *App) connect(ctx context.Context) (source, error) {
 	if streamer == sourcePolling {
 		return polling.New(a.cfg.Polling, a.port, a.agent.Handle, a.metrics, a.log)
 	}
-	org, err := a.port.Organization(ctx)
+	org, err := a.organization(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +177,22 @@ func (a *App) connect(ctx context.Context) (source, error) {
 		return nil, fmt.Errorf("KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC name the same topic, %s", cfg.RunsTopic)
 	}
 	return kafka.New(cfg, way.TLSClientConfig, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
+}
+
+// organization asks Port whose events these are until it answers: an agent that
+// starts while Port is away is there when Port comes back.
+func (a *App) organization(ctx context.Context) (string, error) {
+	for delay := time.Second; ; delay = min(2*delay, 30*time.Second) {
+		org, err := a.port.Organization(ctx)
+		if err == nil || ctx.Err() != nil || !port.Passing(err) {
+			return org, err
+		}
+		a.log.Error().Err(err).Int64("retry_in_ms", delay.Milliseconds()).Msg("organization not found")
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
 }
 
 // kafkaCredentials gives the way into the cluster: from the settings, or from
