@@ -27,6 +27,7 @@ var (
 )
 
 func (p *ruleParser) enabled(v any) {
+	p.rule.always = false // also where what follows is wrong: the rule takes nothing then
 	switch v := v.(type) {
 	case bool:
 		p.rule.always = v

@@ -36,6 +36,9 @@ func TestCheck(t *testing.T) {
 			`warning: rule 0: unknown key "Enabled" is ignored; did you mean "enabled"?`,
 			`warning: rule 0: unknown key "boddy" is ignored; did you mean "body"?`,
 		}},
+		{"reached behind one that does not compile", `[{"enabled": ".x =="}, {"enabled": ".y"}]`, []string{
+			`rule 0: enabled: column 6: the expression ends too early`,
+		}},
 		{"never reached", `[{"enabled": ".x"}, {"name": "all"}, {"enabled": ".y"}, {"name": "last"}]`, []string{
 			`warning: rule 2: never reached: rule 1 takes every event; move it up, or narrow enabled of that rule`,
 			`warning: rule 3 "last": never reached: rule 1 takes every event; move it up, or narrow enabled of that rule`,
