@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -93,6 +94,9 @@ func readVectors(t testing.TB, into any) {
 	path := os.Getenv("SIGNATURE_VECTORS")
 	if path == "" {
 		t.Skip("SIGNATURE_VECTORS is not set")
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, "vectors.json")
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
@@ -33,6 +34,9 @@ func TestSignaturesOfVectors(t *testing.T) {
 	file := os.Getenv("SIGNATURE_VECTORS")
 	if file == "" {
 		t.Skip("SIGNATURE_VECTORS names no file of signatures")
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		file = filepath.Join(file, "vectors.json")
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
