@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -36,9 +35,7 @@ func (a *App) serve() (stop func()) {
 		}
 	}()
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx)
+		_ = server.Close() // nobody needs the last answer
 		<-done
 	}
 }
