@@ -113,8 +113,15 @@ func (a *App) Run(ctx context.Context) error {
 	stopped := a.serve()
 	defer stopped()
 	a.announce()
-	defer context.AfterFunc(ctx, func() { a.log.Info().Msg("agent stopping") })()
+	told := make(chan struct{})
+	quiet := context.AfterFunc(ctx, func() {
+		defer close(told)
+		a.log.Info().Msg("agent stopping")
+	})
 	err := a.work(ctx)
+	if !quiet() {
+		<-told
+	}
 	if ctx.Err() != nil {
 		err = nil
 	}
