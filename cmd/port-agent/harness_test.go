@@ -121,6 +121,16 @@ func (w *world) waitEnded(events []porttest.Event) {
 	}
 }
 
+// waitRun returns when done is true of a run at Port.
+func (w *world) waitRun(id string, done func(porttest.Run) bool) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(w.t.Context(), patience)
+	defer cancel()
+	if run, err := w.port.Wait(ctx, id, done); err != nil {
+		w.t.Fatalf("run %s: %v, status %q, calls %q", id, err, run.Status, run.Routes())
+	}
+}
+
 // wantCommitted checks that the group has committed the end of every
 // partition of the runs topic.
 func (w *world) wantCommitted() {
