@@ -41,12 +41,17 @@ func (c *cluster) logBounds(ctx context.Context, ps []partition) (map[partition]
 			out[partition{topic, o.Partition}] = bounds{o.FirstOffset, o.LastOffset}
 		}
 	}
+	return complete(out, ps, "list offsets")
+}
+
+// complete gives answers where they are of all partitions that were asked for.
+func complete[V any](answers map[partition]V, ps []partition, what string) (map[partition]V, error) {
 	for _, p := range ps {
-		if _, ok := out[p]; !ok {
-			return nil, fmt.Errorf("list offsets of %s/%d: no answer", p.topic, p.id)
+		if _, ok := answers[p]; !ok {
+			return nil, fmt.Errorf("%s of %s/%d: no answer", what, p.topic, p.id)
 		}
 	}
-	return out, nil
+	return answers, nil
 }
 
 // partitionCounts asks how many partitions each topic has; a topic that does
@@ -105,12 +110,7 @@ func (c *cluster) committed(ctx context.Context, group string, ps []partition) (
 			out[partition{topic, o.Partition}] = commit{o.CommittedOffset, o.Metadata}
 		}
 	}
-	for _, p := range ps {
-		if _, ok := out[p]; !ok {
-			return nil, fmt.Errorf("fetch committed offset of %s/%d: no answer", p.topic, p.id)
-		}
-	}
-	return out, nil
+	return complete(out, ps, "fetch committed offset")
 }
 
 // resume decides where the reading of a partition begins. The tracker it
