@@ -112,6 +112,3 @@ func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 		graces: graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
 	}
 }
-
-// Free is how many more invocations could start now.
-func (a *Agent) Free() int { return a.slots.idle() }

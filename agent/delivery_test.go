@@ -137,8 +137,8 @@ func (d *delivery) generation(f *fixture, ends bool) int {
 		d.t.Errorf("the drain took %s, want at most %s", took, f.cfg.DrainTimeout)
 	}
 	synctest.Wait()
-	if f.Free() != 16 || len(f.slots.hosts) != 0 || len(f.order.last) != 0 {
-		d.t.Errorf("left over: %d free slots of 16, %d hosts, %d lines", f.Free(), len(f.slots.hosts), len(f.order.last))
+	if f.slots.idle() != 16 || len(f.slots.hosts) != 0 || len(f.order.last) != 0 {
+		d.t.Errorf("left over: %d free slots of 16, %d hosts, %d lines", f.slots.idle(), len(f.slots.hosts), len(f.order.last))
 	}
 	left := 0
 	for _, e := range d.runs {
@@ -172,7 +172,7 @@ func (d *delivery) answer(ctx context.Context, req *invoker.Request) (*invoker.R
 		e.carriedOut++
 		d.mu.Unlock()
 	}
-	if err := pause(ctx, d.rnd.upTo(15*time.Second)); err != nil {
+	if err := Pause(ctx, d.rnd.upTo(15*time.Second)); err != nil {
 		carryOut() // for all that the agent can know
 		return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Sent: true, Err: err}
 	}
@@ -201,7 +201,7 @@ func (d *delivery) trouble(n int) bool {
 }
 
 func (d *delivery) takeLog(ctx context.Context, run string, lines []LogLine) error {
-	if err := pause(ctx, d.rnd.upTo(2*time.Second)); err != nil || d.trouble(8) {
+	if err := Pause(ctx, d.rnd.upTo(2*time.Second)); err != nil || d.trouble(8) {
 		return errNetwork
 	}
 	d.mu.Lock()
@@ -220,7 +220,7 @@ func (d *delivery) takeReport(ctx context.Context, run string, rep Report) error
 	if d.trouble(8) {
 		wait = time.Hour
 	}
-	if err := pause(ctx, wait); err != nil {
+	if err := Pause(ctx, wait); err != nil {
 		return err
 	}
 	d.mu.Lock()
@@ -236,7 +236,7 @@ func (d *delivery) takeReport(ctx context.Context, run string, rep Report) error
 }
 
 func (d *delivery) lookup(ctx context.Context, run string) (RunState, error) {
-	if err := pause(ctx, d.rnd.upTo(time.Second)); err != nil {
+	if err := Pause(ctx, d.rnd.upTo(time.Second)); err != nil {
 		return RunState{}, err
 	}
 	d.mu.Lock()

@@ -41,8 +41,8 @@ func (f *fixture) wantLeft(t *testing.T, ev *Event, err error) {
 	if got := f.port.kinds("r_1"); strings.Contains(got, "report") {
 		t.Errorf("calls to Port: %s, want no report", got)
 	}
-	if f.Free() != 128 || len(f.slots.hosts) != 0 {
-		t.Errorf("got %d free slots, %d hosts; want 128, 0", f.Free(), len(f.slots.hosts))
+	if f.slots.idle() != 128 || len(f.slots.hosts) != 0 {
+		t.Errorf("got %d free slots, %d hosts; want 128, 0", f.slots.idle(), len(f.slots.hosts))
 	}
 	synctest.Wait()
 	if len(f.order.last) != 0 {
@@ -63,7 +63,7 @@ func TestDrainLeavesWhatWasNotStarted(t *testing.T) {
 		requests int
 	}{
 		{"before anything", nil, nil, 0, 0},
-		{"while the mark is not on record", nil, func(ctx context.Context) error { return pause(ctx, time.Hour) }, time.Second, 0},
+		{"while the mark is not on record", nil, func(ctx context.Context) error { return Pause(ctx, time.Hour) }, time.Second, 0},
 		{"while a retry waits, nothing sent", fails(false, false), nil, 100 * time.Millisecond, 1},
 		{"while the second mark is not on record", fails(false, false), secondMarkHangs(), time.Minute, 1},
 	}
@@ -94,7 +94,7 @@ func secondMarkHangs() func(ctx context.Context) error {
 		if n++; n == 1 {
 			return nil
 		}
-		return pause(ctx, time.Hour)
+		return Pause(ctx, time.Hour)
 	}
 }
 
@@ -335,7 +335,7 @@ func TestDrainEndsRetryWhileConnecting(t *testing.T) {
 
 // connects never comes to sending anything.
 func connects(ctx context.Context, req *invoker.Request) (*invoker.Response, error) {
-	return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Err: pause(ctx, time.Hour)}
+	return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Err: Pause(ctx, time.Hour)}
 }
 
 // A report that Port does not take goes on to the end of the whole drain time,
@@ -354,7 +354,7 @@ func TestDrainEndsReport(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFixture(t, builtIn)
 				f.backend.do = tt.answer
-				f.port.onReport = func(ctx context.Context, run string, rep Report) error { return pause(ctx, time.Hour) }
+				f.port.onReport = func(ctx context.Context, run string, rep Report) error { return Pause(ctx, time.Hour) }
 				ev := runEvent(t, "r_1", synchronized, true)
 				took, err := f.drained(t, ev, time.Second)
 				if !errors.Is(err, errStopped) || !ledgerOf(ev).marked() {
@@ -380,7 +380,7 @@ func TestDrainWithHangingLog(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = takes(20*time.Second, says(500, "no", 0))
-		f.port.onLog = func(ctx context.Context, run string, lines []LogLine) error { return pause(ctx, time.Hour) }
+		f.port.onLog = func(ctx context.Context, run string, lines []LogLine) error { return Pause(ctx, time.Hour) }
 		took, err := f.drained(t, runEvent(t, "r_1"), time.Second)
 		if err != nil {
 			t.Fatal(err)

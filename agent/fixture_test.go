@@ -194,7 +194,7 @@ func fails(sent, final bool) func(context.Context, *invoker.Request) (*invoker.R
 // before.
 func takes(d time.Duration, then func(context.Context, *invoker.Request) (*invoker.Response, error)) func(context.Context, *invoker.Request) (*invoker.Response, error) {
 	return func(ctx context.Context, req *invoker.Request) (*invoker.Response, error) {
-		if err := pause(ctx, d); err != nil {
+		if err := Pause(ctx, d); err != nil {
 			return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Sent: true, Err: err}
 		}
 		return then(ctx, req)

@@ -47,8 +47,8 @@ func newGrace(ctx context.Context, d, all time.Duration) grace {
 	return grace{finish, late}
 }
 
-// pause waits for d, or gives the cause of ctx's end.
-func pause(ctx context.Context, d time.Duration) error {
+// Pause waits for d, or gives the cause of ctx's end.
+func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

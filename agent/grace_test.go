@@ -11,14 +11,14 @@ import (
 func TestPause(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		begun := time.Now()
-		if err := pause(t.Context(), time.Second); err != nil || time.Since(begun) != time.Second {
+		if err := Pause(t.Context(), time.Second); err != nil || time.Since(begun) != time.Second {
 			t.Errorf("got %v after %s, want nil after 1s", err, time.Since(begun))
 		}
 		stop := errors.New("stop")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(stop) })
 		begun = time.Now()
-		if err := pause(ctx, time.Hour); !errors.Is(err, stop) || time.Since(begun) != time.Second {
+		if err := Pause(ctx, time.Hour); !errors.Is(err, stop) || time.Since(begun) != time.Second {
 			t.Errorf("got %v after %s, want the cause after 1s", err, time.Since(begun))
 		}
 	})

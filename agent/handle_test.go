@@ -311,7 +311,7 @@ func TestHandleReportDoesNotHoldTheTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn, func(c *Config) { c.MaxInFlight, c.MaxInFlightPerHost = 1, 1 })
 		f.backend.do = accepts(204, "")
-		f.port.onReport = func(ctx context.Context, run string, rep Report) error { return pause(ctx, time.Hour) }
+		f.port.onReport = func(ctx context.Context, run string, rep Report) error { return Pause(ctx, time.Hour) }
 		ended := make(chan error, 2)
 		begun := time.Now()
 		for n := range 2 {
@@ -322,7 +322,7 @@ func TestHandleReportDoesNotHoldTheTurn(t *testing.T) {
 		if n := len(f.backend.requests()); n != 2 {
 			t.Errorf("got %d requests while Port is slow, want 2", n)
 		}
-		if got := f.Free(); got != 1 {
+		if got := f.slots.idle(); got != 1 {
 			t.Errorf("got %d free slots while reports wait, want 1", got)
 		}
 		if got := f.count(t, "unsettled_events"); got != 2 {

@@ -129,16 +129,16 @@ func TestInterruptedLeftKeepsMark(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				f := newFixture(t, `[{"onInterrupted": "retry"}]`)
 				f.backend.do = tt.answer
-				f.port.onLookup = func(ctx context.Context, run string) (RunState, error) { return RunState{}, pause(ctx, tt.lookup) }
+				f.port.onLookup = func(ctx context.Context, run string) (RunState, error) { return RunState{}, Pause(ctx, tt.lookup) }
 				ev := interrupted(runEvent(t, "r_1", "context.entity", "cart"))
-				ledgerOf(ev).onStart = func(ctx context.Context) error { return pause(ctx, tt.start) }
+				ledgerOf(ev).onStart = func(ctx context.Context) error { return Pause(ctx, tt.start) }
 				_, err := f.drained(t, ev, 100*time.Millisecond)
 				if !errors.Is(err, errDrain) || !ledgerOf(ev).marked() {
 					t.Errorf("got %v, marked %t; want it left and marked", err, ledgerOf(ev).marked())
 				}
 				synctest.Wait()
-				if len(f.order.last) != 0 || f.Free() != 128 {
-					t.Errorf("got %d lines, %d free slots; want 0, 128", len(f.order.last), f.Free())
+				if len(f.order.last) != 0 || f.slots.idle() != 128 {
+					t.Errorf("got %d lines, %d free slots; want 0, 128", len(f.order.last), f.slots.idle())
 				}
 			})
 		})
@@ -149,7 +149,7 @@ func TestInterruptedLeftKeepsMark(t *testing.T) {
 func TestInterruptedReportDoesNotHoldTheTurn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn)
-		f.port.onReport = func(ctx context.Context, run string, rep Report) error { return pause(ctx, time.Hour) }
+		f.port.onReport = func(ctx context.Context, run string, rep Report) error { return Pause(ctx, time.Hour) }
 		ended := make(chan error, 1)
 		go func() { ended <- f.Handle(t.Context(), interrupted(runEvent(t, "r_1", "context.entity", "cart"))) }()
 		synctest.Wait()

@@ -60,7 +60,7 @@ func (a *Agent) invoke(ctx, finish context.Context, j *job) (outcome, error) {
 		}
 		a.unmark(j)
 		a.sayRetry(ctx, j, out, delay)
-		if err := pause(wait, delay); err != nil {
+		if err := Pause(wait, delay); err != nil {
 			return a.cutShort(j, out, err)
 		}
 	}

@@ -138,7 +138,7 @@ func TestInvokeWaitingRetryHoldsNoSlot(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- f.Handle(t.Context(), runEvent(t, "r_1")) }()
 		synctest.Wait()
-		if got := f.Free(); got != 1 {
+		if got := f.slots.idle(); got != 1 {
 			t.Errorf("got %d free slots while a retry waits, want 1", got)
 		}
 		if got := f.count(t, "in_flight"); got != 0 {
@@ -215,7 +215,7 @@ func TestInvokeSendsAfterStart(t *testing.T) {
 		f := newFixture(t, builtIn)
 		ev := runEvent(t, "r_1")
 		ledgerOf(ev).onStart = func(ctx context.Context) error {
-			if err := pause(ctx, time.Second); err != nil {
+			if err := Pause(ctx, time.Second); err != nil {
 				return err
 			}
 			if n := len(f.backend.requests()); n != 0 {
@@ -242,7 +242,7 @@ func TestInvokeLedgerRefuses(t *testing.T) {
 	if got := f.port.kinds("r_1"); got != "" || len(f.backend.requests()) != 0 {
 		t.Errorf("got calls %q to Port and %d requests, want none", got, len(f.backend.requests()))
 	}
-	if got := f.Free(); got != 128 || ledgerOf(ev).marked() {
+	if got := f.slots.idle(); got != 128 || ledgerOf(ev).marked() {
 		t.Errorf("got %d free slots, mark %t; want 128, false", got, ledgerOf(ev).marked())
 	}
 }

@@ -27,7 +27,7 @@ func logOf(p *fakePort, run string) []string {
 // last one is out when close returns.
 func TestRunLogOrder(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := &fakePort{onLog: func(ctx context.Context, run string, lines []LogLine) error { return pause(ctx, time.Second) }}
+		p := &fakePort{onLog: func(ctx context.Context, run string, lines []LogLine) error { return Pause(ctx, time.Second) }}
 		l := &runLog{reporter: p, run: "r_1"}
 		l.note(LevelWarn, "n")
 		l.add(t.Context(), LevelInfo, "a")
@@ -67,7 +67,7 @@ func TestRunLogIsBestEffort(t *testing.T) {
 			if lines[0].Message == "refused" {
 				return errors.New("refused")
 			}
-			return pause(ctx, time.Hour)
+			return Pause(ctx, time.Hour)
 		}}
 		l := &runLog{reporter: p, run: "r_1"}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -88,7 +88,7 @@ func TestRunLogIsBestEffort(t *testing.T) {
 // close waits for a call under way no longer than its context lasts.
 func TestRunLogCloseEndsWithContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		p := &fakePort{onLog: func(ctx context.Context, run string, lines []LogLine) error { return pause(ctx, time.Hour) }}
+		p := &fakePort{onLog: func(ctx context.Context, run string, lines []LogLine) error { return Pause(ctx, time.Hour) }}
 		l := &runLog{reporter: p, run: "r_1"}
 		l.add(t.Context(), LevelInfo, "a")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -124,10 +124,3 @@ func (s *slots) tidy(h *host) {
 		delete(s.hosts, h.name)
 	}
 }
-
-// idle counts the slots that are free.
-func (s *slots) idle() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.free
-}

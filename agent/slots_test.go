@@ -247,3 +247,10 @@ func TestSlotsRace(t *testing.T) {
 		t.Errorf("left over: %d free of 4, %d hosts, %d waiting", s.idle(), len(s.hosts), len(s.waiting))
 	}
 }
+
+// idle counts the slots that are free.
+func (s *slots) idle() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.free
+}

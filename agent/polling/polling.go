@@ -115,7 +115,7 @@ func (p *Poller) Run(ctx context.Context) error {
 		case n >= room:
 			continue
 		}
-		if sleep(ctx, wait) != nil {
+		if agent.Pause(ctx, wait) != nil {
 			return nil
 		}
 	}
@@ -234,17 +234,5 @@ func (p *Poller) setConnected(yes bool) {
 	p.metrics.SourceConnected.Set(0)
 	if yes {
 		p.metrics.SourceConnected.Set(1)
-	}
-}
-
-// sleep waits for d or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }

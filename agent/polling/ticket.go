@@ -85,7 +85,7 @@ func (t *ticket) ack(ctx context.Context) error {
 		if time.Now().Add(wait).After(ends) {
 			return err
 		}
-		last = sleep(ctx, wait) != nil
+		last = agent.Pause(ctx, wait) != nil
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"port-agent/agent"
 )
 
 const (
@@ -35,7 +37,7 @@ func (l *limit) wait(ctx context.Context) error {
 		if d <= 0 {
 			return context.Cause(ctx)
 		}
-		if err := sleep(ctx, d+rand.N(resetJitter)); err != nil {
+		if err := agent.Pause(ctx, d+rand.N(resetJitter)); err != nil {
 			return err
 		}
 	}
@@ -147,15 +149,3 @@ func seconds(s float64) time.Duration {
 }
 
 func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAsked) }
-
-// sleep waits for d or for the end of ctx.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

@@ -64,7 +64,7 @@ func (c *Client) repeat(ctx context.Context, cl call, retried func()) error {
 		d := refusal.delay(&wait)
 		c.retries.Warn().Err(err).Str("run", cl.id).Int("attempt", attempt).
 			Int64("wait_ms", d.Milliseconds()).Msg("call to port not accepted, repeated later")
-		if cause := sleep(ctx, d); cause != nil {
+		if cause := agent.Pause(ctx, d); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
 		}
 	}
@@ -88,7 +88,7 @@ func (c *Client) ask(ctx context.Context, cl call) error {
 		d := refusal.delay(&wait)
 		c.log.Warn().Err(err).Int("attempt", attempt).Int64("wait_ms", d.Milliseconds()).
 			Msg("call to port not accepted, repeated")
-		if sleep(ctx, d) != nil {
+		if agent.Pause(ctx, d) != nil {
 			return err
 		}
 	}

@@ -195,10 +195,7 @@ func (a *App) organization(ctx context.Context) (string, error) {
 			return org, err
 		}
 		a.log.Error().Err(err).Int64("retry_in_ms", delay.Milliseconds()).Msg("organization not found")
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-		}
+		_ = agent.Pause(ctx, delay) // the next attempt says that ctx has ended
 	}
 }
 
