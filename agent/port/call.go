@@ -2,13 +2,13 @@ package port
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 )
@@ -26,13 +26,13 @@ var errDropped = errors.New("dropped while port asks for fewer calls")
 // call is one call of the API, as often as it is made.
 type call struct {
 	route    *route
-	id       string // of the run, where the route has one
-	body     []byte // JSON; nil: none
-	answer   any    // what the answer is decoded into; nil: it is not needed
-	max      int64  // bytes of the answer, maxAnswer where 0
-	timeout  time.Duration
-	reserved bool // one of the calls Port keeps for its agents
-	optional bool // dropped with errDropped rather than made to wait
+	id       string        // of the run, where the route has one
+	body     []byte        // JSON; nil: none
+	answer   any           // what the answer is decoded into; nil: it is not needed
+	max      int64         // bytes of the answer, maxAnswer where 0
+	timeout  time.Duration // of each attempt, callTimeout where 0
+	reserved bool          // one of the calls Port keeps for its agents
+	optional bool          // dropped with errDropped rather than made to wait
 	// faults is how many answers of 500 and above are taken for a refusal; 0:
 	// none is, however many there are.
 	faults int
@@ -87,17 +87,19 @@ func (c *Client) enter(ctx context.Context, cl call) error {
 
 // attempt makes the call once, now. Its error is a *CallError.
 func (c *Client) attempt(ctx context.Context, cl call, token string) error {
-	timeout := cl.timeout
-	if timeout == 0 {
-		timeout = callTimeout
+	timeout := cmp.Or(cl.timeout, callTimeout)
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > timeout {
+		var cancel func()
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
+		defer cancel()
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer within %s", timeout))
-	defer cancel()
 	req, err := c.request(ctx, cl, token)
 	if err != nil {
 		return &CallError{Route: cl.route.name, Err: err}
 	}
-	res, err := c.http.Do(req)
+	// Not by an http.Client: it would follow redirects, and repeat a PATCH as a
+	// GET whose answer looks like acceptance.
+	res, err := c.transport.RoundTrip(req)
 	if err != nil {
 		c.count(cl.route, 0)
 		return &CallError{Route: cl.route.name, Err: transportError(ctx, err)}
@@ -123,15 +125,21 @@ func (c *Client) attempt(ctx context.Context, cl call, token string) error {
 	return nil
 }
 
+// noAnswer is the cause of a call that has used up its time.
+type noAnswer time.Duration
+
+func (d noAnswer) Error() string { return "no answer within " + time.Duration(d).String() }
+
 func (c *Client) request(ctx context.Context, cl call, token string) (*http.Request, error) {
 	var body io.Reader
 	if cl.body != nil {
 		body = bytes.NewReader(cl.body)
 	}
-	req, err := http.NewRequestWithContext(ctx, cl.route.method, cl.route.url(c.base, cl.id), body)
+	req, err := http.NewRequestWithContext(ctx, cl.route.method, "", body)
 	if err != nil {
 		return nil, err
 	}
+	req.URL = cl.route.url(c.base, cl.id) // known in parts: nothing to parse
 	h := req.Header
 	h["User-Agent"] = []string{c.userAgent}
 	h["Accept"] = []string{"application/json"}
@@ -142,7 +150,7 @@ func (c *Client) request(ctx context.Context, cl call, token string) (*http.Requ
 		h["Authorization"] = []string{"Bearer " + token}
 	}
 	if cl.reserved {
-		h.Set("x-port-reserved-usage", "true")
+		h["X-Port-Reserved-Usage"] = []string{"true"}
 	}
 	return req, nil
 }
@@ -237,14 +245,10 @@ func redirected(res *http.Response) error {
 	return fmt.Errorf("redirected to %s://%s", to.Scheme, to.Host)
 }
 
-// transportError is err without the URL that net/http puts around it, or the
-// reason why ctx ended.
+// transportError is err, or the reason why ctx ended.
 func transportError(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
-	}
-	if e, ok := errors.AsType[*url.Error](err); ok {
-		return e.Err
 	}
 	return err
 }

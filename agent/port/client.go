@@ -11,6 +11,7 @@ package port
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -34,17 +35,17 @@ const (
 // Client calls Port's API. It is safe for concurrent use, starts nothing in
 // the background and keeps idle connections until Close.
 type Client struct {
-	base      string
+	base      *url.URL
 	orgID     string
 	userAgent string
 
-	http    *http.Client
-	slots   chan struct{} // holds one element per call under way
-	tokens  *tokens
-	limit   limit
-	metrics *agent.Metrics
-	log     zerolog.Logger
-	retries zerolog.Logger // sampled: an hour without Port is thousands of retries
+	transport http.RoundTripper
+	slots     chan struct{} // holds one element per call under way
+	tokens    *tokens
+	limit     limit
+	metrics   *agent.Metrics
+	log       zerolog.Logger
+	retries   zerolog.Logger // sampled: an hour without Port is thousands of retries
 }
 
 var _ agent.Reporter = (*Client)(nil)
@@ -61,9 +62,9 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 	}
 	c := &Client{
 		base: base, orgID: cfg.OrgID, userAgent: userAgent,
-		http:    &http.Client{Transport: pool(cfg.Transport), CheckRedirect: noRedirect},
-		slots:   make(chan struct{}, maxConcurrent),
-		metrics: m, log: log,
+		transport: pool(cfg.Transport),
+		slots:     make(chan struct{}, maxConcurrent),
+		metrics:   m, log: log,
 		retries: log.Sample(&zerolog.BurstSampler{Burst: 3, Period: 10 * time.Second}),
 	}
 	c.tokens = newTokens(cfg, c.fetchToken)
@@ -76,10 +77,14 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 }
 
 // Close drops the idle connections.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	if t, ok := c.transport.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 // BaseURL is the address of the API, without a slash at its end.
-func (c *Client) BaseURL() string { return c.base }
+func (c *Client) BaseURL() string { return c.base.String() }
 
 // pool is base with the connections of all calls kept open.
 func pool(base http.RoundTripper) http.RoundTripper {
@@ -99,10 +104,6 @@ func pool(base http.RoundTripper) http.RoundTripper {
 	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
 	return t
 }
-
-// noRedirect gives the redirect itself to the caller: net/http would repeat a
-// redirected PATCH as a GET and take its answer for the acceptance.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // cut shortens what a stranger wrote to n runes on one line.
 func cut(s string, n int) string {

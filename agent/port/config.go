@@ -1,6 +1,7 @@
 package port
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -55,18 +56,16 @@ func credential(name, value string) error {
 
 // base is the address that every route is appended to, without a slash at
 // its end.
-func (c Config) base() (string, error) {
-	if c.BaseURL == "" {
-		return DefaultBaseURL, nil
-	}
-	u, err := url.Parse(c.BaseURL)
+func (c Config) base() (*url.URL, error) {
+	u, err := url.Parse(cmp.Or(c.BaseURL, DefaultBaseURL))
 	switch {
 	case err != nil: // its text holds the value, which may hold a password
-		return "", errors.New("PORT_API_BASE_URL is not a URL")
+		return nil, errors.New("PORT_API_BASE_URL is not a URL")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return "", errors.New("PORT_API_BASE_URL must be a full http or https URL, such as " + DefaultBaseURL)
+		return nil, errors.New("PORT_API_BASE_URL must be a full http or https URL, such as " + DefaultBaseURL)
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
-		return "", errors.New("PORT_API_BASE_URL must hold no user, query or fragment")
+		return nil, errors.New("PORT_API_BASE_URL must hold no user, query or fragment")
 	}
-	return strings.TrimRight(u.String(), "/"), nil
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
+	return u, nil
 }

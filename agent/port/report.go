@@ -62,7 +62,9 @@ func logCall(run string, lines []agent.LogLine) (call, error) {
 		}
 		text.WriteString(l.Message)
 	}
-	body, err := encode(map[string]any{"message": text.String()})
+	body, err := encode(struct {
+		Message string `json:"message"`
+	}{text.String()})
 	return call{route: routeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
 }
 

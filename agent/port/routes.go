@@ -18,8 +18,14 @@ func newRoute(method, path string) *route {
 	return &route{name: method + " " + path, method: method, prefix: prefix, suffix: suffix}
 }
 
-func (r *route) url(base, id string) string {
-	return base + r.prefix + url.PathEscape(id) + r.suffix
+// url is where the route is at base, for the run id.
+func (r *route) url(base *url.URL, id string) *url.URL {
+	u := *base
+	u.Path = base.Path + r.prefix + id + r.suffix
+	if escaped := url.PathEscape(id); escaped != id || base.RawPath != "" {
+		u.RawPath = base.EscapedPath() + r.prefix + escaped + r.suffix
+	}
+	return &u
 }
 
 // https://docs.port.io/api-reference/port-api; claims, acks and the log of a
