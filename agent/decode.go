@@ -65,14 +65,8 @@ func Decode(record []byte) (*Message, error) {
 	if !utf8.Valid(record) {
 		return nil, fmt.Errorf("%w: invalid UTF-8", ErrMalformed)
 	}
-	d := decoder{
-		// A bytes.Buffer is read in place, without a copy. The UTF-8 of the
-		// text is checked above; the option lets pass what remains, escaped
-		// lone surrogates, which JSON.stringify prints and therefore Port
-		// signs. That names occur once shows at the tree, at less cost.
-		in:  jsontext.NewDecoder(bytes.NewBuffer(record), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)),
-		out: make([]byte, 0, len(record)),
-	}
+	d := newDecoder(record)
+	defer d.free()
 	if d.in.PeekKind() != '{' {
 		return nil, fmt.Errorf("%w: not a JSON object", ErrMalformed)
 	}
@@ -88,7 +82,8 @@ func Decode(record []byte) (*Message, error) {
 		delete(root, "headers")
 		d.msg.Body = cutMember(d.out, d.headersStart, d.headersEnd)
 	}
-	return &d.msg, nil
+	msg := d.msg
+	return &msg, nil
 }
 
 // malformed wraps err without the names that jsontext quotes: they come from

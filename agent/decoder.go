@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"math/big"
 	"strconv"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -14,10 +16,56 @@ import (
 // decoder reads a record token by token and writes its canonical text
 // alongside.
 type decoder struct {
-	in                       *jsontext.Decoder
+	record                   bytes.Buffer // which in reads in place, without a copy
+	in                       jsontext.Decoder
 	out                      []byte
 	msg                      Message
 	headersStart, headersEnd int // the member "headers" in out; end 0: none
+	texts                    texts
+}
+
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
+
+// newDecoder gives a decoder at the start of record, to be freed after use.
+func newDecoder(record []byte) *decoder {
+	d := decoders.Get().(*decoder)
+	d.record = *bytes.NewBuffer(record)
+	// The UTF-8 of the text was checked; the option lets pass what remains,
+	// escaped lone surrogates, which JSON.stringify prints and therefore Port
+	// signs. That names occur once shows at the tree, at less cost.
+	d.in.Reset(&d.record, jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	d.out = make([]byte, 0, len(record)) // the canonical text is never longer
+	return d
+}
+
+// free makes d ready for another record. Nothing of this one stays but texts.
+func (d *decoder) free() {
+	d.record = bytes.Buffer{}
+	d.in.Reset(&d.record)
+	d.out, d.msg, d.headersStart, d.headersEnd = nil, Message{}, 0, 0
+	decoders.Put(d)
+}
+
+// texts keeps short strings for the next event, where most of them occur
+// again: names, types, users, projects. Each is an any that holds a string, so
+// that putting it into a tree costs nothing.
+type texts [512]any
+
+// maxText is the length in bytes up to which a string is kept.
+const maxText = 40
+
+var textSeed = maphash.MakeSeed()
+
+// of gives the string b, as it stands in the tree.
+func (t *texts) of(b []byte) any {
+	if len(b) > maxText {
+		return string(b)
+	}
+	kept := &t[maphash.Bytes(textSeed, b)%uint64(len(t))]
+	if s, ok := (*kept).(string); !ok || s != string(b) {
+		*kept = string(b)
+	}
+	return *kept
 }
 
 // member reads the value of the member name of an object at depth. Where keep
@@ -111,7 +159,7 @@ func (d *decoder) object(depth int, member member) (map[string]any, error) {
 			d.out = append(d.out, ',')
 		}
 		start := len(d.out)
-		name := d.str(raw)
+		name := d.str(raw).(string)
 		if _, twice := tree[name]; twice {
 			return nil, fmt.Errorf("a name occurs twice in an object, again before byte %d", d.in.InputOffset())
 		}
@@ -167,9 +215,12 @@ func (d *decoder) close() error {
 	return err
 }
 
-// str writes the string raw in canonical form and returns its value.
-func (d *decoder) str(raw []byte) string {
+// str writes the string raw in canonical form and returns its value, a string.
+func (d *decoder) str(raw []byte) any {
 	d.out = appendCanonical(d.out, raw)
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return d.texts.of(raw[1 : len(raw)-1])
+	}
 	return unquote(raw)
 }
 
