@@ -96,6 +96,7 @@ type Agent struct {
 	cfg Config
 	Deps
 	log    zerolog.Logger
+	signer *invoker.Signer
 	slots  *slots
 	order  *order
 	recent *recent
@@ -106,6 +107,7 @@ type Agent struct {
 func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 	return &Agent{
 		cfg: cfg, Deps: deps, log: log,
+		signer: invoker.NewSigner(deps.Secret),
 		slots:  newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
 		order:  newOrder(),
 		recent: newRecent(),

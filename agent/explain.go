@@ -90,7 +90,7 @@ func (e *Explainer) verify(msg *Message) error {
 	if e.Secret == "" {
 		return ErrUnchecked
 	}
-	return Verify(e.Secret.Reveal(), msg)
+	return Verify(invoker.NewSigner(e.Secret), msg)
 }
 
 // request does what build does for an event on its way.

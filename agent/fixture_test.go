@@ -410,7 +410,7 @@ func signed(t testing.TB, root map[string]any) []byte {
 	}
 	m.Timestamp = fmt.Sprint(time.Now().Unix())
 	headers["X-Port-Timestamp"] = m.Timestamp
-	headers["X-Port-Signature"] = sign(testSecret, m)
+	headers["X-Port-Signature"] = invoker.NewSigner(testSecret).V1(m.Timestamp, m.Body)
 	return marshal(t, root)
 }
 

@@ -68,7 +68,7 @@ func (a *Agent) accept(ev *Event) (*Message, error) {
 		return nil, errNotOurs
 	}
 	if !ev.ChangeLog && !ev.Trusted {
-		if err := Verify(a.Secret.Reveal(), msg); err != nil {
+		if err := Verify(a.signer, msg); err != nil {
 			return nil, err
 		}
 		if err := a.checkAge(msg.Timestamp); err != nil {

@@ -7,17 +7,19 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"port-agent/invoker"
 )
 
 // signedCases are records signed by another implementation: testdata/signed.js.
-func signedCases(t testing.TB) (secret string, cases []signedCase) {
+func signedCases(t testing.TB) (secret invoker.Secret, cases []signedCase) {
 	t.Helper()
 	data, err := os.ReadFile("testdata/signed.json")
 	if err != nil {
 		t.Fatal(err)
 	}
 	var file struct {
-		Secret string
+		Secret invoker.Secret
 		Cases  []signedCase
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
@@ -50,10 +52,10 @@ func TestVerifySignedElsewhere(t *testing.T) {
 			if got, want := m.Signature, c.Signature; got != want {
 				t.Errorf("signature: got %q, want %q", got, want)
 			}
-			if err := Verify(secret, m); err != nil {
+			if err := Verify(invoker.NewSigner(secret), m); err != nil {
 				t.Error(err)
 			}
-			if err := Verify(secret+"x", m); !errors.Is(err, ErrSignature) {
+			if err := Verify(invoker.NewSigner(secret+"x"), m); !errors.Is(err, ErrSignature) {
 				t.Errorf("with another secret: got %v, want ErrSignature", err)
 			}
 		})
@@ -65,7 +67,7 @@ func TestVerifySignedElsewhere(t *testing.T) {
 func TestVerifyVectors(t *testing.T) {
 	t.Parallel()
 	var file struct {
-		Secret   string
+		Secret   invoker.Secret
 		Incoming []struct {
 			Name, Record, Why string
 			Valid             bool
@@ -80,7 +82,7 @@ func TestVerifyVectors(t *testing.T) {
 			t.Parallel()
 			m, err := Decode([]byte(c.Record))
 			if err == nil {
-				err = Verify(file.Secret, m)
+				err = Verify(invoker.NewSigner(file.Secret), m)
 			}
 			if got := err == nil; got != c.Valid {
 				t.Errorf("valid: got %t (%v), want %t %s", got, err, c.Valid, c.Why)
@@ -110,18 +112,21 @@ func readVectors(t testing.TB, into any) {
 func TestVerifyRefuses(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t"
+	sign := func(secret invoker.Secret, m *Message) {
+		m.Signature = invoker.NewSigner(secret).V1(m.Timestamp, m.Body)
+	}
 	good := Message{Body: []byte(`{"a":1,"headers":{}}`), Timestamp: "1767612505", HeadersOK: true}
-	good.Signature = sign(secret, &good)
+	sign(secret, &good)
 	tests := []struct {
 		name   string
-		secret string
+		secret invoker.Secret
 		edit   func(m *Message)
 		want   string
 	}{
-		{"no secret", "", func(m *Message) { m.Signature = sign("", m) }, "no secret"},
+		{"no secret", "", func(m *Message) { sign("", m) }, "no secret"},
 		{"no headers", secret, func(m *Message) { m.HeadersOK = false }, "no headers"},
 		{"no signature", secret, func(m *Message) { m.Signature = "" }, "no X-Port-Signature"},
-		{"no timestamp", secret, func(m *Message) { m.Timestamp = ""; m.Signature = sign(secret, m) }, "no X-Port-Timestamp"},
+		{"no timestamp", secret, func(m *Message) { m.Timestamp = ""; sign(secret, m) }, "no X-Port-Timestamp"},
 		{"body altered", secret, func(m *Message) { m.Body = []byte(`{"a":2,"headers":{}}`) }, "does not match"},
 		{"timestamp altered", secret, func(m *Message) { m.Timestamp = "1767612506" }, "does not match"},
 		{"signature cut", secret, func(m *Message) { m.Signature = m.Signature[:len(m.Signature)-1] }, "does not match"},
@@ -129,7 +134,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"no version", secret, func(m *Message) { m.Signature = strings.TrimPrefix(m.Signature, "v1,") }, "does not match"},
 		{"other version", secret, func(m *Message) { m.Signature = "v2" + m.Signature[2:] }, "does not match"},
 	}
-	if err := Verify(secret, &good); err != nil {
+	if err := Verify(invoker.NewSigner(secret), &good); err != nil {
 		t.Fatalf("unaltered: %v", err)
 	}
 	for _, tt := range tests {
@@ -137,7 +142,7 @@ func TestVerifyRefuses(t *testing.T) {
 			t.Parallel()
 			m := good
 			tt.edit(&m)
-			err := Verify(tt.secret, &m)
+			err := Verify(invoker.NewSigner(tt.secret), &m)
 			if !errors.Is(err, ErrSignature) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want ErrSignature that says %q", err, tt.want)
 			}
@@ -157,6 +162,7 @@ func FuzzVerify(f *testing.F) {
 		f.Add(i, len(c.Record)/2, byte(1), "")
 		f.Add(i, 1, byte(0), `"headers":{},`)
 	}
+	signer := invoker.NewSigner(secret)
 	f.Fuzz(func(t *testing.T, i, at int, flip byte, insert string) {
 		if i < 0 || i >= len(cases) {
 			return
@@ -168,7 +174,7 @@ func FuzzVerify(f *testing.F) {
 		record := []byte(c.Record[:at] + insert + c.Record[at:])
 		record[at] ^= flip
 		m, err := Decode(record)
-		if err != nil || Verify(secret, m) != nil {
+		if err != nil || Verify(signer, m) != nil {
 			return
 		}
 		if string(m.Body) != c.Body || m.Timestamp != c.Timestamp {
@@ -182,9 +188,10 @@ func BenchmarkVerify(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	signer := invoker.NewSigner("a secret of the benchmark")
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := Verify("a secret of the benchmark", m); err == nil {
+		if err := Verify(signer, m); err == nil {
 			b.Fatal("verified")
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"port-agent/invoker"
 )
 
 // newWire is a fixture whose requests go over loopback, by the real invoker.
@@ -35,7 +37,7 @@ func TestWireSendsWhatIsSigned(t *testing.T) {
 	got := make(chan seen, 1)
 	f, url := newWire(t, builtIn, func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
-		want := sign(testSecret, &Message{Body: b, Timestamp: r.Header.Get("X-Port-Timestamp")})
+		want := invoker.NewSigner(testSecret).V1(r.Header.Get("X-Port-Timestamp"), b)
 		if got := r.Header.Get("X-Port-Signature"); got != want {
 			t.Errorf("signature: got %q, want %q", got, want)
 		}

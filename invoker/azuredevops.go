@@ -41,9 +41,9 @@ func (azureDevOps) Header(http.Header) error { return nil }
 func (azureDevOps) Accept(*Request, *Response) error { return nil }
 
 // sha1Signer signs with HMAC-SHA1 over the body.
-type sha1Signer struct{ signer Secret }
+type sha1Signer struct{ signer *Signer }
 
 func (s sha1Signer) Authorize(_ context.Context, h http.Header, body []byte) error {
-	signSHA1(h, s.signer, body)
+	h[headerSignature] = []string{s.signer.SHA1(body)}
 	return nil
 }

@@ -37,8 +37,9 @@ const (
 )
 
 func newBackends(i *Invoker) map[string]Backend {
-	hook := webhook{signer: i.deps.Signer}
-	sha1 := sha1Signer{signer: i.deps.Signer}
+	signer := NewSigner(i.deps.Signer)
+	hook := webhook{signer: signer}
+	sha1 := sha1Signer{signer: signer}
 	return map[string]Backend{
 		Webhook:     hook,
 		AzureDevOps: azureDevOps{sha1Signer: sha1, base: i.cfg.AzureDevOpsURL},
@@ -92,16 +93,15 @@ func (i *Invoker) chooseByURL(raw string) string {
 		return AzureDevOps
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), jenkinsPath):
 		return Jenkins
-	case i.portHost != "" && origin(raw) == i.portHost:
+	case i.portHost != "" && origin(u) == i.portHost:
 		return PortAPI
 	}
 	return Webhook
 }
 
 // origin gives scheme://host:port of a URL in one spelling, or "".
-func origin(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" {
+func origin(u *url.URL) string {
+	if u.Host == "" {
 		return ""
 	}
 	return strings.ToLower(u.Scheme) + "://" + hostPort(u)

@@ -11,6 +11,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"time"
 
@@ -67,7 +68,9 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 	if err := i.buildTransports(); err != nil {
 		return nil, err
 	}
-	i.portHost = origin(deps.PortAPI)
+	if u, err := url.Parse(deps.PortAPI); err == nil {
+		i.portHost = origin(u)
+	}
 	i.backends = newBackends(i)
 	if !cfg.VerifySSL {
 		log.Warn().Msg("certificate check of backends switched off by WEBHOOK_VERIFY_SSL")

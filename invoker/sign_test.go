@@ -16,15 +16,15 @@ func TestSignaturesOfOpenSSL(t *testing.T) {
 	t.Parallel()
 	const body = `{"name":"Zürich <&>","n":9007199254740993}`
 	h := http.Header{}
-	signV1(h, "k3y", time.Unix(1767612505, 0), []byte(body))
+	signer := NewSigner("k3y")
+	signer.addV1(h, time.Unix(1767612505, 0), []byte(body))
 	if got, want := h.Get(headerSignature), "v1,qL9TcOhpsJ9OQx/88LS1ebVAmiik+Seg3h/1Eo4RuRI="; got != want {
 		t.Errorf("v1 signature: got %s, want %s", got, want)
 	}
 	if got, want := h.Get(headerTimestamp), "1767612505"; got != want {
 		t.Errorf("timestamp: got %s, want %s", got, want)
 	}
-	signSHA1(h, "k3y", []byte(body))
-	if got, want := h.Get(headerSignature), "sha1=6a68b59256ba37d93af0d7964ee028ceafa42d09"; got != want {
+	if got, want := signer.SHA1([]byte(body)), "sha1=6a68b59256ba37d93af0d7964ee028ceafa42d09"; got != want {
 		t.Errorf("sha1 signature: got %s, want %s", got, want)
 	}
 }
@@ -58,12 +58,12 @@ func TestSignaturesOfVectors(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := http.Header{}
-	signV1(h, Secret(vectors.Secret), time.Unix(seconds, 0), []byte(v.Body))
+	signer := NewSigner(Secret(vectors.Secret))
+	signer.addV1(h, time.Unix(seconds, 0), []byte(v.Body))
 	if got := h.Get(headerSignature); got != v.V1 {
 		t.Errorf("v1 signature: got %s, want %s", got, v.V1)
 	}
-	signSHA1(h, Secret(vectors.Secret), []byte(v.Body))
-	if got := h.Get(headerSignature); got != v.SHA1 {
+	if got := signer.SHA1([]byte(v.Body)); got != v.SHA1 {
 		t.Errorf("sha1 signature: got %s, want %s", got, v.SHA1)
 	}
 }

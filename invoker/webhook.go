@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// webhook posts the event to a URL, signed as Port signs its own webhooks:
-// https://docs.port.io/actions-and-automations/setup-backend/webhook/validate-webhook-signature.
-type webhook struct{ signer Secret }
+// webhook posts the event to a URL, signed as Port signs its own webhooks.
+type webhook struct{ signer *Signer }
 
 var _ Backend = webhook{}
 
@@ -20,7 +19,7 @@ func (webhook) Body(t *Target) (Body, error) { return eventBody(t), nil }
 func (webhook) Header(http.Header) error { return nil }
 
 func (w webhook) Authorize(_ context.Context, h http.Header, body []byte) error {
-	signV1(h, w.signer, time.Now(), body)
+	w.signer.addV1(h, time.Now(), body)
 	return nil
 }
 

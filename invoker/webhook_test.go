@@ -52,7 +52,7 @@ func checkV1(t *testing.T, seen exchange) {
 		t.Errorf("timestamp: %v old", age)
 	}
 	h := http.Header{}
-	signV1(h, testSigner, at, seen.body)
+	NewSigner(testSigner).addV1(h, at, seen.body)
 	if got, want := seen.header.Get(headerSignature), h.Get(headerSignature); got != want {
 		t.Errorf("signature: got %s, want %s", got, want)
 	}
