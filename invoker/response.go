@@ -112,11 +112,12 @@ func readBody(res *http.Response) (body []byte, more bool, err error) {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return nil, false, nil // what follows is a connection
 	}
-	buf := new(bytes.Buffer)
-	if n := res.ContentLength; n > 0 {
-		// ReadFrom wants MinRead bytes free to see the end without growing.
-		buf.Grow(int(min(n, maxAnswer)) + bytes.MinRead)
+	if n := res.ContentLength; n >= 0 && n <= maxAnswer {
+		body = make([]byte, n)
+		got, err := io.ReadFull(res.Body, body)
+		return body[:got], false, err
 	}
+	buf := new(bytes.Buffer)
 	_, err = buf.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
 	if buf.Len() > maxAnswer {
 		buf.Truncate(maxAnswer)

@@ -37,7 +37,8 @@ type tracker struct {
 	entries []*tracked // ascending; the first is unsettled, later ones may be settled
 	open    int        // unsettled entries
 	room    chan struct{}
-	dirty   bool // differs from what was committed last
+	dirty   bool    // differs from what was committed last
+	listed  []entry // of the last snapshot, for the next one to write over
 }
 
 // newTracker resumes a partition at the committed offset base with what the
@@ -222,7 +223,7 @@ func (t *tracker) snapshot() (commit, bool) {
 	}
 	t.dirty = false
 	base := t.high
-	l := ledger{high: t.high}
+	l := ledger{high: t.high, entries: t.listed[:0]}
 	for _, e := range t.entries {
 		if e.state == settled {
 			continue
@@ -230,6 +231,7 @@ func (t *tracker) snapshot() (commit, bool) {
 		base = min(base, e.offset)
 		l.entries = append(l.entries, entry{offset: e.offset, started: e.state == started})
 	}
+	t.listed = l.entries
 	if l.high == base {
 		return commit{offset: base}, true
 	}
