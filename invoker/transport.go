@@ -25,7 +25,6 @@ const (
 	idlePerHost = 256
 
 	maxAnswerHeader = 256 << 10
-	ioBuffer        = 8 << 10
 )
 
 // Transport returns an HTTP transport for calls that are not a backend's, such
@@ -66,8 +65,6 @@ func newTransport(proxies *proxies, tlsConfig *tls.Config, dial dialFunc) *http.
 		MaxIdleConnsPerHost:    idlePerHost,
 		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxAnswerHeader,
-		ReadBufferSize:         ioBuffer,
-		WriteBufferSize:        ioBuffer,
 	}
 }
 
