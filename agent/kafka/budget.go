@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -24,49 +25,87 @@ func eventCost(record []byte) int64 { return int64(2*len(record) + eventOverhead
 
 // budget is memory that partitions share. It is safe for concurrent use.
 type budget struct {
-	mu    sync.Mutex
-	free  int64
-	freed chan struct{} // closed and replaced when something is given back
+	mu      sync.Mutex
+	free    int64
+	waiting []*share // in the order in which they came
 }
 
-func newBudget(size int64) *budget { return &budget{free: size, freed: make(chan struct{})} }
-
-// share is what one partition has taken of a budget.
+// share is what one partition has taken of a budget. Its acquire is for one
+// goroutine.
 type share struct {
 	budget *budget
 	used   int64
+	wanted int64         // what acquire waits for
+	given  chan struct{} // has an element when that was given
 }
+
+func newBudget(size int64) *budget { return &budget{free: size} }
+
+func (b *budget) share() *share { return &share{budget: b, given: make(chan struct{}, 1)} }
 
 // acquire waits until there is room for cost, in the budget or in the
 // partition's reserve, or gives the cause of ctx's end. A partition that holds
 // nothing always has room: an event may be larger than the whole.
 func (s *share) acquire(ctx context.Context, cost int64) error {
 	b := s.budget
-	for {
-		b.mu.Lock()
-		if b.free >= cost || s.used+cost <= memoryReserve || s.used == 0 {
-			b.free -= cost
-			s.used += cost
-			b.mu.Unlock()
-			return nil
-		}
-		freed := b.freed
+	b.mu.Lock()
+	if s.take(cost) {
 		b.mu.Unlock()
-		select {
-		case <-freed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		return nil
 	}
+	s.wanted = cost
+	b.waiting = append(b.waiting, s)
+	b.mu.Unlock()
+	select {
+	case <-s.given:
+		return nil
+	case <-ctx.Done():
+		s.withdraw()
+		return context.Cause(ctx)
+	}
+}
+
+// take takes cost where there is room. The caller holds the lock.
+func (s *share) take(cost int64) bool {
+	if s.budget.free < cost && s.used+cost > memoryReserve && s.used > 0 {
+		return false
+	}
+	s.budget.free -= cost
+	s.used += cost
+	return true
+}
+
+// withdraw ends a wait, or gives back what was given meanwhile.
+func (s *share) withdraw() {
+	b := s.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if i := slices.Index(b.waiting, s); i >= 0 {
+		b.waiting = slices.Delete(b.waiting, i, i+1)
+		return
+	}
+	<-s.given
+	s.giveBack(s.wanted)
 }
 
 // release gives back what acquire took.
 func (s *share) release(cost int64) {
+	s.budget.mu.Lock()
+	defer s.budget.mu.Unlock()
+	s.giveBack(cost)
+}
+
+// giveBack gives cost to those that wait and for whom there is room now. The
+// caller holds the lock.
+func (s *share) giveBack(cost int64) {
 	b := s.budget
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.free += cost
 	s.used -= cost
-	close(b.freed)
-	b.freed = make(chan struct{})
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *share) bool {
+		if !w.take(w.wanted) {
+			return false
+		}
+		w.given <- struct{}{}
+		return true
+	})
 }

@@ -14,7 +14,7 @@ func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const cost = memoryReserve / 2
 		b := newBudget(4 * cost)
-		greedy, modest := &share{budget: b}, &share{budget: b}
+		greedy, modest := b.share(), b.share()
 		for range 4 {
 			if err := greedy.acquire(t.Context(), cost); err != nil {
 				t.Fatal(err)
@@ -55,7 +55,7 @@ func TestBudget(t *testing.T) {
 // An event that is larger than the whole budget is taken, alone.
 func TestBudgetLargeEvent(t *testing.T) {
 	t.Parallel()
-	s := &share{budget: newBudget(10)}
+	s := newBudget(10).share()
 	if err := s.acquire(t.Context(), 1<<30); err != nil {
 		t.Fatal(err)
 	}

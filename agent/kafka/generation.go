@@ -180,7 +180,7 @@ func (g *generation) worker(p partition, t *tracker, c *committer) *worker {
 	return &worker{
 		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c,
 		marks: g.src.cfg.Delivery == exactlyOnce, open: g.open, handle: g.src.handle,
-		events: g.src.metrics.Events, log: g.partitionLog(p), memory: &share{budget: g.memory},
+		events: g.src.metrics.Events, log: g.partitionLog(p), memory: g.memory.share(),
 	}
 }
 

@@ -108,7 +108,7 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	}
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
 	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
-		memory:    &share{budget: newBudget(memoryBudget)},
+		memory:    newBudget(memoryBudget).share(),
 		partition: runsZero, tracker: tr, committer: c, marks: true, open: log.openAtOffset, handle: handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
 	}}
