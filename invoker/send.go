@@ -37,17 +37,18 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 
 // judge tells an answer that accepts from one that does not.
 func (i *Invoker) judge(req *Request, res *Response, sent http.Header) (*Response, error) {
-	status := &StatusError{Endpoint: req.Endpoint(), StatusCode: res.StatusCode}
-	status.RetryAfter, status.HasRetryAfter = retryAfter(res.Header)
+	var reason, body string
 	if res.StatusCode >= 200 && res.StatusCode < 300 {
 		err := req.backend.Accept(req, res)
 		if err == nil {
 			return res, nil
 		}
-		status.Reason = i.excerpt(req, sent, err.Error())
-		return res, status
+		reason = i.excerpt(req, sent, err.Error())
+	} else {
+		body = i.excerpt(req, sent, string(res.Body[:min(len(res.Body), 8*maxExcerpt)]))
 	}
-	status.Body = i.excerpt(req, sent, string(res.Body[:min(len(res.Body), 8*maxExcerpt)]))
+	status := &StatusError{Endpoint: req.Endpoint(), StatusCode: res.StatusCode, Reason: reason, Body: body}
+	status.RetryAfter, status.HasRetryAfter = retryAfter(res.Header)
 	return res, status
 }
 
