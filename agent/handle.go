@@ -54,6 +54,11 @@ func (j *job) forget() {
 	}
 }
 
+// Admit returns when the agent has use for another event, or gives the cause of
+// ctx's end. A source that can wait calls it before each Handle: an event that
+// is read before anything can be done for it takes up memory and nothing else.
+func (a *Agent) Admit(ctx context.Context) error { return a.slots.admit(ctx) }
+
 // Handle takes ev through the pipeline. A nil error means that the event is
 // settled and its offset may be committed, which includes an event that was
 // dropped and a run that failed and was reported as failed. Any other error
@@ -72,12 +77,14 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	ev.Place.Wait() // also for an event that is dropped: a place is done after all before it
 	if j == nil {
 		ev.Place.Done()
+		a.slots.arrive()
 		return a.drop(ev, err)
 	}
 	defer j.forget()
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
+	a.slots.arrive()
 
 	if j.run != "" && !a.recent.claim(j.run) {
 		return a.drop(ev, errReplayed)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -9,12 +10,21 @@ import (
 // that wait are served in turn, so that one with a long queue delays another
 // by no more than its own share; within a host the order is first come, first
 // served.
+//
+// It also tells sources when to read on: no more events need to be here than
+// keep the slots busy. Of the queue of a host only as many count as may be
+// under way to it, so that one that hangs does not keep the events of others
+// from being read.
 type slots struct {
 	mu      sync.Mutex
+	total   int
 	free    int
 	perHost int
 	hosts   map[string]*host
 	waiting []*host // hosts with a queue, in the order of their turns
+
+	coming  int             // events that were admitted and do not ask for a slot yet
+	readers []chan struct{} // closed when their event is admitted
 }
 
 type host struct {
@@ -24,7 +34,7 @@ type host struct {
 }
 
 func newSlots(total, perHost int) *slots {
-	return &slots{free: total, perHost: perHost, hosts: map[string]*host{}}
+	return &slots{total: total, free: total, perHost: perHost, hosts: map[string]*host{}}
 }
 
 // acquire waits for a slot for name, or gives the cause of ctx's end, which it
@@ -87,6 +97,69 @@ func (s *slots) giveBack(h *host) {
 	h.used--
 	s.serve()
 	s.tidy(h)
+	s.admitMore()
+}
+
+// admit waits until there is use for another event: fewer are on their way to a
+// slot than there are slots. It gives the cause of ctx's end. Every admission
+// ends with arrive.
+func (s *slots) admit(ctx context.Context) error {
+	s.mu.Lock()
+	if s.ahead() < s.total {
+		s.coming++
+		s.mu.Unlock()
+		return nil
+	}
+	admitted := make(chan struct{})
+	s.readers = append(s.readers, admitted)
+	s.mu.Unlock()
+	select {
+	case <-admitted:
+		return nil
+	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if i := slices.Index(s.readers, admitted); i >= 0 {
+			s.readers = slices.Delete(s.readers, i, i+1)
+		} else {
+			s.coming--
+		}
+		return context.Cause(ctx)
+	}
+}
+
+// ahead is how many events are on their way to a slot. It stays below the total
+// while a slot is free and nobody comes: a host whose events wait beside a free
+// slot has its share of those that are not.
+func (s *slots) ahead() int {
+	n := s.coming
+	for _, h := range s.waiting {
+		if n += min(len(h.queue), s.perHost); n >= s.total {
+			break
+		}
+	}
+	return n
+}
+
+// arrive notes that an admitted event asks for its slot now, or needs none.
+func (s *slots) arrive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.coming = max(0, s.coming-1) // one that was never admitted counts for nothing
+	s.admitMore()
+}
+
+// admitMore lets in those that wait for it, not before half of the events have
+// gone, so that a reader is not woken for every single one.
+func (s *slots) admitMore() {
+	if len(s.readers) == 0 || s.ahead() > s.total/2 {
+		return
+	}
+	s.coming += len(s.readers)
+	for _, admitted := range s.readers {
+		close(admitted)
+	}
+	s.readers = s.readers[:0]
 }
 
 // serve gives free slots to waiting hosts, one each in turn.

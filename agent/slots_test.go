@@ -150,6 +150,138 @@ func TestSlotsGiveUpWaiting(t *testing.T) {
 	})
 }
 
+// admit begins an admission and lets it come as far as it can.
+func admit(t *testing.T, s *slots) *waiter {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	w := &waiter{cancel: cancel}
+	go func() {
+		w.err = s.admit(ctx)
+		w.done = true
+	}()
+	synctest.Wait()
+	return w
+}
+
+// As many events are admitted as there are slots, beside those that have one or
+// need none; what a host has too many of does not count.
+func TestSlotsAdmit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSlots(4, 2)
+		for range 4 {
+			if !admit(t, s).done {
+				t.Fatal("not admitted to free slots")
+			}
+		}
+		fifth := admit(t, s)
+		if fifth.done {
+			t.Fatal("admitted though four are on their way")
+		}
+		s.arrive() // needs no slot
+		if synctest.Wait(); fifth.done {
+			t.Fatal("admitted though three are on their way")
+		}
+		s.arrive()
+		if synctest.Wait(); !fifth.done {
+			t.Fatal("not admitted though two are on their way")
+		}
+		come := func(host string) {
+			s.arrive()
+			wait(t, s, host)
+		}
+		come("a")
+		come("a")
+		come("a") // waits for its host
+		for range 30 {
+			if !admit(t, s).done {
+				t.Fatal("not admitted beside the queue of one host")
+			}
+			come("a")
+		}
+		for range 4 { // two have slots, and two wait for one beside two of a
+			if !admit(t, s).done {
+				t.Fatal("not admitted though fewer wait than there are slots")
+			}
+			come("b")
+		}
+		next := admit(t, s)
+		if next.done {
+			t.Fatal("admitted though as many wait as there are slots")
+		}
+		s.release("b")
+		s.release("b")
+		if synctest.Wait(); !next.done {
+			t.Errorf("not admitted with %d on their way to 4 slots", s.ahead())
+		}
+	})
+}
+
+// Whatever the hosts do, a reader does not wait beside a free slot that nobody
+// is on his way to.
+func TestSlotsAdmitToAFreeSlot(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				rnd := rand.New(rand.NewPCG(seed, 2))
+				s := newSlots(1+rnd.IntN(8), 1+rnd.IntN(8))
+				var all, held []*waiter
+				for step := range 300 {
+					reader := admit(t, s)
+					if s.idle() > 0 && !reader.done {
+						t.Fatalf("step %d: %d free of %d, %d a host, and the reader waits", step, s.idle(), s.total, s.perHost)
+					}
+					if reader.done {
+						s.arrive()
+						all = append(all, wait(t, s, string(rune('a'+rnd.IntN(3)))))
+					} else {
+						reader.cancel(context.Canceled)
+					}
+					all = slices.DeleteFunc(all, func(w *waiter) bool {
+						if w.done {
+							held = append(held, w)
+						}
+						return w.done
+					})
+					if len(held) > 0 && rnd.IntN(3) == 0 {
+						i := rnd.IntN(len(held))
+						s.release(held[i].host)
+						held = slices.Delete(held, i, i+1)
+					}
+					synctest.Wait()
+				}
+				for _, w := range all {
+					w.cancel(context.Canceled)
+				}
+			})
+		})
+	}
+}
+
+// A reader that gives up its wait leaves no trace, also where it is admitted in
+// the same moment.
+func TestSlotsAdmitAndGiveUp(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		stop := errors.New("stop")
+		s := newSlots(1, 1)
+		admit(t, s)
+		gone, last := admit(t, s), admit(t, s)
+		gone.cancel(stop)
+		synctest.Wait()
+		if !gone.done || gone.err != stop {
+			t.Errorf("done %t with %v, want the cause", gone.done, gone.err)
+		}
+		s.arrive()
+		last.cancel(stop)
+		synctest.Wait()
+		want := 1
+		if last.err != nil {
+			want = 0
+		}
+		if s.coming != want || len(s.readers) != 0 {
+			t.Errorf("got %d on their way and %d that wait, want %d and 0", s.coming, len(s.readers), want)
+		}
+	})
+}
+
 // TestSlotsModel makes random acquires, cancels and releases, and compares who
 // holds and who waits with what has to be after each.
 func TestSlotsModel(t *testing.T) {

@@ -179,7 +179,7 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 func (g *generation) worker(p partition, t *tracker, c *committer) *worker {
 	return &worker{
 		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c,
-		marks: g.src.cfg.Delivery == exactlyOnce, open: g.open, handle: g.src.handle,
+		marks: g.src.cfg.Delivery == exactlyOnce, open: g.open, admit: g.src.cfg.Admit, handle: g.src.handle,
 		events: g.src.metrics.Events, log: g.partitionLog(p), memory: g.memory.share(),
 	}
 }

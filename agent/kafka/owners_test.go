@@ -132,6 +132,7 @@ func (e *estate) own(f fate, life time.Duration) {
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), o.commit)
 	w := &worker{
 		partition: runsZero, tracker: tr, committer: c, marks: true, open: e.log.openAtOffset, handle: o.handle,
+		admit:  func(context.Context) error { return nil },
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: newBudget(memoryBudget).share(),
 	}
 	work, stop := context.WithCancelCause(e.t.Context())

@@ -45,6 +45,9 @@ type Source struct {
 // may be nil: the system's roots. New calls nobody.
 func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (Credentials, error), handle Handler,
 	m *agent.Metrics, log zerolog.Logger) *Source {
+	if cfg.Admit == nil {
+		cfg.Admit = func(context.Context) error { return nil }
+	}
 	if cfg.watchInterval == 0 {
 		cfg.watchInterval = watchInterval
 	}

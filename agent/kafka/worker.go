@@ -32,6 +32,7 @@ type worker struct {
 	committer *committer
 	marks     bool // started marks are kept
 	open      func(p partition, offset int64) (fetcher, error)
+	admit     func(ctx context.Context) error
 	handle    Handler
 	events    *prometheus.CounterVec // topic, outcome
 	log       zerolog.Logger
@@ -83,12 +84,14 @@ func (w *worker) read(ctx context.Context) (any bool, err error) {
 		if err := w.memory.acquire(ctx, eventCost(msg.Value)); err != nil {
 			return any, err
 		}
-		w.take(ctx, msg)
+		if err := w.take(ctx, msg); err != nil {
+			return any, err
+		}
 	}
 }
 
 // take hands one record to its handler, unless it is settled already.
-func (w *worker) take(ctx context.Context, msg kafka.Message) {
+func (w *worker) take(ctx context.Context, msg kafka.Message) error {
 	e, a, gone := w.tracker.add(msg.Offset)
 	if gone > 0 {
 		w.log.Warn().Int("events", gone).Int64("offset", msg.Offset).Msg("unsettled events deleted by retention")
@@ -96,7 +99,10 @@ func (w *worker) take(ctx context.Context, msg kafka.Message) {
 	if a == arrivedSettled {
 		w.events.WithLabelValues(w.partition.topic, agent.EventSettled).Inc()
 		w.memory.release(eventCost(msg.Value))
-		return
+		return nil
+	}
+	if err := w.admit(ctx); err != nil {
+		return err
 	}
 	ev := &agent.Event{
 		Topic: w.partition.topic, Partition: w.partition.id, Offset: msg.Offset, Time: time.Now(), Record: msg.Value,
@@ -112,6 +118,7 @@ func (w *worker) take(ctx context.Context, msg kafka.Message) {
 		w.tracker.settle(e)
 		w.committer.settled()
 	})
+	return nil
 }
 
 // account is one event's entry in the ledger.

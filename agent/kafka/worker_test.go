@@ -110,6 +110,7 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
 		memory:    newBudget(memoryBudget).share(),
 		partition: runsZero, tracker: tr, committer: c, marks: true, open: log.openAtOffset, handle: handle,
+		admit:  func(context.Context) error { return nil },
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
 	}}
 	if change != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -102,6 +103,42 @@ func (w *world) p95(events []porttest.Event) time.Duration {
 	}
 	slices.Sort(took)
 	return took[len(took)*95/100]
+}
+
+// While all slots are taken no more events are read than wait for one.
+func TestReadsWhatItCanUse(t *testing.T) {
+	t.Parallel()
+	const slots = 8
+	w := newWorld(t, 1)
+	letGo := make(chan struct{})
+	w.backend.on(func(_ http.ResponseWriter, r *http.Request, _ string, _ int) {
+		select {
+		case <-letGo:
+		case <-r.Context().Done():
+		}
+	})
+	events := syncRuns("", 300)
+	w.publish(events...)
+	agent := w.agent("MAX_IN_FLIGHT="+strconv.Itoa(slots), "MAX_IN_FLIGHT_PER_HOST="+strconv.Itoa(slots), "HTTP_ADDR=127.0.0.1:0")
+	w.backend.wait(t, slots)
+	unsettled := 0
+	for range 20 { // reading more would take no longer
+		time.Sleep(20 * time.Millisecond)
+		_, text, _ := strings.Cut(agent.get(t, "/metrics"), "\nport_agent_unsettled_events ")
+		text, _, _ = strings.Cut(text, "\n")
+		var err error
+		if unsettled, err = strconv.Atoi(text); err != nil || unsettled > 2*slots {
+			t.Fatalf("%s events unsettled (%v), want at most %d", text, err, 2*slots)
+		}
+	}
+	if unsettled < slots+slots/2 {
+		t.Errorf("%d events unsettled, want those under way and at least half as many that wait", unsettled)
+	}
+	close(letGo)
+	w.waitEnded(events)
+	agent.terminate()
+	w.judge(events).want(t, "300 events for 8 slots", 0, 0)
+	w.wantCommitted()
 }
 
 // With Port away for long the windows fill, reading pauses, and all is
