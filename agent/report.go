@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"port-agent/invoker"
@@ -151,7 +152,7 @@ func (a *Agent) closingLine(j *job, out outcome) string {
 	case out.err != nil:
 		b.WriteString(out.err.Error())
 	default:
-		fmt.Fprintf(&b, "%s answered %d", j.req.Endpoint(), out.res.StatusCode)
+		b.WriteString(j.req.Endpoint() + " answered " + strconv.Itoa(out.res.StatusCode))
 	}
 	if out.attempts > 1 {
 		fmt.Fprintf(&b, ", %d attempts", out.attempts)

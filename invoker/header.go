@@ -74,8 +74,10 @@ func (r *Request) collectSecrets() {
 			}
 		}
 	}
-	for _, values := range r.url.Query() {
-		r.secrets = append(r.secrets, values...)
+	if r.url.RawQuery != "" {
+		for _, values := range r.url.Query() {
+			r.secrets = append(r.secrets, values...)
+		}
 	}
 	r.secrets = slices.DeleteFunc(r.secrets, func(s string) bool { return len(s) < minSecret })
 }
@@ -85,6 +87,10 @@ func (r *Request) collectSecrets() {
 const minSecret = 5
 
 func sensitive(header string) bool {
+	switch header {
+	case "User-Agent", "Content-Type", "Idempotency-Key", "X-Port-Run-Id": // the agent's own
+		return false
+	}
 	header = strings.TrimSuffix(strings.ToLower(header), "idempotency-key")
 	for _, part := range []string{"auth", "token", "key", "secret", "password", "cookie", "credential"} {
 		if strings.Contains(header, part) {

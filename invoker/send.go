@@ -69,8 +69,11 @@ func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 func wireHeader(h http.Header) http.Header {
 	w := make(http.Header, len(h)+2)
 	for k, v := range h {
-		if k == "Idempotency-Key" || k == "X-Idempotency-Key" {
-			k = strings.ToLower(k)
+		switch k {
+		case "Idempotency-Key":
+			k = "idempotency-key"
+		case "X-Idempotency-Key":
+			k = "x-idempotency-key"
 		}
 		w[k] = v
 	}
