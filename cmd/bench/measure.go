@@ -178,14 +178,14 @@ func (b *bench) finished(ctx context.Context, sc scenario, who string) (counts, 
 		if err := b.call(ctx, http.MethodGet, "/counts", nil, &got); err != nil {
 			return got, err
 		}
-		sent := got.Sent >= sc.Events || sc.NotForAgent
-		if sent && (who == theBare || got.Settled) {
+		answered := got.Answered >= sc.Events || sc.NotForAgent
+		if answered && (who == theBare || got.Settled) {
 			return got, nil
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return got, fmt.Errorf("%d of %d events arrived: %w", got.Sent, sc.Events, ctx.Err())
+			return got, fmt.Errorf("%d of %d events answered: %w", got.Answered, sc.Events, ctx.Err())
 		}
 	}
 }
