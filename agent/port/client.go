@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	maxConcurrent = 512 // calls under way, and so connections
+	maxConcurrent = 768 // calls under way, and so connections
 
 	// One attempt of a call. Port answers within a second; past ten something
 	// is wrong with the way, and a new attempt serves the run better.

@@ -30,8 +30,8 @@ type figure struct {
 	Contestant string  `json:"contestant"`
 	Round      int     `json:"round"`
 	Seconds    float64 `json:"seconds"`
-	EventsPerS float64 `json:"eventsPerSecond"`
-	HTTPPerS   float64 `json:"httpPerSecond"` // backends and Port together
+	EventsPerS float64 `json:"eventsPerSecond"` // until the last one was invoked
+	HTTPPerS   float64 `json:"httpPerSecond"`   // backends and Port together
 	CPUPerRun  float64 `json:"cpuMsPerRun"`
 	PeakMiB    float64 `json:"peakMiB"`
 	IdleMiB    float64 `json:"idleMiB,omitempty"`
@@ -149,13 +149,14 @@ func mib(n int64) float64 { return float64(n) / (1 << 20) }
 // fill computes the figures from the counts.
 func (f *figure) fill(sc scenario, got counts, c *child, who string) {
 	u := c.usage()
-	from, to := got.First, got.Last
+	from, invoked, to := got.First, got.Invoked, got.Last
 	if sc.NotForAgent {
 		from, to = c.start, time.Now()
+		invoked = to
 	}
 	f.Seconds = to.Sub(from).Seconds()
 	n := float64(sc.Events)
-	f.EventsPerS = n / f.Seconds
+	f.EventsPerS = n / invoked.Sub(from).Seconds()
 	f.HTTPPerS = float64(got.Sent+got.Calls) / f.Seconds
 	f.CPUPerRun = u.CPU.Seconds() * 1000 / n
 	f.PeakMiB = mib(u.Peak)

@@ -38,10 +38,11 @@ type place struct {
 type counts struct {
 	Sent      int           `json:"sent"` // requests at the sinks
 	Answered  int           `json:"answered"`
-	Calls     int           `json:"calls"` // to Port about runs
-	First     time.Time     `json:"first,omitzero"`
-	Last      time.Time     `json:"last,omitzero"`
-	Peak      int           `json:"peak"` // requests at the sinks at once
+	Calls     int           `json:"calls"`            // to Port about runs
+	First     time.Time     `json:"first,omitzero"`   // arrival at a sink
+	Invoked   time.Time     `json:"invoked,omitzero"` // the last answer of a sink
+	Last      time.Time     `json:"last,omitzero"`    // of all, Port's included
+	Peak      int           `json:"peak"`             // requests at the sinks at once
 	SinkConns int           `json:"sinkConns"`
 	PortConns int           `json:"portConns"`
 	P50       time.Duration `json:"p50"` // from produce to arrival
@@ -254,7 +255,8 @@ func (w *world) serveSink(rw http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	w.current--
 	w.counts.Answered++
-	w.counts.Last = time.Now()
+	w.counts.Invoked = time.Now()
+	w.counts.Last = w.counts.Invoked
 	w.mu.Unlock()
 }
 
