@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 )
@@ -266,6 +267,37 @@ func FuzzDecode(f *testing.F) {
 }
 
 // benchEvent is an event of about 2 KB.
+// Every string is its own, whatever was decoded before it and beside it, and a
+// message keeps its text when the decoder goes on.
+func TestDecodeKeepsNothingOfOthers(t *testing.T) {
+	t.Parallel()
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			first, err := Decode([]byte(`{"first":"of many"}`))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for i := range 2000 {
+				name, value := fmt.Sprintf("n%d", i%700), fmt.Sprintf("%d of %d", i, g)
+				m, err := Decode([]byte(fmt.Sprintf(`{"%s":"%s","same":["%s"]}`, name, value, name)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if want := map[string]any{name: value, "same": []any{name}}; !reflect.DeepEqual(m.Root, want) {
+					t.Errorf("got %v, want %v", m.Root, want)
+				}
+			}
+			if got, want := string(first.Body), `{"first":"of many"}`; got != want || first.Root["first"] != "of many" {
+				t.Errorf("the first message became %s %v", got, first.Root)
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func benchEvent() []byte {
 	var properties []string
 	for i := range 24 {
