@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,21 +141,23 @@ func (w *witness) handler(got *seen, hold func(ctx context.Context, ev *agent.Ev
 	}
 }
 
-// wantOnce checks that each of n values came exactly once.
-func wantOnce(t *testing.T, values []string, n int) {
+// wantOnce checks that each of n values came exactly once, in spite of fault.
+func wantOnce(t *testing.T, fault string, values []string, n int) {
 	t.Helper()
-	count := map[string]int{}
+	count, doubled := map[string]int{}, 0
 	for _, v := range values {
 		count[v]++
 	}
 	for v, times := range count {
 		if times != 1 {
+			doubled++
 			t.Errorf("%s was handled %d times", v, times)
 		}
 	}
 	if len(count) != n {
 		t.Errorf("%d events handled, want %d", len(count), n)
 	}
+	t.Logf("FAULT %-44s events %5d  handled   %5d  lost %d  doubled %d", fault, n, len(count), n-len(count), doubled)
 }
 
 func produce(t *testing.T, c *kafkatest.Cluster, topic string, partition int, recs ...[]byte) {
@@ -182,7 +185,7 @@ func TestCommitsNeverPassAnUnsettledEvent(t *testing.T) {
 	values := got.wait(t, 600)
 	close(release)
 	s.stop()
-	wantOnce(t, values, 600)
+	wantOnce(t, "every seventh event settling last", values, 600)
 	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 300}, 1: {Offset: 300}})
 	if c.Fake != nil && w.commits > 300 {
 		t.Errorf("%d commits for 600 events, want them grouped", w.commits)
@@ -202,7 +205,7 @@ func TestCommitRefusedWhileRebalancing(t *testing.T) {
 	produce(t, c, cfg.RunsTopic, 0, records("", 20)...)
 	values := got.wait(t, 20)
 	s.stop()
-	wantOnce(t, values, 20)
+	wantOnce(t, "commits refused while rebalancing", values, 20)
 	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 20}})
 }
 
@@ -233,7 +236,7 @@ func TestCoordinatorAndLeadersMove(t *testing.T) {
 	}
 	values := got.wait(t, 540)
 	s.stop()
-	wantOnce(t, values, 540)
+	wantOnce(t, "leaders and coordinator moving", values, 540)
 	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 180}, 1: {Offset: 180}, 2: {Offset: 180}})
 }
 
@@ -245,7 +248,7 @@ func TestTopicAppearsLate(t *testing.T) {
 	waitFor(t, s.Ready) // without partitions it is a healthy member
 	createTopics(t, c, cfg, 1)
 	produce(t, c, cfg.RunsTopic, 0, records("", 5)...)
-	wantOnce(t, got.wait(t, 5), 5)
+	wantOnce(t, "topic appearing late", got.wait(t, 5), 5)
 }
 
 func waitFor(t *testing.T, done func() bool) {
@@ -273,7 +276,7 @@ func TestPartitionsAdded(t *testing.T) {
 	waitFor(t, func() bool { return c.Produce(t.Context(), cfg.RunsTopic, 2, []byte("b")) == nil })
 	values := got.wait(t, 11)
 	s.stop()
-	wantOnce(t, values, 11)
+	wantOnce(t, "partitions added", values, 11)
 }
 
 // "latest" is for a group that begins: a partition that is added later is read
@@ -301,6 +304,7 @@ func TestPartitionAddedIsReadFromItsBeginning(t *testing.T) {
 	if values[0] != "early" {
 		t.Errorf("handled %v, want what was produced before the group knew the partition", values)
 	}
+	wantOnce(t, "partition added under latest", values, 1)
 }
 
 func TestTopicRecreated(t *testing.T) {
@@ -324,7 +328,7 @@ func TestTopicRecreated(t *testing.T) {
 	waitFor(t, func() bool { return c.Produce(t.Context(), cfg.RunsTopic, 0, records("new", 5)...) == nil })
 	values := got.wait(t, 25)
 	s.stop()
-	wantOnce(t, values, 25)
+	wantOnce(t, "topic deleted and made again", values, 25)
 }
 
 // A group that was away while its topic was made anew begins at the new
@@ -353,7 +357,7 @@ func TestCommittedOffsetPastTheEnd(t *testing.T) {
 	second := start(t, cfg, func(_ context.Context, ev *agent.Event) error { fresh.add(string(ev.Record)); return nil })
 	values := fresh.wait(t, 5)
 	second.stop()
-	wantOnce(t, values, 5)
+	wantOnce(t, "committed offset past the end", values, 5)
 }
 
 func TestRetentionOvertakes(t *testing.T) {
@@ -381,6 +385,7 @@ func TestRetentionOvertakes(t *testing.T) {
 	if fmt.Sprint(values) != "[20]" {
 		t.Errorf("handled %v, want the one that was left and still exists, [20]", values)
 	}
+	wantOnce(t, "retention overtaking what was left", values, 1)
 	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 30}})
 }
 
@@ -439,7 +444,7 @@ func TestWindowFull(t *testing.T) {
 	close(release)
 	values := got.wait(t, n)
 	s.stop()
-	wantOnce(t, values, n)
+	wantOnce(t, "window full", values, n)
 	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: n}})
 }
 
@@ -463,9 +468,10 @@ func TestLatestIsPinned(t *testing.T) {
 	second := start(t, cfg, handle)
 	values := got.wait(t, 3)
 	second.stop()
-	if fmt.Sprint(values) != "[away0 away1 away2]" && len(values) != 3 {
+	if slices.Sort(values); fmt.Sprint(values) != "[away0 away1 away2]" {
 		t.Errorf("handled %v, want what was produced while the agent was away", values)
 	}
+	wantOnce(t, "latest, away after the first start", values, 3)
 }
 
 // Every security protocol with every mechanism that the settings name: the

@@ -46,6 +46,6 @@ func TestCommitRefusedForOneTopic(t *testing.T) {
 		return nil
 	})
 	produce(t, c, cfg.RunsTopic, 0, records("", 10)...)
-	wantOnce(t, got.wait(t, 10), 10)
+	wantOnce(t, "commits of one topic refused", got.wait(t, 10), 10)
 	s.stop()
 }
