@@ -79,6 +79,7 @@ func (s *slots) withdraw(h *host, given chan struct{}) {
 		if w == given {
 			h.queue = append(h.queue[:i], h.queue[i+1:]...)
 			s.tidy(h)
+			s.admitMore()
 			return
 		}
 	}
@@ -149,10 +150,13 @@ func (s *slots) arrive() {
 	s.admitMore()
 }
 
-// admitMore lets in those that wait for it, not before half of the events have
-// gone, so that a reader is not woken for every single one.
+// admitMore lets in those that wait for it. So that a reader is not woken for
+// every single event, it does so when half of what is ahead has gone, or when
+// half of the free slots have nobody on his way to them: the queues of hosts
+// that have their share may be more than half of what is ahead.
 func (s *slots) admitMore() {
-	if len(s.readers) == 0 || s.ahead() > s.total/2 {
+	left := s.free > 0 && s.coming <= s.free/2
+	if len(s.readers) == 0 || !left && s.ahead() > s.total/2 {
 		return
 	}
 	s.coming += len(s.readers)

@@ -19,7 +19,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// waiter is one acquire of a test.
+// waiter is one acquire or admission of a test.
 type waiter struct {
 	host   string
 	err    error
@@ -29,10 +29,17 @@ type waiter struct {
 
 // wait begins an acquire and lets it come as far as it can.
 func wait(t *testing.T, s *slots, host string) *waiter {
+	return begin(t, host, func(ctx context.Context) error { return s.acquire(ctx, host) })
+}
+
+// admit begins an admission and lets it come as far as it can.
+func admit(t *testing.T, s *slots) *waiter { return begin(t, "", s.admit) }
+
+func begin(t *testing.T, host string, f func(context.Context) error) *waiter {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w := &waiter{host: host, cancel: cancel}
 	go func() {
-		w.err = s.acquire(ctx, host)
+		w.err = f(ctx)
 		w.done = true
 	}()
 	synctest.Wait()
@@ -150,18 +157,6 @@ func TestSlotsGiveUpWaiting(t *testing.T) {
 	})
 }
 
-// admit begins an admission and lets it come as far as it can.
-func admit(t *testing.T, s *slots) *waiter {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	w := &waiter{cancel: cancel}
-	go func() {
-		w.err = s.admit(ctx)
-		w.done = true
-	}()
-	synctest.Wait()
-	return w
-}
-
 // As many events are admitted as there are slots, beside those that have one or
 // need none; what a host has too many of does not count.
 func TestSlotsAdmit(t *testing.T) {
@@ -215,8 +210,34 @@ func TestSlotsAdmit(t *testing.T) {
 	})
 }
 
+// A reader that waits is let in as soon as a slot is free that nobody is on his
+// way to, although three hosts that hang fill more than half of the queue.
+func TestSlotsAdmitBesideHangingHosts(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSlots(8, 2)
+		for _, host := range []string{"a", "b", "c"} {
+			for range 5 {
+				wait(t, s, host)
+			}
+		}
+		for range 2 {
+			if !admit(t, s).done {
+				t.Fatal("not admitted beside two free slots")
+			}
+		}
+		next := admit(t, s)
+		if next.done {
+			t.Fatal("admitted though two are on their way to two free slots")
+		}
+		s.arrive() // needs none
+		if synctest.Wait(); !next.done {
+			t.Error("not admitted though one of two free slots is left over")
+		}
+	})
+}
+
 // Whatever the hosts do, a reader does not wait beside a free slot that nobody
-// is on his way to.
+// is on his way to, be it new or waiting already.
 func TestSlotsAdmitToAFreeSlot(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -224,16 +245,15 @@ func TestSlotsAdmitToAFreeSlot(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(seed, 2))
 				s := newSlots(1+rnd.IntN(8), 1+rnd.IntN(8))
 				var all, held []*waiter
+				reader := admit(t, s)
 				for step := range 300 {
-					reader := admit(t, s)
 					if s.idle() > 0 && !reader.done {
 						t.Fatalf("step %d: %d free of %d, %d a host, and the reader waits", step, s.idle(), s.total, s.perHost)
 					}
 					if reader.done {
 						s.arrive()
 						all = append(all, wait(t, s, string(rune('a'+rnd.IntN(3)))))
-					} else {
-						reader.cancel(context.Canceled)
+						reader = admit(t, s)
 					}
 					all = slices.DeleteFunc(all, func(w *waiter) bool {
 						if w.done {
@@ -248,7 +268,7 @@ func TestSlotsAdmitToAFreeSlot(t *testing.T) {
 					}
 					synctest.Wait()
 				}
-				for _, w := range all {
+				for _, w := range append(all, reader) {
 					w.cancel(context.Canceled)
 				}
 			})

@@ -105,6 +105,47 @@ func (w *world) p95(events []porttest.Event) time.Duration {
 	return took[len(took)*95/100]
 }
 
+// Three hosts that hang, which fill the queue for slots by more than half, hold
+// up a burst of another host's events no more than one does.
+func TestThreeHangingHosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	letGo := make(chan struct{})
+	var stuck []porttest.Event
+	var hosts []*backend
+	for n := range 3 {
+		hanging := newBackend(t)
+		hanging.on(func(_ http.ResponseWriter, r *http.Request, _ string, _ int) {
+			select {
+			case <-letGo:
+			case <-r.Context().Done():
+			}
+		})
+		events := syncRuns(fmt.Sprintf("stuck%d_", n), 80)
+		for i := range events {
+			events[i].URL = hanging.URL + "/hook"
+		}
+		stuck, hosts = append(stuck, events...), append(hosts, hanging)
+	}
+	agent := w.agent()
+	w.publish(stuck...)
+	for _, hanging := range hosts {
+		hanging.wait(t, 32) // MAX_IN_FLIGHT_PER_HOST
+	}
+	beside := syncRuns("beside", 400)
+	w.publish(beside...)
+	w.waitEnded(beside)
+	for _, hanging := range hosts {
+		if n := hanging.total(); n != 32 {
+			t.Errorf("%d requests to a hanging host, want the 32 that it has not answered", n)
+		}
+	}
+	close(letGo)
+	w.waitEnded(stuck)
+	agent.terminate()
+	w.judge(beside).want(t, "400 events beside three hosts that hang", 0, 0)
+}
+
 // While all slots are taken no more events are read than wait for one.
 func TestReadsWhatItCanUse(t *testing.T) {
 	t.Parallel()
