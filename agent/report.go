@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"port-agent/invoker"
@@ -152,7 +151,7 @@ func (a *Agent) closingLine(j *job, out outcome) string {
 	case out.err != nil:
 		b.WriteString(out.err.Error())
 	default:
-		b.WriteString(j.req.Endpoint() + " answered " + strconv.Itoa(out.res.StatusCode))
+		fmt.Fprintf(&b, "%s answered %d", j.req.Endpoint(), out.res.StatusCode)
 	}
 	if out.attempts > 1 {
 		fmt.Fprintf(&b, ", %d attempts", out.attempts)

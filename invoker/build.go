@@ -88,7 +88,7 @@ func (r *Request) setURL(t *Target) error {
 	if more := r.query.Encode(); more != "" {
 		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+more, "&")
 	}
-	r.goTo(u)
+	r.url, r.URL = u, u.String()
 	return nil
 }
 

@@ -131,15 +131,16 @@ func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, e
 	header := req.Header.Clone()
 	header.Del("Content-Type")
 	header.Del("Idempotency-Key")
-	ask := &Request{Backend: GitHub, Method: http.MethodGet, Header: header, Timeout: req.Timeout, backend: g, secrets: req.secrets}
-	ask.goTo(u)
-	res, err := g.do(ctx, ask)
+	res, err := g.do(ctx, &Request{
+		Backend: GitHub, Method: http.MethodGet, URL: u.String(), Header: header, Timeout: req.Timeout,
+		backend: g, url: u, secrets: req.secrets,
+	})
 	if err != nil {
 		return "", err
 	}
 	name, _ := res.object()["default_branch"].(string)
 	if name == "" {
-		return "", fmt.Errorf("%s answered without default_branch", ask.Endpoint())
+		return "", fmt.Errorf("GET %s answered without default_branch", place(u))
 	}
 	g.keep(repository(t), name)
 	return name, nil

@@ -74,10 +74,8 @@ func (r *Request) collectSecrets() {
 			}
 		}
 	}
-	if r.url.RawQuery != "" {
-		for _, values := range r.url.Query() {
-			r.secrets = append(r.secrets, values...)
-		}
+	for _, values := range r.url.Query() {
+		r.secrets = append(r.secrets, values...)
 	}
 	r.secrets = slices.DeleteFunc(r.secrets, func(s string) bool { return len(s) < minSecret })
 }
@@ -87,10 +85,6 @@ func (r *Request) collectSecrets() {
 const minSecret = 5
 
 func sensitive(header string) bool {
-	switch header {
-	case "User-Agent", "Content-Type", "Idempotency-Key", "X-Port-Run-Id": // the agent's own
-		return false
-	}
 	header = strings.TrimSuffix(strings.ToLower(header), "idempotency-key")
 	for _, part := range []string{"auth", "token", "key", "secret", "password", "cookie", "credential"} {
 		if strings.Contains(header, part) {

@@ -22,8 +22,6 @@ type Request struct {
 
 	backend Backend
 	url     *url.URL
-	host    string
-	place   string
 	base    string     // the URL without the query that the rule adds
 	query   url.Values // what the rule adds
 	value   any        // the body before it was printed, where that is not JSON
@@ -33,16 +31,11 @@ type Request struct {
 	secrets []string
 }
 
-// goTo sets where the request goes to, and what logs and limits say of it.
-func (r *Request) goTo(u *url.URL) {
-	r.url, r.URL, r.host, r.place = u, u.String(), hostPort(u), place(u)
-}
-
 // Host is the host:port that the request goes to, in lower case.
-func (r *Request) Host() string { return r.host }
+func (r *Request) Host() string { return hostPort(r.url) }
 
 // Endpoint is the method and the URL without query, for logs and summaries.
-func (r *Request) Endpoint() string { return r.Method + " " + r.place }
+func (r *Request) Endpoint() string { return r.Method + " " + place(r.url) }
 
 // Idempotent reports whether the request may be sent again when its outcome is
 // not known.

@@ -69,11 +69,8 @@ func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 func wireHeader(h http.Header) http.Header {
 	w := make(http.Header, len(h)+2)
 	for k, v := range h {
-		switch k {
-		case "Idempotency-Key":
-			k = "idempotency-key"
-		case "X-Idempotency-Key":
-			k = "x-idempotency-key"
+		if k == "Idempotency-Key" || k == "X-Idempotency-Key" {
+			k = strings.ToLower(k)
 		}
 		w[k] = v
 	}
