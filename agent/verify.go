@@ -13,11 +13,11 @@ import (
 var ErrSignature = errors.New("bad signature")
 
 // Verify checks that m was signed by Port with the client secret. The
-// comparison takes the same time wherever the signatures differ. An empty
-// secret verifies nothing.
-func Verify(secret *invoker.Signer, m *Message) error {
+// comparison takes the same time wherever the signatures differ. A signer
+// without a key verifies nothing.
+func Verify(signer *invoker.Signer, m *Message) error {
 	switch {
-	case !secret.HasKey():
+	case !signer.HasKey():
 		return fmt.Errorf("%w: no secret to check it with", ErrSignature)
 	case !m.HeadersOK:
 		return fmt.Errorf("%w: no headers", ErrSignature)
@@ -25,7 +25,7 @@ func Verify(secret *invoker.Signer, m *Message) error {
 		return fmt.Errorf("%w: no X-Port-Signature", ErrSignature)
 	case m.Timestamp == "":
 		return fmt.Errorf("%w: no X-Port-Timestamp", ErrSignature)
-	case !hmac.Equal([]byte(m.Signature), []byte(secret.V1(m.Timestamp, m.Body))):
+	case !hmac.Equal([]byte(m.Signature), []byte(signer.V1(m.Timestamp, m.Body))):
 		return fmt.Errorf("%w: it does not match the message", ErrSignature)
 	}
 	return nil

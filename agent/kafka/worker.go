@@ -81,27 +81,30 @@ func (w *worker) read(ctx context.Context) (any bool, err error) {
 			return any, fmt.Errorf("fetch record: %w", err)
 		}
 		any = true
-		if err := w.memory.acquire(ctx, eventCost(msg.Value)); err != nil {
+		cost := eventCost(msg.Value)
+		if err := w.memory.acquire(ctx, cost); err != nil {
 			return any, err
 		}
-		if err := w.take(ctx, msg); err != nil {
+		if err := w.take(ctx, msg, cost); err != nil {
 			return any, err
 		}
 	}
 }
 
-// take hands one record to its handler, unless it is settled already.
-func (w *worker) take(ctx context.Context, msg kafka.Message) error {
+// take hands one record to its handler, unless it is settled already. cost is
+// what it has taken of the memory, which is given back with its end.
+func (w *worker) take(ctx context.Context, msg kafka.Message, cost int64) error {
 	e, a, gone := w.tracker.add(msg.Offset)
 	if gone > 0 {
 		w.log.Warn().Int("events", gone).Int64("offset", msg.Offset).Msg("unsettled events deleted by retention")
 	}
 	if a == arrivedSettled {
 		w.events.WithLabelValues(w.partition.topic, agent.EventSettled).Inc()
-		w.memory.release(eventCost(msg.Value))
+		w.memory.release(cost)
 		return nil
 	}
 	if err := w.admit(ctx); err != nil {
+		w.memory.release(cost)
 		return err
 	}
 	ev := &agent.Event{
@@ -109,7 +112,6 @@ func (w *worker) take(ctx context.Context, msg kafka.Message) error {
 		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Place: w.sequence.Next(),
 		Ledger: &account{w: w, e: e},
 	}
-	cost := eventCost(msg.Value) // the event will have let go of its record
 	w.handlers.Go(func() {
 		defer w.memory.release(cost)
 		if err := w.handle(ctx, ev); err != nil {

@@ -88,7 +88,7 @@ func (c *Client) enter(ctx context.Context, cl call) error {
 // attempt makes the call once, now. Its error is a *CallError.
 func (c *Client) attempt(ctx context.Context, cl call, token string) error {
 	timeout := cmp.Or(cl.timeout, callTimeout)
-	if end, ok := ctx.Deadline(); !ok || time.Until(end) > timeout {
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > timeout { // else the caller's is enough
 		var cancel func()
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
 		defer cancel()

@@ -78,7 +78,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 
 // Close drops the idle connections.
 func (c *Client) Close() {
-	if t, ok := c.transport.(*http.Transport); ok {
+	if t, ok := c.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
 }
