@@ -1,35 +1,29 @@
 package agent
 
 import (
+	"container/list"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// unsettled keeps when each unsettled event arrived, for two gauges: how many
-// there are and how old the oldest is.
+// unsettled keeps when each unsettled event arrived, in the order in which they
+// did, for two gauges: how many there are and how old the oldest is.
 type unsettled struct {
 	mu      sync.Mutex
-	next    uint64
-	oldestN uint64
-	arrived map[uint64]time.Time
+	arrived list.List // of time.Time
 }
 
 // add notes an arrival; done takes it back.
 func (u *unsettled) add(at time.Time) (done func()) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.arrived == nil {
-		u.arrived = make(map[uint64]time.Time)
-	}
-	id := u.next
-	u.next++
-	u.arrived[id] = at
+	e := u.arrived.PushBack(at)
 	return func() {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		delete(u.arrived, id)
+		u.arrived.Remove(e)
 	}
 }
 
@@ -37,12 +31,11 @@ func (u *unsettled) add(at time.Time) (done func()) {
 func (u *unsettled) age() time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	for ; u.oldestN < u.next; u.oldestN++ { // ids rise with time: the first that is left is the oldest
-		if at, ok := u.arrived[u.oldestN]; ok {
-			return time.Since(at)
-		}
+	oldest := u.arrived.Front()
+	if oldest == nil {
+		return 0
 	}
-	return 0
+	return time.Since(oldest.Value.(time.Time))
 }
 
 func (u *unsettled) count() prometheus.Collector {
@@ -50,7 +43,7 @@ func (u *unsettled) count() prometheus.Collector {
 		Help: "Events taken from the source that are not settled yet."}, func() float64 {
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		return float64(len(u.arrived))
+		return float64(u.arrived.Len())
 	})
 }
 
