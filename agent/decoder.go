@@ -22,7 +22,18 @@ type decoder struct {
 	msg                      Message
 	headersStart, headersEnd int // the member "headers" in out; end 0: none
 	texts                    texts
+	members                  []pair // of the objects that are being read, the innermost last
 }
+
+// pair is a member of an object.
+type pair struct {
+	name  string
+	value any
+	at    int64 // where in the record its name ends
+}
+
+// maxKept is how many pairs a decoder keeps room for between two records.
+const maxKept = 1 << 10
 
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
@@ -40,6 +51,10 @@ func newDecoder(record []byte) *decoder {
 
 // free makes d ready for another record. Nothing of this one stays but texts.
 func (d *decoder) free() {
+	clear(d.members)
+	if d.members = d.members[:0]; cap(d.members) > maxKept {
+		d.members = nil
+	}
 	d.record = bytes.Buffer{}
 	d.in.Reset(&d.record)
 	d.out, d.msg, d.headersStart, d.headersEnd = nil, Message{}, 0, 0
@@ -147,7 +162,7 @@ func (d *decoder) object(depth int, member member) (map[string]any, error) {
 	if err := d.open(depth); err != nil {
 		return nil, err
 	}
-	tree := make(map[string]any)
+	first := len(d.members)
 	d.out = append(d.out, '{')
 	for d.in.PeekKind() != '}' {
 		raw, err := d.in.ReadValue()
@@ -159,25 +174,39 @@ func (d *decoder) object(depth int, member member) (map[string]any, error) {
 			d.out = append(d.out, ',')
 		}
 		start := len(d.out)
-		name := d.str(raw).(string)
-		if _, twice := tree[name]; twice {
-			return nil, fmt.Errorf("a name occurs twice in an object, again before byte %d", d.in.InputOffset())
-		}
+		m := pair{name: d.str(raw).(string), at: d.in.InputOffset()}
 		d.out = append(d.out, ':')
-		v, keep, err := member(d, name, depth)
-		if err != nil {
+		var keep bool
+		if m.value, keep, err = member(d, m.name, depth); err != nil {
 			return nil, err
 		}
-		tree[name] = v
+		d.members = append(d.members, m)
 		if !keep {
 			d.out = d.out[:end]
 		}
-		if depth == 1 && name == "headers" {
+		if depth == 1 && m.name == "headers" {
 			d.headersStart, d.headersEnd = start, len(d.out)
 		}
 	}
 	d.out = append(d.out, '}')
-	return tree, d.close()
+	if err := d.close(); err != nil {
+		return nil, err
+	}
+	tree, err := treeOf(d.members[first:])
+	clear(d.members[first:])
+	d.members = d.members[:first]
+	return tree, err
+}
+
+// treeOf makes an object of its members, in a map of just their number.
+func treeOf(members []pair) (map[string]any, error) {
+	tree := make(map[string]any, len(members))
+	for n, m := range members {
+		if tree[m.name] = m.value; len(tree) <= n {
+			return nil, fmt.Errorf("a name occurs twice in an object, again before byte %d", m.at)
+		}
+	}
+	return tree, nil
 }
 
 func (d *decoder) array(depth int) ([]any, error) {
