@@ -38,6 +38,7 @@ type worker struct {
 	log       zerolog.Logger
 
 	memory *share
+	pool   *pool
 
 	sequence agent.Sequence
 	handlers sync.WaitGroup
@@ -112,7 +113,9 @@ func (w *worker) take(ctx context.Context, msg kafka.Message, cost int64) error 
 		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Place: w.sequence.Next(),
 		Ledger: &account{w: w, e: e},
 	}
-	w.handlers.Go(func() {
+	w.handlers.Add(1)
+	w.pool.run(func() {
+		defer w.handlers.Done()
 		defer w.memory.release(cost)
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner
