@@ -40,32 +40,32 @@ type call struct {
 
 // try makes one attempt with the agent's token, and a second with a new one
 // where Port no longer takes the first.
-func (c *Client) try(ctx context.Context, cl call) error {
-	token, err := c.tokens.get(ctx)
+func (c *Client) try(ctx context.Context, cl *call) error {
+	auth, err := c.tokens.get(ctx)
 	if err != nil {
 		return err
 	}
-	err = c.limited(ctx, cl, token)
-	if status(err) != http.StatusUnauthorized || !c.tokens.refused(token) {
+	err = c.limited(ctx, cl, auth)
+	if status(err) != http.StatusUnauthorized || !c.tokens.refused(auth) {
 		return err
 	}
-	if token, err = c.tokens.get(ctx); err != nil {
+	if auth, err = c.tokens.get(ctx); err != nil {
 		return err
 	}
-	return c.limited(ctx, cl, token)
+	return c.limited(ctx, cl, auth)
 }
 
 // limited makes one attempt as soon as the rate limit lets it.
-func (c *Client) limited(ctx context.Context, cl call, token string) error {
+func (c *Client) limited(ctx context.Context, cl *call, auth *bearer) error {
 	if err := c.enter(ctx, cl); err != nil {
 		return &CallError{Route: cl.route.name, Err: err}
 	}
 	defer func() { <-c.slots }()
-	return c.attempt(ctx, cl, token)
+	return c.attempt(ctx, cl, auth)
 }
 
 // enter takes a slot at a time when calls may be made.
-func (c *Client) enter(ctx context.Context, cl call) error {
+func (c *Client) enter(ctx context.Context, cl *call) error {
 	for {
 		if cl.optional && c.limit.low() {
 			return errDropped
@@ -85,15 +85,16 @@ func (c *Client) enter(ctx context.Context, cl call) error {
 	}
 }
 
-// attempt makes the call once, now. Its error is a *CallError.
-func (c *Client) attempt(ctx context.Context, cl call, token string) error {
+// attempt makes the call once, now; auth is nil where the call needs no token. Its
+// error is a *CallError.
+func (c *Client) attempt(ctx context.Context, cl *call, auth *bearer) error {
 	timeout := cmp.Or(cl.timeout, callTimeout)
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > timeout { // else the caller's is enough
 		var cancel func()
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, noAnswer(timeout))
 		defer cancel()
 	}
-	req, err := c.request(ctx, cl, token)
+	req, err := c.request(ctx, cl, auth)
 	if err != nil {
 		return &CallError{Route: cl.route.name, Err: err}
 	}
@@ -113,8 +114,8 @@ func (c *Client) attempt(ctx context.Context, cl call, token string) error {
 	} else {
 		after, asked = c.limit.note(res.StatusCode, res.Header)
 	}
-	if token != "" && res.StatusCode != http.StatusUnauthorized {
-		c.tokens.accepted(token)
+	if auth != nil && res.StatusCode != http.StatusUnauthorized {
+		c.tokens.accepted(auth)
 	}
 	if err := read(ctx, cl, res); err != nil {
 		if res.StatusCode >= 400 {
@@ -130,7 +131,13 @@ type noAnswer time.Duration
 
 func (d noAnswer) Error() string { return "no answer within " + time.Duration(d).String() }
 
-func (c *Client) request(ctx context.Context, cl call, token string) (*http.Request, error) {
+// Headers that are the same in every call; nobody changes them.
+var (
+	headerJSON = []string{"application/json"}
+	headerTrue = []string{"true"}
+)
+
+func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Request, error) {
 	var body io.Reader
 	if cl.body != nil {
 		body = bytes.NewReader(cl.body)
@@ -141,23 +148,23 @@ func (c *Client) request(ctx context.Context, cl call, token string) (*http.Requ
 	}
 	req.URL = cl.route.url(c.base, cl.id) // known in parts: nothing to parse
 	h := req.Header
-	h["User-Agent"] = []string{c.userAgent}
-	h["Accept"] = []string{"application/json"}
+	h["User-Agent"] = c.userAgent
+	h["Accept"] = headerJSON
 	if cl.body != nil {
-		h["Content-Type"] = []string{"application/json"}
+		h["Content-Type"] = headerJSON
 	}
-	if token != "" {
-		h["Authorization"] = []string{"Bearer " + token}
+	if auth != nil {
+		h["Authorization"] = auth.header
 	}
 	if cl.reserved {
-		h["X-Port-Reserved-Usage"] = []string{"true"}
+		h["X-Port-Reserved-Usage"] = headerTrue
 	}
 	return req, nil
 }
 
 // read takes from an answer what the call needs and leaves the connection
 // usable for the next one.
-func read(ctx context.Context, cl call, res *http.Response) *CallError {
+func read(ctx context.Context, cl *call, res *http.Response) *CallError {
 	switch {
 	case res.StatusCode/100 != 2:
 		return readRefusal(cl, res)
@@ -189,11 +196,13 @@ func read(ctx context.Context, cl call, res *http.Response) *CallError {
 }
 
 // readAcceptance looks whether it is Port that has accepted a call.
-func readAcceptance(ctx context.Context, cl call, res *http.Response) *CallError {
-	defer drain(res.Body)
+func readAcceptance(ctx context.Context, cl *call, res *http.Response) *CallError {
 	var first [256]byte
-	n, err := io.ReadAtLeast(res.Body, first[:], 1)
-	if err != nil && !errors.Is(err, io.EOF) {
+	n, err := io.ReadFull(res.Body, first[:])
+	switch {
+	case err == nil:
+		drain(res.Body)
+	case n == 0 && err != io.EOF:
 		return fail(cl, res, transportError(ctx, err), nil)
 	}
 	if !isJSON(first[:n]) {
@@ -202,7 +211,7 @@ func readAcceptance(ctx context.Context, cl call, res *http.Response) *CallError
 	return nil
 }
 
-func readRefusal(cl call, res *http.Response) *CallError {
+func readRefusal(cl *call, res *http.Response) *CallError {
 	body, _ := io.ReadAll(io.LimitReader(res.Body, maxDrained)) // whole, or its code cannot be read
 	e := fail(cl, res, nil, body)
 	if res.StatusCode/100 == 3 {
@@ -212,7 +221,7 @@ func readRefusal(cl call, res *http.Response) *CallError {
 	return e
 }
 
-func fail(cl call, res *http.Response, err error, body []byte) *CallError {
+func fail(cl *call, res *http.Response, err error, body []byte) *CallError {
 	return &CallError{
 		Route: cl.route.name, Status: res.StatusCode, Err: err,
 		Body: cut(string(body), maxErrorBody), TraceID: cut(res.Header.Get("X-Trace-Id"), 100),

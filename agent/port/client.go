@@ -37,7 +37,7 @@ const (
 type Client struct {
 	base      *url.URL
 	orgID     string
-	userAgent string
+	userAgent []string
 
 	transport http.RoundTripper
 	slots     chan struct{} // holds one element per call under way
@@ -61,7 +61,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 		return nil, err
 	}
 	c := &Client{
-		base: base, orgID: cfg.OrgID, userAgent: userAgent,
+		base: base, orgID: cfg.OrgID, userAgent: []string{userAgent},
 		transport: pool(cfg.Transport),
 		slots:     make(chan struct{}, maxConcurrent),
 		metrics:   m, log: log,

@@ -47,7 +47,7 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 		details, logs = routeNode, routeNodeLogs
 	}
 	var answer runAnswer
-	if err := c.repeat(ctx, call{route: details, id: run, answer: &answer}, nil); err != nil {
+	if err := c.repeat(ctx, &call{route: details, id: run, answer: &answer}, nil); err != nil {
 		return agent.RunState{}, err
 	}
 	object := &answer.runObject
@@ -76,7 +76,7 @@ func (c *Client) logs(ctx context.Context, r *route, run string) ([]string, erro
 		RunLogs json.RawMessage `json:"runLogs"`
 		Logs    json.RawMessage `json:"logs"`
 	}
-	err := c.repeat(ctx, call{route: r, id: run, answer: &answer, max: maxClaimAnswer, faults: maxLogFaults}, nil)
+	err := c.repeat(ctx, &call{route: r, id: run, answer: &answer, max: maxClaimAnswer, faults: maxLogFaults}, nil)
 	if err != nil && !errors.Is(err, agent.ErrRejected) {
 		return nil, err
 	}

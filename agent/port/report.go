@@ -22,11 +22,12 @@ func (c *Client) Log(ctx context.Context, run string, lines []agent.LogLine) err
 	if err != nil {
 		return err
 	}
-	err = c.try(ctx, cl)
+	if err = c.try(ctx, cl); err == nil {
+		c.reported("log", "accepted")
+		return nil
+	}
 	refusal := refusalOf(err)
 	switch {
-	case err == nil:
-		c.reported("log", "accepted")
 	case refusal.ended():
 		c.reported("log", "refused")
 		return nil
@@ -42,7 +43,7 @@ func (c *Client) Log(ctx context.Context, run string, lines []agent.LogLine) err
 	return err
 }
 
-func logCall(run string, lines []agent.LogLine) (call, error) {
+func logCall(run string, lines []agent.LogLine) (*call, error) {
 	if agent.IsNodeRun(run) {
 		type line struct {
 			Level   string `json:"level"`
@@ -53,7 +54,7 @@ func logCall(run string, lines []agent.LogLine) (call, error) {
 			batch[i] = line(l)
 		}
 		body, err := encode(map[string]any{"logs": batch})
-		return call{route: routeNodeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
+		return &call{route: routeNodeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
 	}
 	var text strings.Builder
 	for i, l := range lines {
@@ -65,7 +66,7 @@ func logCall(run string, lines []agent.LogLine) (call, error) {
 	body, err := encode(struct {
 		Message string `json:"message"`
 	}{text.String()})
-	return call{route: routeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
+	return &call{route: routeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
 }
 
 // Report sends the response of a run and then its status. Where Port refuses
@@ -155,7 +156,7 @@ func (c *Client) send(ctx context.Context, kind string, r *route, run string, fi
 	if err != nil {
 		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
 	}
-	err = c.repeat(ctx, call{route: r, id: run, body: body}, func() { c.reported(kind, "retried") })
+	err = c.repeat(ctx, &call{route: r, id: run, body: body}, func() { c.reported(kind, "retried") })
 	if refusalOf(err).ended() {
 		err = nil
 	}

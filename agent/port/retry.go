@@ -33,7 +33,7 @@ func (b *backoff) next() time.Duration {
 
 // repeat makes a call until Port accepts it, refuses it for good or ctx ends.
 // retried is called before each wait, and may be nil.
-func (c *Client) repeat(ctx context.Context, cl call, retried func()) error {
+func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 	var wait backoff
 	unauthorized, faults := 0, 0
 	for attempt := 1; ; attempt++ {
@@ -73,7 +73,7 @@ func (c *Client) repeat(ctx context.Context, cl call, retried func()) error {
 // ask makes a call whose answer is needed before the agent can work. It gives
 // up where repeating does not help, and after a few attempts: to say what is
 // wrong serves an operator better than to wait in silence.
-func (c *Client) ask(ctx context.Context, cl call) error {
+func (c *Client) ask(ctx context.Context, cl *call) error {
 	var wait backoff
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, cl)

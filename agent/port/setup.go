@@ -28,7 +28,7 @@ func (c *Client) KafkaCredentials(ctx context.Context) (KafkaCredentials, error)
 			Password string   `json:"password"`
 		} `json:"credentials"`
 	}
-	if err := c.ask(ctx, call{route: routeKafka, answer: &answer}); err != nil {
+	if err := c.ask(ctx, &call{route: routeKafka, answer: &answer}); err != nil {
 		return KafkaCredentials{}, fmt.Errorf("get kafka credentials: %w", err)
 	}
 	if answer.Credentials == nil || len(answer.Credentials.Brokers) == 0 {
@@ -49,7 +49,7 @@ func (c *Client) Organization(ctx context.Context) (string, error) {
 			ID string `json:"id"`
 		} `json:"organization"`
 	}
-	if err := c.ask(ctx, call{route: routeOrganization, answer: &answer}); err != nil {
+	if err := c.ask(ctx, &call{route: routeOrganization, answer: &answer}); err != nil {
 		return "", fmt.Errorf("get the organisation (PORT_ORG_ID is unset): %w", err)
 	}
 	if answer.Organization.ID == "" {
@@ -72,7 +72,7 @@ func (c *Client) SetStreamer(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.try(ctx, call{route: routeStreamer, body: body}); err != nil {
+	if err := c.try(ctx, &call{route: routeStreamer, body: body}); err != nil {
 		return fmt.Errorf("set the organisation's streamer to %s: %w", name, err)
 	}
 	return nil

@@ -35,6 +35,13 @@ type token struct {
 	life  time.Duration
 }
 
+// bearer is an access token, with the header that carries it. Two of the same
+// text are two: each was asked for.
+type bearer struct {
+	token  string
+	header []string // Authorization
+}
+
 // tokens keeps the access token. Port gives one for about three hours and
 // counts the calls that ask for one (100 per 5 minutes and address, shared
 // with everybody behind it), so there is one at a time, asked for by one
@@ -45,7 +52,7 @@ type tokens struct {
 	hide  func(token string) (forget func())
 
 	mu      sync.Mutex
-	value   string
+	current *bearer       // nil: there is none
 	given   time.Time     // when Port gave it
 	worked  bool          // Port has taken it
 	renewAt time.Time     // from here on the next caller asks for a new one
@@ -69,27 +76,27 @@ func newTokens(cfg Config, fetch func(context.Context, credentials) (token, erro
 // get returns a token that is good for now. A caller waits only where there
 // is none: while one caller renews a token that is about to expire, the
 // others use it.
-func (t *tokens) get(ctx context.Context) (string, error) {
+func (t *tokens) get(ctx context.Context) (*bearer, error) {
 	for {
 		t.mu.Lock()
 		now := time.Now()
-		good := t.value != "" && now.Before(t.expires)
+		good := t.current != nil && now.Before(t.expires)
 		if good && (now.Before(t.renewAt) || t.asking != nil || now.Before(t.notTill)) {
 			defer t.mu.Unlock()
-			return t.value, nil
+			return t.current, nil
 		}
 		if t.asking == nil {
 			if now.Before(t.notTill) {
 				defer t.mu.Unlock()
-				return "", t.err
+				return nil, t.err
 			}
 			t.asking = make(chan struct{})
-			value := t.value
+			b := t.current
 			t.mu.Unlock()
 			if err := t.ask(ctx); err != nil && !good {
-				return "", err
+				return nil, err
 			} else if err != nil {
-				return value, nil // it failed early enough to be asked again
+				return b, nil // it failed early enough to be asked again
 			}
 			continue
 		}
@@ -98,7 +105,7 @@ func (t *tokens) get(ctx context.Context) (string, error) {
 		select {
 		case <-asking:
 		case <-ctx.Done():
-			return "", context.Cause(ctx)
+			return nil, context.Cause(ctx)
 		}
 	}
 }
@@ -129,7 +136,8 @@ func (t *tokens) ask(ctx context.Context) error {
 // take keeps a new token. The one before stays hidden, for calls with it are
 // still under way; the one before that need not be. The caller holds the lock.
 func (t *tokens) take(fresh token) {
-	t.value, t.err, t.wait = fresh.value, nil, backoff{}
+	t.current = &bearer{fresh.value, []string{"Bearer " + fresh.value}}
+	t.err, t.wait = nil, backoff{}
 	t.given, t.worked = time.Now(), false
 	t.expires = t.given.Add(fresh.life)
 	t.renewAt = t.expires.Add(-min(fresh.life/10, 5*time.Minute))
@@ -140,19 +148,19 @@ func (t *tokens) take(fresh token) {
 }
 
 // accepted notes that Port has taken a token.
-func (t *tokens) accepted(value string) {
+func (t *tokens) accepted(b *bearer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.worked = t.worked || t.value == value
+	t.worked = t.worked || t.current == b
 }
 
 // refused drops a token that Port no longer takes, unless another caller has
 // already done so. It reports whether the call may be made with a new one;
 // false means that another token would not help.
-func (t *tokens) refused(value string) bool {
+func (t *tokens) refused(b *bearer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.value != value {
+	if t.current != b {
 		return true
 	}
 	now := time.Now()
@@ -164,13 +172,19 @@ func (t *tokens) refused(value string) bool {
 		return false
 	}
 	t.dropped = append(t.dropped, now)
-	t.value = ""
+	t.current = nil
 	return true
 }
 
 // Token returns the agent's access token, asking Port for one where there is
 // none or it is about to expire.
-func (c *Client) Token(ctx context.Context) (string, error) { return c.tokens.get(ctx) }
+func (c *Client) Token(ctx context.Context) (string, error) {
+	b, err := c.tokens.get(ctx)
+	if err != nil {
+		return "", err
+	}
+	return b.token, nil
+}
 
 // fetchToken asks Port for an access token.
 func (c *Client) fetchToken(ctx context.Context, creds credentials) (token, error) {
@@ -185,7 +199,7 @@ func (c *Client) fetchToken(ctx context.Context, creds credentials) (token, erro
 		AccessToken string  `json:"accessToken"`
 		ExpiresIn   float64 `json:"expiresIn"` // seconds
 	}
-	err = c.attempt(ctx, call{route: routeToken, body: body, answer: &answer}, "")
+	err = c.attempt(ctx, &call{route: routeToken, body: body, answer: &answer}, nil)
 	if err == nil && answer.AccessToken == "" {
 		err = &CallError{Route: routeToken.name, Status: http.StatusOK, Err: errors.New("the answer holds no accessToken")}
 	}
