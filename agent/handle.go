@@ -108,13 +108,13 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	grace := a.graces.after(ctx)
 	out := outcome{err: j.err}
 	if j.ev.Interrupted {
-		past, err := a.lookUp(ctx, j)
+		owed, err := a.lookUp(ctx, j)
 		if err != nil {
 			return err
 		}
-		if past.over {
+		if owed != nil {
 			turn.leave()
-			return a.send(grace.late, j, past.owed)
+			return a.send(grace.late, j, owed)
 		}
 		out.err = a.resolve(j)
 	}

@@ -15,41 +15,37 @@ func interruptedError(host string) error {
 	return fmt.Errorf("the agent stopped while the request to %s was in flight; %w", host, errInterrupted)
 }
 
-// past is what Port knows of a run that an earlier owner started.
-type past struct {
-	over bool   // the invocation had ended
-	owed Report // what Port has not been told of that
-}
-
 // lookUp asks Port about an event that an earlier owner started and did not
-// settle: it is over where the run has ended, and where the run's log has the
-// agent's last line, which tells what is owed. An error is the end of ctx.
-func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
+// settle. Its invocation had ended where the run has, and where the run's log
+// has the agent's last line: then owed is what Port has not been told of that,
+// which may be nothing. It is nil where the end is unknown. An error is the end
+// of ctx.
+func (a *Agent) lookUp(ctx context.Context, j *job) (owed *Report, err error) {
 	if j.run == "" {
-		return past{}, nil
+		return nil, nil
 	}
 	state, err := a.Reporter.Lookup(ctx, j.run)
 	if ctx.Err() != nil {
-		return past{}, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		j.about(a.log.Warn()).Err(err).Msg("interrupted run not found at port")
 	}
 	status, detail, found := findClosing(state.Logs)
 	if !state.Ended && !found {
-		return past{}, nil
+		return nil, nil
 	}
 	a.Metrics.Interrupted.WithLabelValues("already_ended").Inc()
 	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
 	j.about(a.log.Info()).Str("status", state.Status).Msg("interrupted run had ended")
-	p := past{over: true}
+	owed = &Report{}
 	if !state.Ended {
-		p.owed.Status = status
+		owed.Status = status
 		if status == StatusFailure {
-			p.owed.Summary = detail
+			owed.Summary = detail
 		}
 	}
-	return p, nil
+	return owed, nil
 }
 
 // resolve decides about an event whose earlier request's end is unknown: nil

@@ -22,7 +22,7 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 	// The response goes first and the status last: the line between them is what
 	// a next owner goes by if the agent stops here.
 	if rep.HasResponse && !IsNodeRun(j.run) {
-		if err := a.send(ctx, j, Report{Response: rep.Response, HasResponse: true}); err != nil {
+		if err := a.send(ctx, j, &Report{Response: rep.Response, HasResponse: true}); err != nil {
 			return err
 		}
 		rep.Response, rep.HasResponse = nil, false
@@ -31,15 +31,15 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 		j.runLog.note(LevelWarn, note)
 	}
 	j.runLog.close(ctx, levelOf(out), closing(rep.Status, a.closingLine(j, out)))
-	return a.send(ctx, j, rep)
+	return a.send(ctx, j, &rep)
 }
 
 // send tells Port, unless there is nothing to tell.
-func (a *Agent) send(ctx context.Context, j *job, rep Report) error {
+func (a *Agent) send(ctx context.Context, j *job, rep *Report) error {
 	if rep.Empty() {
 		return nil
 	}
-	err := a.Reporter.Report(ctx, j.run, rep)
+	err := a.Reporter.Report(ctx, j.run, *rep)
 	if err == nil || errors.Is(err, ErrRejected) { // the reporter logs and counts a refusal; to repeat it would not help
 		return nil
 	}
