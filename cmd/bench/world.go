@@ -146,7 +146,7 @@ func (w *world) begin(r *http.Request, sinks []string) any {
 		}
 	}
 	w.cases++
-	w.now, w.org = sc, fmt.Sprintf("case%d", w.cases)
+	w.org = fmt.Sprintf("case%d", w.cases)
 	for _, topic := range []string{".runs", ".change.log"} {
 		if err := w.kafka.CreateTopic(r.Context(), w.org+topic, sc.Partitions); err != nil {
 			return err
@@ -156,7 +156,7 @@ func (w *world) begin(r *http.Request, sinks []string) any {
 	api.Delay(sc.PortDelay)
 	w.api.Store(api)
 	w.mu.Lock()
-	w.counts, w.current = counts{}, 0
+	w.now, w.counts, w.current = sc, counts{}, 0
 	w.produced = make([]time.Time, sc.Events)
 	w.delays = make([]time.Duration, 0, sc.Events)
 	w.mu.Unlock()
