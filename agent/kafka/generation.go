@@ -156,11 +156,9 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 	})
 	others.Go(func() { g.watch(work, stop, trackers) })
 
-	handlers := newPool()
-	defer handlers.close()
 	var workers sync.WaitGroup
 	for _, p := range g.partitions {
-		w := g.worker(p, trackers[p], c, handlers)
+		w := g.worker(p, trackers[p], c)
 		workers.Go(func() { w.run(work) })
 	}
 	workers.Wait()
@@ -178,11 +176,11 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 	}
 }
 
-func (g *generation) worker(p partition, t *tracker, c *committer, handlers *pool) *worker {
+func (g *generation) worker(p partition, t *tracker, c *committer) *worker {
 	return &worker{
 		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c,
 		marks: g.src.cfg.Delivery == exactlyOnce, open: g.open, admit: g.src.cfg.Admit, handle: g.src.handle,
-		events: g.src.metrics.Events, log: g.partitionLog(p), memory: g.memory.share(), pool: handlers,
+		events: g.src.metrics.Events, log: g.partitionLog(p), memory: g.memory.share(),
 	}
 }
 

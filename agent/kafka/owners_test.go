@@ -133,7 +133,7 @@ func (e *estate) own(f fate, life time.Duration) {
 	w := &worker{
 		partition: runsZero, tracker: tr, committer: c, marks: true, open: e.log.openAtOffset, handle: o.handle,
 		admit:  func(context.Context) error { return nil },
-		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: newBudget(memoryBudget).share(), pool: newPool(),
+		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: newBudget(memoryBudget).share(),
 	}
 	work, stop := context.WithCancelCause(e.t.Context())
 	committing, done := context.WithCancel(context.Background())
@@ -145,7 +145,6 @@ func (e *estate) own(f fate, life time.Duration) {
 	})
 	finish := func() {
 		w.run(work)
-		w.pool.close()
 		done()
 		committer.Wait()
 		if !o.dead.Load() {

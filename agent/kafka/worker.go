@@ -38,7 +38,6 @@ type worker struct {
 	log       zerolog.Logger
 
 	memory *share
-	pool   *pool
 
 	sequence agent.Sequence
 	handlers sync.WaitGroup
@@ -113,9 +112,7 @@ func (w *worker) take(ctx context.Context, msg kafka.Message, cost int64) error 
 		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Place: w.sequence.Next(),
 		Ledger: &account{w: w, e: e},
 	}
-	w.handlers.Add(1)
-	w.pool.run(func() {
-		defer w.handlers.Done()
+	w.handlers.Go(func() {
 		defer w.memory.release(cost)
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner

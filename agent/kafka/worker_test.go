@@ -108,7 +108,7 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	}
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
 	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
-		memory: newBudget(memoryBudget).share(), pool: newPool(),
+		memory:    newBudget(memoryBudget).share(),
 		partition: runsZero, tracker: tr, committer: c, marks: true, open: log.openAtOffset, handle: handle,
 		admit:  func(context.Context) error { return nil },
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
@@ -128,7 +128,6 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	go func() {
 		defer close(s.done)
 		s.run(ctx)
-		s.pool.close()
 		stop()
 		committer.Wait()
 		if err := c.flush(t.Context()); err != nil {
