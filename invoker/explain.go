@@ -10,7 +10,7 @@ func (i *Invoker) Choose(t Target) (string, error) { return i.choose(&t) }
 // *StatusError where the backend did not accept. A redirect that Do would
 // follow counts as not accepted, since nobody can say where it would end.
 func (i *Invoker) Judge(req *Request, res *Response) error {
-	h := hop{method: req.Method, url: req.url, header: req.Header, body: req.Body}
+	h := &hop{method: req.Method, url: req.url, header: req.Header, body: req.Body}
 	if _, refusal := redirect(h, &http.Response{StatusCode: res.StatusCode, Header: res.Header}); refusal != "" {
 		return &StatusError{Endpoint: req.Endpoint(), StatusCode: res.StatusCode, Reason: refusal}
 	}

@@ -16,7 +16,7 @@ const maxRedirects = 10
 // and signature. A GET is followed anywhere, but what is meant for one host
 // is not told to another: only the agent's name and what it accepts go there.
 // Everything else would be done by somebody whom nobody chose, or not at all.
-func redirect(h hop, res *http.Response) (next *hop, refusal string) {
+func redirect(h *hop, res *http.Response) (next *hop, refusal string) {
 	switch res.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
@@ -36,7 +36,7 @@ func redirect(h hop, res *http.Response) (next *hop, refusal string) {
 		return nil, "was redirected, but " + err.Error()
 	}
 	target.User = nil
-	n := h
+	n := *h
 	n.url = target
 	same := sameHost(h.url, target)
 	if h.method != http.MethodGet {

@@ -27,7 +27,7 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 	if err := req.backend.Authorize(ctx, header, req.Body); err != nil {
 		return nil, &TransportError{Endpoint: req.Endpoint(), Err: err}
 	}
-	first := hop{method: req.Method, url: req.url, header: header, body: req.Body}
+	first := &hop{method: req.Method, url: req.url, header: header, body: req.Body}
 	res, err := i.follow(ctx, req, first)
 	if err != nil {
 		return nil, err
@@ -85,10 +85,10 @@ type hop struct {
 	body   []byte
 }
 
-func (h hop) endpoint() string { return h.method + " " + place(h.url) }
+func (h *hop) endpoint() string { return h.method + " " + place(h.url) }
 
 // follow sends a request and the redirects that it may follow.
-func (i *Invoker) follow(ctx context.Context, req *Request, h hop) (*Response, error) {
+func (i *Invoker) follow(ctx context.Context, req *Request, h *hop) (*Response, error) {
 	for n := 0; ; n++ {
 		res, watch, err := i.send(ctx, h)
 		if err != nil {
@@ -102,12 +102,12 @@ func (i *Invoker) follow(ctx context.Context, req *Request, h hop) (*Response, e
 			return i.answer(ctx, h, req, res, refusal)
 		}
 		discard(res)
-		h = *next
+		h = next
 	}
 }
 
 // answer reads the body and ends an attempt.
-func (i *Invoker) answer(ctx context.Context, h hop, req *Request, res *http.Response, refusal string) (*Response, error) {
+func (i *Invoker) answer(ctx context.Context, h *hop, req *Request, res *http.Response, refusal string) (*Response, error) {
 	defer res.Body.Close()
 	body, more, err := readBody(res)
 	if err != nil && res.StatusCode < 300 {
@@ -130,7 +130,7 @@ func discard(res *http.Response) {
 // send puts one hop on the wire. A request of which nothing had been written
 // when an idle connection turned out to be closed is sent again at once: it
 // is the one repetition that cannot do anything twice.
-func (i *Invoker) send(ctx context.Context, h hop) (*http.Response, *watch, error) {
+func (i *Invoker) send(ctx context.Context, h *hop) (*http.Response, *watch, error) {
 	if err := i.permit(h.url); err != nil {
 		return nil, new(watch), err
 	}
@@ -144,7 +144,7 @@ func (i *Invoker) send(ctx context.Context, h hop) (*http.Response, *watch, erro
 	}
 }
 
-func (h hop) request(ctx context.Context) *http.Request {
+func (h *hop) request(ctx context.Context) *http.Request {
 	r := &http.Request{
 		Method: h.method, URL: h.url, Header: h.header, Host: h.url.Host,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
@@ -163,7 +163,7 @@ func (h hop) request(ctx context.Context) *http.Request {
 	return r.WithContext(ctx)
 }
 
-func (i *Invoker) transportError(ctx context.Context, h hop, err error, sent bool) error {
+func (i *Invoker) transportError(ctx context.Context, h *hop, err error, sent bool) error {
 	err = cause(ctx, err)
 	return &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err), Err: err}
 }
