@@ -78,20 +78,20 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer) 
 	j := &job{ev: &Event{}, run: x.Run, sync: x.Sync, rule: new(transform.Rule), req: x.Request}
 	rep := a.compose(j, out)
 	if x.Run == "" {
-		rep = Report{}
+		rep = new(Report)
 	}
 	if out.res != nil {
 		fields, warnings := x.Rule.Report(ctx, map[string]any{"body": x.Root, "request": x.Request.Value(), "response": answer.value()})
 		x.Warnings = append(x.Warnings, warnings...)
-		a.override(j, fields, &rep)
+		a.override(j, fields, rep)
 		for _, note := range j.notes {
 			x.Warnings = append(x.Warnings, transform.Warning{Field: "report.status", Message: strings.TrimPrefix(note, "Mapping: ")})
 		}
 	}
 	if IsNodeRun(x.Run) {
-		rep = nodeReport(rep)
+		*rep = nodeReport(*rep)
 	}
-	x.Report = &rep
+	x.Report = rep
 }
 
 func (x *Explanation) retryStatuses() []int {

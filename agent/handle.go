@@ -126,8 +126,7 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 		}
 	}
 	if out.err == nil {
-		var err error
-		if out, err = a.invoke(ctx, grace.finish, j); err != nil {
+		if err := a.invoke(ctx, grace.finish, j, &out); err != nil {
 			return err
 		}
 	}

@@ -31,35 +31,32 @@ type outcome struct {
 }
 
 // invoke makes attempts until one is accepted, the backend says no for good,
-// or the retries are used up. It returns an error only where the event is left
-// to its next owner, see leavable.
+// or the retries are used up, and puts into out how that ended. It returns an
+// error only where the event is left to its next owner, see leavable.
 //
 // Attempts run on finish. What waits for one runs on ctx as long as the event
 // may be left, and on finish from then on.
-func (a *Agent) invoke(ctx, finish context.Context, j *job) (outcome, error) {
-	var out outcome
+func (a *Agent) invoke(ctx, finish context.Context, j *job, out *outcome) error {
 	wait := ctx
 	for {
-		next, err := a.attempt(wait, finish, j, out.attempts+1)
-		if err != nil {
+		if err := a.attempt(wait, finish, j, out); err != nil {
 			return a.cutShort(j, out, err)
 		}
-		out = next
 		if !a.leavable(j) {
 			wait = finish
 		}
 		if out.err == nil {
-			return out, nil
+			return nil
 		}
 		if errors.Is(out.err, errInterrupted) && a.leavable(j) {
-			return outcome{}, out.err
+			return out.err
 		}
-		delay, again := a.retryDelay(j, out)
+		delay, again := a.retryDelay(j, *out)
 		if !again {
-			return out, nil
+			return nil
 		}
 		a.unmark(j)
-		a.sayRetry(ctx, j, out, delay)
+		a.sayRetry(ctx, j, *out, delay)
 		if err := Pause(wait, delay); err != nil {
 			return a.cutShort(j, out, err)
 		}
@@ -74,12 +71,12 @@ func (a *Agent) leavable(j *job) bool {
 }
 
 // cutShort ends an invocation before its next attempt, because of err.
-func (a *Agent) cutShort(j *job, out outcome, err error) (outcome, error) {
+func (a *Agent) cutShort(j *job, out *outcome, err error) error {
 	if a.leavable(j) {
-		return outcome{}, err
+		return err
 	}
 	out.err = fmt.Errorf("%w; the agent stopped before another attempt", out.err)
-	return out, nil
+	return nil
 }
 
 // unmark takes the started mark back where nothing was sent, unless it is an
@@ -90,26 +87,26 @@ func (a *Agent) unmark(j *job) {
 	}
 }
 
-// attempt makes one attempt in a slot. An error means that it was not made,
-// and that nothing is on record that says otherwise.
-func (a *Agent) attempt(wait, finish context.Context, j *job, n int) (outcome, error) {
+// attempt makes one attempt in a slot and puts into out how it ended. An error
+// means that it was not made, and that nothing is on record that says otherwise.
+func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) error {
 	host := j.req.Host()
 	if err := a.slots.acquire(wait, host); err != nil {
-		return outcome{}, err
+		return err
 	}
 	defer a.slots.release(host)
 	a.Metrics.InFlight.Inc()
 	defer a.Metrics.InFlight.Dec()
 	if err := j.ev.Ledger.Start(wait); err != nil {
 		a.unmark(j)
-		return outcome{}, err
+		return err
 	}
 	if !j.slow {
 		slow := time.AfterFunc(quietTime, func() { a.sayUnderWay(finish, j) })
 		defer func() { j.slow = !slow.Stop() }()
 	}
 	begun := time.Now()
-	if n == 1 {
+	if out.attempts == 0 {
 		j.begun = begun
 	}
 	res, err := a.Invoker.Do(finish, j.req)
@@ -120,16 +117,18 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, n int) (outcome, e
 		switch {
 		case !invoker.Sent(err): // cut off while it connected: as if it had not been made
 			a.unmark(j)
-			return outcome{}, context.Cause(wait)
+			return context.Cause(wait)
 		case invoker.Uncertain(err):
 			err = interruptedError(j.req.Host())
 		}
 	}
-	a.logAttempt(j, n, res, err, took)
-	return outcome{res: res, err: err, attempts: n, took: time.Since(j.begun)}, nil
+	out.res, out.err, out.took = res, err, time.Since(j.begun)
+	out.attempts++
+	a.logAttempt(j, out, took)
+	return nil
 }
 
-func (a *Agent) logAttempt(j *job, n int, res *invoker.Response, err error, took time.Duration) {
+func (a *Agent) logAttempt(j *job, out *outcome, took time.Duration) {
 	level := zerolog.DebugLevel
 	if a.cfg.DetailedLogging {
 		level = zerolog.InfoLevel
@@ -140,14 +139,14 @@ func (a *Agent) logAttempt(j *job, n int, res *invoker.Response, err error, took
 	}
 	if a.cfg.DetailedLogging {
 		line = line.Bytes("request_body", a.excerpt(j.req.Body))
-		if res != nil {
-			line = line.Bytes("response_body", a.excerpt(res.Body))
+		if out.res != nil {
+			line = line.Bytes("response_body", a.excerpt(out.res.Body))
 		}
 	}
-	if res != nil {
-		line = line.Int("status", res.StatusCode)
+	if out.res != nil {
+		line = line.Int("status", out.res.StatusCode)
 	}
-	j.about(line).Int("attempt", n).Float64("duration_ms", milliseconds(took)).AnErr("error", err).Msg("attempt made")
+	j.about(line).Int("attempt", out.attempts).Float64("duration_ms", milliseconds(took)).AnErr("error", out.err).Msg("attempt made")
 }
 
 // maxDetail is how much of a body DETAILED_LOGGING shows.

@@ -22,16 +22,22 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 	// The response goes first and the status last: the line between them is what
 	// a next owner goes by if the agent stops here.
 	if rep.HasResponse && !IsNodeRun(j.run) {
-		if err := a.send(ctx, j, &Report{Response: rep.Response, HasResponse: true}); err != nil {
+		if err := a.sendResponse(ctx, j, rep); err != nil {
 			return err
 		}
-		rep.Response, rep.HasResponse = nil, false
 	}
 	for _, note := range j.notes {
 		j.runLog.note(LevelWarn, note)
 	}
 	j.runLog.close(ctx, levelOf(out), closing(rep.Status, a.closingLine(j, out)))
-	return a.send(ctx, j, &rep)
+	return a.send(ctx, j, rep)
+}
+
+// sendResponse tells Port the response alone, and takes it out of rep.
+func (a *Agent) sendResponse(ctx context.Context, j *job, rep *Report) error {
+	response := Report{Response: rep.Response, HasResponse: true}
+	rep.Response, rep.HasResponse = nil, false
+	return a.send(ctx, j, &response)
 }
 
 // send tells Port, unless there is nothing to tell.
@@ -48,8 +54,8 @@ func (a *Agent) send(ctx context.Context, j *job, rep *Report) error {
 
 // compose gives what Port is told: what follows from the answer, overridden
 // field by field by the rule's report.
-func (a *Agent) compose(j *job, out outcome) Report {
-	var rep Report
+func (a *Agent) compose(j *job, out outcome) *Report {
+	rep := new(Report)
 	if j.sync && out.res != nil {
 		rep.StatusCode = out.res.StatusCode
 		if len(out.res.Body) > 0 {
@@ -69,7 +75,7 @@ func (a *Agent) compose(j *job, out outcome) Report {
 		rep.Status = StatusSuccess
 	}
 	if out.res != nil && j.rule.HasReport() {
-		a.applyRule(j, out.res, &rep)
+		a.applyRule(j, out.res, rep)
 	}
 	rep.Summary = a.Redactor.String(rep.Summary)
 	rep.Link = a.Redactor.Value(rep.Link)
