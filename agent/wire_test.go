@@ -68,7 +68,8 @@ func TestWireDrainEndsInFlight(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		close(arrived)
 		<-over
-	}, func(c *Config) { c.DrainTimeout = 300 * time.Millisecond })
+	})
+	f.graces.finish, f.graces.all = 300*time.Millisecond, time.Minute
 	defer close(over)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
