@@ -266,7 +266,6 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// benchEvent is an event of about 2 KB.
 // Every string is its own, whatever was decoded before it and beside it, and a
 // message keeps its text when the decoder goes on.
 func TestDecodeKeepsNothingOfOthers(t *testing.T) {
@@ -298,6 +297,7 @@ func TestDecodeKeepsNothingOfOthers(t *testing.T) {
 	wg.Wait()
 }
 
+// benchEvent is an event of about 2 KB.
 func benchEvent() []byte {
 	var properties []string
 	for i := range 24 {
