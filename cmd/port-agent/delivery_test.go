@@ -61,12 +61,7 @@ func TestHangingHost(t *testing.T) {
 	w := newWorld(t, 1)
 	hanging := newBackend(t)
 	letGo := make(chan struct{})
-	hanging.on(func(_ http.ResponseWriter, r *http.Request, _ string, _ int) {
-		select {
-		case <-letGo:
-		case <-r.Context().Done():
-		}
-	})
+	hanging.on(held(letGo))
 	stuck := syncRuns("stuck", 200)
 	for i := range stuck {
 		stuck[i].URL = hanging.URL + "/hook"
@@ -115,12 +110,7 @@ func TestThreeHangingHosts(t *testing.T) {
 	var hosts []*backend
 	for n := range 3 {
 		hanging := newBackend(t)
-		hanging.on(func(_ http.ResponseWriter, r *http.Request, _ string, _ int) {
-			select {
-			case <-letGo:
-			case <-r.Context().Done():
-			}
-		})
+		hanging.on(held(letGo))
 		events := syncRuns(fmt.Sprintf("stuck%d_", n), 80)
 		for i := range events {
 			events[i].URL = hanging.URL + "/hook"
@@ -152,12 +142,7 @@ func TestReadsWhatItCanUse(t *testing.T) {
 	const slots = 8
 	w := newWorld(t, 1)
 	letGo := make(chan struct{})
-	w.backend.on(func(_ http.ResponseWriter, r *http.Request, _ string, _ int) {
-		select {
-		case <-letGo:
-		case <-r.Context().Done():
-		}
-	})
+	w.backend.on(held(letGo))
 	events := syncRuns("", 300)
 	w.publish(events...)
 	agent := w.agent("MAX_IN_FLIGHT="+strconv.Itoa(slots), "MAX_IN_FLIGHT_PER_HOST="+strconv.Itoa(slots), "HTTP_ADDR=127.0.0.1:0")

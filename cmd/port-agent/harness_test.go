@@ -202,6 +202,16 @@ func (b *backend) on(answer func(w http.ResponseWriter, r *http.Request, run str
 	b.answer = answer
 }
 
+// held answers nothing until letGo is closed, and then 200.
+func held(letGo <-chan struct{}) func(http.ResponseWriter, *http.Request, string, int) {
+	return func(_ http.ResponseWriter, r *http.Request, _ string, _ int) {
+		select {
+		case <-letGo:
+		case <-r.Context().Done():
+		}
+	}
+}
+
 // slow answers 200 after d.
 func slow(d time.Duration) func(http.ResponseWriter, *http.Request, string, int) {
 	return func(w http.ResponseWriter, r *http.Request, _ string, _ int) {
