@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -14,10 +15,6 @@ import (
 )
 
 const (
-	// markInterval is the least time between two commits. A burst of started
-	// marks shares one commit per interval; a lone mark finds the interval long
-	// past and is committed at once.
-	markInterval = 2 * time.Millisecond
 	// settleDelay is how long a settled offset waits for others to share its
 	// commit. What a crash finds uncommitted is looked up at Port by the next
 	// owner.
@@ -131,7 +128,6 @@ func notify(ch chan<- struct{}) {
 func (c *committer) run(ctx context.Context) error {
 	calls, cancel := outlive(ctx, leaveTimeout)
 	defer cancel()
-	var last time.Time
 	for {
 		select {
 		case <-ctx.Done():
@@ -140,8 +136,10 @@ func (c *committer) run(ctx context.Context) error {
 		case <-c.lazily:
 			wait(ctx, settleDelay, c.marks)
 		}
-		wait(ctx, markInterval-time.Since(last), nil)
-		last = time.Now()
+		// A lone mark is committed at once. Those of a burst share a commit with
+		// all that ask before the one under way is answered, and here with those
+		// that are about to.
+		runtime.Gosched()
 		if err := c.push(ctx, calls); errors.Is(err, errFenced) {
 			return err
 		}
