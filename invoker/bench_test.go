@@ -68,7 +68,7 @@ func BenchmarkDo(b *testing.B) {
 			}
 		})
 	})
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: idlePerHost}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	b.Cleanup(client.CloseIdleConnections)
 	b.Run("bare", func(b *testing.B) {
 		b.ReportAllocs()

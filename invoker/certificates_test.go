@@ -78,15 +78,21 @@ func (a *authority) leaf(t *testing.T, names ...string) (cert, key []byte) {
 	return cert, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
 }
 
-// serveTLS starts a stand-in with a certificate of the authority.
-func (a *authority) serveTLS(t *testing.T, config *tls.Config) *standIn {
+// pair issues a certificate for backend.test and 127.0.0.1.
+func (a *authority) pair(t *testing.T) tls.Certificate {
 	t.Helper()
 	cert, key := a.leaf(t, "backend.test")
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	config.Certificates = []tls.Certificate{pair}
+	return pair
+}
+
+// serveTLS starts a stand-in with a certificate of the authority.
+func (a *authority) serveTLS(t *testing.T, config *tls.Config) *standIn {
+	t.Helper()
+	config.Certificates = []tls.Certificate{a.pair(t)}
 	s := new(standIn)
 	s.Server = httptest.NewUnstartedServer(s.record(nil))
 	s.TLS = config

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -158,9 +157,4 @@ func ambiguous(host string) bool {
 		return strings.Trim(hex, "0123456789abcdef") == ""
 	}
 	return strings.Trim(label, "0123456789") == ""
-}
-
-// permit checks a URL before its host is resolved.
-func (i *Invoker) permit(u *url.URL) error {
-	return i.guard.name(u.Hostname(), i.proxies.proxied(u))
 }

@@ -120,7 +120,7 @@ func network(err error) string {
 		return "timed out"
 	case isTimeout(err):
 		return "connecting timed out after " + dialTimeout.String()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), err.Error() == "http: server closed idle connection":
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "connection closed before the answer was complete"
 	case errors.As(err, &errno):
 		return errno.Error()

@@ -9,8 +9,8 @@ package invoker
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
-	"net/http"
 	"net/url"
 	"os"
 	"time"
@@ -47,8 +47,9 @@ type Invoker struct {
 
 	proxies   *proxies
 	dialer    *net.Dialer
-	transport *http.Transport
-	byHost    map[string]*http.Transport // for hosts with a TLS configuration of their own
+	tls       *tls.Config
+	tlsByHost map[string]*tls.Config // for hosts with a configuration of their own
+	pool      *pool
 }
 
 // New returns an Invoker. It starts nothing and calls nobody. The error names
@@ -65,7 +66,7 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 	if i.guard, err = newGuard(cfg.EgressAllow, cfg.EgressDeny); err != nil {
 		return nil, err
 	}
-	if err := i.buildTransports(); err != nil {
+	if err := i.prepare(); err != nil {
 		return nil, err
 	}
 	if u, err := url.Parse(deps.PortAPI); err == nil {
@@ -78,13 +79,9 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 	return i, nil
 }
 
-// Close closes idle connections. Requests under way are not touched.
-func (i *Invoker) Close() {
-	i.transport.CloseIdleConnections()
-	for _, t := range i.byHost {
-		t.CloseIdleConnections()
-	}
-}
+// Close closes idle connections. Requests under way are not touched; their
+// connections are closed when they end.
+func (i *Invoker) Close() { i.pool.close() }
 
 func (i *Invoker) timeout(rule time.Duration) time.Duration {
 	if rule > 0 {

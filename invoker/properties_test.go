@@ -189,7 +189,7 @@ func FuzzBuild(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wire.Header = wireHeader(req.Header)
+		wire.Header = req.Header
 		if err := wire.Write(io.Discard); err != nil {
 			t.Errorf("write %q: %v", req.URL, err)
 		}

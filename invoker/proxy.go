@@ -82,7 +82,7 @@ func proxyURL(value string) (*url.URL, error) {
 	return u, nil
 }
 
-// proxyAddress is the address that net/http dials for a proxy.
+// proxyAddress is the address to dial for a proxy.
 func proxyAddress(u *url.URL) string {
 	if u.Port() != "" {
 		return u.Host
@@ -92,11 +92,11 @@ func proxyAddress(u *url.URL) string {
 
 func (p *proxies) choose(r *http.Request) (*url.URL, error) { return p.of(r.URL) }
 
-// proxied reports whether a request to u goes through a proxy.
-func (p *proxies) proxied(u *url.URL) bool {
-	via, err := p.of(u)
-	return err == nil && via != nil
-}
-
 // is reports whether address is that of a proxy.
 func (p *proxies) is(address string) bool { return slices.Contains(p.addresses, address) }
+
+func isSocks(via *url.URL) bool { return strings.HasPrefix(via.Scheme, "socks5") }
+
+// plainProxy tells whether requests to u are written for the proxy via, which
+// then takes them further, and not through it.
+func plainProxy(u, via *url.URL) bool { return via != nil && u.Scheme == "http" && !isSocks(via) }

@@ -1,12 +1,18 @@
 package invoker
 
 import (
+	"bufio"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/binary"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rs/zerolog"
@@ -16,22 +22,24 @@ import (
 // port that was asked for.
 func newProxy(t *testing.T) *standIn {
 	t.Helper()
-	return newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodConnect {
-			tunnel(w, r)
-			return
-		}
-		r.URL.Host = "127.0.0.1:" + r.URL.Port()
-		r.RequestURI = ""
-		res, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			w.WriteHeader(http.StatusBadGateway)
-			return
-		}
-		defer res.Body.Close()
-		w.WriteHeader(res.StatusCode)
-		_, _ = io.Copy(w, res.Body)
-	})
+	return newStandIn(t, forward)
+}
+
+func forward(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodConnect {
+		tunnel(w, r)
+		return
+	}
+	r.URL.Host = "127.0.0.1:" + r.URL.Port()
+	r.RequestURI = ""
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	defer res.Body.Close()
+	w.WriteHeader(res.StatusCode)
+	_, _ = io.Copy(w, res.Body)
 }
 
 func tunnel(w http.ResponseWriter, r *http.Request) {
@@ -48,8 +56,50 @@ func tunnel(w http.ResponseWriter, r *http.Request) {
 	}
 	defer client.Close()
 	_, _ = io.WriteString(client, "HTTP/1.1 200 Connection established\r\n\r\n")
+	splice(client, target)
+}
+
+func splice(client, target net.Conn) {
 	go func() { _, _ = io.Copy(target, client); target.Close() }()
 	_, _ = io.Copy(client, target)
+}
+
+// socks serves a connection as a SOCKS5 proxy (RFC 1928) that wants a login
+// (RFC 1929) and takes every name for 127.0.0.1.
+func socks(c net.Conn, login string) error {
+	r := bufio.NewReader(c)
+	read := func(n byte) []byte {
+		p := make([]byte, n)
+		_, _ = io.ReadFull(r, p)
+		return p
+	}
+	text := func() string { return string(read(read(1)[0])) }
+	if version := read(1)[0]; version != 5 {
+		return fmt.Errorf("version %d", version)
+	}
+	if methods := text(); !strings.Contains(methods, "\x02") {
+		return fmt.Errorf("methods %q", methods)
+	}
+	_, _ = c.Write([]byte{5, 2})
+	read(1)
+	if got := text() + ":" + text(); got != login {
+		return fmt.Errorf("login %q", got)
+	}
+	_, _ = c.Write([]byte{1, 0})
+	if got := string(read(4)); got != "\x05\x01\x00\x03" {
+		return fmt.Errorf("request %q, want one by name", got)
+	}
+	if name := text(); name != "backend.test" {
+		return fmt.Errorf("name %q", name)
+	}
+	target, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", binary.BigEndian.Uint16(read(2))))
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	_, _ = c.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+	splice(c, target)
+	return nil
 }
 
 func TestProxy(t *testing.T) {
@@ -108,13 +158,89 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// Whatever a proxy speaks, it is asked with the login of its URL, and one
+// connection through it serves one request after the other.
+func TestProxyKinds(t *testing.T) {
+	t.Parallel()
+	const login = "me:password-canary"
+	a := newAuthority(t)
+	caDir := t.TempDir()
+	write(t, filepath.Join(caDir, "ca.crt"), a.pem)
+	for _, kind := range []string{"http", "https", "socks5", "socks5h"} {
+		for _, scheme := range []string{"http", "https"} {
+			t.Run(scheme+" by "+kind, func(t *testing.T) {
+				t.Parallel()
+				var conns atomic.Int64
+				var address string
+				if strings.HasPrefix(kind, "socks") {
+					address = rawServer(t, func(_ int, c net.Conn) {
+						conns.Add(1)
+						if err := socks(c, login); err != nil {
+							t.Error(err)
+						}
+					})
+				} else {
+					want := "Basic " + base64.StdEncoding.EncodeToString([]byte(login))
+					proxy := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						if got := r.Header.Get("Proxy-Authorization"); got != want {
+							t.Errorf("proxy authorization: got %q, want %q", got, want)
+						}
+						forward(w, r)
+					}))
+					proxy.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+						if state == http.StateNew {
+							conns.Add(1)
+						}
+					}
+					if kind == "https" {
+						proxy.TLS = &tls.Config{Certificates: []tls.Certificate{a.pair(t)}}
+						proxy.StartTLS()
+					} else {
+						proxy.Start()
+					}
+					t.Cleanup(proxy.Close)
+					address = proxy.Listener.Addr().String()
+				}
+				backend := newStandIn(t, nil)
+				if scheme == "https" {
+					backend = a.serveTLS(t, new(tls.Config))
+				}
+				deps, cfg := testDeps(), testConfig()
+				deps.Env = env(map[string]string{"ALL_PROXY": kind + "://" + login + "@" + address})
+				cfg.CADir = caDir
+				i := newInvoker(t, cfg, deps)
+				_, port, _ := net.SplitHostPort(backend.Listener.Addr().String())
+				for range 2 {
+					if _, err := i.Do(t.Context(), build(t, i, hook(t, scheme+"://backend.test:"+port+"/hook"))); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for _, seen := range backend.exchanges() {
+					checkV1(t, seen)
+					if seen.header.Get("Proxy-Authorization") != "" && (scheme == "https" || strings.HasPrefix(kind, "socks")) {
+						t.Error("the backend was told the proxy's login")
+					}
+				}
+				if got := len(backend.exchanges()); got != 2 {
+					t.Errorf("got %d requests, want 2", got)
+				}
+				if got := conns.Load(); got != 1 {
+					t.Errorf("got %d connections to the proxy, want 1", got)
+				}
+				i.Close()
+			})
+		}
+	}
+}
+
 func TestProxyFails(t *testing.T) {
 	t.Parallel()
 	refusing := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	for _, tc := range []struct{ name, proxy, want string }{
 		{"nobody there", "http://me:password-canary@127.0.0.1:1", "proxy: connection refused"},
 		{"no such name", "http://proxy.test:3128", "proxy: no such host"},
-		{"says no", refusing.URL, "Forbidden"},
+		{"says no", refusing.URL, "proxy: answered 403 Forbidden"},
+		{"not https", strings.Replace(refusing.URL, "http", "https", 1), "proxy: tls: first record does not look like a TLS handshake"},
 		{"socks", "socks5://me:password-canary@127.0.0.1:1", "proxy: connection refused"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,14 +1,16 @@
 package invoker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // Do makes one attempt: it signs the request, sends it and reads the answer,
@@ -23,7 +25,7 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 		}
 		req.pending = nil
 	}
-	header := wireHeader(req.Header)
+	header := maps.Clone(req.Header)
 	if err := req.backend.Authorize(ctx, header, req.Body); err != nil {
 		return nil, &TransportError{Endpoint: req.Endpoint(), Err: err}
 	}
@@ -62,21 +64,6 @@ func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 	return clean(s, maxExcerpt)
 }
 
-// wireHeader copies h for one attempt. Its idempotency keys are spelled in
-// lower case, which the wire does not mind: net/http looks for the canonical
-// spelling, and where it finds it and there is no body, it repeats a POST on
-// a lost connection by itself, after the backend may have seen it.
-func wireHeader(h http.Header) http.Header {
-	w := make(http.Header, len(h)+2)
-	for k, v := range h {
-		if k == "Idempotency-Key" || k == "X-Idempotency-Key" {
-			k = strings.ToLower(k)
-		}
-		w[k] = v
-	}
-	return w
-}
-
 // hop is one request on the wire: the first, or one that a redirect asks for.
 type hop struct {
 	method string
@@ -85,14 +72,51 @@ type hop struct {
 	body   []byte
 }
 
+// check refuses a header that would change how the request is framed.
+func (h *hop) check() error {
+	for name, values := range h.header {
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("header name %.50q is not valid", name)
+		}
+		for _, v := range values {
+			if !httpguts.ValidHeaderFieldValue(v) {
+				return fmt.Errorf("header %s holds a control character", name)
+			}
+		}
+	}
+	return nil
+}
+
+// host is the Host header: what the rule wants, or the URL's host without the
+// zone of an IPv6 address, which means something on this machine only.
+func (h *hop) host() string {
+	if host := h.header.Get("Host"); host != "" {
+		if ascii, err := httpguts.PunycodeHostPort(host); err == nil {
+			return ascii
+		}
+		return host
+	}
+	host := h.url.Host
+	if from := strings.IndexByte(host, '%'); from > 0 && host[0] == '[' {
+		return host[:from] + host[strings.IndexByte(host, ']'):]
+	}
+	return host
+}
+
+// unpacks tells whether a packed answer may come that nobody but the agent
+// has asked for.
+func (h *hop) unpacks() bool {
+	return h.header["Accept-Encoding"] == nil && h.header["Range"] == nil
+}
+
 func (h *hop) endpoint() string { return h.method + " " + place(h.url) }
 
 // follow sends a request and the redirects that it may follow.
 func (i *Invoker) follow(ctx context.Context, req *Request, h *hop) (*Response, error) {
 	for n := 0; ; n++ {
-		res, watch, err := i.send(ctx, h)
+		res, sent, err := i.send(ctx, h)
 		if err != nil {
-			return nil, i.transportError(ctx, h, err, watch.sent())
+			return nil, i.transportError(ctx, h, err, sent)
 		}
 		next, refusal := redirect(h, res)
 		if next == nil || n == maxRedirects {
@@ -127,40 +151,16 @@ func discard(res *http.Response) {
 	res.Body.Close()
 }
 
-// send puts one hop on the wire. A request of which nothing had been written
-// when an idle connection turned out to be closed is sent again at once: it
-// is the one repetition that cannot do anything twice.
-func (i *Invoker) send(ctx context.Context, h *hop) (*http.Response, *watch, error) {
-	if err := i.permit(h.url); err != nil {
-		return nil, new(watch), err
+// send puts one hop on the wire; sent tells whether bytes of it may have left.
+func (i *Invoker) send(ctx context.Context, h *hop) (res *http.Response, sent bool, err error) {
+	via, err := i.proxies.of(h.url)
+	if err != nil {
+		return nil, false, err
 	}
-	transport := i.transportFor(h.url.Hostname())
-	for {
-		w := new(watch)
-		res, err := transport.RoundTrip(h.request(w.context(ctx)))
-		if err == nil || !w.reused || w.sent() || ctx.Err() != nil {
-			return res, w, err
-		}
+	if err := i.guard.name(h.url.Hostname(), via != nil); err != nil {
+		return nil, false, err
 	}
-}
-
-func (h *hop) request(ctx context.Context) *http.Request {
-	r := &http.Request{
-		Method: h.method, URL: h.url, Header: h.header, Host: h.url.Host,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	if host := h.header.Get("Host"); host != "" {
-		r.Host = host
-	}
-	if h.body != nil {
-		// Without GetBody net/http never repeats the request by itself.
-		r.Body = io.NopCloser(bytes.NewReader(h.body))
-		r.ContentLength = int64(len(h.body))
-		if len(h.body) == 0 {
-			r.Body = http.NoBody
-		}
-	}
-	return r.WithContext(ctx)
+	return i.pool.send(ctx, h, via)
 }
 
 func (i *Invoker) transportError(ctx context.Context, h *hop, err error, sent bool) error {

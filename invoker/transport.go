@@ -1,30 +1,21 @@
 package invoker
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 )
 
 const (
 	// dialTimeout bounds name resolution and the TCP connection, and once
-	// more the TLS handshake, apart from the time of the whole attempt.
+	// more what a proxy and the TLS handshake take each, apart from the time
+	// of the whole attempt.
 	dialTimeout = 10 * time.Second
-	// idleTimeout is below the keep-alive of common servers (5 s in Node.js,
-	// uvicorn and Apache). A server that closes an idle connection while a
-	// request is on its way leaves it unknown whether the request was carried
-	// out; a connection that is closed on this side first does not.
-	idleTimeout = 4 * time.Second
-	// idlePerHost is beyond what is ever in flight to one host at once.
-	idlePerHost = 256
-
-	maxAnswerHeader = 256 << 10
+	// One TLS session is enough for many connections to a host.
+	maxSessions = 64
 )
 
 // Transport returns an HTTP transport for calls that are not a backend's, such
@@ -41,39 +32,24 @@ func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, er
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	t := newTransport(proxies, &tls.Config{RootCAs: roots}, dialer.DialContext)
-	t.ForceAttemptHTTP2 = true
-	t.IdleConnTimeout = 90 * time.Second
-	return t, nil
-}
-
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
-
-// newTransport speaks HTTP/1.1 unless its caller says otherwise. To backends
-// it stays so: with one request at a time on a connection it is known whether
-// bytes of a request have left, and net/http repeats none by itself, as it
-// does in HTTP/2 after some stream errors.
-func newTransport(proxies *proxies, tlsConfig *tls.Config, dial dialFunc) *http.Transport {
-	tlsConfig.ClientSessionCache = tls.NewLRUClientSessionCache(64)
 	return &http.Transport{
 		Proxy:                  proxies.choose,
-		DialContext:            dial,
-		TLSClientConfig:        tlsConfig,
+		DialContext:            newDialer().DialContext,
+		TLSClientConfig:        &tls.Config{RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions)},
 		TLSHandshakeTimeout:    dialTimeout,
-		MaxIdleConns:           4 * idlePerHost,
-		MaxIdleConnsPerHost:    idlePerHost,
-		IdleConnTimeout:        idleTimeout,
+		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: maxAnswerHeader,
-	}
+		ForceAttemptHTTP2:      true,
+	}, nil
 }
 
-// buildTransports makes the transport for backends, and one more for each
-// host that is shown a client certificate: the certificate belongs to a
-// host, and a TLS configuration does not know for which host it is used.
-// Port's API has its own where certificates are not checked: it is sent the
-// agent's token.
-func (i *Invoker) buildTransports() error {
+func newDialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second} }
+
+// prepare reads what connections to backends need: proxies, authorities and,
+// for each host that is shown a client certificate, a TLS configuration of
+// its own, since none knows for which host it is used. Port's API has its own
+// where certificates are not checked: it is sent the agent's token.
+func (i *Invoker) prepare() error {
 	var err error
 	if i.proxies, err = readProxies(i.deps.Env); err != nil {
 		return err
@@ -86,22 +62,26 @@ func (i *Invoker) buildTransports() error {
 	if err != nil {
 		return err
 	}
-	i.dialer = &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-	configs := make(map[string]*tls.Config)
+	config := func(verify bool) *tls.Config {
+		return &tls.Config{
+			RootCAs: roots, InsecureSkipVerify: !verify, NextProtos: []string{"http/1.1"},
+			ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
+		}
+	}
+	i.tls = config(i.cfg.VerifySSL)
+	i.tlsByHost = make(map[string]*tls.Config, len(certificates)+1)
 	for host, files := range certificates {
-		configs[host] = &tls.Config{RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL, GetClientCertificate: files.load}
+		i.tlsByHost[host] = config(i.cfg.VerifySSL)
+		i.tlsByHost[host].GetClientCertificate = files.load
 	}
 	if port := i.portName(); port != "" && !i.cfg.VerifySSL {
-		if configs[port] == nil {
-			configs[port] = &tls.Config{RootCAs: roots}
+		if i.tlsByHost[port] == nil {
+			i.tlsByHost[port] = config(true)
 		}
-		configs[port].InsecureSkipVerify = false
+		i.tlsByHost[port].InsecureSkipVerify = false
 	}
-	i.transport = newTransport(i.proxies, &tls.Config{RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL}, i.dial)
-	i.byHost = make(map[string]*http.Transport, len(configs))
-	for host, config := range configs {
-		i.byHost[host] = newTransport(i.proxies, config, i.dial)
-	}
+	i.dialer = newDialer()
+	i.pool = newPool(i.connect)
 	return nil
 }
 
@@ -117,30 +97,9 @@ func (i *Invoker) portName() string {
 // hostName gives a host in one spelling.
 func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
-func (i *Invoker) transportFor(host string) *http.Transport {
-	if t, ok := i.byHost[hostName(host)]; ok {
-		return t
+func (i *Invoker) tlsFor(host string) *tls.Config {
+	if config, ok := i.tlsByHost[hostName(host)]; ok {
+		return config
 	}
-	return i.transport
-}
-
-// dial connects to a backend or to a proxy. The egress policy looks at each
-// address after the name was resolved, so that no DNS answer gets around it.
-// A proxy is the operator's choice and may be anywhere.
-func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	d := *i.dialer
-	if host, _, err := net.SplitHostPort(address); err == nil && !i.proxies.is(address) {
-		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			target, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return &RefusedError{host, "has an address that cannot be checked"}
-			}
-			return i.guard.address(host, target.Addr())
-		}
-	}
-	conn, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
-	}
-	return &meteredConn{Conn: conn}, nil
+	return i.tls
 }

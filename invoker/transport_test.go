@@ -1,69 +1,12 @@
 package invoker
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 )
-
-// What is written when a TLS connection is closed is no part of a request.
-func TestMeteredConn(t *testing.T) {
-	t.Parallel()
-	a := newAuthority(t)
-	cert, key := a.leaf(t, "backend.test")
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(a.cert)
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: version})
-		if err != nil {
-			t.Fatal(err)
-		}
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				_, _ = io.Copy(io.Discard, c)
-				c.Close()
-			}
-		}()
-		for _, data := range []string{"", "GET"} {
-			raw, err := net.Dial("tcp", l.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn := tls.Client(&meteredConn{Conn: raw}, &tls.Config{RootCAs: roots, ServerName: "backend.test"})
-			if err := conn.Handshake(); err != nil {
-				t.Fatal(err)
-			}
-			m := metered(conn)
-			before := m.written.Load()
-			if data != "" {
-				_, _ = io.WriteString(conn, data)
-			}
-			conn.Close()
-			if got, want := m.written.Load() != before, data != ""; got != want {
-				t.Errorf("%s, %q: written: got %t, want %t", tls.VersionName(version), data, got, want)
-			}
-		}
-		l.Close()
-		<-done
-	}
-	if got := metered(&net.TCPConn{}); got != nil {
-		t.Errorf("a connection of somebody else: got %v", got)
-	}
-}
 
 // Backends are spoken to in HTTP/1.1 whatever else they offer.
 func TestProtocols(t *testing.T) {

@@ -32,11 +32,7 @@ func testTruth(t *testing.T, scheme string) {
 	cfg := testConfig()
 	cfg.CADir = t.TempDir()
 	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
-	cert, key := a.leaf(t, "backend.test")
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pair := a.pair(t)
 	var mu sync.Mutex
 	arrived := map[string]int{}
 	address := rawServer(t, func(_ int, c net.Conn) {
