@@ -71,8 +71,11 @@ func (p *pool) send(ctx context.Context, h *hop, via *url.URL) (res *http.Respon
 			c = newConn(p, to, link)
 		}
 		res, err := c.exchange(ctx, h, via)
-		if err == nil || !reused || c.written > 0 {
-			return res, c.written > 0, err
+		if err == nil {
+			return res, true, nil // c may be somebody else's by now
+		}
+		if !reused || c.written > 0 {
+			return nil, c.written > 0, err
 		}
 	}
 }

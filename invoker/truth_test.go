@@ -55,7 +55,7 @@ func testTruth(t *testing.T, scheme string) {
 			if rand.IntN(8) == 0 {
 				return
 			}
-			_, _ = io.WriteString(c, okAnswer)
+			_, _ = io.WriteString(c, []string{okAnswer, "HTTP/1.1 204 No Content\r\n\r\n"}[rand.IntN(2)])
 		}
 	})
 	i := newInvoker(t, cfg, testDeps())
