@@ -1,6 +1,7 @@
 package invoker
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -185,13 +186,26 @@ func FuzzBuild(f *testing.F) {
 		if u, err := url.Parse(req.URL); err != nil || u.Host == "" || u.User != nil {
 			t.Errorf("URL %q: %v", req.URL, err)
 		}
-		wire, err := http.NewRequest(req.Method, req.URL, bytes.NewReader(req.Body))
-		if err != nil {
+		h := &hop{method: req.Method, url: req.url, header: req.Header, body: req.Body}
+		if err := h.check(); err != nil {
+			t.Errorf("check: %v", err)
+		}
+		var wire bytes.Buffer
+		if err := (&conn{w: bufio.NewWriter(&wire)}).request(h, nil); err != nil {
 			t.Fatal(err)
 		}
-		wire.Header = req.Header
-		if err := wire.Write(io.Discard); err != nil {
-			t.Errorf("write %q: %v", req.URL, err)
+		// Whatever strangers write, a server reads one request, and this one.
+		rest := bufio.NewReader(&wire)
+		got, err := http.ReadRequest(rest)
+		if err != nil {
+			t.Fatalf("read %q: %v", req.URL, err)
+		}
+		body, err := io.ReadAll(got.Body)
+		if got.Method != req.Method || got.RequestURI != req.url.RequestURI() || !bytes.Equal(body, req.Body) || err != nil {
+			t.Errorf("got %s %s %q, %v, want %s %s %q", got.Method, got.RequestURI, body, err, req.Method, req.url.RequestURI(), req.Body)
+		}
+		if n := rest.Buffered() + wire.Len(); n > 0 {
+			t.Errorf("%d bytes follow the request to %q", n, req.URL)
 		}
 		_, _, _, _ = req.Value(), req.Host(), req.Endpoint(), req.Secrets()
 	})
