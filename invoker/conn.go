@@ -49,9 +49,8 @@ type conn struct {
 }
 
 func newConn(p *pool, s server, link net.Conn) *conn {
-	c := &conn{Conn: link, pool: p, server: s, unread: math.MaxInt64}
+	c := &conn{Conn: link, pool: p, server: s, unread: math.MaxInt64, expire: expiry(link)}
 	c.r, c.w = bufio.NewReader(c), bufio.NewWriter(c)
-	c.expire = func() { _ = c.SetDeadline(time.Unix(1, 0)) }
 	c.look = c.peek
 	for {
 		inner, ok := link.(interface{ NetConn() net.Conn })
@@ -161,7 +160,7 @@ func (c *conn) request(h *hop, via *url.URL) error {
 	c.names = slices.AppendSeq(c.names[:0], maps.Keys(h.header))
 	slices.Sort(c.names)
 	for _, name := range c.names {
-		if framing(name) {
+		if name == "Host" || framing(name) {
 			continue
 		}
 		for _, v := range h.header[name] {
@@ -184,15 +183,6 @@ func (c *conn) put(parts ...string) {
 	for _, s := range parts {
 		_, _ = c.w.WriteString(s)
 	}
-}
-
-// framing tells of headers that a connection writes itself.
-func framing(name string) bool {
-	switch name {
-	case "Host", "Content-Length", "Transfer-Encoding", "Trailer":
-		return true
-	}
-	return false
 }
 
 // answer reads up to the end of an answer's header, past those that only

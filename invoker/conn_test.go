@@ -93,7 +93,8 @@ func TestHeaderCheck(t *testing.T) {
 	}{
 		{http.Header{"X-A": {"a b", "ü"}}, ""},
 		{http.Header{"X A": {"1"}}, `header name "X A" is not valid`},
-		{http.Header{"X-A": {"1\r\nX-B: 2"}}, "header X-A holds a control character"},
+		{http.Header{"X-A": {"1\r\nX-B: 2"}}, "header X-A holds a line break"},
+		{http.Header{"X-A": {"1\x00"}}, "header X-A holds a control character"},
 	} {
 		err := (&hop{header: tc.header}).check()
 		if (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {

@@ -123,14 +123,14 @@ func secure(ctx context.Context, c net.Conn, host string, config *tls.Config) (n
 	config = config.Clone()
 	config.ServerName = host
 	s := tls.Client(c, config)
-	return s, within(ctx, c, func() error { return s.HandshakeContext(ctx) })
+	return s, within(ctx, c, s.Handshake)
 }
 
 // within talks to the other end of c until ctx ends or dialTimeout has passed.
 // It closes c where that fails.
 func within(ctx context.Context, c net.Conn, talk func() error) error {
 	_ = c.SetDeadline(time.Now().Add(dialTimeout))
-	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, expiry(c))
 	err := talk()
 	if !stop() && err == nil {
 		err = ctx.Err()
@@ -140,4 +140,9 @@ func within(ctx context.Context, c net.Conn, talk func() error) error {
 		return err
 	}
 	return c.SetDeadline(time.Time{})
+}
+
+// expiry ends reading from c and writing to it at once.
+func expiry(c net.Conn) func() {
+	return func() { _ = c.SetDeadline(time.Unix(1, 0)) }
 }

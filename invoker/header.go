@@ -42,14 +42,27 @@ func setDefault(h http.Header, key, value string) {
 // reserved tells of headers that are not the rule's: the signature, its
 // timestamp and the framing of the message.
 func reserved(key string) bool {
+	return key == headerSignature || key == headerTimestamp || framing(key)
+}
+
+// framing tells of headers that a connection writes itself.
+func framing(key string) bool {
 	switch key {
-	case headerSignature, headerTimestamp, "Content-Length", "Transfer-Encoding", "Trailer":
+	case "Content-Length", "Transfer-Encoding", "Trailer":
 		return true
 	}
 	return false
 }
 
 func checkHeader(k, v string) error {
+	if err := writable(k, v); err != nil {
+		return err
+	}
+	return resolved("header "+k, v)
+}
+
+// writable refuses a header that would change how the request is framed.
+func writable(k, v string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(k):
 		return fmt.Errorf("header name %.50q is not valid", k)
@@ -58,7 +71,7 @@ func checkHeader(k, v string) error {
 	case !httpguts.ValidHeaderFieldValue(v):
 		return fmt.Errorf("header %s holds a control character", k)
 	}
-	return resolved("header "+k, v)
+	return nil
 }
 
 // collectSecrets adds what the headers and the query hold.

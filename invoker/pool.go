@@ -138,50 +138,41 @@ func (p *pool) keep(c *conn) bool {
 
 // sweep closes what has been idle for too long. It comes again until nothing
 // is idle.
-func (p *pool) sweep() {
-	for _, c := range p.outdated() {
+func (p *pool) sweep() { p.closeIdle(idleTimeout) }
+
+// close closes what is idle, and makes whatever becomes idle later be closed.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.closeIdle(0)
+}
+
+// closeIdle closes what has been idle for d or longer.
+func (p *pool) closeIdle(d time.Duration) {
+	for _, c := range p.remove(d) {
 		c.Close()
 	}
 }
 
-func (p *pool) outdated() (old []*conn) {
+func (p *pool) remove(d time.Duration) (old []*conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for s, list := range p.idle {
 		n := 0
-		for n < len(list) && time.Since(list[n].idleSince) >= idleTimeout {
+		for n < len(list) && time.Since(list[n].idleSince) >= d {
 			n++
 		}
 		old = append(old, list[:n]...)
 		p.set(s, slices.Delete(list, 0, n))
 	}
 	p.kept -= len(old)
-	p.timer = nil
-	if p.kept > 0 {
-		p.timer = time.AfterFunc(idleTimeout/4, p.sweep)
-	}
-	return old
-}
-
-// close closes what is idle, and makes whatever becomes idle later be closed.
-func (p *pool) close() {
-	for _, c := range p.shut() {
-		c.Close()
-	}
-}
-
-func (p *pool) shut() (all []*conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.closed = true
-	for _, list := range p.idle {
-		all = append(all, list...)
-	}
-	clear(p.idle)
-	p.kept = 0
 	if p.timer != nil {
 		p.timer.Stop()
 		p.timer = nil
 	}
-	return all
+	if p.kept > 0 {
+		p.timer = time.AfterFunc(idleTimeout/4, p.sweep)
+	}
+	return old
 }

@@ -72,15 +72,12 @@ type hop struct {
 	body   []byte
 }
 
-// check refuses a header that would change how the request is framed.
+// check refuses headers that would change how the request is framed.
 func (h *hop) check() error {
 	for name, values := range h.header {
-		if !httpguts.ValidHeaderFieldName(name) {
-			return fmt.Errorf("header name %.50q is not valid", name)
-		}
 		for _, v := range values {
-			if !httpguts.ValidHeaderFieldValue(v) {
-				return fmt.Errorf("header %s holds a control character", name)
+			if err := writable(name, v); err != nil {
+				return err
 			}
 		}
 	}
