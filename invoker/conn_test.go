@@ -200,8 +200,9 @@ func TestClosedWhileIdle(t *testing.T) {
 				}
 				r := bufio.NewReader(c)
 				for readRequest(r) == nil {
+					second := requests.Add(1) == 2
 					_, _ = io.WriteString(c, okAnswer)
-					if requests.Add(1) == 2 {
+					if second {
 						break
 					}
 				}
@@ -346,11 +347,12 @@ func TestCanceledUnderWay(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithCancelCause(t.Context())
+			ended := make(chan struct{})
 			address := rawServer(t, func(_ int, c net.Conn) {
 				_, _ = c.Read(make([]byte, 16))
 				_, _ = io.WriteString(c, tc.say)
 				time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("called off")) })
-				<-ctx.Done()
+				<-ended // a connection that the server closes is another failure
 			})
 			i := newInvoker(t, testConfig(), testDeps())
 			target := hook(t, tc.scheme+"://"+address)
@@ -359,6 +361,7 @@ func TestCanceledUnderWay(t *testing.T) {
 				target.Rule.Headers = map[string]string{"Content-Type": "text/plain"}
 			}
 			_, err := i.Do(ctx, build(t, i, target))
+			close(ended)
 			if want := "POST " + tc.scheme + "://" + address + ": " + tc.want; err == nil || err.Error() != want || Sent(err) != tc.sent {
 				t.Errorf("got %v, sent %t, want %s, %t", err, Sent(err), want, tc.sent)
 			}
