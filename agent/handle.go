@@ -22,6 +22,8 @@ type job struct {
 	err  error // why there is no request, or no rule
 	key  string
 
+	admitted bool // it goes straight to a slot, which ends its admission
+
 	label   string    // of the rule
 	notes   []string  // expressions that failed without harm, for the run's log
 	begun   time.Time // when the first attempt began
@@ -84,9 +86,12 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
-	a.slots.arrive()
-
-	if j.run != "" && !a.recent.claim(j.run) {
+	replayed := j.run != "" && !a.recent.claim(j.run)
+	j.admitted = !replayed && j.err == nil && !ev.Interrupted && turn.ready()
+	if !j.admitted {
+		a.slots.arrive()
+	}
+	if replayed {
 		return a.drop(ev, errReplayed)
 	}
 	if err := a.carryOut(ctx, j, turn); err != nil {

@@ -91,7 +91,9 @@ func (a *Agent) unmark(j *job) {
 // means that it was not made, and that nothing is on record that says otherwise.
 func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) error {
 	host := j.req.Host()
-	if err := a.slots.acquire(wait, host); err != nil {
+	admitted := j.admitted
+	j.admitted = false
+	if err := a.slots.acquire(wait, host, admitted); err != nil {
 		return err
 	}
 	defer a.slots.release(host)

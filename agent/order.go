@@ -37,10 +37,13 @@ func (o *order) join(key string) *turn {
 	return t
 }
 
-// wait returns when all who joined before have left, or with the cause of
+// ready reports whether all who joined before have left.
+func (t *turn) ready() bool { return t.before == nil || isClosed(t.before) }
+
+// wait returns when all who joined before have left, or else with the cause of
 // ctx's end. Either way the turn has to be left.
 func (t *turn) wait(ctx context.Context) error {
-	if t.before == nil {
+	if t.ready() {
 		return nil
 	}
 	select {
@@ -67,7 +70,7 @@ func (t *turn) leave() {
 		o.mu.Unlock()
 		close(done)
 	}
-	if before == nil || isClosed(before) {
+	if t.ready() {
 		finish()
 		return
 	}

@@ -23,7 +23,7 @@ type slots struct {
 	hosts   map[string]*host
 	waiting []*host // hosts with a queue, in the order of their turns
 
-	coming  int             // events that were admitted and do not ask for a slot yet
+	coming  int             // events that were admitted and have not asked for a slot yet
 	readers []chan struct{} // closed when their event is admitted
 }
 
@@ -39,29 +39,18 @@ func newSlots(total, perHost int) *slots {
 
 // acquire waits for a slot for name, or gives the cause of ctx's end, which it
 // does for a context that has ended before even where a slot is free. Every
-// slot is given back with release.
-func (s *slots) acquire(ctx context.Context, name string) error {
+// slot is given back with release. Admitted tells that an admission ends here.
+func (s *slots) acquire(ctx context.Context, name string, admitted bool) error {
 	if ctx.Err() != nil {
+		if admitted {
+			s.arrive()
+		}
 		return context.Cause(ctx)
 	}
-	s.mu.Lock()
-	h := s.hosts[name]
-	if h == nil {
-		h = &host{name: name}
-		s.hosts[name] = h
-	}
-	if s.free > 0 && h.used < s.perHost && len(h.queue) == 0 {
-		s.free--
-		h.used++
-		s.mu.Unlock()
+	h, given := s.ask(name, admitted)
+	if given == nil {
 		return nil
 	}
-	given := make(chan struct{})
-	if len(h.queue) == 0 {
-		s.waiting = append(s.waiting, h)
-	}
-	h.queue = append(h.queue, given)
-	s.mu.Unlock()
 	select {
 	case <-given:
 		return nil
@@ -69,6 +58,31 @@ func (s *slots) acquire(ctx context.Context, name string) error {
 		s.withdraw(h, given)
 		return context.Cause(ctx)
 	}
+}
+
+// ask takes a slot for name, or the last place in its queue.
+func (s *slots) ask(name string, admitted bool) (h *host, given chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h = s.hosts[name]
+	if h == nil {
+		h = &host{name: name}
+		s.hosts[name] = h
+	}
+	if s.free > 0 && h.used < s.perHost && len(h.queue) == 0 {
+		s.free--
+		h.used++
+	} else {
+		given = make(chan struct{})
+		if len(h.queue) == 0 {
+			s.waiting = append(s.waiting, h)
+		}
+		h.queue = append(h.queue, given)
+	}
+	if admitted {
+		s.arrived()
+	}
+	return h, given
 }
 
 // withdraw takes back a wait, or gives back the slot that was given meanwhile.
@@ -103,7 +117,7 @@ func (s *slots) giveBack(h *host) {
 
 // admit waits until there is use for another event: fewer are on their way to a
 // slot than there are slots. It gives the cause of ctx's end. Every admission
-// ends with arrive.
+// ends with arrive or with the event's first acquire.
 func (s *slots) admit(ctx context.Context) error {
 	s.mu.Lock()
 	if s.ahead() < s.total {
@@ -142,10 +156,14 @@ func (s *slots) ahead() int {
 	return n
 }
 
-// arrive notes that an admitted event asks for its slot now, or needs none.
+// arrive ends the admission of an event that does not ask for a slot now.
 func (s *slots) arrive() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.arrived()
+}
+
+func (s *slots) arrived() {
 	s.coming = max(0, s.coming-1) // one that was never admitted counts for nothing
 	s.admitMore()
 }

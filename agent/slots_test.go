@@ -29,7 +29,12 @@ type waiter struct {
 
 // wait begins an acquire and lets it come as far as it can.
 func wait(t *testing.T, s *slots, host string) *waiter {
-	return begin(t, host, func(ctx context.Context) error { return s.acquire(ctx, host) })
+	return begin(t, host, func(ctx context.Context) error { return s.acquire(ctx, host, false) })
+}
+
+// come is the first acquire of an event that was admitted.
+func come(t *testing.T, s *slots, host string) *waiter {
+	return begin(t, host, func(ctx context.Context) error { return s.acquire(ctx, host, true) })
 }
 
 // admit begins an admission and lets it come as far as it can.
@@ -123,11 +128,14 @@ func TestSlotsRefuseEndedContext(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stop)
-	if err := s.acquire(ctx, "a"); !errors.Is(err, stop) {
+	if err := s.admit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.acquire(ctx, "a", true); !errors.Is(err, stop) {
 		t.Errorf("got %v, want the cause of the end", err)
 	}
-	if got := s.idle(); got != 1 || len(s.hosts) != 0 {
-		t.Errorf("got %d free, %d hosts; want 1, 0", got, len(s.hosts))
+	if got := s.idle(); got != 1 || len(s.hosts) != 0 || s.coming != 0 {
+		t.Errorf("got %d free, %d hosts, %d on their way; want 1, 0, 0", got, len(s.hosts), s.coming)
 	}
 }
 
@@ -179,24 +187,20 @@ func TestSlotsAdmit(t *testing.T) {
 		if synctest.Wait(); !fifth.done {
 			t.Fatal("not admitted though two are on their way")
 		}
-		come := func(host string) {
-			s.arrive()
-			wait(t, s, host)
-		}
-		come("a")
-		come("a")
-		come("a") // waits for its host
+		come(t, s, "a")
+		come(t, s, "a")
+		come(t, s, "a") // waits for its host
 		for range 30 {
 			if !admit(t, s).done {
 				t.Fatal("not admitted beside the queue of one host")
 			}
-			come("a")
+			come(t, s, "a")
 		}
 		for range 4 { // two have slots, and two wait for one beside two of a
 			if !admit(t, s).done {
 				t.Fatal("not admitted though fewer wait than there are slots")
 			}
-			come("b")
+			come(t, s, "b")
 		}
 		next := admit(t, s)
 		if next.done {
@@ -251,8 +255,7 @@ func TestSlotsAdmitToAFreeSlot(t *testing.T) {
 						t.Fatalf("step %d: %d free of %d, %d a host, and the reader waits", step, s.idle(), s.total, s.perHost)
 					}
 					if reader.done {
-						s.arrive()
-						all = append(all, wait(t, s, string(rune('a'+rnd.IntN(3)))))
+						all = append(all, come(t, s, string(rune('a'+rnd.IntN(3)))))
 						reader = admit(t, s)
 					}
 					all = slices.DeleteFunc(all, func(w *waiter) bool {
@@ -387,7 +390,7 @@ func TestSlotsRace(t *testing.T) {
 				if n%3 == 0 {
 					time.AfterFunc(time.Microsecond, cancel)
 				}
-				if s.acquire(ctx, host) == nil {
+				if s.acquire(ctx, host, false) == nil {
 					s.release(host)
 				}
 				cancel()
