@@ -21,13 +21,11 @@ import (
 )
 
 const (
-	maxConcurrent = 768 // calls under way, and so connections
+	maxConcurrent = 768 // calls under way, each on a connection of its own where Port speaks HTTP/1.1
 
 	// One attempt of a call. Port answers within a second; past ten something
 	// is wrong with the way, and a new attempt serves the run better.
 	callTimeout = 10 * time.Second
-	// Below the 60 s after which load balancers commonly close a connection.
-	idleTimeout = 30 * time.Second
 	// A run's log waits for nobody, and the run's status waits for its log.
 	logTimeout = 5 * time.Second
 )
@@ -62,7 +60,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 	}
 	c := &Client{
 		base: base, orgID: cfg.OrgID, userAgent: []string{userAgent},
-		transport: pool(cfg.Transport),
+		transport: newPool(cfg.Transport),
 		slots:     make(chan struct{}, maxConcurrent),
 		metrics:   m, log: log,
 		retries: log.Sample(&zerolog.BurstSampler{Burst: 3, Period: 10 * time.Second}),
@@ -85,25 +83,6 @@ func (c *Client) Close() {
 
 // BaseURL is the address of the API, without a slash at its end.
 func (c *Client) BaseURL() string { return c.base.String() }
-
-// pool is base with the connections of all calls kept open.
-func pool(base http.RoundTripper) http.RoundTripper {
-	if base == nil {
-		base = http.DefaultTransport
-	}
-	t, ok := base.(*http.Transport)
-	if !ok {
-		return base
-	}
-	t = t.Clone()
-	t.MaxIdleConns = maxConcurrent
-	t.MaxIdleConnsPerHost = maxConcurrent
-	t.IdleConnTimeout = idleTimeout
-	// A connection whose other end is gone without a word is found out by a
-	// ping, not by ten seconds of every call that is put on it.
-	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
-	return t
-}
 
 // cut shortens what a stranger wrote to n runes on one line.
 func cut(s string, n int) string {

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -131,42 +129,6 @@ func TestCallsOverTheNetwork(t *testing.T) {
 	}
 	if got := server.Count(porttest.RouteToken); got != 1 {
 		t.Errorf("tokens: got %d, want 1", got)
-	}
-}
-
-// Port itself is reached by HTTP/2, with all calls on few connections.
-func TestCallsOverHTTP2(t *testing.T) {
-	t.Parallel()
-	server := porttest.New(porttest.Config{})
-	t.Cleanup(server.Close)
-	var others atomic.Int64 // calls by another protocol
-	web := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor != 2 {
-			others.Add(1)
-		}
-		server.Handler().ServeHTTP(w, r)
-	}))
-	web.EnableHTTP2 = true
-	web.StartTLS()
-	t.Cleanup(web.Close)
-	client, err := port.New(port.Config{ClientID: "client", ClientSecret: "secret", BaseURL: web.URL, Transport: web.Client().Transport},
-		"port-agent/test", agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.Nop())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	server.Fault(porttest.RouteStatus, porttest.Fault{Times: 20, Refuse: true})
-	parallel(300, func(i int) {
-		run := fmt.Sprintf("r_%d", i)
-		if err := client.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
-			t.Error(err)
-		}
-	})
-	if got := server.Ended(); got != 300 {
-		t.Errorf("ended: got %d, want 300", got)
-	}
-	if got := others.Load(); got != 0 {
-		t.Errorf("calls by another protocol: got %d, want 0", got)
 	}
 }
 
