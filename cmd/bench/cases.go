@@ -9,6 +9,7 @@ type scenario struct {
 	Synchronized bool          `json:"synchronized"`
 	SinkDelay    time.Duration `json:"sinkDelay"`
 	PortDelay    time.Duration `json:"portDelay"`
+	PortHTTPS    bool          `json:"portHTTPS"`
 	Rate         int           `json:"rate"` // events per second, 0: a backlog
 	NotForAgent  bool          `json:"notForAgent"`
 	GitLab       bool          `json:"gitlab"`
@@ -16,7 +17,7 @@ type scenario struct {
 	Hosts        int           `json:"hosts"` // backends, 0: one
 	Partitions   int           `json:"partitions"`
 	Env          []string      `json:"env,omitempty"` // further settings of the agent
-	NoBare       bool          `json:"-"`             // the bare loop has nothing to compare with
+	NoBare       bool          `json:"-"`             // there is nothing to compare with
 	Idle         bool          `json:"-"`             // nothing is sent
 }
 
@@ -32,6 +33,8 @@ var scenarios = []scenario{
 	{Name: "100 ms sink, 2,000", Events: 2_000, SinkDelay: 100 * time.Millisecond},
 	{Name: "steady 100/s for 10 s", Events: 1_000, Rate: 100},
 	{Name: "port 50 ms away, 20,000 asynchronous", Events: 20_000, PortDelay: 50 * time.Millisecond},
+	{Name: "port over HTTPS, 20,000 asynchronous", Events: 20_000, PortHTTPS: true},
+	{Name: "port over HTTPS, 50 ms away, 20,000 asynchronous", Events: 20_000, PortHTTPS: true, PortDelay: 50 * time.Millisecond},
 	{Name: "skip 1,000,000 not for the agent", Events: 1_000_000, NotForAgent: true, NoBare: true},
 	{Name: "gitlab mapping, 10,000", Events: 10_000, GitLab: true},
 	{Name: "DETAILED_LOGGING, 10,000", Events: 10_000, Env: []string{"DETAILED_LOGGING=true"}},

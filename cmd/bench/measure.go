@@ -18,11 +18,24 @@ import (
 // caseLimit bounds one contestant's run of one case.
 const caseLimit = 3 * time.Minute
 
-// Contestants.
+// Contestants. What a distance of Port costs shows beside an agent that has it
+// near; all else beside the bare loop.
 const (
 	theAgent = "agent"
 	theBare  = "bare loop"
+	theNear  = "port near"
 )
+
+// contestants gives who takes turns in a case; the agent is the first.
+func (sc scenario) contestants() []string {
+	switch {
+	case sc.NoBare:
+		return []string{theAgent}
+	case sc.PortDelay > 0:
+		return []string{theAgent, theNear}
+	}
+	return []string{theAgent, theBare}
+}
 
 // figure is one contestant's run of one case.
 type figure struct {
@@ -76,17 +89,14 @@ func (b *bench) measure(ctx context.Context, rounds int, match *regexp.Regexp) (
 			sc.Partitions = defaultPartitions
 		}
 		for round := range rounds {
-			for _, who := range []string{theAgent, theBare} {
-				if who == theBare && sc.NoBare {
-					continue
-				}
+			for _, who := range sc.contestants() {
 				f, err := b.contest(ctx, sc, who, self)
 				if err != nil {
 					return figures, fmt.Errorf("%s, %s: %w", sc.Name, who, err)
 				}
 				f.Round = round + 1
 				figures = append(figures, f)
-				fmt.Fprintf(os.Stderr, "%-40s %-10s %8.0f events/s %8.0f http/s %7.3f ms CPU/run %6.1f MiB peak\n",
+				fmt.Fprintf(os.Stderr, "%-50s %-10s %8.0f events/s %8.0f http/s %7.3f ms CPU/run %6.1f MiB peak\n",
 					sc.Name, who, f.EventsPerS, f.HTTPPerS, f.CPUPerRun, f.PeakMiB)
 			}
 		}
@@ -99,6 +109,9 @@ func (b *bench) contest(ctx context.Context, sc scenario, who, self string) (fig
 	ctx, cancel := context.WithTimeout(ctx, caseLimit)
 	defer cancel()
 	f := figure{Case: sc.Name, Contestant: who}
+	if who == theNear {
+		sc.PortDelay = 0
+	}
 	var org string
 	if err := b.call(ctx, http.MethodPost, "/case", sc, &org); err != nil {
 		return f, err
@@ -108,7 +121,7 @@ func (b *bench) contest(ctx context.Context, sc scenario, who, self string) (fig
 		return f, err
 	}
 	defer c.stop()
-	if who == theAgent {
+	if who != theBare {
 		if err := ready(ctx, health); err != nil {
 			return f, err
 		}
@@ -161,7 +174,7 @@ func (f *figure) fill(sc scenario, got counts, c *child, who string) {
 	f.CPUPerRun = u.CPU.Seconds() * 1000 / n
 	f.PeakMiB = mib(u.Peak)
 	f.InFlight = got.Peak
-	if who == theAgent {
+	if who != theBare {
 		f.CallsToRun = float64(got.Calls) / n
 	}
 	f.SinkConns, f.PortConns = got.SinkConns, got.PortConns
@@ -209,14 +222,22 @@ func (b *bench) start(sc scenario, who, self, org string) (c *child, health stri
 	if err := os.WriteFile(mapping, rules(sc), 0o600); err != nil {
 		return nil, "", err
 	}
+	port := b.place.Port
+	if sc.PortHTTPS {
+		port = b.place.PortHTTPS
+	}
+	authority := filepath.Join(b.folder, "port.pem")
+	if err := os.WriteFile(authority, b.place.Authority, 0o600); err != nil {
+		return nil, "", err
+	}
 	log, err := os.Create(filepath.Join(b.folder, "agent.log"))
 	if err != nil {
 		return nil, "", err
 	}
 	defer log.Close()
 	c, err = startChild(b.binary, nil, append([]string{
-		"PORT_CLIENT_ID=" + clientID, "PORT_CLIENT_SECRET=" + clientSecret, "PORT_ORG_ID=" + org, "PORT_API_BASE_URL=" + b.place.Port,
-		"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(b.place.Brokers, ","),
+		"PORT_CLIENT_ID=" + clientID, "PORT_CLIENT_SECRET=" + clientSecret, "PORT_ORG_ID=" + org, "PORT_API_BASE_URL=" + port,
+		"SSL_CERT_FILE=" + authority, "USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(b.place.Brokers, ","),
 		"MAX_IN_FLIGHT=128", "MAX_IN_FLIGHT_PER_HOST=128", "HTTP_ADDR=" + health, "INVOCATIONS_PATH=" + mapping,
 		"GITLAB_URL=" + b.place.Sinks[0] + "/", "group_project=token",
 	}, append(sc.Env, strings.Fields(os.Getenv("BENCH_AGENT_ENV"))...)...), b.folder, log, log)

@@ -49,11 +49,11 @@ func spread(values []float64) (least, median, most float64) {
 }
 
 // printTable prints, for each case and figure, the agent's rounds and their
-// ratio to the bare loop's of the same round.
+// ratio to the other contestant's of the same round.
 func printTable(out io.Writer, figures []figure) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer t.Flush()
-	fmt.Fprintln(t, "case\tfigure\tmin\tmedian\tmax\tof the bare loop: min\tmedian\tmax\t")
+	fmt.Fprintln(t, "case\tfigure\tmin\tmedian\tmax\tof\tmin\tmedian\tmax\t")
 	var cases []string
 	for _, f := range figures {
 		if !slices.Contains(cases, f.Case) {
@@ -68,14 +68,15 @@ func printTable(out io.Writer, figures []figure) {
 }
 
 func printRow(t io.Writer, name string, c column, figures []figure) {
-	var agent, bare []float64
+	var agent, other []float64
+	var of string
 	for _, f := range figures {
 		switch {
 		case f.Case != name:
 		case f.Contestant == theAgent:
 			agent = append(agent, c.of(f))
 		default:
-			bare = append(bare, c.of(f))
+			other, of = append(other, c.of(f)), f.Contestant
 		}
 	}
 	if len(agent) == 0 || slices.Max(agent) == 0 {
@@ -84,15 +85,15 @@ func printRow(t io.Writer, name string, c column, figures []figure) {
 	least, median, most := spread(agent)
 	form := "%s\t%s\t" + c.form + "\t" + c.form + "\t" + c.form + "\t"
 	fmt.Fprintf(t, form, name, c.name, least, median, most)
-	if len(bare) == len(agent) && slices.Min(bare) > 0 {
+	if len(other) == len(agent) && slices.Min(other) > 0 {
 		ratios := make([]float64, len(agent))
 		for i := range agent {
-			ratios[i] = agent[i] / bare[i]
+			ratios[i] = agent[i] / other[i]
 		}
 		least, median, most = spread(ratios)
-		fmt.Fprintf(t, "%.2f\t%.2f\t%.2f\t", least, median, most)
+		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t", of, least, median, most)
 	} else {
-		fmt.Fprint(t, "\t\t\t")
+		fmt.Fprint(t, "\t\t\t\t")
 	}
 	fmt.Fprintln(t)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -24,14 +25,21 @@ const (
 	roleWorld    = "-role=world"
 	clientID     = "bench"
 	clientSecret = "bench-client-secret-0123456789abcdef"
+
+	// portStreams is how many calls Port takes at once on a connection of
+	// HTTP/2: what load balancers commonly do, and the fewest that RFC 9113
+	// recommends.
+	portStreams = 100
 )
 
 // place is where a contestant finds the world, printed by it at its start.
 type place struct {
-	Brokers []string `json:"brokers"`
-	Port    string   `json:"port"`
-	Sinks   []string `json:"sinks"`
-	Control string   `json:"control"`
+	Brokers   []string `json:"brokers"`
+	Port      string   `json:"port"`
+	PortHTTPS string   `json:"portHTTPS"`
+	Authority []byte   `json:"authority"` // that signed for PortHTTPS, PEM
+	Sinks     []string `json:"sinks"`
+	Control   string   `json:"control"`
 }
 
 // counts is what the world has seen since the present case began.
@@ -54,7 +62,6 @@ type counts struct {
 // world is Kafka, Port's API and the sinks in one process.
 type world struct {
 	kafka *kafkatest.Cluster
-	port  *httptest.Server
 	api   atomic.Pointer[porttest.Server]
 
 	cases int
@@ -77,11 +84,21 @@ func runWorld(ctx context.Context) error {
 	}
 	defer w.kafka.Close()
 	w.api.Store(w.newAPI())
-	w.port = listen(http.HandlerFunc(w.servePort), func() { w.counts.PortConns++ }, &w.mu)
-	defer w.port.Close()
-	p := place{Brokers: w.kafka.Brokers, Port: w.port.URL}
+	port := w.listener(w.servePort, &w.counts.PortConns)
+	port.Start()
+	defer port.Close()
+	overTLS := w.listener(w.servePort, &w.counts.PortConns)
+	overTLS.EnableHTTP2 = true
+	overTLS.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: portStreams}
+	overTLS.StartTLS()
+	defer overTLS.Close()
+	p := place{
+		Brokers: w.kafka.Brokers, Port: port.URL, PortHTTPS: overTLS.URL,
+		Authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: overTLS.Certificate().Raw}),
+	}
 	for range 16 {
-		s := listen(http.HandlerFunc(w.serveSink), func() { w.counts.SinkConns++ }, &w.mu)
+		s := w.listener(w.serveSink, &w.counts.SinkConns)
+		s.Start()
 		defer s.Close()
 		p.Sinks = append(p.Sinks, s.URL)
 	}
@@ -109,17 +126,16 @@ func (w *world) newAPI() *porttest.Server {
 	return porttest.New(porttest.Config{ClientID: clientID, ClientSecret: clientSecret, NoHistory: true})
 }
 
-// listen starts a server that counts its connections under mu.
-func listen(h http.Handler, opened func(), mu *sync.Mutex) *httptest.Server {
+// listener is a server, yet to be started, that counts its connections.
+func (w *world) listener(h http.HandlerFunc, opened *int) *httptest.Server {
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
-			mu.Lock()
-			opened()
-			mu.Unlock()
+			w.mu.Lock()
+			*opened++
+			w.mu.Unlock()
 		}
 	}
-	s.Start()
 	return s
 }
 
