@@ -56,9 +56,24 @@ func newPool(base http.RoundTripper) http.RoundTripper {
 
 // RoundTrip makes a call.
 func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
+	var res *http.Response
+	var err error
 	if p.http1.Load() {
-		return p.note(p.Transport.RoundTrip(req))
+		res, err = p.Transport.RoundTrip(req)
+	} else {
+		res, err = p.share(req)
 	}
+	if err == nil {
+		if http1 := res.ProtoMajor < 2; http1 != p.http1.Load() {
+			p.http1.Store(http1)
+		}
+	}
+	return res, err
+}
+
+// share makes a call that looks for a connection when the door lets it. It is
+// apart from RoundTrip so that calls without it need no deeper stack.
+func (p *pool) share(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	inside, err := p.door.enter(ctx)
 	if err != nil {
@@ -72,17 +87,7 @@ func (p *pool) RoundTrip(req *http.Request) (*http.Response, error) {
 			GotConn: func(httptrace.GotConnInfo) { leave() },
 		}))
 	}
-	return p.note(p.Transport.RoundTrip(req))
-}
-
-// note learns from an answer which protocol Port speaks.
-func (p *pool) note(res *http.Response, err error) (*http.Response, error) {
-	if err == nil {
-		if http1 := res.ProtoMajor < 2; http1 != p.http1.Load() {
-			p.http1.Store(http1)
-		}
-	}
-	return res, err
+	return p.Transport.RoundTrip(req)
 }
 
 // door lets one in at a time. Who comes by while it is free goes ahead of those
