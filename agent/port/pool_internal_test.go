@@ -14,6 +14,10 @@ import (
 	"time"
 )
 
+// Patient makes calls wait for each other's connections however slow the
+// machine is.
+func (c *Client) Patient() { c.transport.(*pool).door.patience = time.Hour }
+
 // Over HTTP/1.1 no call waits for another's handshake.
 func TestPoolOverHTTP1(t *testing.T) {
 	t.Parallel()
