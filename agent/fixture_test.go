@@ -78,8 +78,8 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 		Metrics: NewMetrics(f.registry, "test"),
 	}, zerolog.New(redactor.Writer(f.log)).Level(zerolog.DebugLevel))
 	t.Cleanup(func() {
-		if f.slots.coming != 0 {
-			t.Errorf("%d admissions did not end", f.slots.coming)
+		if n := f.slots.ahead(); n != 0 {
+			t.Errorf("%d events on their way to a slot at the end, want none", n)
 		}
 	})
 	return f

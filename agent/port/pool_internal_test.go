@@ -129,7 +129,7 @@ func TestDoor(t *testing.T) {
 				d.leave()
 				want = let
 			} else {
-				time.Sleep(patience)
+				time.Sleep(patience) // on the bubble's clock
 			}
 			if got := v.now(); got != want {
 				t.Errorf("left %t: got %+v, want %+v", leave, got, want)

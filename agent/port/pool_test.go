@@ -23,6 +23,7 @@ type web struct {
 	*porttest.Server
 	*port.Client
 	opened atomic.Int64
+	others atomic.Int64 // calls by another protocol than HTTP/2
 }
 
 // newWeb starts a stand-in that speaks HTTP/2, and gets its client a token.
@@ -30,7 +31,12 @@ func newWeb(t *testing.T, edit func(*httptest.Server)) *web {
 	t.Helper()
 	w := &web{Server: porttest.New(porttest.Config{})}
 	t.Cleanup(w.Server.Close)
-	server := httptest.NewUnstartedServer(w.Handler())
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 2 {
+			w.others.Add(1)
+		}
+		w.Handler().ServeHTTP(rw, r)
+	}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -66,6 +72,9 @@ func (w *web) report(t *testing.T, n int) {
 	if got := w.Ended(); got != n {
 		t.Errorf("ended: got %d, want %d", got, n)
 	}
+	if got := w.others.Load(); got != 0 {
+		t.Errorf("calls by another protocol: got %d, want 0", got)
+	}
 }
 
 // together holds the reports that come to server until there are n.
@@ -90,7 +99,6 @@ func TestCallsShareAConnection(t *testing.T) {
 	const calls = 100
 	w := newWeb(t, func(*httptest.Server) {})
 	w.Client.Close() // what the token came by
-	w.Fault(porttest.RouteStatus, porttest.Fault{Times: 20, Refuse: true})
 	w.report(t, calls)
 	if got := w.opened.Load(); got != 2 {
 		t.Errorf("connections: got %d, want one for the token and one for the reports", got)
@@ -100,11 +108,12 @@ func TestCallsShareAConnection(t *testing.T) {
 // Calls that do not fit on a connection open the next one together.
 func TestCallsBeyondAConnection(t *testing.T) {
 	t.Parallel()
-	const streams, calls = 100, 250 // fewer streams than 100 no server should offer (RFC 9113, section 6.5.2)
+	const streams, calls = 100, 300 // fewer streams than 100 no server should offer (RFC 9113, section 6.5.2)
 	w := newWeb(t, func(s *httptest.Server) {
 		s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams}
 		together(s, calls)
 	})
+	w.Fault(porttest.RouteStatus, porttest.Fault{Times: 20, Refuse: true})
 	w.report(t, calls)
 	if got := w.opened.Load(); got != 3 {
 		t.Errorf("connections: got %d, want 3", got)
