@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -222,25 +223,25 @@ func (b *bench) start(sc scenario, who, self, org string) (c *child, health stri
 	if err := os.WriteFile(mapping, rules(sc), 0o600); err != nil {
 		return nil, "", err
 	}
-	port := b.place.Port
+	port := []string{"PORT_API_BASE_URL=" + b.place.Port}
 	if sc.PortHTTPS {
-		port = b.place.PortHTTPS
-	}
-	authority := filepath.Join(b.folder, "port.pem")
-	if err := os.WriteFile(authority, b.place.Authority, 0o600); err != nil {
-		return nil, "", err
+		authority := filepath.Join(b.folder, "port.pem")
+		if err := os.WriteFile(authority, b.place.Authority, 0o600); err != nil {
+			return nil, "", err
+		}
+		port = []string{"PORT_API_BASE_URL=" + b.place.PortHTTPS, "SSL_CERT_FILE=" + authority}
 	}
 	log, err := os.Create(filepath.Join(b.folder, "agent.log"))
 	if err != nil {
 		return nil, "", err
 	}
 	defer log.Close()
-	c, err = startChild(b.binary, nil, append([]string{
-		"PORT_CLIENT_ID=" + clientID, "PORT_CLIENT_SECRET=" + clientSecret, "PORT_ORG_ID=" + org, "PORT_API_BASE_URL=" + port,
-		"SSL_CERT_FILE=" + authority, "USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(b.place.Brokers, ","),
+	c, err = startChild(b.binary, nil, slices.Concat([]string{
+		"PORT_CLIENT_ID=" + clientID, "PORT_CLIENT_SECRET=" + clientSecret, "PORT_ORG_ID=" + org,
+		"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(b.place.Brokers, ","),
 		"MAX_IN_FLIGHT=128", "MAX_IN_FLIGHT_PER_HOST=128", "HTTP_ADDR=" + health, "INVOCATIONS_PATH=" + mapping,
 		"GITLAB_URL=" + b.place.Sinks[0] + "/", "group_project=token",
-	}, append(sc.Env, strings.Fields(os.Getenv("BENCH_AGENT_ENV"))...)...), b.folder, log, log)
+	}, port, sc.Env, strings.Fields(os.Getenv("BENCH_AGENT_ENV"))), b.folder, log, log)
 	return c, health, err
 }
 
