@@ -12,9 +12,9 @@ import (
 // served.
 //
 // It also tells sources when to read on: no more events need to be here than
-// keep the slots busy. Of the queue of a host only as many count as may be
-// under way to it, so that one that hangs does not keep the events of others
-// from being read.
+// keep the slots busy, see lookahead. Of the queue of a host only as many count
+// as keep those busy that it may have, so that one that hangs does not keep the
+// events of others from being read.
 type slots struct {
 	mu      sync.Mutex
 	total   int
@@ -32,6 +32,12 @@ type host struct {
 	queue []chan struct{} // closed when its slot is given
 	name  string
 }
+
+// lookahead is how many events may be on their way to n slots. The answers of a
+// backend come in waves, and one may free all slots at once: an event is then
+// ready for each, and half as many are left, so that reading on need not compete
+// for the cores with all that a wave brings about.
+func lookahead(n int) int { return n + n/2 }
 
 func newSlots(total, perHost int) *slots {
 	return &slots{total: total, free: total, perHost: perHost, hosts: map[string]*host{}}
@@ -116,11 +122,11 @@ func (s *slots) giveBack(h *host) {
 }
 
 // admit waits until there is use for another event: fewer are on their way to a
-// slot than there are slots. It gives the cause of ctx's end. Every admission
-// ends with arrive or with the event's first acquire.
+// slot than the lookahead. It gives the cause of ctx's end. Every admission ends
+// with arrive or with the event's first acquire.
 func (s *slots) admit(ctx context.Context) error {
 	s.mu.Lock()
-	if s.ahead() < s.total {
+	if s.ahead() < lookahead(s.total) {
 		s.coming++
 		s.mu.Unlock()
 		return nil
@@ -143,13 +149,13 @@ func (s *slots) admit(ctx context.Context) error {
 	}
 }
 
-// ahead is how many events are on their way to a slot. It stays below the total
-// while a slot is free and nobody comes: a host whose events wait beside a free
-// slot has its share of those that are not.
+// ahead is how many events are on their way to a slot. It stays below the
+// lookahead while a slot is free and nobody comes: a host whose events wait
+// beside a free slot has its share of those that are not.
 func (s *slots) ahead() int {
 	n := s.coming
 	for _, h := range s.waiting {
-		if n += min(len(h.queue), s.perHost); n >= s.total {
+		if n += min(len(h.queue), lookahead(s.perHost)); n >= lookahead(s.total) {
 			break
 		}
 	}
@@ -169,9 +175,9 @@ func (s *slots) arrived() {
 }
 
 // admitMore lets in those that wait for it. So that a reader is not woken for
-// every single event, it does so when half of what is ahead has gone, or when
-// half of the free slots have nobody on his way to them: the queues of hosts
-// that have their share may be more than half of what is ahead.
+// every single event, it does so when what is ahead is enough for half of the
+// slots, or when half of the free slots have nobody on his way to them: the
+// queues of hosts that have their share may be more than what is waited for.
 func (s *slots) admitMore() {
 	left := s.free > 0 && s.coming <= s.free/2
 	if len(s.readers) == 0 || !left && s.ahead() > s.total/2 {

@@ -165,51 +165,57 @@ func TestSlotsGiveUpWaiting(t *testing.T) {
 	})
 }
 
-// As many events are admitted as there are slots, beside those that have one or
-// need none; what a host has too many of does not count.
+// Half as many events again are admitted as there are slots, and more when those
+// are down to half; what a host has too many of does not count.
 func TestSlotsAdmit(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newSlots(4, 2)
-		for range 4 {
+		s := newSlots(8, 2)
+		for range 12 {
 			if !admit(t, s).done {
 				t.Fatal("not admitted to free slots")
 			}
 		}
-		fifth := admit(t, s)
-		if fifth.done {
-			t.Fatal("admitted though four are on their way")
+		next := admit(t, s)
+		if next.done {
+			t.Fatal("admitted though twelve are on their way")
 		}
-		s.arrive() // needs no slot
-		if synctest.Wait(); fifth.done {
-			t.Fatal("admitted though three are on their way")
+		for range 7 {
+			s.arrive() // needs no slot
+		}
+		if synctest.Wait(); next.done {
+			t.Fatal("admitted though five are on their way")
 		}
 		s.arrive()
-		if synctest.Wait(); !fifth.done {
-			t.Fatal("not admitted though two are on their way")
+		if synctest.Wait(); !next.done {
+			t.Fatal("not admitted though four are on their way")
 		}
-		come(t, s, "a")
-		come(t, s, "a")
-		come(t, s, "a") // waits for its host
+		for range 5 {
+			come(t, s, "a") // three wait for their host
+		}
 		for range 30 {
 			if !admit(t, s).done {
 				t.Fatal("not admitted beside the queue of one host")
 			}
 			come(t, s, "a")
 		}
-		for range 4 { // two have slots, and two wait for one beside two of a
-			if !admit(t, s).done {
-				t.Fatal("not admitted though fewer wait than there are slots")
+		for _, host := range []string{"b", "c", "d"} {
+			for range 5 { // two have slots, and three wait for one beside three of a
+				if !admit(t, s).done {
+					t.Fatal("not admitted though fewer than twelve wait")
+				}
+				come(t, s, host)
 			}
-			come(t, s, "b")
 		}
-		next := admit(t, s)
-		if next.done {
-			t.Fatal("admitted though as many wait as there are slots")
+		next = admit(t, s)
+		for _, host := range []string{"d", "d", "d", "c", "c", "c", "b"} {
+			s.release(host)
+			if synctest.Wait(); next.done {
+				t.Fatalf("admitted though %d wait", s.ahead())
+			}
 		}
-		s.release("b")
 		s.release("b")
 		if synctest.Wait(); !next.done {
-			t.Errorf("not admitted with %d on their way to 4 slots", s.ahead())
+			t.Errorf("not admitted with %d on their way to 8 slots", s.ahead())
 		}
 	})
 }
@@ -224,16 +230,17 @@ func TestSlotsAdmitBesideHangingHosts(t *testing.T) {
 				wait(t, s, host)
 			}
 		}
-		for range 2 {
+		for range 3 {
 			if !admit(t, s).done {
 				t.Fatal("not admitted beside two free slots")
 			}
 		}
 		next := admit(t, s)
-		if next.done {
+		s.arrive() // needs none
+		if synctest.Wait(); next.done {
 			t.Fatal("admitted though two are on their way to two free slots")
 		}
-		s.arrive() // needs none
+		s.arrive()
 		if synctest.Wait(); !next.done {
 			t.Error("not admitted though one of two free slots is left over")
 		}
