@@ -11,6 +11,12 @@ import (
 	"port-agent/transform"
 )
 
+const (
+	// A report gives way for as long, and not at all for less than the least.
+	maxGiveWay = 10 * time.Millisecond
+	minGiveWay = 2 * time.Millisecond
+)
+
 // job is an event that is for this agent, on its way through the pipeline.
 type job struct {
 	ev   *Event
@@ -136,7 +142,18 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 		}
 	}
 	turn.leave() // the backend is done with it; the report need not delay the entity's next event
+	a.giveWay(ctx, j, out.took)
 	return a.report(grace.late, j, out)
+}
+
+// giveWay lets the events that wait for a slot go before the report of an
+// answer that took long. Such answers come in waves, where all that they bring
+// about wants the cores at once: a request that waits for them leaves a slot
+// idle, a report that comes a twentieth of that time later holds up nothing.
+func (a *Agent) giveWay(ctx context.Context, j *job, took time.Duration) {
+	if d := min(took/20, maxGiveWay); d >= minGiveWay && a.slots.contended(j.req.Host()) {
+		_ = Pause(ctx, d) // in a shutdown the report goes at once
+	}
 }
 
 // drop settles an event that is not carried out, and says why.

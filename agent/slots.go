@@ -190,6 +190,14 @@ func (s *slots) admitMore() {
 	s.readers = s.readers[:0]
 }
 
+// contended reports whether somebody waits for a slot such as name gives back.
+func (s *slots) contended(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := s.hosts[name]
+	return h != nil && len(h.queue) > 0 || s.free == 0 && len(s.waiting) > 0
+}
+
 // serve gives free slots to waiting hosts, one each in turn.
 func (s *slots) serve() {
 	for passed := 0; s.free > 0 && passed < len(s.waiting); {

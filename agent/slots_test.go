@@ -247,6 +247,31 @@ func TestSlotsAdmitBesideHangingHosts(t *testing.T) {
 	})
 }
 
+// Whether somebody waits for what a host gives back: one of its own, or any
+// other where no slot is free.
+func TestSlotsContended(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := newSlots(3, 2)
+		want := func(what string, hosts ...string) {
+			t.Helper()
+			for _, host := range []string{"a", "b"} {
+				if got := s.contended(host); got != slices.Contains(hosts, host) {
+					t.Errorf("%s: contended of %s: got %t", what, host, got)
+				}
+			}
+		}
+		wait(t, s, "a")
+		want("one under way")
+		wait(t, s, "a")
+		wait(t, s, "a")
+		want("one of a waits beside a free slot", "a")
+		wait(t, s, "b")
+		want("one of a waits and no slot is free", "a", "b")
+		s.release("a")
+		want("none waits")
+	})
+}
+
 // Whatever the hosts do, a reader does not wait beside a free slot that nobody
 // is on his way to, be it new or waiting already.
 func TestSlotsAdmitToAFreeSlot(t *testing.T) {
