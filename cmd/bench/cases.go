@@ -33,6 +33,7 @@ var scenarios = []scenario{
 	{Name: "100 ms sink, 2,000", Events: 2_000, SinkDelay: 100 * time.Millisecond},
 	{Name: "steady 100/s for 10 s", Events: 1_000, Rate: 100},
 	{Name: "port 50 ms away, 20,000 asynchronous", Events: 20_000, PortDelay: 50 * time.Millisecond},
+	{Name: "100 ms sink, port 50 ms away, 2,000", Events: 2_000, SinkDelay: 100 * time.Millisecond, PortDelay: 50 * time.Millisecond},
 	{Name: "port over HTTPS, 20,000 asynchronous", Events: 20_000, PortHTTPS: true},
 	{Name: "port over HTTPS, 50 ms away, 20,000 asynchronous", Events: 20_000, PortHTTPS: true, PortDelay: 50 * time.Millisecond},
 	{Name: "skip 1,000,000 not for the agent", Events: 1_000_000, NotForAgent: true, NoBare: true},
