@@ -10,7 +10,7 @@ const (
 	// memoryBudget is what the unsettled events of all partitions may hold
 	// together, by estimate. Beside the window of each partition it keeps the
 	// process small whatever the number of partitions and the size of events.
-	memoryBudget = 12 << 20
+	memoryBudget = 16 << 20
 	// memoryReserve is what a partition may hold although the budget is used up
 	// by others.
 	memoryReserve = 512 << 10

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	maxConcurrent = 768 // calls under way, each on a connection of its own where Port speaks HTTP/1.1
+	maxConcurrent = 1536 // calls under way, each on a connection of its own where Port speaks HTTP/1.1
 
 	// One attempt of a call. Port answers within a second; past ten something
 	// is wrong with the way, and a new attempt serves the run better.
