@@ -18,22 +18,24 @@ import (
 // machine is.
 func (c *Client) Patient() { c.transport.(*pool).door.patience = time.Hour }
 
+// Gate gives what holds its callers until there are n of them.
+func Gate(n int64) (pass func()) {
+	var here atomic.Int64
+	all := make(chan struct{})
+	return func() {
+		if here.Add(1) == n {
+			close(all)
+		}
+		<-all
+	}
+}
+
 // Over HTTP/1.1 no call waits for another's handshake.
 func TestPoolOverHTTP1(t *testing.T) {
 	t.Parallel()
 	const calls = 50
-	gate := func(n int64) (pass func()) { // holds whoever comes until there are n
-		var here atomic.Int64
-		all := make(chan struct{})
-		return func() {
-			if here.Add(1) == n {
-				close(all)
-			}
-			<-all
-		}
-	}
 	var known atomic.Bool // the first call has been answered
-	handshake, handler := gate(calls-1), gate(calls)
+	handshake, handler := Gate(calls-1), Gate(calls)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		if known.Load() {
 			handler()

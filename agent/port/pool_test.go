@@ -79,15 +79,11 @@ func (w *web) report(t *testing.T, n int) {
 
 // together holds the reports that come to server until there are n.
 func together(server *httptest.Server, n int64) {
-	var here atomic.Int64
-	all := make(chan struct{})
+	pass := port.Gate(n)
 	next := server.Config.Handler
 	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPatch {
-			if here.Add(1) == n {
-				close(all)
-			}
-			<-all
+			pass()
 		}
 		next.ServeHTTP(w, r)
 	})
