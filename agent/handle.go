@@ -12,9 +12,8 @@ import (
 )
 
 const (
-	// A report gives way for as long, and not at all for less than the least.
-	maxGiveWay = 10 * time.Millisecond
-	minGiveWay = 2 * time.Millisecond
+	maxGiveWay = 10 * time.Millisecond // however long the answer took
+	minGiveWay = 2 * time.Millisecond  // for less a report does not give way at all
 )
 
 // job is an event that is for this agent, on its way through the pipeline.

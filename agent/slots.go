@@ -177,7 +177,7 @@ func (s *slots) arrived() {
 // admitMore lets in those that wait for it. So that a reader is not woken for
 // every single event, it does so when what is ahead is enough for half of the
 // slots, or when half of the free slots have nobody on his way to them: the
-// queues of hosts that have their share may be more than what is waited for.
+// queues of hosts that have their share may be more than that by themselves.
 func (s *slots) admitMore() {
 	left := s.free > 0 && s.coming <= s.free/2
 	if len(s.readers) == 0 || !left && s.ahead() > s.total/2 {

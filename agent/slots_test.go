@@ -207,6 +207,9 @@ func TestSlotsAdmit(t *testing.T) {
 			}
 		}
 		next = admit(t, s)
+		if next.done {
+			t.Fatal("admitted though twelve wait")
+		}
 		for _, host := range []string{"d", "d", "d", "c", "c", "c", "b"} {
 			s.release(host)
 			if synctest.Wait(); next.done {
@@ -236,6 +239,9 @@ func TestSlotsAdmitBesideHangingHosts(t *testing.T) {
 			}
 		}
 		next := admit(t, s)
+		if next.done {
+			t.Fatal("admitted though three are on their way to two free slots")
+		}
 		s.arrive() // needs none
 		if synctest.Wait(); next.done {
 			t.Fatal("admitted though two are on their way to two free slots")
