@@ -17,19 +17,48 @@ import (
 
 const roleBare = "-role=bare"
 
+// reportsAtOnce is how many reports the loop has under way at most, as the
+// agent (agent/port).
+const reportsAtOnce = 1536
+
+// plan is what the bare loop has to do.
+type plan struct {
+	Partitions int      `json:"partitions"`
+	InFlight   int      `json:"inFlight"`
+	Sinks      []string `json:"sinks"`
+	Port       string   `json:"port"` // where runs are reported to, "": nowhere
+}
+
 // runBare is the limit: one reader per partition, and as many posters as the
-// agent has slots. It verifies, maps, orders, marks, reports and commits
-// nothing.
+// agent has slots. It verifies, maps, orders, marks and commits nothing, and
+// reports only where the plan says so: with a call for each event that nobody
+// waits for.
 func runBare(ctx context.Context) error {
-	var partitions, concurrency int
-	var sinks []string
-	if err := json.Unmarshal([]byte(os.Getenv("BENCH_BARE")), &[]any{&partitions, &concurrency, &sinks}); err != nil {
+	var p plan
+	if err := json.Unmarshal([]byte(os.Getenv("BENCH_BARE")), &p); err != nil {
 		return fmt.Errorf("BENCH_BARE: %w", err)
 	}
-	client := &http.Client{Transport: &http.Transport{MaxIdleConns: 4 * concurrency, MaxIdleConnsPerHost: concurrency}}
-	records := make(chan kafka.Message, concurrency)
+	l := &loop{
+		plan:     p,
+		backends: &http.Client{Transport: &http.Transport{MaxIdleConns: 4 * p.InFlight, MaxIdleConnsPerHost: p.InFlight}},
+		port:     &http.Client{Transport: &http.Transport{MaxIdleConns: reportsAtOnce, MaxIdleConnsPerHost: reportsAtOnce}},
+		reports:  make(chan struct{}, reportsAtOnce),
+	}
+	l.run(ctx)
+	return nil
+}
+
+// loop is the bare loop.
+type loop struct {
+	plan
+	backends, port *http.Client
+	reports        chan struct{} // holds one element per report under way
+}
+
+func (l *loop) run(ctx context.Context) {
+	records := make(chan kafka.Message, l.InFlight)
 	var wg sync.WaitGroup
-	for p := range partitions {
+	for p := range l.Partitions {
 		r := kafka.NewReader(kafka.ReaderConfig{
 			Brokers: strings.Split(os.Getenv("BENCH_BROKERS"), ","), Topic: os.Getenv("BENCH_TOPIC"), Partition: p,
 			MinBytes: 1, MaxBytes: 1 << 20, MaxWait: 500 * time.Millisecond, ReadLagInterval: -1,
@@ -49,12 +78,12 @@ func runBare(ctx context.Context) error {
 			}
 		})
 	}
-	for range concurrency {
+	for range l.InFlight {
 		wg.Go(func() {
 			for {
 				select {
 				case m := <-records:
-					post(ctx, client, sinks, partitions, m)
+					l.carryOut(ctx, &wg, m)
 				case <-ctx.Done():
 					return
 				}
@@ -62,19 +91,42 @@ func runBare(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
-	return nil
 }
 
-// post sends a record as it is. Its sequence number follows from where it
-// lies, so that nothing has to be decoded.
-func post(ctx context.Context, client *http.Client, sinks []string, partitions int, m kafka.Message) {
-	seq := int(m.Offset)*partitions + m.Partition
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, sinks[seq%len(sinks)]+"/hook", bytes.NewReader(m.Value))
+// carryOut posts a record as it is, and reports it where that is asked for.
+// Its sequence number follows from where it lies, so that nothing has to be
+// decoded.
+func (l *loop) carryOut(ctx context.Context, wg *sync.WaitGroup, m kafka.Message) {
+	seq := int(m.Offset)*l.Partitions + m.Partition
+	run := fmt.Sprintf("r_%d", seq)
+	post(ctx, l.backends, l.Sinks[seq%len(l.Sinks)]+"/hook", m.Value, http.Header{"X-Port-Run-Id": {run}})
+	if l.Port == "" {
+		return
+	}
+	select {
+	case l.reports <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	wg.Go(func() {
+		post(ctx, l.port, l.Port+"/v1/actions/runs/"+run+"/logs", report, http.Header{"Authorization": {bearer}})
+		<-l.reports
+	})
+}
+
+// What the loop sends to Port is as long as what the agent sends.
+var (
+	report = []byte(`{"message":"Invocation ended (IN_PROGRESS): POST http://127.0.0.1:12345/hook answered 200 in 4 ms (rule 0)"}`)
+	bearer = "Bearer token-" + strings.Repeat("T", 26)
+)
+
+func post(ctx context.Context, client *http.Client, url string, body []byte, header http.Header) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return
 	}
+	req.Header = header
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Port-Run-Id", fmt.Sprintf("r_%d", seq))
 	res, err := client.Do(req)
 	if err != nil {
 		if ctx.Err() == nil { // it is stopped while the last answers are on their way

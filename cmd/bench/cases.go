@@ -18,6 +18,7 @@ type scenario struct {
 	Partitions   int           `json:"partitions"`
 	Env          []string      `json:"env,omitempty"` // further settings of the agent
 	NoBare       bool          `json:"-"`             // there is nothing to compare with
+	Bare         bool          `json:"-"`             // of the bare loop, which reports as well
 	Idle         bool          `json:"-"`             // nothing is sent
 }
 
@@ -33,6 +34,7 @@ var scenarios = []scenario{
 	{Name: "100 ms sink, 2,000", Events: 2_000, SinkDelay: 100 * time.Millisecond},
 	{Name: "steady 100/s for 10 s", Events: 1_000, Rate: 100},
 	{Name: "port 50 ms away, 20,000 asynchronous", Events: 20_000, PortDelay: 50 * time.Millisecond},
+	{Name: "bare loop with reports, port 50 ms away, 20,000", Events: 20_000, PortDelay: 50 * time.Millisecond, Bare: true},
 	{Name: "100 ms sink, port 50 ms away, 2,000", Events: 2_000, SinkDelay: 100 * time.Millisecond, PortDelay: 50 * time.Millisecond},
 	{Name: "port over HTTPS, 20,000 asynchronous", Events: 20_000, PortHTTPS: true},
 	{Name: "port over HTTPS, 50 ms away, 20,000 asynchronous", Events: 20_000, PortHTTPS: true, PortDelay: 50 * time.Millisecond},

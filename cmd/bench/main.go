@@ -2,7 +2,8 @@
 // posts the same bodies at the same concurrency: the limit of what can be
 // reached. Kafka, Port's API and the backend are one process, the agent is
 // another, the bare loop a third; the contestants take turns, three times.
-// What a distance of Port costs is measured beside an agent that has Port near.
+// What a distance of Port costs is measured beside the same with Port near, for
+// the agent and for a loop that reports.
 // Only ratios within one run mean anything.
 //
 // It builds the agent with the Go toolchain and needs nothing else.

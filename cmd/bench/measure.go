@@ -19,23 +19,28 @@ import (
 // caseLimit bounds one contestant's run of one case.
 const caseLimit = 3 * time.Minute
 
-// Contestants. What a distance of Port costs shows beside an agent that has it
-// near; all else beside the bare loop.
-const (
-	theAgent = "agent"
-	theBare  = "bare loop"
-	theNear  = "port near"
-)
+// contestant is who takes part in a case.
+type contestant struct {
+	name string
+	bare bool // the bare loop, not the agent
+	near bool // with Port near in any case
+}
 
-// contestants gives who takes turns in a case; the agent is the first.
-func (sc scenario) contestants() []string {
-	switch {
-	case sc.NoBare:
-		return []string{theAgent}
-	case sc.PortDelay > 0:
-		return []string{theAgent, theNear}
+// contestants gives who takes turns in a case; the table is about the first.
+// What a distance of Port costs shows beside the same with Port near, all else
+// of the agent beside the bare loop.
+func (sc scenario) contestants() []contestant {
+	first := contestant{name: "agent"}
+	if sc.Bare {
+		first = contestant{name: "bare loop", bare: true}
 	}
-	return []string{theAgent, theBare}
+	switch {
+	case sc.PortDelay > 0:
+		return []contestant{first, {name: "port near", bare: first.bare, near: true}}
+	case sc.NoBare:
+		return []contestant{first}
+	}
+	return []contestant{first, {name: "bare loop", bare: true}}
 }
 
 // figure is one contestant's run of one case.
@@ -93,12 +98,12 @@ func (b *bench) measure(ctx context.Context, rounds int, match *regexp.Regexp) (
 			for _, who := range sc.contestants() {
 				f, err := b.contest(ctx, sc, who, self)
 				if err != nil {
-					return figures, fmt.Errorf("%s, %s: %w", sc.Name, who, err)
+					return figures, fmt.Errorf("%s, %s: %w", sc.Name, who.name, err)
 				}
 				f.Round = round + 1
 				figures = append(figures, f)
 				fmt.Fprintf(os.Stderr, "%-50s %-10s %8.0f events/s %8.0f http/s %7.3f ms CPU/run %6.1f MiB peak\n",
-					sc.Name, who, f.EventsPerS, f.HTTPPerS, f.CPUPerRun, f.PeakMiB)
+					sc.Name, who.name, f.EventsPerS, f.HTTPPerS, f.CPUPerRun, f.PeakMiB)
 			}
 		}
 	}
@@ -106,11 +111,11 @@ func (b *bench) measure(ctx context.Context, rounds int, match *regexp.Regexp) (
 }
 
 // contest is one contestant's run of one case.
-func (b *bench) contest(ctx context.Context, sc scenario, who, self string) (figure, error) {
+func (b *bench) contest(ctx context.Context, sc scenario, who contestant, self string) (figure, error) {
 	ctx, cancel := context.WithTimeout(ctx, caseLimit)
 	defer cancel()
-	f := figure{Case: sc.Name, Contestant: who}
-	if who == theNear {
+	f := figure{Case: sc.Name, Contestant: who.name}
+	if who.near {
 		sc.PortDelay = 0
 	}
 	var org string
@@ -122,7 +127,7 @@ func (b *bench) contest(ctx context.Context, sc scenario, who, self string) (fig
 		return f, err
 	}
 	defer c.stop()
-	if who != theBare {
+	if !who.bare {
 		if err := ready(ctx, health); err != nil {
 			return f, err
 		}
@@ -142,7 +147,7 @@ func (b *bench) contest(ctx context.Context, sc scenario, who, self string) (fig
 	if err != nil {
 		return f, err
 	}
-	f.fill(sc, got, c, who)
+	f.fill(sc, got, c)
 	return f, nil
 }
 
@@ -161,7 +166,7 @@ func (b *bench) idle(ctx context.Context, c *child, f figure) (figure, error) {
 func mib(n int64) float64 { return float64(n) / (1 << 20) }
 
 // fill computes the figures from the counts.
-func (f *figure) fill(sc scenario, got counts, c *child, who string) {
+func (f *figure) fill(sc scenario, got counts, c *child) {
 	u := c.usage()
 	from, invoked, to := got.First, got.Invoked, got.Last
 	if sc.NotForAgent {
@@ -175,9 +180,7 @@ func (f *figure) fill(sc scenario, got counts, c *child, who string) {
 	f.CPUPerRun = u.CPU.Seconds() * 1000 / n
 	f.PeakMiB = mib(u.Peak)
 	f.InFlight = got.Peak
-	if who != theBare {
-		f.CallsToRun = float64(got.Calls) / n
-	}
+	f.CallsToRun = float64(got.Calls) / n
 	f.SinkConns, f.PortConns = got.SinkConns, got.PortConns
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	if sc.Rate > 0 {
@@ -185,16 +188,22 @@ func (f *figure) fill(sc scenario, got counts, c *child, who string) {
 	}
 }
 
-// finished returns when all events have arrived and, for the agent, all are
-// reported and committed.
-func (b *bench) finished(ctx context.Context, sc scenario, who string) (counts, error) {
+// finished returns when all events have arrived and all are reported and, by
+// the agent, committed.
+func (b *bench) finished(ctx context.Context, sc scenario, who contestant) (counts, error) {
 	for {
 		var got counts
 		if err := b.call(ctx, http.MethodGet, "/counts", nil, &got); err != nil {
 			return got, err
 		}
-		answered := got.Answered >= sc.Events || sc.NotForAgent
-		if answered && (who == theBare || got.Settled) {
+		done := got.Answered >= sc.Events || sc.NotForAgent
+		switch {
+		case !who.bare:
+			done = done && got.Settled
+		case sc.Bare:
+			done = done && got.Calls >= sc.Events
+		}
+		if done {
 			return got, nil
 		}
 		select {
@@ -206,12 +215,15 @@ func (b *bench) finished(ctx context.Context, sc scenario, who string) (counts, 
 }
 
 // start runs a contestant on the topics of org.
-func (b *bench) start(sc scenario, who, self, org string) (c *child, health string, err error) {
-	if who == theBare {
-		sinks := b.place.Sinks[:max(1, sc.Hosts)]
-		plan, _ := json.Marshal([]any{sc.Partitions, inFlight, sinks})
+func (b *bench) start(sc scenario, who contestant, self, org string) (c *child, health string, err error) {
+	if who.bare {
+		p := plan{Partitions: sc.Partitions, InFlight: inFlight, Sinks: b.place.Sinks[:max(1, sc.Hosts)]}
+		if sc.Bare {
+			p.Port = b.place.Port
+		}
+		text, _ := json.Marshal(p)
 		c, err = startChild(self, []string{roleBare}, []string{
-			"BENCH_BARE=" + string(plan), "BENCH_BROKERS=" + strings.Join(b.place.Brokers, ","), "BENCH_TOPIC=" + org + ".runs",
+			"BENCH_BARE=" + string(text), "BENCH_BROKERS=" + strings.Join(b.place.Brokers, ","), "BENCH_TOPIC=" + org + ".runs",
 		}, b.folder, io.Discard, os.Stderr)
 		return c, "", err
 	}

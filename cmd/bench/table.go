@@ -48,8 +48,8 @@ func spread(values []float64) (least, median, most float64) {
 	return values[0], values[len(values)/2], values[len(values)-1]
 }
 
-// printTable prints, for each case and figure, the agent's rounds and their
-// ratio to the other contestant's of the same round.
+// printTable prints, for each case and figure, the first contestant's rounds
+// and their ratio to the other's of the same round.
 func printTable(out io.Writer, figures []figure) {
 	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	defer t.Flush()
@@ -68,27 +68,27 @@ func printTable(out io.Writer, figures []figure) {
 }
 
 func printRow(t io.Writer, name string, c column, figures []figure) {
-	var agent, other []float64
-	var of string
+	var first, other []float64
+	var who, of string
 	for _, f := range figures {
 		switch {
 		case f.Case != name:
-		case f.Contestant == theAgent:
-			agent = append(agent, c.of(f))
+		case who == "" || f.Contestant == who:
+			first, who = append(first, c.of(f)), f.Contestant
 		default:
 			other, of = append(other, c.of(f)), f.Contestant
 		}
 	}
-	if len(agent) == 0 || slices.Max(agent) == 0 {
+	if len(first) == 0 || slices.Max(first) == 0 {
 		return
 	}
-	least, median, most := spread(agent)
+	least, median, most := spread(first)
 	form := "%s\t%s\t" + c.form + "\t" + c.form + "\t" + c.form + "\t"
 	fmt.Fprintf(t, form, name, c.name, least, median, most)
-	if len(other) == len(agent) && slices.Min(other) > 0 {
-		ratios := make([]float64, len(agent))
-		for i := range agent {
-			ratios[i] = agent[i] / other[i]
+	if len(other) == len(first) && slices.Min(other) > 0 {
+		ratios := make([]float64, len(first))
+		for i := range first {
+			ratios[i] = first[i] / other[i]
 		}
 		least, median, most = spread(ratios)
 		fmt.Fprintf(t, "%s\t%.2f\t%.2f\t%.2f\t", of, least, median, most)
