@@ -53,18 +53,18 @@ type loop struct {
 	plan
 	backends, port *http.Client
 	reports        chan struct{} // holds one element per report under way
+	wg             sync.WaitGroup
 }
 
 func (l *loop) run(ctx context.Context) {
 	records := make(chan kafka.Message, l.InFlight)
-	var wg sync.WaitGroup
 	for p := range l.Partitions {
 		r := kafka.NewReader(kafka.ReaderConfig{
 			Brokers: strings.Split(os.Getenv("BENCH_BROKERS"), ","), Topic: os.Getenv("BENCH_TOPIC"), Partition: p,
 			MinBytes: 1, MaxBytes: 1 << 20, MaxWait: 500 * time.Millisecond, ReadLagInterval: -1,
 		})
 		defer r.Close()
-		wg.Go(func() {
+		l.wg.Go(func() {
 			for {
 				m, err := r.ReadMessage(ctx)
 				if err != nil {
@@ -79,24 +79,24 @@ func (l *loop) run(ctx context.Context) {
 		})
 	}
 	for range l.InFlight {
-		wg.Go(func() {
+		l.wg.Go(func() {
 			for {
 				select {
 				case m := <-records:
-					l.carryOut(ctx, &wg, m)
+					l.carryOut(ctx, m)
 				case <-ctx.Done():
 					return
 				}
 			}
 		})
 	}
-	wg.Wait()
+	l.wg.Wait()
 }
 
 // carryOut posts a record as it is, and reports it where that is asked for.
 // Its sequence number follows from where it lies, so that nothing has to be
 // decoded.
-func (l *loop) carryOut(ctx context.Context, wg *sync.WaitGroup, m kafka.Message) {
+func (l *loop) carryOut(ctx context.Context, m kafka.Message) {
 	seq := int(m.Offset)*l.Partitions + m.Partition
 	run := fmt.Sprintf("r_%d", seq)
 	post(ctx, l.backends, l.Sinks[seq%len(l.Sinks)]+"/hook", m.Value, http.Header{"X-Port-Run-Id": {run}})
@@ -108,7 +108,7 @@ func (l *loop) carryOut(ctx context.Context, wg *sync.WaitGroup, m kafka.Message
 	case <-ctx.Done():
 		return
 	}
-	wg.Go(func() {
+	l.wg.Go(func() {
 		post(ctx, l.port, l.Port+"/v1/actions/runs/"+run+"/logs", report, http.Header{"Authorization": {bearer}})
 		<-l.reports
 	})

@@ -188,8 +188,8 @@ func (f *figure) fill(sc scenario, got counts, c *child) {
 	}
 }
 
-// finished returns when all events have arrived and all are reported and, by
-// the agent, committed.
+// finished returns when all events are answered, and what the contestant does
+// besides, reports and commits, is done as well.
 func (b *bench) finished(ctx context.Context, sc scenario, who contestant) (counts, error) {
 	for {
 		var got counts
