@@ -64,7 +64,7 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) 
 	}
 	x := &Explanation{Root: msg.Root, ChangeLog: isChange(msg.Root)}
 	method := invocationMethod(msg.Root, x.ChangeLog)
-	x.ForAgent, x.Sync = forAgent(msg.Root, x.ChangeLog), on(method, "synchronized")
+	x.ForAgent, x.Sync = method.Agent, method.Synchronized
 	if !x.ChangeLog {
 		fields, _ := msg.Root["context"].(map[string]any)
 		x.Run, _ = fields["runId"].(string)
@@ -83,7 +83,7 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) 
 }
 
 func isChange(root map[string]any) bool {
-	return invocationMethod(root, false) == nil && invocationMethod(root, true) != nil
+	return invocationMethod(root, false).Raw == nil && invocationMethod(root, true).Raw != nil
 }
 
 func (e *Explainer) verify(msg *Message) error {

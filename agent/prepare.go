@@ -98,25 +98,19 @@ func (a *Agent) checkAge(timestamp string) error {
 }
 
 // invocationMethod is where Port says what to invoke.
-func invocationMethod(root map[string]any, changeLog bool) map[string]any {
+func invocationMethod(root map[string]any, changeLog bool) invoker.Method {
 	if changeLog {
 		m, _ := root["changelogDestination"].(map[string]any)
-		return m
+		return invoker.ReadMethod(m)
 	}
 	payload, _ := root["payload"].(map[string]any)
 	action, _ := payload["action"].(map[string]any)
 	m, _ := action["invocationMethod"].(map[string]any)
-	return m
+	return invoker.ReadMethod(m)
 }
 
 func forAgent(root map[string]any, changeLog bool) bool {
-	return on(invocationMethod(root, changeLog), "agent")
-}
-
-// on reports whether a switch of the invocation method is on.
-func on(method map[string]any, name string) bool {
-	v := method[name]
-	return v == true || v == "true"
+	return invocationMethod(root, changeLog).Agent
 }
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
@@ -125,7 +119,7 @@ func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	if !ev.ChangeLog {
 		j.run, _ = fields["runId"].(string)
 	}
-	j.sync = on(invocationMethod(msg.Root, ev.ChangeLog), "synchronized")
+	j.sync = invocationMethod(msg.Root, ev.ChangeLog).Synchronized
 	j.key = a.orderKey(ev, fields)
 	j.runLog.reporter, j.runLog.run = a.Reporter, j.run
 	return j

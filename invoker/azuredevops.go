@@ -19,18 +19,18 @@ var _ Backend = azureDevOps{}
 var errAzure = errors.New("the invocation method lacks org or webhook")
 
 func (a azureDevOps) URL(t *Target) (string, error) {
-	org, hook := t.method("org"), t.method("webhook")
+	org, hook := t.Method.Org, t.Method.Webhook
 	if org != "" && hook != "" {
 		return join(a.base, "/%s"+azurePath+"%s", org, hook) + "?api-version=6.0-preview", nil
 	}
-	if u := t.method("url"); u != "" {
+	if u := t.Method.URL; u != "" {
 		return u, nil
 	}
 	return "", errAzure
 }
 
 func (azureDevOps) Body(t *Target) (Body, error) {
-	if p := t.Method["payload"]; p != nil {
+	if p := t.Method.Payload; p != nil {
 		return jsonBody(p)
 	}
 	return eventBody(t), nil

@@ -74,10 +74,10 @@ func (i *Invoker) choose(t *Target) (string, error) {
 		}
 		return name, nil
 	}
-	if name, ok := byType[strings.ToUpper(t.method("type"))]; ok {
+	if name, ok := byType[t.Method.Type]; ok {
 		return name, nil
 	}
-	raw := t.method("url")
+	raw := t.Method.URL
 	if t.Rule.URL != nil {
 		raw = *t.Rule.URL
 	}

@@ -43,7 +43,7 @@ func TestChoose(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			target := Target{Method: map[string]any{"type": tc.kind, "url": tc.url}, Rule: Override{Backend: tc.rule, URL: tc.ruleURL}}
+			target := Target{Method: ReadMethod(map[string]any{"type": tc.kind, "url": tc.url}), Rule: Override{Backend: tc.rule, URL: tc.ruleURL}}
 			got, err := i.choose(&target)
 			if err != nil || got != tc.want {
 				t.Errorf("got %q, %v, want %q", got, err, tc.want)
@@ -279,7 +279,7 @@ func TestGitLabToken(t *testing.T) {
 		{"g/sub", "x", "", "the environment variable g_sub_x, which holds the trigger token of g/sub/x, is not set"},
 		{"", "x", "", errGitLab.Error()},
 	} {
-		got, err := g.token(&Target{Method: map[string]any{"groupName": tc.group, "projectName": tc.project}})
+		got, err := g.token(&Target{Method: Method{Group: tc.group, Project: tc.project}})
 		if got != tc.want || (err == nil) != (tc.wantErr == "") || err != nil && err.Error() != tc.wantErr {
 			t.Errorf("%s/%s: got %q, %v, want %q, %q", tc.group, tc.project, got, err, tc.want, tc.wantErr)
 		}

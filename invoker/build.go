@@ -47,7 +47,7 @@ type preparer interface {
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 func method(t *Target) (string, error) {
-	m := t.method("method")
+	m := t.Method.Verb
 	if t.Rule.Method != nil {
 		m = *t.Rule.Method
 	}

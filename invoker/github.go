@@ -48,11 +48,7 @@ func newGitHub(i *Invoker) *gitHub {
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {
-	org, repo := t.method("org"), t.method("repo")
-	workflow := ""
-	if w := t.Method["workflow"]; w != nil {
-		workflow = text(w) // a file name, or an id as a number
-	}
+	org, repo, workflow := t.Method.Org, t.Method.Repo, t.Method.Workflow
 	if org == "" || repo == "" || workflow == "" {
 		return "", errGitHub
 	}
@@ -69,8 +65,8 @@ func (g *gitHub) Body(t *Target) (Body, error) {
 }
 
 func (g *gitHub) body(t *Target, ref string) (Body, error) {
-	inputs := t.inputs("workflowInputs")
-	if !t.omits("omitPayload") {
+	inputs := t.inputs(t.Method.WorkflowInputs)
+	if !t.Method.OmitPayload {
 		payload := eventBody(t)
 		if payload.JSON == nil {
 			var err error
@@ -88,7 +84,7 @@ func (g *gitHub) ref(t *Target) string {
 	if ref := t.ref(); ref != "" {
 		return ref
 	}
-	if ref := t.method("ref"); ref != "" {
+	if ref := t.Method.Ref; ref != "" {
 		return ref
 	}
 	g.mu.Lock()
@@ -99,7 +95,7 @@ func (g *gitHub) ref(t *Target) string {
 	return ""
 }
 
-func repository(t *Target) string { return t.method("org") + "/" + t.method("repo") }
+func repository(t *Target) string { return t.Method.Org + "/" + t.Method.Repo }
 
 // prepare looks up the default branch of the repository.
 func (g *gitHub) prepare(t *Target) func(context.Context, *Request) error {
@@ -124,7 +120,7 @@ func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, e
 	if name := g.ref(t); name != "" {
 		return name, nil // found by another event meanwhile
 	}
-	u, err := parseURL(join(g.base, "/repos/%s/%s", t.method("org"), t.method("repo")))
+	u, err := parseURL(join(g.base, "/repos/%s/%s", t.Method.Org, t.Method.Repo))
 	if err != nil {
 		return "", err
 	}

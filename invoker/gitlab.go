@@ -23,7 +23,7 @@ var _ Backend = gitLab{}
 var errGitLab = errors.New("the invocation method lacks groupName or projectName")
 
 func (g gitLab) URL(t *Target) (string, error) {
-	group, project := t.method("groupName"), t.method("projectName")
+	group, project := t.Method.Group, t.Method.Project
 	if group == "" || project == "" {
 		return "", errGitLab
 	}
@@ -37,7 +37,7 @@ func (g gitLab) Body(t *Target) (Body, error) {
 	}
 	ref := t.ref()
 	if ref == "" {
-		ref = t.method("defaultRef")
+		ref = t.Method.DefaultRef
 	}
 	if ref == "" {
 		ref = "main"
@@ -47,9 +47,9 @@ func (g gitLab) Body(t *Target) (Body, error) {
 		Token     string            `json:"token"`
 		Variables map[string]string `json:"variables"`
 		Payload   any               `json:"port_payload"`
-	}{ref, token, t.inputs("pipelineVariables"), map[string]any{}}
+	}{ref, token, t.inputs(t.Method.PipelineVariables), map[string]any{}}
 	value := map[string]any{"ref": ref, "token": token, "variables": anyMap(wire.Variables), "port_payload": map[string]any{}}
-	if !t.omits("omitPayload") {
+	if !t.Method.OmitPayload {
 		wire.Payload, value["port_payload"] = eventBody(t).raw(), t.Root
 	}
 	encoded, err := marshal(wire)
@@ -75,7 +75,7 @@ func anyMap(m map[string]string) map[string]any {
 // token finds the trigger token. A / in the name of a project stands for
 // itself or for _.
 func (g gitLab) token(t *Target) (string, error) {
-	group, project := t.method("groupName"), t.method("projectName")
+	group, project := t.Method.Group, t.Method.Project
 	if group == "" || project == "" {
 		return "", errGitLab
 	}

@@ -68,7 +68,7 @@ func event(t testing.TB, invocationMethod, properties map[string]any) Target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Target{Key: "r_1", Event: data, Root: root, Method: invocationMethod}
+	return Target{Key: "r_1", Event: data, Root: root, Method: ReadMethod(invocationMethod)}
 }
 
 func hook(t testing.TB, url string) Target {

@@ -17,7 +17,7 @@ var _ Backend = portAPI{}
 func (portAPI) URL(t *Target) (string, error) { return methodURL(t) }
 
 func (portAPI) Body(t *Target) (Body, error) {
-	if b := t.Method["body"]; b != nil {
+	if b := t.Method.Body; b != nil {
 		return jsonBody(b)
 	}
 	return eventBody(t), nil

@@ -171,7 +171,7 @@ func FuzzBuild(f *testing.F) {
 	i := newInvoker(f, testConfig(), testDeps())
 	f.Fuzz(func(t *testing.T, backend, methodJSON, rootJSON, raw, header, value, contentType string) {
 		method, root := (&Response{Body: []byte(methodJSON)}).object(), (&Response{Body: []byte(rootJSON)}).object()
-		target := Target{Key: value, Event: []byte(rootJSON), Root: root, Method: method, Decrypted: true}
+		target := Target{Key: value, Event: []byte(rootJSON), Root: root, Method: ReadMethod(method), Decrypted: true}
 		target.Rule = Override{Backend: backend, Headers: map[string]string{header: value, "Content-Type": contentType}}
 		if raw != "" {
 			target.Rule.URL = &raw

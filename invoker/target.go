@@ -19,8 +19,8 @@ type Target struct {
 	// Root is Event decoded, with decrypted fields in place. Numbers are int,
 	// *big.Int or float64.
 	Root map[string]any
-	// Method is the event's invocation method. It may be nil.
-	Method map[string]any
+	// Method is the event's invocation method, see ReadMethod.
+	Method Method
 	// Decrypted is whether Root differs from Event, so that bodies have to be
 	// made from Root.
 	Decrypted bool
@@ -41,18 +41,6 @@ type Override struct {
 	Timeout time.Duration // of one attempt; 0: as configured
 }
 
-// method gives a field of the invocation method as text, "" where it is absent.
-func (t *Target) method(field string) string {
-	s, _ := t.Method[field].(string)
-	return s
-}
-
-// omits tells whether a switch of the invocation method is on.
-func (t *Target) omits(field string) bool {
-	v := t.Method[field]
-	return v == true || v == "true"
-}
-
 // properties are the user inputs.
 func (t *Target) properties() map[string]any {
 	payload, _ := t.Root["payload"].(map[string]any)
@@ -68,12 +56,11 @@ func (t *Target) ref() string {
 
 // inputs are the user inputs as text, unless the method omits them, and over
 // them the values of one object of the method.
-func (t *Target) inputs(extra string) map[string]string {
+func (t *Target) inputs(more map[string]any) map[string]string {
 	inputs := map[string]string{}
-	if !t.omits("omitUserInputs") {
+	if !t.Method.OmitUserInputs {
 		addTexts(inputs, t.properties())
 	}
-	more, _ := t.Method[extra].(map[string]any)
 	addTexts(inputs, more)
 	return inputs
 }

@@ -29,7 +29,7 @@ var errNoURL = errors.New("neither the rule nor the invocation method says which
 
 // methodURL is the URL of the invocation method.
 func methodURL(t *Target) (string, error) {
-	if u := t.method("url"); u != "" {
+	if u := t.Method.URL; u != "" {
 		return u, nil
 	}
 	return "", errNoURL
