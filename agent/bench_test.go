@@ -80,3 +80,4 @@ type noLedger struct{}
 
 func (noLedger) Start(context.Context) error { return nil }
 func (noLedger) Reset()                      {}
+func (noLedger) Following()                  {}

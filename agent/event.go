@@ -25,6 +25,10 @@ type Event struct {
 	// Interrupted is set where an earlier owner started the event and nobody
 	// knows how that ended.
 	Interrupted bool
+	// Vouched is set where the source's own records say that nobody else has
+	// worked on the event before. For an event that is neither Vouched nor
+	// Trusted, Port is asked how its run stands before it is invoked.
+	Vouched bool
 
 	// Place is the event's turn among those of its partition. The zero value
 	// stands for itself.
@@ -40,6 +44,11 @@ type Ledger interface {
 	Start(ctx context.Context) error
 	// Reset takes the record back: nothing has been sent.
 	Reset()
+	// Following says that the event was invoked and that its pipeline is now
+	// followed, which may take hours. It is called at most once. The event
+	// stays started and unsettled, but it holds no memory worth counting, and
+	// metrics of work that waits, such as the lag, leave it out.
+	Following()
 }
 
 // Key identifies the event at a backend: the run's id where it belongs to one.

@@ -322,6 +322,8 @@ type fakeLedger struct {
 	started bool
 	starts  int
 	resets  int
+
+	following int
 }
 
 func (l *fakeLedger) Start(ctx context.Context) error {
@@ -340,6 +342,12 @@ func (l *fakeLedger) Reset() {
 	defer l.mu.Unlock()
 	l.resets++
 	l.started = false
+}
+
+func (l *fakeLedger) Following() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.following++
 }
 
 // marked is what the event's next owner would find.

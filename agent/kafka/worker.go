@@ -109,11 +109,12 @@ func (w *worker) take(ctx context.Context, msg kafka.Message, cost int64) error 
 	}
 	ev := &agent.Event{
 		Topic: w.partition.topic, Partition: w.partition.id, Offset: msg.Offset, Time: time.Now(), Record: msg.Value,
-		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Place: w.sequence.Next(),
-		Ledger: &account{w: w, e: e},
+		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Vouched: true, Place: w.sequence.Next(),
 	}
+	release := sync.OnceFunc(func() { w.memory.release(cost) })
+	ev.Ledger = &account{w: w, e: e, release: release}
 	w.handlers.Go(func() {
-		defer w.memory.release(cost)
+		defer release()
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner
 		}
@@ -125,8 +126,9 @@ func (w *worker) take(ctx context.Context, msg kafka.Message, cost int64) error 
 
 // account is one event's entry in the ledger.
 type account struct {
-	w *worker
-	e *tracked
+	w       *worker
+	e       *tracked
+	release func() // gives back the memory that the event was counted for
 }
 
 // Start commits that the event was started.
@@ -142,3 +144,6 @@ func (a *account) Reset() {
 	a.w.tracker.mark(a.e, waiting)
 	a.w.committer.settled()
 }
+
+// Following gives back the memory of an event whose pipeline is followed.
+func (a *account) Following() { a.release() }

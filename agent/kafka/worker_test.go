@@ -203,7 +203,7 @@ func TestWorkerHandsOnInOrder(t *testing.T) {
 		}
 		ev := *book.events[3]
 		ev.Place, ev.Ledger = agent.Place{}, nil
-		want := agent.Event{Topic: "runs", Partition: 0, Offset: 9, Time: begun, Record: []byte("9"), ChangeLog: true}
+		want := agent.Event{Topic: "runs", Partition: 0, Offset: 9, Time: begun, Record: []byte("9"), ChangeLog: true, Vouched: true}
 		if !reflect.DeepEqual(ev, want) {
 			t.Errorf("event: got %+v, want %+v", ev, want)
 		}

@@ -82,6 +82,7 @@ type noLedger struct{}
 
 func (noLedger) Start(context.Context) error { return nil }
 func (noLedger) Reset()                      {}
+func (noLedger) Following()                  {}
 
 // fromPolling lets a poller claim them.
 func fromPolling(t *testing.T, server *porttest.Server, client *port.Client, m *agent.Metrics, handle polling.Handler, list []porttest.Event) {

@@ -206,10 +206,11 @@ func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *
 		return // its claim has ended while it waited here, and it was claimed once more
 	}
 	t := &ticket{api: p.api, run: r, node: node, claimed: time.Now(), log: p.log.With().Str("run", r.ID).Logger()}
+	t.release = sync.OnceFunc(func() { p.load.done(r.ID) })
 	record, err := record(r, node)
 	if err != nil {
 		running.Go(func() {
-			defer p.load.done(r.ID)
+			defer t.release()
 			t.refuse(ctx, err)
 		})
 		return
@@ -220,7 +221,7 @@ func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *
 	}
 	p.claims++
 	running.Go(func() {
-		defer p.load.done(r.ID)
+		defer t.release()
 		if err := p.handle(ctx, ev); err != nil {
 			t.left(ctx, err)
 		}

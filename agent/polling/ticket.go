@@ -35,6 +35,8 @@ type ticket struct {
 	claimed time.Time
 	log     zerolog.Logger
 
+	release func() // takes the run out of the load
+
 	acked atomic.Bool
 	sent  atomic.Bool // a request may be on its way, or an answer on its way to Port
 }
@@ -58,6 +60,10 @@ func (t *ticket) Start(ctx context.Context) error {
 
 // Reset notes that nothing was sent. The ack itself cannot be taken back.
 func (t *ticket) Reset() { t.sent.Store(false) }
+
+// Following makes room for another run: one that is followed costs next to
+// nothing.
+func (t *ticket) Following() { t.release() }
 
 // ack asks for the run until Port answers or the claim ends. While the claim
 // holds nobody else can ack the run, so that "somebody else has it" after an
