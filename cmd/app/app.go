@@ -53,7 +53,7 @@ type source interface {
 // error is a fault of the settings or of a file that they name.
 func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, version: version, registry: prometheus.NewRegistry()}
-	a.redactor = agent.NewRedactor(Secrets(cfg)...)
+	a.redactor = agent.NewRedactor(Secrets(cfg, os.Environ())...)
 	a.log = NewLogger(cfg.Process, a.redactor.Writer(out))
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = agent.NewMetrics(a.registry, version)

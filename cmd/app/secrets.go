@@ -1,16 +1,13 @@
 package app
 
-import (
-	"os"
-	"strings"
-)
+import "strings"
 
 // Secrets lists what of the settings and of the environment must not be shown.
-// Mappings read their credentials from variables of any name, so those are
+// environ is the environment, as os.Environ returns it. Mappings read their credentials from variables of any name, so those are
 // told by what they are usually called.
-func Secrets(cfg Config) []string {
+func Secrets(cfg Config, environ []string) []string {
 	secrets := []string{cfg.Port.ClientSecret.Reveal(), cfg.Invoker.GitHubToken.Reveal()}
-	for _, v := range os.Environ() {
+	for _, v := range environ {
 		if name, value, _ := strings.Cut(v, "="); namesSecret(strings.ToUpper(name)) {
 			secrets = append(secrets, value)
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"port-agent/cmd/app"
+	"port-agent/cmd/port-agent/explanation"
 	"port-agent/transform"
 )
 
@@ -53,12 +54,12 @@ func check(args []string, stdout, stderr io.Writer) int {
 	}
 	failed := 0
 	for _, f := range findings {
-		fmt.Fprintln(stdout, printable(f.String()))
+		fmt.Fprintln(stdout, explanation.Printable(f.String()))
 		if !f.Warning {
 			failed++
 		}
 	}
-	fmt.Fprintf(stdout, "%s: %s, %s\n", name, count(failed, "error"), count(len(findings)-failed, "warning"))
+	fmt.Fprintf(stdout, "%s: %s, %s\n", name, explanation.Count(failed, "error"), explanation.Count(len(findings)-failed, "warning"))
 	if failed > 0 {
 		return exitFailed
 	}
@@ -81,13 +82,6 @@ func findings(cfg transform.Config) ([]transform.Finding, string, error) {
 		return nil, "", fmt.Errorf("read mapping: %w", err)
 	}
 	return transform.Check(first.File, data, os.Environ()), first.File, nil
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // newFlags makes the flags of a command, which prints usage itself.

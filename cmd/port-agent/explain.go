@@ -3,17 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/rs/zerolog"
-
 	"port-agent/agent"
 	"port-agent/cmd/app"
-	"port-agent/invoker"
+	"port-agent/cmd/port-agent/explanation"
 	"port-agent/transform"
 )
 
@@ -67,15 +63,16 @@ func explain(args []string, stdout, stderr io.Writer) int {
 	if q.mapping != "" {
 		cfg.Transform.Path = q.mapping
 	}
-	v, err := q.answer(cfg)
+	e := &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: q.secrets}
+	v, err := q.answer(e)
 	if err != nil {
-		fmt.Fprintln(stderr, printableLines(agent.NewRedactor(app.Secrets(cfg)...).String(err.Error())))
+		fmt.Fprintln(stderr, e.Redact(err.Error()))
 		return exitFailed
 	}
 	if q.json {
-		err = v.writeJSON(stdout)
+		err = v.WriteJSON(stdout)
 	} else {
-		err = v.writeText(stdout, colours(stdout))
+		err = v.WriteText(stdout, explanation.Colours(stdout))
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)
@@ -84,9 +81,9 @@ func explain(args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// answer reads the files and puts the question to an explainer.
-func (q question) answer(cfg app.Config) (*view, error) {
-	mapping, err := transform.Load(cfg.Transform, os.Environ())
+// answer reads the files and asks e.
+func (q question) answer(e *explanation.Explainer) (*explanation.View, error) {
+	mapping, err := transform.Load(e.Config.Transform, e.Environ)
 	if err != nil {
 		return nil, err
 	}
@@ -98,53 +95,12 @@ func (q question) answer(cfg app.Config) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	inv, err := newInvoker(cfg, "")
+	v, err := e.Explain(context.Background(), mapping, event, response)
 	if err != nil {
-		return nil, err
-	}
-	e := agent.Explainer{
-		Secret: cfg.Port.ClientSecret, Mapping: mapping, Invoker: inv, OnNoMatch: cfg.Agent.OnNoMatch,
-		StandIn: func() (*invoker.Invoker, error) { return newInvoker(cfg, notSet) },
-	}
-	x, err := e.Explain(context.Background(), bytes.TrimPrefix(event, []byte("\ufeff")), response)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: the agent drops it", q.event, err)
-	}
-	v := newView(x, mapping, newConcealer(q.secrets, app.Secrets(cfg), x))
-	if limit := cfg.Agent.MaxEventBytes; len(event) > limit {
-		v.warn(fmt.Sprintf("the event is larger than MAX_EVENT_BYTES (%d): the agent drops it", limit))
+		return nil, fmt.Errorf("%s: %w", q.event, err)
 	}
 	return v, nil
 }
-
-// newInvoker makes an Invoker that is good for building requests alone: it
-// knows nothing of proxies and certificates, whose faults are none of an
-// explanation's. Where standIn is not empty it takes the place of credentials
-// that are not set.
-func newInvoker(cfg app.Config, standIn string) (*invoker.Invoker, error) {
-	if cfg.Invoker.GitHubToken == "" {
-		cfg.Invoker.GitHubToken = invoker.Secret(standIn)
-	}
-	cfg.Invoker.CADir, cfg.Invoker.ClientCertDir = "", ""
-	made := false
-	env := func(name string) (string, bool) {
-		if !made { // New reads the variables of the network, Build those of credentials
-			return "", false
-		}
-		if value, set := os.LookupEnv(name); value != "" || standIn == "" {
-			return value, set
-		}
-		return standIn, true
-	}
-	inv, err := invoker.New(cfg.Invoker, invoker.Deps{
-		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Env: env, UserAgent: "port-agent/" + versionText(),
-	}, zerolog.Nop())
-	made = true
-	return inv, err
-}
-
-// notSet stands for a credential that is not set.
-const notSet = "[not set]"
 
 // readAnswer reads the file of an answer; none is nil.
 func readAnswer(file string) (*agent.Answer, error) {
@@ -155,13 +111,8 @@ func readAnswer(file string) (*agent.Answer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read response: %w", err)
 	}
-	var a agent.Answer
-	if err := json.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &a); err != nil {
-		var kind *json.UnmarshalTypeError
-		if errors.As(err, &kind) {
-			return nil, fmt.Errorf("%s: %s is a JSON %s, where %s is needed", file, kind.Field, kind.Value, kind.Type)
-		}
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, fmt.Errorf("%s: %w", file, io.ErrUnexpectedEOF)
 	}
-	return &a, nil
+	return explanation.ParseAnswer(file, data)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -256,5 +257,27 @@ func (c corpusCase) checkReport(t *testing.T, response string, got map[string]an
 		if want != nil && report[field] != want {
 			t.Errorf("report for %s: %s = %v, want %v", response, field, report[field], want)
 		}
+	}
+}
+
+// TestExplainOddFiles tries files as editors and tools leave them.
+func TestExplainOddFiles(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"event":    "\ufeff{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":\"true\",\"url\":\"https://ci.internal\"}}}}\r\n",
+		"mapping":  "\ufeff[{}]",
+		"response": "\ufeff{\"statusCode\":204}",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setEnv(t, map[string]string{"MAX_EVENT_BYTES": "20"})
+	got := explained(t, "-mapping", filepath.Join(dir, "mapping"), "-event", filepath.Join(dir, "event"), "-response", filepath.Join(dir, "response"))
+	if url := valueAt(got, "request", "url"); url != "https://ci.internal" {
+		t.Errorf("request = %v, want one to https://ci.internal", got["request"])
+	}
+	if warnings := pretty(got["warnings"]); !strings.Contains(warnings, "larger than MAX_EVENT_BYTES (20)") {
+		t.Errorf("warnings = %s, want one about the size", warnings)
 	}
 }

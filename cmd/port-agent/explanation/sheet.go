@@ -1,4 +1,4 @@
-package main
+package explanation
 
 import (
 	"bytes"
@@ -16,8 +16,8 @@ const (
 	faint  = "2"
 )
 
-// colours reports whether w is a terminal that wants colour: https://no-color.org.
-func colours(w io.Writer) bool {
+// Colours reports whether w is a terminal that wants colour: https://no-color.org.
+func Colours(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
@@ -55,7 +55,7 @@ func (s *sheet) part(name, colour, text string) {
 
 // cell writes text in a colour, if colours are wanted, and fills up to width.
 func (s *sheet) cell(width int, colour, text string) {
-	text = printable(text)
+	text = Printable(text)
 	pad := strings.Repeat(" ", max(width-len(text), 0))
 	if s.coloured && colour != "" && text != "" {
 		text = "\x1b[" + colour + "m" + text + "\x1b[0m"

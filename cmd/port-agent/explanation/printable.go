@@ -1,4 +1,4 @@
-package main
+package explanation
 
 import (
 	"strconv"
@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// printable makes a text one line without anything that a terminal acts upon:
+// Printable makes a text one line without anything that a terminal acts upon:
 // names and values of events and files are written by others.
-func printable(s string) string {
+func Printable(s string) string {
 	plain := func(r rune) bool { return unicode.IsPrint(r) }
 	if strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
 		return s
@@ -24,11 +24,19 @@ func printable(s string) string {
 	return b.String()
 }
 
-// printableLines is printable for a text of several lines.
-func printableLines(s string) string {
+// PrintableLines is Printable for a text of several lines.
+func PrintableLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i, line := range lines {
-		lines[i] = printable(line)
+		lines[i] = Printable(line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Count puts a number before a noun: "1 rule", "2 rules".
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }

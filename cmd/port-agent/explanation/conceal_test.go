@@ -1,11 +1,8 @@
-package main
+package explanation
 
 import (
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"reflect"
-	"strings"
 	"testing"
 
 	"port-agent/agent"
@@ -60,33 +57,11 @@ func TestPrintable(t *testing.T) {
 		"it's":                           "it's",
 		"\n'":                            `\n'`,
 	} {
-		if got := printable(text); got != want {
-			t.Errorf("printable(%q) = %q, want %q", text, got, want)
+		if got := Printable(text); got != want {
+			t.Errorf("Printable(%q) = %q, want %q", text, got, want)
 		}
 	}
-	if got, want := printableLines("a\x00\nb"), "a\\x00\nb"; got != want {
-		t.Errorf("printableLines = %q, want %q", got, want)
-	}
-}
-
-// TestExplainOddFiles tries files as editors and tools leave them.
-func TestExplainOddFiles(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{
-		"event":    "\ufeff{\"payload\":{\"action\":{\"invocationMethod\":{\"agent\":\"true\",\"url\":\"https://ci.internal\"}}}}\r\n",
-		"mapping":  "\ufeff[{}]",
-		"response": "\ufeff{\"statusCode\":204}",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	setEnv(t, map[string]string{"MAX_EVENT_BYTES": "20"})
-	got := explained(t, "-mapping", filepath.Join(dir, "mapping"), "-event", filepath.Join(dir, "event"), "-response", filepath.Join(dir, "response"))
-	if url := valueAt(got, "request", "url"); url != "https://ci.internal" {
-		t.Errorf("request = %v, want one to https://ci.internal", got["request"])
-	}
-	if warnings := pretty(got["warnings"]); !strings.Contains(warnings, "larger than MAX_EVENT_BYTES (20)") {
-		t.Errorf("warnings = %s, want one about the size", warnings)
+	if got, want := PrintableLines("a\x00\nb"), "a\\x00\nb"; got != want {
+		t.Errorf("PrintableLines = %q, want %q", got, want)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package explanation
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"port-agent/agent"
 )
 
-// writeText prints the explanation for people.
-func (v *view) writeText(w io.Writer, coloured bool) error {
+// WriteText prints the explanation for people.
+func (v *View) WriteText(w io.Writer, coloured bool) error {
 	s := &sheet{coloured: coloured}
 	v.writeEvent(s)
 	v.writeRules(s)
@@ -30,7 +30,7 @@ func (v *view) writeText(w io.Writer, coloured bool) error {
 	return nil
 }
 
-func (v *view) writeEvent(s *sheet) {
+func (v *View) writeEvent(s *sheet) {
 	x := v.explanation
 	s.line("event", "", v.conceal.text(about(x)))
 	if x.ForAgent {
@@ -90,12 +90,12 @@ func textAt(v any, path ...string) string {
 	return s
 }
 
-func (v *view) writeRules(s *sheet) {
+func (v *View) writeRules(s *sheet) {
 	file := v.file
 	if file == "" {
 		file = "built-in rule, for want of a file"
 	}
-	s.line("mapping", "", fmt.Sprintf("%s, %s", file, count(v.rules, "rule")))
+	s.line("mapping", "", fmt.Sprintf("%s, %s", file, Count(v.rules, "rule")))
 	label := "rules"
 	for i, r := range v.Considered {
 		mark, colour := " ", ""
@@ -117,7 +117,7 @@ func (v *view) writeRules(s *sheet) {
 	}
 }
 
-func (v *view) writeRequest(s *sheet) {
+func (v *View) writeRequest(s *sheet) {
 	r := v.Request
 	if r == nil {
 		return
@@ -176,7 +176,7 @@ func printJSON(v any, indent string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func (v *view) writeReport(s *sheet) {
+func (v *View) writeReport(s *sheet) {
 	r, x := v.Report, v.explanation
 	if r == nil {
 		return

@@ -1,4 +1,4 @@
-package main
+package explanation
 
 import (
 	"net/http"
@@ -8,9 +8,9 @@ import (
 	"port-agent/invoker"
 )
 
-// request is what rule and backend make of a request. What every request has
+// Request is what rule and backend make of a request. What every request has
 // is left out: see transportHeaders.
-type request struct {
+type Request struct {
 	Method  string              `json:"method"`
 	URL     *string             `json:"url"` // without query of the rule; nil: it could not be made
 	Headers map[string]string   `json:"headers"`
@@ -20,8 +20,8 @@ type request struct {
 
 // newRequest shows the request or, where it could not be made, what there is
 // of it.
-func newRequest(x *agent.Explanation, c concealer) (r *request, hidden []string) {
-	r = &request{Method: http.MethodPost, Headers: c.headers(x.Draft.Headers), Query: c.query(x.Draft.Query)}
+func newRequest(x *agent.Explanation, c concealer) (r *Request, hidden []string) {
+	r = &Request{Method: http.MethodPost, Headers: c.headers(x.Draft.Headers), Query: c.query(x.Draft.Query)}
 	if x.Request == nil {
 		if x.Draft.Method != nil {
 			r.Method = *x.Draft.Method

@@ -1,4 +1,4 @@
-package main
+package explanation
 
 import (
 	"encoding/json"
@@ -10,15 +10,15 @@ import (
 	"port-agent/transform"
 )
 
-// view is an explanation as it is shown, without secrets unless they are
+// View is an explanation as it is shown, without secrets unless they are
 // wanted. Its JSON is what explain -json prints.
-type view struct {
+type View struct {
 	Rule       *int         `json:"rule"` // nil: none matches, and so are the next two
 	Name       *string      `json:"name"`
 	Backend    *string      `json:"backend"`
-	Considered []considered `json:"considered"`
-	Request    *request     `json:"request"`
-	Report     *report      `json:"report"` // nil: there is no answer to report
+	Considered []Considered `json:"considered"`
+	Request    *Request     `json:"request"`
+	Report     *Report      `json:"report"` // nil: there is no answer to report
 	Warnings   []string     `json:"warnings"`
 
 	explanation *agent.Explanation // for what the text says beyond the JSON
@@ -30,14 +30,14 @@ type view struct {
 	verdicts    int      // how many of the warnings are said elsewhere in the text
 }
 
-type considered struct {
+type Considered struct {
 	Rule    int    `json:"rule"`
 	Enabled bool   `json:"enabled"`
 	Why     string `json:"why"`
 }
 
-// report is what Port is told.
-type report struct {
+// Report is what Port is told.
+type Report struct {
 	Status        string `json:"status,omitempty"`
 	Link          any    `json:"link,omitempty"`
 	Summary       string `json:"summary,omitempty"`
@@ -46,10 +46,10 @@ type report struct {
 }
 
 // newView prepares an explanation for showing.
-func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *view {
-	v := &view{explanation: x, conceal: c, file: m.File(), rules: m.Len(), Considered: []considered{}, Warnings: []string{}}
+func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
+	v := &View{explanation: x, conceal: c, file: m.File(), rules: m.Len(), Considered: []Considered{}, Warnings: []string{}}
 	for i, r := range x.Considered {
-		v.Considered = append(v.Considered, considered{r.Rule, r.Enabled, c.text(why(r, m.Rules()[i].Enabled(), x.Root, c))})
+		v.Considered = append(v.Considered, Considered{r.Rule, r.Enabled, c.text(why(r, m.Rules()[i].Enabled(), x.Root, c))})
 		v.names = append(v.names, r.Name)
 	}
 	if x.Rule != nil {
@@ -91,7 +91,7 @@ func why(r transform.Considered, expr string, event map[string]any, c concealer)
 	return text
 }
 
-func (v *view) warn(text string) { v.Warnings = append(v.Warnings, text) }
+func (v *View) warn(text string) { v.Warnings = append(v.Warnings, text) }
 
 func warningText(w transform.Warning) string {
 	if w.Expr == "" {
@@ -132,8 +132,8 @@ func doubts(x *agent.Explanation) (out []string) {
 }
 
 // newReport shows what Port is told, less the answer's body.
-func newReport(r *agent.Report, c concealer) *report {
-	out := &report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
+func newReport(r *agent.Report, c concealer) *Report {
+	out := &Report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
 	switch link := r.Link.(type) {
 	case string:
 		if link != "" {
@@ -151,8 +151,8 @@ func newReport(r *agent.Report, c concealer) *report {
 	return out
 }
 
-// writeJSON prints the explanation for programs.
-func (v *view) writeJSON(w io.Writer) error {
+// WriteJSON prints the explanation for programs.
+func (v *View) WriteJSON(w io.Writer) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")

@@ -1,0 +1,117 @@
+// Package explanation shows what the agent does with an event: which rule takes
+// it and why the others do not, the request and the report. It serves the
+// commands explain and test and the playground, and is imported by them alone.
+// It sends nothing: agent.Explainer does the work, this package supplies it with
+// settings and conceals secrets in what it gives.
+package explanation
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/rs/zerolog"
+
+	"port-agent/agent"
+	"port-agent/cmd/app"
+	"port-agent/invoker"
+	"port-agent/transform"
+)
+
+// Explainer explains events under given settings. It reads neither files nor
+// the process's environment, and may be used by many goroutines at once.
+type Explainer struct {
+	Config  app.Config
+	Environ []string // what mappings and backends see as the environment, as os.Environ returns it
+	Version string   // of the agent
+	// ShowSecrets shows credentials and decrypted inputs.
+	ShowSecrets bool
+}
+
+// Explain explains a record. answer is the backend's answer, or nil. An error
+// means that the agent would drop the record, or that the settings are wrong.
+func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []byte, answer *agent.Answer) (*View, error) {
+	inv, err := e.invoker("")
+	if err != nil {
+		return nil, err
+	}
+	engine := agent.Explainer{
+		Secret: e.Config.Port.ClientSecret, Mapping: m, Invoker: inv, OnNoMatch: e.Config.Agent.OnNoMatch,
+		StandIn: func() (*invoker.Invoker, error) { return e.invoker(notSet) },
+	}
+	x, err := engine.Explain(ctx, trimBOM(record), answer)
+	if err != nil {
+		return nil, fmt.Errorf("%w: the agent drops it", err)
+	}
+	v := newView(x, m, newConcealer(e.ShowSecrets, app.Secrets(e.Config, e.Environ), x))
+	if limit := e.Config.Agent.MaxEventBytes; len(record) > limit {
+		v.warn(fmt.Sprintf("the event is larger than MAX_EVENT_BYTES (%d): the agent drops it", limit))
+	}
+	return v, nil
+}
+
+// Redact removes the secrets of the settings from a text for people.
+func (e *Explainer) Redact(text string) string {
+	return PrintableLines(agent.NewRedactor(app.Secrets(e.Config, e.Environ)...).String(text))
+}
+
+// notSet stands for a credential that is not set.
+const notSet = "[not set]"
+
+// invoker makes an Invoker that is good for building requests only: it ignores
+// proxies and certificates, whose faults do not concern an explanation. Where
+// standIn is not empty it takes the place of credentials that are not set.
+func (e *Explainer) invoker(standIn string) (*invoker.Invoker, error) {
+	cfg := e.Config.Invoker
+	if cfg.GitHubToken == "" {
+		cfg.GitHubToken = invoker.Secret(standIn)
+	}
+	cfg.CADir, cfg.ClientCertDir = "", ""
+	made := false
+	env := func(name string) (string, bool) {
+		if !made { // New reads the variables of the network, Build those of credentials
+			return "", false
+		}
+		if value, set := lookup(e.Environ, name); value != "" || standIn == "" {
+			return value, set
+		}
+		return standIn, true
+	}
+	inv, err := invoker.New(cfg, invoker.Deps{
+		Signer: e.Config.Port.ClientSecret, PortAPI: e.Config.Port.BaseURL, Env: env, UserAgent: "port-agent/" + e.Version,
+	}, zerolog.Nop())
+	made = true
+	return inv, err
+}
+
+// lookup finds a variable; the last of a name counts, as in os/exec.
+func lookup(environ []string, name string) (value string, set bool) {
+	for _, v := range environ {
+		if n, text, ok := strings.Cut(v, "="); ok && n == name {
+			value, set = text, true
+		}
+	}
+	return value, set
+}
+
+// ParseAnswer reads a backend's answer; file names it in errors. Empty data is
+// no answer.
+func ParseAnswer(file string, data []byte) (*agent.Answer, error) {
+	if data = bytes.TrimSpace(trimBOM(data)); len(data) == 0 {
+		return nil, nil
+	}
+	var a agent.Answer
+	if err := json.Unmarshal(data, &a); err != nil {
+		if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+			return nil, fmt.Errorf("%s: %s is a JSON %s, where %s is needed", file, kind.Field, kind.Value, kind.Type)
+		}
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &a, nil
+}
+
+// trimBOM removes the byte order mark that some editors write.
+func trimBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\ufeff")) }
