@@ -45,6 +45,9 @@ func redirect(h *hop, res *http.Response) (next *hop, refusal string) {
 		}
 		return nil, "was redirected to " + place(target) + ", which is followed only for GET; call that URL directly"
 	}
+	if !same && h.pinned {
+		return nil, "was redirected to " + place(target) + ", another origin, which must not see the credentials"
+	}
 	if !same {
 		n.header = publicHeader(h.header)
 		n.body = nil

@@ -70,6 +70,7 @@ type hop struct {
 	url    *url.URL
 	header http.Header
 	body   []byte
+	pinned bool // a redirect to another origin is refused
 }
 
 // check refuses headers that would change how the request is framed.

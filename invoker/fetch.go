@@ -1,0 +1,59 @@
+package invoker
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// FetchRequest is a call beside the trigger of a run: a look at a pipeline, or
+// the exchange of a token.
+type FetchRequest struct {
+	Method  string // empty: GET
+	URL     string // http or https, without user info
+	Header  http.Header
+	Body    []byte
+	Timeout time.Duration // as the limit of an attempt; 0: as configured
+}
+
+// Fetch makes one call the way Do does: egress policy, certificates, proxies,
+// time limits and the limit of 1 MiB on the answer are the same. Nothing is
+// signed, and header and body are sent as they are given.
+//
+// An answer is returned whatever its status is, unless it is a redirect that
+// is not followed: that is a *StatusError beside the Response. A redirect to
+// another origin is followed only for a GET without credentials. An error
+// without a Response is a *TransportError, or says what is wrong with the call.
+func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) {
+	u, err := parseURL(f.URL)
+	if err != nil {
+		return nil, err
+	}
+	if u.User != nil {
+		return nil, fmt.Errorf("the URL holds user info, which is not sent")
+	}
+	req := &Request{Method: f.Method, Body: f.Body, Timeout: i.timeout(f.Timeout), url: u}
+	if req.Method == "" {
+		req.Method = http.MethodGet
+	}
+	header := f.Header.Clone()
+	if header == nil {
+		header = make(http.Header)
+	}
+	setDefault(header, "User-Agent", i.deps.UserAgent)
+	ctx, cancel := context.WithTimeoutCause(ctx, req.Timeout, &timeoutError{req.Timeout})
+	defer cancel()
+	return i.follow(ctx, req, &hop{method: req.Method, url: u, header: header, body: f.Body, pinned: carriesCredentials(header)})
+}
+
+// carriesCredentials reports whether a header's name says that it holds one.
+func carriesCredentials(h http.Header) bool {
+	for name := range h {
+		if sensitive(name) || strings.EqualFold(name, headerSignature) {
+			return true
+		}
+	}
+	return false
+}
