@@ -249,7 +249,7 @@ func (p *fakePort) Log(ctx context.Context, run string, lines []LogLine) error {
 }
 
 func (p *fakePort) Report(ctx context.Context, run string, rep Report) error {
-	p.note(portCall{kind: "report", run: run, rep: rep})
+	p.note(portCall{kind: "report", run: run, rep: rep, lines: slices.Clone(rep.Lines)})
 	if p.onReport != nil {
 		return p.onReport(ctx, run, rep)
 	}
@@ -297,8 +297,8 @@ func (p *fakePort) messages(run string) []string {
 	return messages
 }
 
-// report gives what Port was told of a run: at most a response and, after the
-// last line of the log, the rest.
+// report gives what Port was told of a run beside its log: at most a response
+// and, after or with the last line of the log, the rest.
 func (p *fakePort) report(t testing.TB, run string) Report {
 	t.Helper()
 	var rep Report
@@ -311,6 +311,7 @@ func (p *fakePort) report(t testing.TB, run string) Report {
 		}
 		rep = c.rep
 	}
+	rep.Lines, rep.Kind = nil, ""
 	return rep
 }
 

@@ -22,6 +22,7 @@ type job struct {
 	msg  *Message
 	run  string // empty: there is no run to report to
 	sync bool   // the run waits for the backend's answer
+	kind string // of the run, see Report
 	rule *transform.Rule
 	req  *invoker.Request
 	err  error // why there is no request, or no rule

@@ -36,7 +36,7 @@ func TestInterrupted(t *testing.T) {
 		outcome string
 	}{
 		{name: "in progress", state: log("Attempt 1 failed"),
-			calls: "lookup log report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
+			calls: "lookup report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
 		{name: "ended", state: RunState{Status: "SUCCESS", Ended: true},
 			calls: "lookup", outcome: "already_ended"},
 		{name: "ended, with the last line", state: RunState{Status: "FAILURE", Ended: true, Logs: []string{"Invocation ended (FAILURE): POST https://x answered 500"}},
@@ -48,11 +48,11 @@ func TestInterrupted(t *testing.T) {
 		{name: "last line, failure not told", state: log("Attempt 1 failed", "Invocation ended (FAILURE): POST https://x answered 500: no (rule 0)"),
 			calls: "lookup report", want: Report{Status: StatusFailure, Summary: "POST https://x answered 500: no (rule 0)"}, outcome: "already_ended"},
 		{name: "last line quoted by a backend", state: log("Attempt 1 failed: POST https://x answered 503: Invocation ended (SUCCESS): no"),
-			calls: "lookup log report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
+			calls: "lookup report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
 		{name: "unknown to port", err: fmt.Errorf("%w: no such run", ErrRejected),
-			calls: "lookup log report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
+			calls: "lookup report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
 		{name: "idempotent", state: log(), members: []any{"payload.action.invocationMethod.method", "PUT", synchronized, true},
-			calls: "lookup report log report", sent: 1, want: Report{Status: StatusSuccess, StatusCode: 200, HasResponse: true, Response: object("ok", true)}, outcome: "sent_again"},
+			calls: "lookup report", sent: 1, want: Report{Status: StatusSuccess, StatusCode: 200, HasResponse: true, Response: object("ok", true)}, outcome: "sent_again"},
 		{name: "rule says retry", mapping: retry, state: log(),
 			calls: "lookup log", sent: 1, outcome: "sent_again"},
 		{name: "rule says retry, ended", mapping: retry, state: RunState{Ended: true},
@@ -60,15 +60,15 @@ func TestInterrupted(t *testing.T) {
 		{name: "settings say retry", edit: func(c *Config) { c.OnInterrupted = "retry" }, state: log(),
 			calls: "lookup log", sent: 1, outcome: "sent_again"},
 		{name: "settings say retry, rule fail", mapping: `[{"onInterrupted": "fail"}]`, edit: func(c *Config) { c.OnInterrupted = "retry" }, state: log(),
-			calls: "lookup log report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
+			calls: "lookup report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
 
 		// The mapping is another one than the one the event was started with.
 		{name: "no request any more", mapping: `[{"url": ".none"}]`, state: log(),
-			calls: "lookup log report", want: Report{Status: StatusFailure, Summary: strings.Replace(unknownEnd, "ci.internal:443", "its backend", 1)}, outcome: "failed"},
+			calls: "lookup report", want: Report{Status: StatusFailure, Summary: strings.Replace(unknownEnd, "ci.internal:443", "its backend", 1)}, outcome: "failed"},
 		{name: "no request any more, ended", mapping: `[{"url": ".none"}]`, state: RunState{Ended: true},
 			calls: "lookup", outcome: "already_ended"},
 		{name: "no rule any more", mapping: `[]`, state: log(),
-			calls: "lookup log report", want: Report{Status: StatusFailure, Summary: strings.Replace(unknownEnd, "ci.internal:443", "its backend", 1)}, outcome: "failed"},
+			calls: "lookup report", want: Report{Status: StatusFailure, Summary: strings.Replace(unknownEnd, "ci.internal:443", "its backend", 1)}, outcome: "failed"},
 		{name: "no rule any more, the run goes on", mapping: `[]`, state: log("Invocation ended (IN_PROGRESS): POST https://x answered 202"),
 			calls: "lookup", outcome: "already_ended"},
 	}

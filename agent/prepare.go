@@ -119,7 +119,11 @@ func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	if !ev.ChangeLog {
 		j.run, _ = fields["runId"].(string)
 	}
-	j.sync = invocationMethod(msg.Root, ev.ChangeLog).Synchronized
+	method := invocationMethod(msg.Root, ev.ChangeLog)
+	j.sync, j.kind = method.Synchronized, method.Type
+	if j.sync {
+		j.kind += ", synchronized"
+	}
 	j.key = a.orderKey(ev, fields)
 	j.runLog.reporter, j.runLog.run = a.Reporter, j.run
 	return j

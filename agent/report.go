@@ -19,17 +19,22 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 		return nil
 	}
 	rep := a.compose(j, out)
-	// The response goes first and the status last: the line between them is what
-	// a next owner goes by if the agent stops here.
+	for _, note := range j.notes {
+		j.runLog.note(LevelWarn, note)
+	}
+	last := closing(rep.Status, a.closingLine(j, out))
+	if rep.Status != "" && !IsNodeRun(j.run) {
+		rep.Kind, rep.Lines = j.kind, j.runLog.finish(ctx, levelOf(out), last)
+		return a.send(ctx, j, rep)
+	}
+	// The response goes first, and last what the run's page can do without: the
+	// line between them is what a next owner goes by if the agent stops here.
 	if rep.HasResponse && !IsNodeRun(j.run) {
 		if err := a.sendResponse(ctx, j, rep); err != nil {
 			return err
 		}
 	}
-	for _, note := range j.notes {
-		j.runLog.note(LevelWarn, note)
-	}
-	j.runLog.close(ctx, levelOf(out), closing(rep.Status, a.closingLine(j, out)))
+	j.runLog.close(ctx, levelOf(out), last)
 	return a.send(ctx, j, rep)
 }
 

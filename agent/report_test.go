@@ -73,8 +73,15 @@ func TestReport(t *testing.T) {
 						t.Errorf("got  %#v\nwant %#v", got, tt.want)
 					}
 					calls := f.port.kinds(id)
-					if tt.want.Empty() != !strings.HasSuffix(calls, "log report") {
-						t.Errorf("calls: %s; want a report after the log, if there is something to tell", calls)
+					want := "log report" // the run goes on
+					switch {
+					case tt.want.Empty():
+						want = "log"
+					case tt.want.Status != "" && !IsNodeRun(id):
+						want = "report" // with the last line
+					}
+					if calls != want {
+						t.Errorf("calls: got %s, want %s", calls, want)
 					}
 					if IsNodeRun(id) && strings.Count(calls, "report") > 1 {
 						t.Errorf("calls: %s; want one report of a node run", calls)
@@ -157,7 +164,7 @@ func TestReportOfClaimedRunFollowsItsAck(t *testing.T) {
 				}
 				return refusal
 			}
-			want := "log report"
+			want := "report"
 			if refusal != nil {
 				want = ""
 			}
@@ -201,7 +208,7 @@ func TestReportNeverInvokesAgain(t *testing.T) {
 		settled bool
 		calls   string
 	}{
-		{"refused for good", fmt.Errorf("%w: no such run", ErrRejected), true, "report log report"},
+		{"refused for good", fmt.Errorf("%w: no such run", ErrRejected), true, "report"},
 		{"not accepted", errors.New("port is away"), false, "report"},
 	}
 	for _, tt := range tests {

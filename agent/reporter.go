@@ -13,9 +13,10 @@ type Reporter interface {
 	// Log appends lines to the log of a run in one call. It is best effort:
 	// one attempt, and none at all while Port asks for fewer calls.
 	Log(ctx context.Context, run string, lines []LogLine) error
-	// Report sends the response and then the status of a run. Each is repeated
-	// until Port accepts it, refuses it for good (an error that wraps
-	// ErrRejected) or ctx ends.
+	// Report sends the response of a run and then the rest of rep, its status
+	// last. Each call is repeated until Port accepts it, refuses it for good (an
+	// error that wraps ErrRejected) or ctx ends. A run that has ended already is
+	// told nothing, which is no error.
 	Report(ctx context.Context, run string, rep Report) error
 	// Lookup asks Port how a run stands, repeated in the same way.
 	Lookup(ctx context.Context, run string) (RunState, error)
@@ -57,11 +58,21 @@ type Report struct {
 	Response    any
 	HasResponse bool
 	StatusCode  int // of that answer, 0 where there was none
+
+	// Lines go to the log of an action run with the report, and as reliably. The
+	// last one and Status are one call, so that a run that has ended also says
+	// how.
+	Lines []LogLine
+	// Kind is what runs have in common for which Port may refuse to be told line
+	// and status in one call, such as "WEBHOOK, synchronized". They are told in
+	// two from then on.
+	Kind string
 }
 
 // Empty reports whether there is nothing to tell.
 func (r Report) Empty() bool {
-	return r.Status == "" && r.Link == nil && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == "" && !r.HasResponse
+	return r.Status == "" && r.Link == nil && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == "" &&
+		!r.HasResponse && len(r.Lines) == 0
 }
 
 // RunState is how a run stands at Port.

@@ -70,6 +70,23 @@ func (l *runLog) close(ctx context.Context, level, message string) {
 	}
 }
 
+// finish ends the log with a last line and returns what is still to be sent,
+// which the caller does. A call that is under way has ended by then, or ctx has.
+func (l *runLog) finish(ctx context.Context, level, message string) []LogLine {
+	l.mu.Lock()
+	lines := append(l.pending, LogLine{Level: level, Message: message})
+	l.pending, l.closed = nil, true
+	sending := l.sending
+	l.mu.Unlock()
+	if sending != nil {
+		select {
+		case <-sending:
+		case <-ctx.Done():
+		}
+	}
+	return lines
+}
+
 // send writes until nothing is pending.
 func (l *runLog) send(ctx context.Context, done chan struct{}) {
 	defer close(done)

@@ -102,6 +102,32 @@ func TestRunLogCloseEndsWithContext(t *testing.T) {
 	})
 }
 
+// What has not been sent when a run ends goes with its status, behind the call
+// that is under way and in order.
+func TestRunLogFinish(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p := &fakePort{onLog: func(ctx context.Context, run string, lines []LogLine) error { return Pause(ctx, time.Second) }}
+		l := &runLog{reporter: p, run: "r_1"}
+		l.add(t.Context(), LevelInfo, "a")
+		synctest.Wait()
+		l.add(t.Context(), LevelInfo, "b")
+		l.note(LevelWarn, "c")
+		begun := time.Now()
+		left := l.finish(t.Context(), LevelError, "last")
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("finish took %s, want 1s: the rest of one call", took)
+		}
+		l.add(t.Context(), LevelInfo, "late")
+		synctest.Wait()
+		if got, want := fmt.Sprint(left), "[{INFO b} {WARN c} {ERROR last}]"; got != want {
+			t.Errorf("left: got %s, want %s", got, want)
+		}
+		if got, want := fmt.Sprintf("%q", logOf(p, "r_1")), `["INFO a"]`; got != want {
+			t.Errorf("sent: got %s, want %s", got, want)
+		}
+	})
+}
+
 // Events without a run have no log.
 func TestRunLogWithoutRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -123,7 +149,7 @@ func TestRunLogOfSlowRun(t *testing.T) {
 		f := newFixture(t, builtIn)
 		f.backend.do = inTurn(takes(3*time.Second, says(503, "busy", 0)), takes(3*time.Second, says(429, "", 0)), takes(3*time.Second, says(404, "gone", 0)))
 		f.settle(t, runEvent(t, "r_1"))
-		if got, want := f.port.kinds("r_1"), "log log log log report"; got != want {
+		if got, want := f.port.kinds("r_1"), "log log log report"; got != want {
 			t.Errorf("calls: got %s, want %s", got, want)
 		}
 		want := []string{

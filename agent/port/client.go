@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -41,6 +42,7 @@ type Client struct {
 	slots     chan struct{} // holds one element per call under way
 	tokens    *tokens
 	limit     limit
+	apart     sync.Map // kinds of runs whose last line cannot carry their status
 	metrics   *agent.Metrics
 	log       zerolog.Logger
 	retries   zerolog.Logger // sampled: an hour without Port is thousands of retries

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -47,6 +48,11 @@ func (e *CallError) Error() string {
 		fmt.Fprintf(&b, " (trace id %s)", e.TraceID)
 	}
 	return b.String()
+}
+
+// brief says of a refusal what a run's log can show.
+func (e *CallError) brief() string {
+	return fmt.Sprintf("Port answered %d: %s", e.Status, cmp.Or(e.Code, http.StatusText(e.Status)))
 }
 
 // Unwrap gives the transport's error, if that is what happened.

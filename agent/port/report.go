@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"port-agent/agent"
@@ -56,22 +58,23 @@ func logCall(run string, lines []agent.LogLine) (*call, error) {
 		body, err := encode(map[string]any{"logs": batch})
 		return &call{route: routeNodeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
 	}
-	var text strings.Builder
-	for i, l := range lines {
-		if i > 0 {
-			text.WriteByte('\n')
-		}
-		text.WriteString(l.Message)
-	}
-	body, err := encode(struct {
-		Message string `json:"message"`
-	}{text.String()})
+	body, err := encode(map[string]any{"message": joined(lines)})
 	return &call{route: routeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
 }
 
-// Report sends the response of a run and then its status. Where Port refuses
-// the response for good the status is sent all the same, and the error says
-// what was refused. A refusal is logged here, where it is decided.
+// joined makes one message of lines.
+func joined(lines []agent.LogLine) string {
+	messages := make([]string, len(lines))
+	for i, l := range lines {
+		messages[i] = l.Message
+	}
+	return strings.Join(messages, "\n")
+}
+
+// Report sends the response of a run, then what its page shows, and its last
+// lines together with its status. What Port refuses for good does not keep the
+// rest from being sent; the error says what it was. A refusal is logged here,
+// where it is decided.
 func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error {
 	if agent.IsNodeRun(run) {
 		return c.reportNode(ctx, run, rep)
@@ -86,12 +89,79 @@ func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error
 			refused = fmt.Errorf("send response: %w", err)
 		}
 	}
-	if fields := runFields(rep); len(fields) > 0 {
-		if err := c.send(ctx, "status", routeStatus, run, fields); err != nil {
-			return errors.Join(refused, fmt.Errorf("send status: %w", err))
-		}
+	if err := c.reportStatus(ctx, run, rep); err != nil {
+		return errors.Join(refused, fmt.Errorf("send status: %w", err))
 	}
 	return refused
+}
+
+// reportStatus sends everything of rep but its response.
+func (c *Client) reportStatus(ctx context.Context, run string, rep agent.Report) error {
+	if _, apart := c.apart.Load(rep.Kind); len(rep.Lines) == 0 || apart {
+		_ = c.Log(ctx, run, rep.Lines) // best effort, as it does not end the run
+		return c.patch(ctx, run, rep)
+	}
+	end := agent.Report{Status: rep.Status, StatusLabel: rep.StatusLabel}
+	rep.Status, rep.StatusLabel = "", ""
+	if err := c.patch(ctx, run, rep); err != nil {
+		if !errors.Is(err, agent.ErrRejected) {
+			return err
+		}
+		rep.Lines = slices.Insert(slices.Clone(rep.Lines), len(rep.Lines)-1, leftOut(rep, err))
+	}
+	return c.end(ctx, run, rep.Kind, rep.Lines, end)
+}
+
+// end sends lines together with the status and its label, or apart from them
+// where Port refuses that.
+func (c *Client) end(ctx context.Context, run, kind string, lines []agent.LogLine, end agent.Report) error {
+	fields := map[string]any{"message": joined(lines)}
+	if end.Status != "" {
+		fields["terminationStatus"] = end.Status
+	}
+	if end.StatusLabel != "" {
+		fields["statusLabel"] = end.StatusLabel
+	}
+	body, err := encode(fields)
+	if err != nil {
+		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
+	}
+	cl := &call{route: routeLog, id: run, body: body}
+	err = c.repeat(ctx, cl, func() { c.reported("status", "retried") })
+	if !errors.Is(err, agent.ErrRejected) || refusalOf(err).ended() || end.Status == "" {
+		return c.settled("status", run, err)
+	}
+	_ = c.Log(ctx, run, lines)
+	if c.patch(ctx, run, end) != nil {
+		return err // it is the run that is refused, not how it was told
+	}
+	if _, known := c.apart.Swap(kind, true); !known {
+		c.log.Warn().Str("run", run).Str("kind", kind).Err(err).
+			Msg("port takes no status with a line of the log of such runs, sent apart from now on")
+	}
+	return nil
+}
+
+// patch sends the fields of a run. Where Port refuses a status together with
+// others, the status goes once more alone.
+func (c *Client) patch(ctx context.Context, run string, rep agent.Report) error {
+	fields := runFields(rep)
+	if len(fields) == 0 {
+		return nil
+	}
+	err := c.send(ctx, "status", routeStatus, run, fields)
+	if !errors.Is(err, agent.ErrRejected) || rep.Status == "" || len(fields) == 1 {
+		return err
+	}
+	_ = c.Log(ctx, run, []agent.LogLine{leftOut(rep, err)})
+	return c.send(ctx, "status", routeStatus, run, map[string]any{"status": rep.Status})
+}
+
+// leftOut is the line that says which fields of a report Port has refused.
+func leftOut(rep agent.Report, err error) agent.LogLine {
+	rep.Status = ""
+	names := slices.Sorted(maps.Keys(runFields(rep)))
+	return agent.LogLine{Level: agent.LevelWarn, Message: fmt.Sprintf("Left out: %s. %s.", strings.Join(names, ", "), refusalOf(err).brief())}
 }
 
 // runFields are the fields of an action run that rep changes.
@@ -157,7 +227,12 @@ func (c *Client) send(ctx context.Context, kind string, r *route, run string, fi
 		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
 	}
 	err = c.repeat(ctx, &call{route: r, id: run, body: body}, func() { c.reported(kind, "retried") })
-	if refusalOf(err).ended() {
+	return c.settled(kind, run, err)
+}
+
+// settled counts how a repeated call of a report ended, and logs its refusal.
+func (c *Client) settled(kind, run string, err error) error {
+	if err != nil && refusalOf(err).ended() {
 		err = nil
 	}
 	switch {

@@ -256,30 +256,142 @@ func TestReportEndsWithItsContext(t *testing.T) {
 	})
 }
 
+// The last lines of a run and its status are one call; what else its page shows
+// is one before.
 func TestCallsPerRun(t *testing.T) {
 	t.Parallel()
-	synchronous := agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "ok", StatusCode: 200}
+	synchronous := agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "ok", StatusCode: 200, Lines: someLines}
+	full := synchronous
+	full.Link, full.Summary, full.StatusLabel = "https://a", "fine", "Done"
+	node := synchronous
+	node.Lines = nil
 	tests := []struct {
 		name, run string
 		rep       agent.Report
-		want      int
+		want      []string
 	}{
-		{"asynchronous", "r_1", agent.Report{}, 1},
-		{"synchronous", "r_1", synchronous, 3},
-		{"asynchronous node run", "wfnr_1", agent.Report{}, 1},
-		{"synchronous node run", "wfnr_1", synchronous, 2},
+		{"asynchronous", "r_1", agent.Report{}, []string{porttest.RouteLog}},
+		{"synchronous", "r_1", synchronous, []string{porttest.RouteResponse, porttest.RouteLog}},
+		{"synchronous with link and summary", "r_1", full, []string{porttest.RouteResponse, porttest.RouteStatus, porttest.RouteLog}},
+		{"asynchronous node run", "wfnr_1", agent.Report{}, []string{porttest.RouteNodeLog}},
+		{"synchronous node run", "wfnr_1", node, []string{porttest.RouteNodeLog, porttest.RouteNodeStatus}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, porttest.Config{})
-			if err := errors.Join(f.Log(t.Context(), test.run, someLines), f.Report(t.Context(), test.run, test.rep)); err != nil {
+			if len(test.rep.Lines) == 0 {
+				if err := f.Log(t.Context(), test.run, someLines); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := f.Report(t.Context(), test.run, test.rep); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.run(t, test.run).Calls; got != test.want {
-				t.Errorf("calls: got %d, want %d", got, test.want)
+			run := f.run(t, test.run)
+			if got := run.Routes(); !slices.Equal(got, test.want) {
+				t.Errorf("calls: got %q, want %q", got, test.want)
+			}
+			if run.Succeeded() != (test.rep.Status != "") || run.StatusLabel != test.rep.StatusLabel || run.Summary != test.rep.Summary {
+				t.Errorf("got %+v, want what was reported", run)
 			}
 		})
+	}
+}
+
+// The line that carries the status is repeated until Port takes it.
+func TestStatusWithItsLineIsRepeated(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []porttest.Fault{
+		{Times: 3, Status: 500}, {Times: 1, Hang: true}, {Times: 1, LoseAnswer: true}, {Times: 2, Status: 429}, {Times: 2, HTML: true}, {Times: 2, Refuse: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, porttest.Config{})
+			f.server.AddRun("r_1")
+			f.server.Fault(porttest.RouteLog, fault)
+			if err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusFailure, Lines: someLines}); err != nil {
+				t.Fatal(err)
+			}
+			run := f.run(t, "r_1")
+			if got, want := run.Messages(), []string{"one\ntwo"}; !slices.Equal(got, want) || run.Status != "FAILURE" || run.Calls != fault.Times+1 {
+				t.Errorf("%+v: got log %q, status %s, %d calls; want it once, FAILURE, %d", fault, got, run.Status, run.Calls, fault.Times+1)
+			}
+		})
+	}
+}
+
+// Where Port takes no status with a line for a kind of run, line and status are
+// two calls, from the second run of that kind on without asking again.
+func TestStatusApartFromItsLine(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	f.server.Fault(porttest.RouteLog, porttest.Fault{Times: 1, Status: 422, Body: `{"ok":false,"error":"run_synchronized_error"}`})
+	report := func(run, kind string) []string {
+		f.server.AddRun(run)
+		err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, Lines: someLines, Kind: kind, StatusLabel: "Done"})
+		got := f.run(t, run)
+		if err != nil || !got.Succeeded() || got.StatusLabel != "Done" || !slices.Equal(got.Messages(), []string{"one\ntwo"}) {
+			t.Errorf("run %s: got %v and %+v, want it ended with its line and label", run, err, got)
+		}
+		return got.Routes()
+	}
+	for _, run := range []struct {
+		id, kind string
+		want     []string
+	}{
+		{"r_1", "synchronized", []string{porttest.RouteLog, porttest.RouteLog, porttest.RouteStatus}},
+		{"r_2", "synchronized", []string{porttest.RouteLog, porttest.RouteStatus}},
+		{"r_3", "", []string{porttest.RouteLog}},
+	} {
+		if got := report(run.id, run.kind); !slices.Equal(got, run.want) {
+			t.Errorf("run %s: got calls %q, want %q", run.id, got, run.want)
+		}
+	}
+	if got := f.reports("status", "refused"); got != 0 {
+		t.Errorf("refused: got %d, want 0: every run ended", got)
+	}
+}
+
+// What is refused for one run alone says nothing of its kind.
+func TestRunThatPortDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{KnownOnly: true})
+	rep := agent.Report{Status: agent.StatusSuccess, Lines: someLines}
+	if err := f.Report(t.Context(), "r_1", rep); !errors.Is(err, agent.ErrRejected) {
+		t.Errorf("got %v, want ErrRejected", err)
+	}
+	f.server.AddRun("r_2")
+	if err := f.Report(t.Context(), "r_2", rep); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := f.run(t, "r_2").Routes(), []string{porttest.RouteLog}; !slices.Equal(got, want) {
+		t.Errorf("the next run: got calls %q, want %q", got, want)
+	}
+}
+
+// A run ends although Port refuses what its page should show, and its log says
+// what was left out.
+func TestRefusedFieldsDoNotKeepARunOpen(t *testing.T) {
+	t.Parallel()
+	const body = `{"ok":false,"error":"invalid_request","message":"no"}`
+	full := agent.Report{Status: agent.StatusFailure, Link: "https://a", Summary: "went wrong", ExternalRunID: "7"}
+	withLines := full
+	withLines.Lines = someLines
+	for name, rep := range map[string]agent.Report{"with lines": withLines, "without": full} {
+		f := newFixture(t, porttest.Config{})
+		f.server.AddRun("r_1")
+		f.server.Fault(porttest.RouteStatus, porttest.Fault{Times: 1, Status: 422, Body: body})
+		if err := f.Report(t.Context(), "r_1", rep); err != nil {
+			t.Errorf("%s: got %v", name, err)
+		}
+		run := f.run(t, "r_1")
+		const want = "Left out: externalRunId, link, summary. Port answered 422: invalid_request."
+		if run.Status != "FAILURE" || !strings.Contains(strings.Join(run.Messages(), "\n"), want) {
+			t.Errorf("%s: got status %s, log %q; want FAILURE, %q", name, run.Status, run.Messages(), want)
+		}
+		if !strings.Contains(f.log.String(), "report refused by port") {
+			t.Errorf("%s: the agent's log is silent: %s", name, f.log.String())
+		}
 	}
 }
 
