@@ -16,17 +16,52 @@ func TestDefaultObjects(t *testing.T) {
 	var got []string
 	for _, obj := range objects(t, nil, credentials) {
 		switch obj.(type) {
-		case *networkingv1.NetworkPolicy, *monitoring.ServiceMonitor, *monitoring.PrometheusRule, *scaledObject, *corev1.ConfigMap:
-			t.Errorf("%T is rendered unasked: it could break an installation that lacks its operator or reaches other ports", obj)
+		case *monitoring.ServiceMonitor, *monitoring.PrometheusRule, *scaledObject, *corev1.ConfigMap:
+			t.Errorf("%T is rendered unasked: it could break an installation that lacks its operator", obj)
 		}
 		got = append(got, obj.GetName())
 	}
-	if want := 5; len(got) != want {
-		t.Errorf("got %d objects (%v), want %d: Deployment, Secret, Service, ServiceAccount, PodDisruptionBudget", len(got), got, want)
+	if want := 6; len(got) != want {
+		t.Errorf("got %d objects (%v), want %d: Deployment, Secret, Service, ServiceAccount, PodDisruptionBudget, NetworkPolicy", len(got), got, want)
 	}
 }
 
-func TestNetworkPolicy(t *testing.T) {
+// metadata are the addresses at which clouds hand out credentials of a node.
+var metadata = []string{"169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32",
+	"fe80::/10", "fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128"}
+
+// TestNetworkPolicyByDefault holds the policy that every installation gets:
+// nobody comes in, and everything but metadata services can be reached.
+func TestNetworkPolicyByDefault(t *testing.T) {
+	t.Parallel()
+	policy := only[*networkingv1.NetworkPolicy](t, objects(t, nil, credentials)).Spec
+	if len(policy.PolicyTypes) != 2 || len(policy.Ingress) != 0 || len(policy.Egress) != 2 {
+		t.Fatalf("got %+v, want no ingress, and DNS and one more rule for egress", policy)
+	}
+	rule := policy.Egress[1]
+	if len(rule.Ports) != 0 || len(rule.To) != 3 || rule.To[0].NamespaceSelector == nil {
+		t.Errorf("got %+v, want every port of the cluster's pods and of two address families", rule)
+	}
+	var except []string
+	for _, peer := range rule.To[1:] {
+		except = append(except, peer.IPBlock.Except...)
+	}
+	for _, want := range metadata {
+		if !slices.Contains(except, want) {
+			t.Errorf("%s is not excepted: %v", want, except)
+		}
+	}
+	policy = only[*networkingv1.NetworkPolicy](t, objects(t, nil, credentials, "networkPolicy.monitoringNamespace=monitoring")).Spec
+	if in := policy.Ingress; len(in) != 1 || len(in[0].From) != 1 || in[0].Ports[0].Port.StrVal != "http" ||
+		in[0].From[0].NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"] != "monitoring" {
+		t.Errorf("got ingress %+v, want the http port from the namespace monitoring", in)
+	}
+	if got := every[*networkingv1.NetworkPolicy](objects(t, nil, credentials, "networkPolicy.enabled=false")); len(got) != 0 {
+		t.Errorf("got %d policies, want none", len(got))
+	}
+}
+
+func TestNetworkPolicyRestrictsEgress(t *testing.T) {
 	t.Parallel()
 	ports := func(rule networkingv1.NetworkPolicyEgressRule) (all []int) {
 		for _, port := range rule.Ports {

@@ -3,6 +3,7 @@ package tests
 import (
 	"encoding/json"
 	"maps"
+	"path"
 	"strconv"
 	"strings"
 	"testing"
@@ -107,6 +108,8 @@ func TestEnvironment(t *testing.T) {
 		{name: "memory limit in decimal", values: `resources: {limits: {memory: 500M}}`, want: map[string]string{"GOMEMLIMIT": "450000000"}},
 		{name: "memory limit as a number", values: `resources: {limits: {memory: 500000000}}`, want: map[string]string{"GOMEMLIMIT": ""}},
 		{name: "no memory limit", values: `resources: {limits: {memory: null}}`, want: map[string]string{"GOMEMLIMIT": ""}},
+		{name: "the mapping's former path", values: "env: {normal: {INVOCATIONS_PATH: /app/invocations.json}}\ninvocations: '[]'", want: map[string]string{"INVOCATIONS_PATH": "/etc/port-agent/mapping/invocations.json"}},
+		{name: "own path without a mapping", values: "env: {normal: {INVOCATIONS_PATH: /data/a.json}}", want: map[string]string{"INVOCATIONS_PATH": "/data/a.json"}},
 		{name: "port", values: `http: {port: 9000}`, want: map[string]string{"HTTP_ADDR": ":9000"}},
 	}
 	for _, test := range tests {
@@ -119,6 +122,27 @@ func TestEnvironment(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSecretHoldsWhatWasWritten renders values that YAML or Helm could take for
+// something else than text, and compares the bytes.
+func TestSecretHoldsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	for _, want := range []string{
+		"0123", "1e5", "1_000", "0x1F", "0o17", "123456789012345678901", "1:30", ".5", ".inf", "yes", "y", "on", "True", "null", "~",
+		"2001-01-01", " padded ", "tail\n", "\n\n", "a\tb", "line\r\nline\r\n", "-----BEGIN KEY-----\nMIIE\n-----END KEY-----\n",
+		"{{ .Values }}", "a: b", "# no comment", "- item", "'", "\"", "\\n", "%", "@x", "`x`", "&a", "*a", "!!int 3", "|", ">-",
+		"é€😀", "\u0085", "\u2028", "\ufeffa", "\x00", "\x7f",
+	} {
+		all := objects(t, map[string]any{"env": map[string]any{"secret": map[string]any{
+			"PORT_CLIENT_ID": "id", "PORT_CLIENT_SECRET": "canary-secret", "TOKEN": want, "my-group_sub.my-project": want}}})
+		data := only[*corev1.Secret](t, all).Data
+		for _, name := range []string{"TOKEN", "my-group_sub.my-project"} {
+			if got := string(data[name]); got != want {
+				t.Errorf("%s: got %q, want %q", name, got, want)
+			}
+		}
 	}
 }
 
@@ -155,11 +179,15 @@ func TestMapping(t *testing.T) {
 		values     map[string]any
 		want       string
 	}{
-		{name: "text", path: "/app/invocations.json", values: map[string]any{"invocations": text}, want: text},
-		{name: "text under the old name", path: "/app/control_the_payload_config.json", values: map[string]any{"controlThePayloadConfig": "\n" + text + "\n\n"}, want: text},
-		{name: "list", path: "/app/invocations.json", values: parse(t, `invocations: [{enabled: ".a > 1 and \"<&>\"", id: 12345678901}]`), want: `[{"enabled":".a > 1 and \"<&>\"","id":12345678901}]`},
-		{name: "list under the old name", path: "/app/control_the_payload_config.json", values: parse(t, `controlThePayloadConfig: [{}]`), want: `[{}]`},
-		{name: "existing ConfigMap", path: "/app/invocations.json", values: parse(t, `invocationsConfigMap: {name: shared, key: a.json}`)},
+		{name: "text", path: "/etc/port-agent/mapping/invocations.json", values: map[string]any{"invocations": text}, want: text},
+		{name: "text under the old name", path: "/etc/port-agent/mapping/control_the_payload_config.json", values: map[string]any{"controlThePayloadConfig": "\n" + text + "\n\n"}, want: text},
+		{name: "list", path: "/etc/port-agent/mapping/invocations.json", values: parse(t, `invocations: [{enabled: ".a > 1 and \"<&>\"", id: 12345678901}]`), want: `[{"enabled":".a > 1 and \"<&>\"","id":12345678901}]`},
+		{name: "list under the old name", path: "/etc/port-agent/mapping/control_the_payload_config.json", values: parse(t, `controlThePayloadConfig: [{}]`), want: `[{}]`},
+		{name: "byte order mark", path: "/etc/port-agent/mapping/invocations.json", values: map[string]any{"invocations": "\ufeff" + text}, want: text},
+		{name: "CRLF", path: "/etc/port-agent/mapping/invocations.json", values: map[string]any{"invocations": strings.ReplaceAll(text, "\n", "\r\n") + "\r\n"}, want: strings.ReplaceAll(text, "\n", "\r\n")},
+		{name: "object", path: "/etc/port-agent/mapping/invocations.json", values: map[string]any{"invocations": `{"$schema": "x", "rules": ` + text + `}`}, want: `{"$schema": "x", "rules": ` + text + `}`},
+		{name: "object of YAML", path: "/etc/port-agent/mapping/invocations.json", values: parse(t, `invocations: {rules: [{name: "é"}]}`), want: `{"rules":[{"name":"é"}]}`},
+		{name: "existing ConfigMap", path: "/etc/port-agent/mapping/invocations.json", values: parse(t, `invocationsConfigMap: {name: shared, key: a.json}`)},
 		{name: "none"},
 	}
 	for _, test := range tests {
@@ -174,8 +202,16 @@ func TestMapping(t *testing.T) {
 				}
 				return
 			}
-			if len(mounts) != 1 || mounts[0].MountPath != test.path || !strings.HasSuffix(test.path, "/"+mounts[0].SubPath) || !mounts[0].ReadOnly {
-				t.Errorf("got mounts %+v, want %s", mounts, test.path)
+			// A file mounted alone, with subPath, never changes in a running pod.
+			folder, file := path.Split(test.path)
+			if len(mounts) != 1 || mounts[0].MountPath+"/" != folder || mounts[0].SubPath != "" || !mounts[0].ReadOnly {
+				t.Errorf("got mounts %+v, want %s", mounts, folder)
+			}
+			if items := pod.Volumes[0].ConfigMap.Items; len(items) != 1 || items[0].Path != file {
+				t.Errorf("got files %+v, want %s", items, file)
+			}
+			if got := environment(only[*appsv1.Deployment](t, all))["INVOCATIONS_PATH"]; got != test.path {
+				t.Errorf("got INVOCATIONS_PATH %q, want %q", got, test.path)
 			}
 			configs := every[*corev1.ConfigMap](all)
 			if test.want == "" {
@@ -184,7 +220,7 @@ func TestMapping(t *testing.T) {
 				}
 				return
 			}
-			if got := configs[0].Data[mounts[0].SubPath]; got != test.want || !json.Valid([]byte(got)) {
+			if got := configs[0].Data[file]; got != test.want || !json.Valid([]byte(got)) {
 				t.Errorf("got mapping %q, want %q", got, test.want)
 			}
 		})

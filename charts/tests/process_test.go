@@ -32,11 +32,11 @@ func TestRenderedContainer(t *testing.T) {
 	})
 	t.Run("refuses a mapping that does not compile", func(t *testing.T) {
 		t.Parallel()
-		testRefusal(t, image, "invocations", "/app/invocations.json")
+		testRefusal(t, image, "invocations", "/etc/port-agent/mapping/invocations.json")
 	})
 	t.Run("refuses it under the old name", func(t *testing.T) {
 		t.Parallel()
-		testRefusal(t, image, "controlThePayloadConfig", "/app/control_the_payload_config.json")
+		testRefusal(t, image, "controlThePayloadConfig", "/etc/port-agent/mapping/control_the_payload_config.json")
 	})
 }
 
@@ -170,7 +170,7 @@ func testRefusal(t *testing.T, image fs.FS, value, file string) {
 	if !errors.As(p.err, &exit) || exit.ExitCode() != 2 {
 		t.Errorf("got %v, want exit code 2", p.err)
 	}
-	for _, want := range []string{strings.TrimPrefix(file, "/app/"), "broken", "url"} {
+	for _, want := range []string{file, "broken", "url"} {
 		if !strings.Contains(p.log.String(), want) {
 			t.Errorf("the log does not name %q:\n%s", want, p.log)
 		}

@@ -22,26 +22,32 @@ const chartDir = "../port-agent"
 const credentials = "env.secret.PORT_CLIENT_ID=id,env.secret.PORT_CLIENT_SECRET=canary-secret"
 
 // render installs the chart as the release "agent" into the namespace "port".
-// sets are taken as `helm --set` takes them, on top of values.
+// sets are taken as `helm --set` takes them, on top of values. The image is in
+// a registry unless values say otherwise.
 func render(values map[string]any, sets ...string) (map[string]string, error) {
 	chart, err := loader.Load(chartDir)
 	if err != nil {
 		return nil, err
 	}
+	values = maps.Clone(values)
 	if values == nil {
 		values = map[string]any{}
 	}
+	image := map[string]any{"repository": "registry.example/port-agent"}
+	own, _ := values["image"].(map[string]any)
+	maps.Copy(image, own)
+	values["image"] = image
 	for _, set := range sets {
 		if err := strvals.ParseInto(set, values); err != nil {
 			return nil, err
 		}
 	}
 	release := common.ReleaseOptions{Name: "agent", Namespace: "port", Revision: 1, IsInstall: true}
-	all, err := util.ToRenderValues(chart, values, release, common.DefaultCapabilities)
+	rendered, err := util.ToRenderValues(chart, values, release, common.DefaultCapabilities)
 	if err != nil {
 		return nil, err
 	}
-	return engine.Render(chart, all)
+	return engine.Render(chart, rendered)
 }
 
 // objects renders, and decodes every manifest strictly.

@@ -1,11 +1,11 @@
 {{/*
-The variables that the pod reads from the chart's Secret, as a YAML map. Empty ones are left out, and those that
-env.normal sets as well: of two variables with one name the plain one counts.
+The variables that the pod reads from the chart's Secret, as a JSON object: YAML would drop line ends of some values.
+Empty ones are left out, and those that env.normal sets as well: of two variables with one name the plain one counts.
 */}}
 {{- define "port-agent.secretEnv" -}}
 {{- $env := dict -}}
 {{- if eq (include "port-agent.truth" .Values.secret.useExistingSecret) "false" -}}
-  {{- $plain := include "port-agent.plainEnv" . | fromYaml -}}
+  {{- $plain := include "port-agent.plainEnv" . | fromJson -}}
   {{- range $name, $value := .Values.env.secret -}}
     {{- $text := include "port-agent.text" $value -}}
     {{- if and $text (not (hasKey $plain $name)) -}}
@@ -13,10 +13,10 @@ env.normal sets as well: of two variables with one name the plain one counts.
     {{- end -}}
   {{- end -}}
 {{- end -}}
-{{- toYaml $env -}}
+{{- toJson $env -}}
 {{- end -}}
 
-{{/* The plain variables as a YAML map, without the empty ones: to the agent an empty variable is one that is not set. */}}
+{{/* The plain variables as a JSON object, without the empty ones: to the agent an empty variable is one that is not set. */}}
 {{- define "port-agent.plainEnv" -}}
 {{- $env := dict -}}
 {{- range $name, $value := .Values.env.normal -}}
@@ -25,15 +25,15 @@ env.normal sets as well: of two variables with one name the plain one counts.
     {{- $_ := set $env $name $text -}}
   {{- end -}}
 {{- end -}}
-{{- toYaml $env -}}
+{{- toJson $env -}}
 {{- end -}}
 
 {{/* One setting as the chart knows it, or its default: (list $ "NAME" "default"). */}}
 {{- define "port-agent.setting" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
-{{- $plain := include "port-agent.plainEnv" $root | fromYaml -}}
-{{- $secret := include "port-agent.secretEnv" $root | fromYaml -}}
+{{- $plain := include "port-agent.plainEnv" $root | fromJson -}}
+{{- $secret := include "port-agent.secretEnv" $root | fromJson -}}
 {{- get $plain $name | default (get $secret $name) | default (index . 2) -}}
 {{- end -}}
 
@@ -80,15 +80,20 @@ Empty where there is no limit, or one in a form other than a number with a unit.
 {{- end -}}
 
 {{- define "port-agent.env" -}}
-{{- $plain := include "port-agent.plainEnv" . | fromYaml -}}
+{{- $plain := include "port-agent.plainEnv" . | fromJson -}}
 - name: HTTP_ADDR
   value: {{ printf ":%d" (int .Values.http.port) | quote }}
+{{- with include "port-agent.mappingPath" . }}
+{{- $_ := unset $plain "INVOCATIONS_PATH" }}
+- name: INVOCATIONS_PATH
+  value: {{ . | quote }}
+{{- end }}
 {{- $limit := include "port-agent.goMemLimit" . }}
 {{- if and $limit (not (hasKey $plain "GOMEMLIMIT")) }}
 - name: GOMEMLIMIT
   value: {{ $limit | quote }}
 {{- end }}
-{{- range $name, $value := include "port-agent.secretEnv" . | fromYaml }}
+{{- range $name, $value := include "port-agent.secretEnv" . | fromJson }}
 - name: {{ $name | quote }}
   valueFrom:
     secretKeyRef:

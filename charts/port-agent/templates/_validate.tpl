@@ -1,5 +1,7 @@
 {{/* Values that make no sense together fail here with a sentence, before anything reaches the cluster. */}}
 {{- define "port-agent.validate" -}}
+{{- include "port-agent.checkImage" . -}}
+{{- include "port-agent.checkVariables" . -}}
 {{- include "port-agent.checkCredentials" . -}}
 {{- include "port-agent.checkEnv" . -}}
 {{- include "port-agent.checkSource" . -}}
@@ -11,6 +13,36 @@
 {{- include "port-agent.checkDisruption" . -}}
 {{- include "port-agent.checkScaling" . -}}
 {{- include "port-agent.checkMonitoring" . -}}
+{{- end -}}
+
+{{- define "port-agent.checkImage" -}}
+{{- if not .Values.image.repository -}}
+  {{- fail "image.repository is empty: build the image from a checkout, push it to your registry and name it here, as docs/install.md shows." -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A value of a Secret is exactly what the user wrote, or refused. YAML and Helm change what is not in quotes: 0123 becomes
+83, 1_000 becomes 1000, yes becomes true, and long numbers are rounded.
+*/}}
+{{- define "port-agent.checkVariables" -}}
+{{- range $name, $value := .Values.env.secret -}}
+  {{- if not (or (kindIs "invalid" $value) (kindIs "string" $value)) -}}
+    {{- fail (printf "env.secret.%s is not text: YAML and Helm may have changed it (0123 becomes 83, yes becomes true). Write it in quotes, or use --set-string." $name) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $name, $value := .Values.env.normal -}}
+  {{- if eq (include "port-agent.rounded" $value) "true" -}}
+    {{- fail (printf "env.normal.%s is a number of more than 15 digits, which YAML rounds: write it in quotes." $name) -}}
+  {{- end -}}
+{{- end -}}
+{{- range $group, $values := .Values.env -}}
+  {{- range $name, $_ := $values -}}
+    {{- if or (not (regexMatch "^[-._A-Za-z][-._A-Za-z0-9]*$" $name)) (hasPrefix ".." $name) (eq $name ".") (gt (len $name) 253) -}}
+      {{- fail (printf "env.%s.%s cannot be a variable's name in Kubernetes: letters, digits, \"_\", \"-\" and \".\" are allowed, and no digit in front." $group (trunc 60 $name)) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "port-agent.checkCredentials" -}}
@@ -34,12 +66,19 @@
 {{- end -}}
 
 {{- define "port-agent.checkEnv" -}}
-{{- $plain := include "port-agent.plainEnv" . | fromYaml -}}
-{{- $secret := include "port-agent.secretEnv" . | fromYaml -}}
+{{- $plain := include "port-agent.plainEnv" . | fromJson -}}
+{{- $secret := include "port-agent.secretEnv" . | fromJson -}}
 {{- if or (hasKey $plain "HTTP_ADDR") (hasKey $secret "HTTP_ADDR") -}}
   {{- fail "HTTP_ADDR is set by the chart, because probes and Service must agree with it: use http.port." -}}
 {{- end -}}
 {{- $seen := dict "HTTP_ADDR" true -}}
+{{- with include "port-agent.mappingFile" . -}}
+  {{- $path := get $plain "INVOCATIONS_PATH" | default (get $secret "INVOCATIONS_PATH") -}}
+  {{- if and $path (not (has (clean $path) (list "invocations.json" "/app/invocations.json" (include "port-agent.mappingPath" $)))) -}}
+    {{- fail (printf "INVOCATIONS_PATH is %s, and the values give a mapping too: the agent reads one mapping." $path) -}}
+  {{- end -}}
+  {{- $_ := set $seen "INVOCATIONS_PATH" true -}}
+{{- end -}}
 {{- range .Values.extraEnv -}}
   {{- if or (hasKey $plain .name) (hasKey $secret .name) (hasKey $seen .name) -}}
     {{- fail (printf "extraEnv sets %s, which is set already: a variable can be given once." .name) -}}
@@ -99,20 +138,18 @@
 {{- if .Values.selfSignedCertificate.enabled -}}
   {{- $_ := set $taken "/usr/local/share/ca-certificates/cert.crt" "selfSignedCertificate" -}}
 {{- end -}}
-{{- with include "port-agent.mappingFile" . -}}
-  {{- $_ := set $taken (printf "/app/%s" .) "the mapping of the values" -}}
+{{- if include "port-agent.mappingFile" . -}}
+  {{- $_ := set $taken (include "port-agent.mappingFolder" .) "the mapping of the values" -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
   {{- $path := .mountPath | default "" | clean -}}
   {{- with get $taken $path -}}
     {{- fail (printf "extraVolumeMounts has a mount at %s, where %s is: choose one." $path .) -}}
   {{- end -}}
-  {{- $_ := set $taken $path "another of them" -}}
-  {{- if eq $path "/app" -}}
-    {{- with include "port-agent.mappingFile" $ -}}
-      {{- fail (printf "extraVolumeMounts has a mount at /app, which would hide %s of the values: mount it elsewhere." .) -}}
-    {{- end -}}
+  {{- if and (include "port-agent.mappingFile" $) (hasPrefix (printf "%s/" (include "port-agent.mappingFolder" $)) $path) -}}
+    {{- fail (printf "extraVolumeMounts has a mount at %s, inside the folder of the mapping, which nothing can be added to: mount it elsewhere." $path) -}}
   {{- end -}}
+  {{- $_ := set $taken $path "another of them" -}}
 {{- end -}}
 {{- end -}}
 
