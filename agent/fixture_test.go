@@ -217,16 +217,17 @@ func takes(d time.Duration, then func(context.Context, *invoker.Request) (*invok
 
 // fakePort keeps the calls that the agent makes.
 type fakePort struct {
-	onLog    func(ctx context.Context, run string, lines []LogLine) error
-	onReport func(ctx context.Context, run string, rep Report) error
-	onLookup func(ctx context.Context, run string) (RunState, error)
+	onLog      func(ctx context.Context, run string, lines []LogLine) error
+	onReport   func(ctx context.Context, run string, rep Report) error
+	onLookup   func(ctx context.Context, run string) (RunState, error)
+	onProgress func(ctx context.Context, run string, news Report) (Report, error)
 
 	mu    sync.Mutex
 	calls []portCall
 }
 
 type portCall struct {
-	kind  string // log, report, lookup
+	kind  string // log, report, progress, lookup
 	run   string
 	lines []LogLine
 	rep   Report
@@ -254,6 +255,14 @@ func (p *fakePort) Report(ctx context.Context, run string, rep Report) error {
 		return p.onReport(ctx, run, rep)
 	}
 	return context.Cause(ctx)
+}
+
+func (p *fakePort) Progress(ctx context.Context, run string, news Report) (Report, error) {
+	p.note(portCall{kind: "progress", run: run, rep: news, lines: slices.Clone(news.Lines)})
+	if p.onProgress != nil {
+		return p.onProgress(ctx, run, news)
+	}
+	return Report{}, context.Cause(ctx)
 }
 
 func (p *fakePort) Lookup(ctx context.Context, run string) (RunState, error) {

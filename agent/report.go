@@ -51,7 +51,7 @@ func (a *Agent) send(ctx context.Context, j *job, rep *Report) error {
 		return nil
 	}
 	err := a.Reporter.Report(ctx, j.run, *rep)
-	if err == nil || errors.Is(err, ErrRejected) { // the reporter logs and counts a refusal; to repeat it would not help
+	if err == nil || errors.Is(err, ErrRejected) || errors.Is(err, ErrRunEnded) { // the reporter logs and counts a refusal
 		return nil
 	}
 	return fmt.Errorf("report run: %w", err)

@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -15,9 +17,16 @@ type Reporter interface {
 	Log(ctx context.Context, run string, lines []LogLine) error
 	// Report sends the response of a run and then the rest of rep, its status
 	// last. Each call is repeated until Port accepts it, refuses it for good (an
-	// error that wraps ErrRejected) or ctx ends. A run that has ended already is
-	// told nothing, which is no error.
+	// error that wraps ErrRejected), says that the run has ended (ErrRunEnded) or
+	// ctx ends. A Report of Lines alone is a line of the log that must not be lost.
 	Report(ctx context.Context, run string, rep Report) error
+	// Progress tells news of a run that goes on: Lines with the StatusLabel where
+	// there are lines, else the other fields. It makes one call, once, and none
+	// while Port asks for fewer calls. It returns what Port has not been told:
+	// fields for which there was no room in that call, and all of news after an
+	// error that may pass. The caller adds later news to that and tries again. An
+	// error that wraps ErrRunEnded or ErrRejected does not pass.
+	Progress(ctx context.Context, run string, news Report) (left Report, err error)
 	// Lookup asks Port how a run stands, repeated in the same way.
 	Lookup(ctx context.Context, run string) (RunState, error)
 }
@@ -25,6 +34,10 @@ type Reporter interface {
 // ErrRejected is wrapped by a Reporter's error when Port has refused a call
 // for good: to repeat it would not help, and the event is settled.
 var ErrRejected = errors.New("refused by port")
+
+// ErrRunEnded is wrapped by a Reporter's error when the run had ended before:
+// somebody else, or an earlier call whose answer was lost, has ended it.
+var ErrRunEnded = errors.New("the run has ended")
 
 // Levels of a run's log, as Port names them.
 const (
@@ -59,9 +72,9 @@ type Report struct {
 	HasResponse bool
 	StatusCode  int // of that answer, 0 where there was none
 
-	// Lines go to the log of an action run with the report, and as reliably. The
-	// last one and Status are one call, so that a run that has ended also says
-	// how.
+	// Lines go to the run's log with the report, and as reliably. Of an action run
+	// the last one and Status are one call, so that a run that has ended also
+	// says how.
 	Lines []LogLine
 	// Kind is what runs have in common for which Port may refuse to be told line
 	// and status in one call, such as "WEBHOOK, synchronized". They are told in
@@ -75,11 +88,26 @@ func (r Report) Empty() bool {
 		!r.HasResponse && len(r.Lines) == 0
 }
 
+// Add puts later news behind what r holds: fields replace, lines follow.
+func (r *Report) Add(news Report) {
+	lines := append(slices.Clip(r.Lines), news.Lines...)
+	for _, f := range []struct {
+		old *string
+		new string
+	}{{&r.Status, news.Status}, {&r.StatusLabel, news.StatusLabel}, {&r.Summary, news.Summary}, {&r.ExternalRunID, news.ExternalRunID}} {
+		*f.old = cmp.Or(f.new, *f.old)
+	}
+	if news.Link != nil {
+		r.Link = news.Link
+	}
+	r.Lines = lines
+}
+
 // RunState is how a run stands at Port.
 type RunState struct {
 	Status string   // as Port names it
 	Ended  bool     // no further status is accepted
-	Logs   []string // messages of its log, as far as Port gives them
+	Logs   []string // messages of its log, the oldest first, as far as Port gives them; none of a run that has ended
 }
 
 // IsNodeRun reports whether id names a workflow node run; every other id

@@ -138,7 +138,7 @@ func (t *ticket) fail(ctx context.Context, summary string, why error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), reportTime)
 	defer cancel()
 	rep := agent.Report{Status: agent.StatusFailure, Summary: summary}
-	if err := t.api.Report(ctx, t.run.ID, rep); err != nil {
+	if err := t.api.Report(ctx, t.run.ID, rep); err != nil && !errors.Is(err, agent.ErrRunEnded) {
 		t.log.Error().Err(err).Msg("run not reported")
 	}
 }

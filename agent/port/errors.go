@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"port-agent/agent"
 )
 
 // ErrCredentials is wrapped by the error of every call when Port refuses the
@@ -82,6 +84,14 @@ func Passing(err error) bool {
 func (e *CallError) ended() bool {
 	return e.Status == http.StatusUnprocessableEntity &&
 		(strings.Contains(e.Code, "exhausted") || strings.Contains(strings.ToLower(e.Body), "already"))
+}
+
+// forGood wraps err, which holds the refusal, in what it means for a run.
+func (e *CallError) forGood(err error) error {
+	if e.ended() {
+		return fmt.Errorf("%w: %w", agent.ErrRunEnded, err)
+	}
+	return fmt.Errorf("%w: %w", agent.ErrRejected, err)
 }
 
 // status is the status code in err, 0 where there is none.

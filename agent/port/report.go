@@ -15,37 +15,67 @@ import (
 
 // Log appends lines to a run's log in one call: an action run gets them as
 // one message, a node run as a batch. It is dropped while Port asks for fewer
-// calls; a run that has ended takes no more lines, which is no error.
+// calls; a run that has ended takes no more lines. Neither is an error.
 func (c *Client) Log(ctx context.Context, run string, lines []agent.LogLine) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	cl, err := logCall(run, lines)
+	cl, err := logCall(run, lines, agent.Report{})
 	if err != nil {
 		return err
 	}
-	if err = c.try(ctx, cl); err == nil {
-		c.reported("log", "accepted")
+	if err = c.once(ctx, cl); errors.Is(err, errDropped) || errors.Is(err, agent.ErrRunEnded) {
 		return nil
-	}
-	refusal := refusalOf(err)
-	switch {
-	case refusal.ended():
-		c.reported("log", "refused")
-		return nil
-	case refusal.final():
-		c.reported("log", "refused")
-		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
-	default:
-		c.reported("log", "dropped")
-		if errors.Is(err, errDropped) {
-			return nil
-		}
 	}
 	return err
 }
 
-func logCall(run string, lines []agent.LogLine) (*call, error) {
+// once makes a call that waits for nobody, in one attempt.
+func (c *Client) once(ctx context.Context, cl *call) error {
+	cl.timeout, cl.optional = logTimeout, true
+	err := c.try(ctx, cl)
+	switch refusal := refusalOf(err); {
+	case err == nil:
+		c.reported("log", "accepted")
+	case refusal.final():
+		c.reported("log", "refused")
+		err = refusal.forGood(err)
+	default:
+		c.reported("log", "dropped")
+	}
+	return err
+}
+
+// Progress tells news of a run that goes on.
+func (c *Client) Progress(ctx context.Context, run string, news agent.Report) (agent.Report, error) {
+	left := news
+	left.Lines = nil
+	var cl *call
+	var err error
+	switch fields := runFields(news); {
+	case len(news.Lines) > 0:
+		left.StatusLabel = ""
+		cl, err = logCall(run, news.Lines, agent.Report{StatusLabel: news.StatusLabel})
+	case len(fields) > 0 && !agent.IsNodeRun(run): // a node run has no place for them while it goes on
+		left = agent.Report{}
+		cl = &call{route: routeStatus, id: run}
+		cl.body, err = encode(fields)
+	default:
+		return agent.Report{}, nil
+	}
+	if err != nil {
+		return left, fmt.Errorf("%w: %w", agent.ErrRejected, err)
+	}
+	err = c.once(ctx, cl)
+	if err == nil || errors.Is(err, agent.ErrRejected) || errors.Is(err, agent.ErrRunEnded) {
+		return left, err
+	}
+	return news, err
+}
+
+// logCall adds lines to a run's log, those of an action run together with the
+// status and label of with.
+func logCall(run string, lines []agent.LogLine, with agent.Report) (*call, error) {
 	if agent.IsNodeRun(run) {
 		type line struct {
 			Level   string `json:"level"`
@@ -56,10 +86,14 @@ func logCall(run string, lines []agent.LogLine) (*call, error) {
 			batch[i] = line(l)
 		}
 		body, err := encode(map[string]any{"logs": batch})
-		return &call{route: routeNodeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
+		return &call{route: routeNodeLog, id: run, body: body}, err
 	}
-	body, err := encode(map[string]any{"message": joined(lines)})
-	return &call{route: routeLog, id: run, body: body, timeout: logTimeout, optional: true}, err
+	body, err := encode(struct {
+		Message string `json:"message"`
+		Status  string `json:"terminationStatus,omitempty"`
+		Label   string `json:"statusLabel,omitempty"`
+	}{joined(lines), with.Status, with.StatusLabel})
+	return &call{route: routeLog, id: run, body: body}, err
 }
 
 // joined makes one message of lines.
@@ -81,12 +115,11 @@ func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error
 	}
 	var refused error
 	if rep.HasResponse {
-		err := c.send(ctx, "response", routeResponse, run, map[string]any{"response": rep.Response})
-		if err != nil && !errors.Is(err, agent.ErrRejected) {
-			return fmt.Errorf("send response: %w", err)
-		}
-		if err != nil {
+		if err := c.send(ctx, "response", routeResponse, run, map[string]any{"response": rep.Response}); err != nil {
 			refused = fmt.Errorf("send response: %w", err)
+			if !errors.Is(err, agent.ErrRejected) {
+				return refused
+			}
 		}
 	}
 	if err := c.reportStatus(ctx, run, rep); err != nil {
@@ -115,25 +148,17 @@ func (c *Client) reportStatus(ctx context.Context, run string, rep agent.Report)
 // end sends lines together with the status and its label, or apart from them
 // where Port refuses that.
 func (c *Client) end(ctx context.Context, run, kind string, lines []agent.LogLine, end agent.Report) error {
-	fields := map[string]any{"message": joined(lines)}
-	if end.Status != "" {
-		fields["terminationStatus"] = end.Status
-	}
-	if end.StatusLabel != "" {
-		fields["statusLabel"] = end.StatusLabel
-	}
-	body, err := encode(fields)
+	cl, err := logCall(run, lines, end)
 	if err != nil {
-		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
+		return err
 	}
-	cl := &call{route: routeLog, id: run, body: body}
 	err = c.repeat(ctx, cl, func() { c.reported("status", "retried") })
-	if !errors.Is(err, agent.ErrRejected) || refusalOf(err).ended() || end.Status == "" {
+	if !errors.Is(err, agent.ErrRejected) || end.Status == "" {
 		return c.settled("status", run, err)
 	}
 	_ = c.Log(ctx, run, lines)
-	if c.patch(ctx, run, end) != nil {
-		return err // it is the run that is refused, not how it was told
+	if failed := c.patch(ctx, run, end); failed != nil && !errors.Is(failed, agent.ErrRunEnded) {
+		return failed // it is the run that is refused, not how it was told
 	}
 	if _, known := c.apart.Swap(kind, true); !known {
 		c.log.Warn().Str("run", run).Str("kind", kind).Err(err).
@@ -196,6 +221,16 @@ func runFields(rep agent.Report) map[string]any {
 // a failure goes into the output, which reaches Port even where the run's log
 // does not.
 func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) error {
+	if len(rep.Lines) > 0 {
+		cl, err := logCall(run, rep.Lines, agent.Report{})
+		if err != nil {
+			return err
+		}
+		err = c.settled("status", run, c.repeat(ctx, cl, func() { c.reported("status", "retried") }))
+		if err != nil && !errors.Is(err, agent.ErrRejected) {
+			return fmt.Errorf("send log: %w", err)
+		}
+	}
 	if rep.Status == "" {
 		return nil
 	}
@@ -219,8 +254,7 @@ func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) e
 	return nil
 }
 
-// send repeats a call until it is accepted. A run that has already ended is
-// told nothing new: it counts as accepted.
+// send repeats a call until it is accepted.
 func (c *Client) send(ctx context.Context, kind string, r *route, run string, fields map[string]any) error {
 	body, err := encode(fields)
 	if err != nil {
@@ -230,13 +264,11 @@ func (c *Client) send(ctx context.Context, kind string, r *route, run string, fi
 	return c.settled(kind, run, err)
 }
 
-// settled counts how a repeated call of a report ended, and logs its refusal.
+// settled counts how a repeated call of a report ended, and logs its refusal. A
+// run that has already ended needs no report.
 func (c *Client) settled(kind, run string, err error) error {
-	if err != nil && refusalOf(err).ended() {
-		err = nil
-	}
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, agent.ErrRunEnded):
 		c.reported(kind, "accepted")
 	case errors.Is(err, agent.ErrRejected):
 		c.reported(kind, "refused")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -220,8 +221,8 @@ func TestReportOfARunThatHasEnded(t *testing.T) {
 			if err := f.Log(t.Context(), run, someLines); err != nil {
 				t.Errorf("log of %s: got %v, want none", run, err)
 			}
-			if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusFailure}); err != nil {
-				t.Errorf("report of %s: got %v, want none", run, err)
+			if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusFailure}); !errors.Is(err, agent.ErrRunEnded) {
+				t.Errorf("report of %s: got %v, want ErrRunEnded", run, err)
 			}
 			if got := f.reports("status", "accepted"); got != 1 {
 				t.Errorf("accepted: got %d, want 1", got)
@@ -349,6 +350,80 @@ func TestStatusApartFromItsLine(t *testing.T) {
 	}
 	if got := f.reports("status", "refused"); got != 0 {
 		t.Errorf("refused: got %d, want 0: every run ended", got)
+	}
+}
+
+// News of a run that goes on takes one call; what did not fit into it is left
+// for the next one.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	news := agent.Report{StatusLabel: "Running: Build", Link: "https://ci/7", ExternalRunID: "7", Lines: someLines}
+	fields := agent.Report{Link: "https://ci/7", ExternalRunID: "7"}
+	tests := []struct {
+		name, run string
+		news      agent.Report
+		fault     porttest.Fault
+		route     string // of the one call
+		left      agent.Report
+		want      error
+	}{
+		{"lines and fields", "r_1", news, porttest.Fault{}, porttest.RouteLog, fields, nil},
+		{"fields", "r_1", fields, porttest.Fault{}, porttest.RouteStatus, agent.Report{}, nil},
+		{"label", "r_1", agent.Report{StatusLabel: "Queued"}, porttest.Fault{}, porttest.RouteStatus, agent.Report{}, nil},
+		{"nothing", "r_1", agent.Report{}, porttest.Fault{}, "", agent.Report{}, nil},
+		{"not taken now", "r_1", news, porttest.Fault{Status: 500}, porttest.RouteLog, news, errAny},
+		{"refused for good", "r_1", news, porttest.Fault{Status: 403}, porttest.RouteLog, fields, agent.ErrRejected},
+		{"has ended", "r_ended", news, porttest.Fault{}, porttest.RouteLog, fields, agent.ErrRunEnded},
+		{"node run", "wfnr_1", news, porttest.Fault{}, porttest.RouteNodeLog, fields, nil},
+		{"node run, fields", "wfnr_1", fields, porttest.Fault{}, "", agent.Report{}, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, porttest.Config{})
+			f.server.AddRun(test.run)
+			if test.run == "r_ended" {
+				f.server.End(test.run, "SUCCESS")
+			}
+			if test.fault.Status != 0 {
+				f.server.Fault(porttest.All, porttest.Fault{Times: 1, Status: 200, Body: `{"accessToken":"t"}`}) // of the token
+				f.server.Fault(porttest.All, test.fault)
+			}
+			left, err := f.Progress(t.Context(), test.run, test.news)
+			if test.want == errAny && err == nil || test.want != errAny && !errors.Is(err, test.want) {
+				t.Errorf("got error %v, want %v", err, test.want)
+			}
+			if !reflect.DeepEqual(left, test.left) {
+				t.Errorf("left: got %+v, want %+v", left, test.left)
+			}
+			var want []string
+			if test.route != "" {
+				want = []string{test.route}
+			}
+			if run := f.run(t, test.run); !slices.Equal(run.Routes(), want) {
+				t.Errorf("calls: got %q, want %q", run.Routes(), want)
+			}
+		})
+	}
+}
+
+var errAny = errors.New("any error")
+
+// A line of the log that must not be lost is repeated until Port takes it, of a
+// run of either kind.
+func TestReportOfALineAlone(t *testing.T) {
+	t.Parallel()
+	for run, route := range map[string]string{"r_1": porttest.RouteLog, "wfnr_1": porttest.RouteNodeLog} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture(t, porttest.Config{})
+			f.server.Fault(route, porttest.Fault{Times: 3, Status: 503})
+			if err := f.Report(t.Context(), run, agent.Report{Lines: someLines[:1]}); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.run(t, run); !slices.Equal(got.Messages(), []string{"one"}) || got.Ended() {
+				t.Errorf("got %+v, want one line in the log of a run that goes on", got)
+			}
+		})
 	}
 }
 

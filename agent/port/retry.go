@@ -36,6 +36,7 @@ func (b *backoff) next() time.Duration {
 func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 	var wait backoff
 	unauthorized, faults := 0, 0
+	done := false // an earlier attempt, though Port's answer did not come, may have done it
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, cl)
 		if err == nil {
@@ -45,6 +46,10 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		refusal := refusalOf(err)
+		if done && refusal.ended() {
+			return nil
+		}
+		done = done || refusal.Status == 0 || refusal.Status >= http.StatusInternalServerError
 		switch refusal.Status {
 		case http.StatusUnauthorized:
 			unauthorized++
@@ -56,7 +61,7 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 			faults++
 		}
 		if refusal.final() || unauthorized >= maxUnauthorized || cl.faults > 0 && faults >= cl.faults {
-			return fmt.Errorf("%w: %w", agent.ErrRejected, err)
+			return refusal.forGood(err)
 		}
 		if retried != nil {
 			retried()
