@@ -32,3 +32,12 @@ func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
 	}
 	return out, ev.warnings
 }
+
+// ReportFields names the fields of the rule's report.
+func (r *Rule) ReportFields() []string {
+	names := make([]string, len(r.report))
+	for i, f := range r.report {
+		names[i] = f.name
+	}
+	return names
+}

@@ -32,7 +32,7 @@ environment of this command.
 func check(args []string, stdout, stderr io.Writer) int {
 	flags := newFlags("check", checkUsage, stderr)
 	file := flags.String("mapping", "", "")
-	if code, done := parse(flags, args, stdout); done {
+	if code, done := parse(flags, args, stdout, false); done {
 		return code
 	}
 	cfg, err := app.ReadOffline()
@@ -92,9 +92,9 @@ func newFlags(name, usage string, stderr io.Writer) *flag.FlagSet {
 	return flags
 }
 
-// parse reads the arguments of a command that takes flags alone. done means
-// that there is nothing more to do.
-func parse(flags *flag.FlagSet, args []string, stdout io.Writer) (code int, done bool) {
+// parse reads the arguments of a command; operands says whether it takes more
+// than flags. done means that there is nothing more to do.
+func parse(flags *flag.FlagSet, args []string, stdout io.Writer, operands bool) (code int, done bool) {
 	for _, a := range args {
 		if a == "-h" || a == "-help" || a == "--help" {
 			flags.SetOutput(stdout)
@@ -105,7 +105,7 @@ func parse(flags *flag.FlagSet, args []string, stdout io.Writer) (code int, done
 		return exitOK, true
 	case err != nil:
 		return exitInvalid, true
-	case flags.NArg() > 0:
+	case flags.NArg() > 0 && !operands:
 		fmt.Fprintf(flags.Output(), "unexpected argument %q\n", flags.Arg(0))
 		flags.Usage()
 		return exitInvalid, true

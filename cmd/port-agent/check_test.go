@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write the golden files of testdata")
@@ -118,6 +119,10 @@ func TestCommandFaults(t *testing.T) {
 		{"explain: no such event", nil, []string{"explain", "-mapping", good, "-event", filepath.Join(dir, "none.json")}, exitFailed, "read event: "},
 		{"explain: no event in it", nil, []string{"explain", "-mapping", good, "-event", good}, exitFailed, "malformed event: not a JSON object: the agent drops it"},
 		{"explain: mapping broken", nil, []string{"explain", "-mapping", "testdata/check/trailing-comma.json", "-event", good}, exitFailed, "trailing comma"},
+		{"test: no such path", nil, []string{"test", filepath.Join(dir, "none")}, exitFailed, "none: no such file or directory"},
+		{"test: no cases", nil, []string{"test", dir}, exitFailed, "no cases in "},
+		{"test: expression", nil, []string{"test", "-run", "(", dir}, exitInvalid, "-run: "},
+		{"test: JUnit file", nil, []string{"test", "-junit", filepath.Join(dir, "none", "x"), dir}, exitFailed, "no such file or directory"},
 		{"explain: no such response", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", filepath.Join(dir, "none.json")}, exitFailed, "read response: "},
 		{"explain: response of another kind", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", good}, exitFailed, "good.json: "},
 	}
@@ -132,8 +137,25 @@ func TestCommandFaults(t *testing.T) {
 	}
 }
 
+// TestTestExamples is the step of CI, which also has to be quick.
+func TestTestExamples(t *testing.T) {
+	setEnv(t, nil)
+	junit := filepath.Join(t.TempDir(), "junit.xml")
+	code, out, errs := runCommand("test", "-cover", "-junit", junit, examples)
+	if code != exitOK || errs != "" || strings.Contains(out, "never") || !strings.Contains(out, "\nok  ") {
+		t.Errorf("test = %d, %s%s", code, out, errs)
+	}
+	if !exists(junit) {
+		t.Error("no JUnit file")
+	}
+	started := time.Now()
+	if code, _, _ := runCommand("test", examples); code != exitOK || time.Since(started) > 2*time.Second {
+		t.Errorf("test = %d after %s, want %d within 2s", code, time.Since(started), exitOK)
+	}
+}
+
 func TestCommandHelp(t *testing.T) {
-	for command, want := range map[string]string{"check": checkUsage, "explain": explainUsage} {
+	for command, want := range map[string]string{"check": checkUsage, "explain": explainUsage, "test": testUsage} {
 		if code, out, errs := runCommand(command, "-help"); code != exitOK || out != want || errs != "" {
 			t.Errorf("%s -help = %d, %q, %q; want its usage", command, code, out, errs)
 		}

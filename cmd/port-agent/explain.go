@@ -48,7 +48,7 @@ func explain(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&q.response, "response", "", "")
 	flags.BoolVar(&q.json, "json", false, "")
 	flags.BoolVar(&q.secrets, "show-secrets", false, "")
-	if code, done := parse(flags, args, stdout); done {
+	if code, done := parse(flags, args, stdout, false); done {
 		return code
 	}
 	if q.event == "" {

@@ -36,6 +36,7 @@ commands:
   run       take events and invoke backends (the default); settings come from the environment
   check     look for mistakes in a mapping file
   explain   show what a mapping makes of an event, without sending anything
+  test      test a mapping: compare what it makes of events with what is expected
   version   print the version
 `
 
@@ -54,6 +55,8 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 		return check(args, stdout, stderr)
 	case "explain":
 		return explain(args, stdout, stderr)
+	case "test":
+		return test(args, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, versionText())
 		return exitOK

@@ -20,7 +20,7 @@ func (v *View) WriteText(w io.Writer, coloured bool) error {
 	v.writeRequest(s)
 	v.writeReport(s)
 	label := "warnings"
-	for _, warning := range v.Warnings[v.verdicts:] {
+	for _, warning := range v.Doubts() {
 		s.line(label, yellow, warning)
 		label = ""
 	}
@@ -102,11 +102,7 @@ func (v *View) writeRules(s *sheet) {
 		if r.Enabled {
 			mark, colour = ">", green
 		}
-		name := ""
-		if v.names[i] != "" {
-			name = fmt.Sprintf(" %q", v.names[i])
-		}
-		s.line(label, colour, fmt.Sprintf("%s %d%s: %s", mark, r.Rule, name, r.Why))
+		s.line(label, colour, mark+" "+v.RuleLine(i))
 		label = ""
 	}
 	switch {
@@ -115,6 +111,15 @@ func (v *View) writeRules(s *sheet) {
 	case v.Rule == nil:
 		s.line(label, red, "none matches: the agent leaves the event alone and tells Port nothing")
 	}
+}
+
+// RuleLine tells of the i-th rule in Considered: its label, the verdict and why.
+func (v *View) RuleLine(i int) string {
+	r, name := v.Considered[i], ""
+	if v.names[i] != "" {
+		name = fmt.Sprintf(" %q", v.names[i])
+	}
+	return fmt.Sprintf("%d%s: %s", r.Rule, name, r.Why)
 }
 
 func (v *View) writeRequest(s *sheet) {

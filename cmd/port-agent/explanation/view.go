@@ -30,6 +30,12 @@ type View struct {
 	verdicts    int      // how many of the warnings are said elsewhere in the text
 }
 
+// Dropped is the view of a record that is no event.
+func Dropped(why error) *View {
+	return &View{Considered: []Considered{}, Warnings: []string{why.Error()}, verdicts: 1}
+}
+
+// Considered is the verdict on one rule.
 type Considered struct {
 	Rule    int    `json:"rule"`
 	Enabled bool   `json:"enabled"`
@@ -90,6 +96,13 @@ func why(r transform.Considered, expr string, event map[string]any, c concealer)
 	}
 	return text
 }
+
+// Stopped tells why the agent sends nothing; it is empty where it sends the
+// request.
+func (v *View) Stopped() []string { return v.Warnings[:v.verdicts] }
+
+// Doubts are the warnings that do not stop the event.
+func (v *View) Doubts() []string { return v.Warnings[v.verdicts:] }
 
 func (v *View) warn(text string) { v.Warnings = append(v.Warnings, text) }
 

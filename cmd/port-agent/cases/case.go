@@ -1,0 +1,259 @@
+// Package cases tests mappings: it explains an event with a rule file and
+// compares what comes out with what a case says. It is the command test, and
+// its format is what the playground saves. It has no evaluator of its own and
+// sends nothing: package explanation does the work.
+package cases
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// ListSuffix ends the name of a file that lists cases; what stands before it,
+// with .json behind, is the mapping they are about.
+const ListSuffix = "_test.json"
+
+// Files of a folder that is a case of its own.
+const (
+	mappingFile  = "invocations.json"
+	eventFile    = "event.json"
+	responseFile = "response.json"
+	pollFile     = "poll.json"
+	envFile      = "env.json"
+)
+
+// What a case can say, in the order in which it is compared and written, and
+// the file of a folder that says it.
+var expectations = []struct{ key, file string }{
+	{"rule", ""}, {"request", "request.json"}, {"report", "report.json"}, {"pollReport", "poll-report.json"}, {"error", ""},
+}
+
+// testCase is an event, and what is expected of it.
+type testCase struct {
+	name     string
+	mapping  string // file
+	at       place  // of the case
+	event    []byte
+	response []byte // nil: none
+	poll     []byte // nil: none
+	environ  []string
+	wants    map[string]want // by the keys of expectations
+}
+
+// want is a value that is expected, and the document it stands in. The node is
+// nil where -update is to write a new file.
+type want struct {
+	doc  *document
+	node *node
+}
+
+// place is where something stands, for people and for GitHub.
+type place struct {
+	file string
+	line int // 0: no particular one
+}
+
+func (p place) String() string {
+	if p.line == 0 {
+		return p.file
+	}
+	return fmt.Sprintf("%s:%d", p.file, p.line)
+}
+
+// load finds the cases below paths.
+func load(paths []string, o Options) ([]testCase, error) {
+	var cases []testCase
+	for _, root := range paths {
+		err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			found, err := o.at(root, file, entry)
+			cases = append(cases, found...)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("no cases in %s: a case is a folder with %s and request.json, or an entry of a file *%s",
+			strings.Join(paths, ", "), eventFile, ListSuffix)
+	}
+	return cases, nil
+}
+
+// at gives the cases of one file or folder. Folders that start with a dot are
+// passed over.
+func (o Options) at(root, file string, entry fs.DirEntry) ([]testCase, error) {
+	switch name := entry.Name(); {
+	case entry.IsDir() && file != root && strings.HasPrefix(name, ".") && name != "..":
+		return nil, filepath.SkipDir
+	case entry.IsDir():
+		return nil, nil
+	case strings.HasSuffix(name, ListSuffix):
+		return o.list(file)
+	case name == eventFile:
+		return o.folder(root, filepath.Dir(file))
+	}
+	return nil, nil
+}
+
+// folder reads the case of a folder. Without request.json it is none, unless
+// -update is to write that; beside a list of cases event.json is theirs.
+func (o Options) folder(root, dir string) ([]testCase, error) {
+	c := testCase{name: filepath.ToSlash(dir), at: place{file: filepath.Join(dir, eventFile)}, wants: map[string]want{}}
+	lists, err := filepath.Glob(filepath.Join(dir, "*"+ListSuffix))
+	if err != nil || !exists(filepath.Join(dir, "request.json")) && (!o.Update || len(lists) > 0) {
+		return nil, err
+	}
+	if c.mapping, err = o.mappingOf(root, dir); err != nil {
+		return nil, err
+	}
+	read := func(name string) (data []byte) {
+		file := filepath.Join(dir, name)
+		if err != nil || name != eventFile && !exists(file) {
+			return nil
+		}
+		data, err = os.ReadFile(file)
+		return data
+	}
+	c.event, c.response, c.poll = read(eventFile), read(responseFile), read(pollFile)
+	if env := read(envFile); err == nil && env != nil {
+		c.environ, err = environ(env)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	for _, e := range expectations {
+		file := filepath.Join(dir, e.file)
+		switch {
+		case e.file == "":
+		case exists(file):
+			d, err := readDocument(file)
+			if err != nil {
+				return nil, err
+			}
+			c.wants[e.key] = want{d, d.root}
+		case o.Update && (e.key == "request" || e.key == "report" && c.response != nil || e.key == "pollReport" && c.poll != nil):
+			c.wants[e.key] = want{doc: &document{file: file}}
+		}
+	}
+	return []testCase{c}, nil
+}
+
+// mappingOf finds the mapping of a folder: in it, or in the nearest one above
+// as far as root.
+func (o Options) mappingOf(root, dir string) (string, error) {
+	if o.Mapping != "" {
+		return o.Mapping, nil
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if file := filepath.Join(at, mappingFile); exists(file) {
+			return file, nil
+		}
+		if at == filepath.Clean(root) || at == filepath.Dir(at) {
+			return "", fmt.Errorf("%s: no %s there or above it; name one with -mapping", dir, mappingFile)
+		}
+	}
+}
+
+// list reads a file of cases.
+func (o Options) list(file string) ([]testCase, error) {
+	d, err := readDocument(file)
+	if err != nil {
+		return nil, err
+	}
+	if d.root.kind != '[' {
+		return nil, fmt.Errorf("%s: not a list of cases", file)
+	}
+	mapping := cmp.Or(o.Mapping, strings.TrimSuffix(file, ListSuffix)+".json")
+	cases := make([]testCase, len(d.root.elements))
+	for i, n := range d.root.elements {
+		c := testCase{mapping: mapping, at: place{file, d.line(n.start)}, wants: map[string]want{}}
+		if err := c.read(d, n); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.at, err)
+		}
+		c.name = filepath.ToSlash(file) + "/" + cmp.Or(c.name, fmt.Sprint(i))
+		cases[i] = c
+	}
+	return cases, nil
+}
+
+// read takes over the entry n of a list. A key that it does not know is an
+// error: a misspelt expectation would pass.
+func (c *testCase) read(d *document, n *node) error {
+	if n.kind != '{' {
+		return errors.New("not an object")
+	}
+	for _, m := range n.members {
+		var err error
+		switch m.name {
+		case "name":
+			name, ok := m.value.scalar.(string)
+			if c.name = name; !ok {
+				err = errors.New("not a text")
+			}
+		case "env":
+			c.environ, err = environ(d.text(m.value))
+		case "event":
+			c.event, err = d.input(m.value)
+		case "response":
+			c.response, err = d.input(m.value)
+		case "poll":
+			c.poll, err = d.input(m.value)
+		default:
+			if !slices.ContainsFunc(expectations, func(e struct{ key, file string }) bool { return e.key == m.name }) {
+				return fmt.Errorf("unknown key %q", m.name)
+			}
+			c.wants[m.name] = want{d, m.value}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	switch {
+	case c.event == nil:
+		return errors.New("no event")
+	case len(c.wants) == 0:
+		return errors.New("nothing is expected: give rule, request, report, pollReport or error")
+	}
+	return nil
+}
+
+// input is an object of the list, or the content of the file that it names.
+func (d *document) input(n *node) ([]byte, error) {
+	if name, ok := n.scalar.(string); ok {
+		return os.ReadFile(filepath.Join(filepath.Dir(d.file), filepath.FromSlash(name)))
+	}
+	if n.kind != '{' && n.kind != '[' {
+		return nil, errors.New("neither an object nor the name of a file")
+	}
+	return d.text(n), nil
+}
+
+// environ reads an object of variables.
+func environ(data []byte) ([]string, error) {
+	var vars map[string]string
+	if err := json.Unmarshal(data, &vars); err != nil {
+		return nil, fmt.Errorf("not an object of texts: %w", err)
+	}
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		out = append(out, name+"="+vars[name])
+	}
+	return out, nil
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
