@@ -58,6 +58,13 @@ func (f *fixture) run(t *testing.T, id string) porttest.Run {
 	return run
 }
 
+// unauthorized makes routes refuse every token.
+func (f *fixture) unauthorized(routes ...string) {
+	for _, route := range routes {
+		f.server.Fault(route, porttest.Fault{Status: http.StatusUnauthorized})
+	}
+}
+
 // parallel runs do n times at once and returns when all are done.
 func parallel(n int, do func(i int)) {
 	var all sync.WaitGroup

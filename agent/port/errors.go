@@ -60,8 +60,9 @@ func (e *CallError) brief() string {
 // Unwrap gives the transport's error, if that is what happened.
 func (e *CallError) Unwrap() error { return e.Err }
 
-// final reports whether Port has refused the call for good. A 401 is the
-// token's fault, not the call's; 407 is a proxy's word, not Port's.
+// final reports whether Port has refused the call for good. A 401 refuses the
+// token and never the call, which is made again with a new one; 407 is a
+// proxy's word, not Port's.
 func (e *CallError) final() bool {
 	switch e.Status {
 	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout,
@@ -75,7 +76,7 @@ func (e *CallError) final() bool {
 // anybody's doing: Port was not reached, or was not well.
 func Passing(err error) bool {
 	e, ok := errors.AsType[*CallError](err)
-	return ok && !e.final() && e.Status != http.StatusUnauthorized && !errors.Is(err, ErrCredentials)
+	return ok && !e.final() && !errors.Is(err, ErrCredentials)
 }
 
 // ended reports whether the call was refused because its run has already

@@ -15,9 +15,6 @@ const (
 	firstWait = 500 * time.Millisecond
 	longWait  = 30 * time.Second
 
-	// How often in a row a call is refused with a 401, though tokens are good
-	// or new, before Port is taken at its word.
-	maxUnauthorized = 3
 	// Attempts of a call that somebody waits for at start.
 	maxAttempts = 5
 )
@@ -35,7 +32,7 @@ func (b *backoff) next() time.Duration {
 // retried is called before each wait, and may be nil.
 func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 	var wait backoff
-	unauthorized, faults := 0, 0
+	faults := 0
 	done := false // an earlier attempt, though Port's answer did not come, may have done it
 	for attempt := 1; ; attempt++ {
 		err := c.try(ctx, cl)
@@ -49,18 +46,11 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 		if done && refusal.ended() {
 			return nil
 		}
-		done = done || refusal.Status == 0 || refusal.Status >= http.StatusInternalServerError
-		switch refusal.Status {
-		case http.StatusUnauthorized:
-			unauthorized++
-		case 0: // no answer, or no token to ask with
-		default:
-			unauthorized = 0
-		}
 		if refusal.Status >= http.StatusInternalServerError {
 			faults++
 		}
-		if refusal.final() || unauthorized >= maxUnauthorized || cl.faults > 0 && faults >= cl.faults {
+		done = done || refusal.Status == 0 || faults > 0
+		if refusal.final() || cl.faults > 0 && faults >= cl.faults {
 			return refusal.forGood(err)
 		}
 		if retried != nil {
@@ -86,8 +76,7 @@ func (c *Client) ask(ctx context.Context, cl *call) error {
 			return nil
 		}
 		refusal := refusalOf(err)
-		if refusal.final() || refusal.Status == http.StatusUnauthorized || errors.Is(err, ErrCredentials) ||
-			attempt == maxAttempts || ctx.Err() != nil {
+		if refusal.final() || errors.Is(err, ErrCredentials) || attempt == maxAttempts || ctx.Err() != nil {
 			return err
 		}
 		d := refusal.delay(&wait)

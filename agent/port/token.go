@@ -14,9 +14,6 @@ import (
 )
 
 const (
-	// A token that was refused before any call has succeeded with it, and
-	// within this time, is not what is wrong with the call.
-	youngToken = 10 * time.Second
 	// Tokens asked for in tokenWindow because one was refused. Port allows 100
 	// token calls, to everybody behind one address.
 	maxRefused  = 50
@@ -53,8 +50,9 @@ type tokens struct {
 
 	mu      sync.Mutex
 	current *bearer       // nil: there is none
-	given   time.Time     // when Port gave it
 	worked  bool          // Port has taken it
+	keep    time.Time     // a token that has never worked is not dropped before
+	useless backoff       // between those
 	renewAt time.Time     // from here on the next caller asks for a new one
 	expires time.Time     // from here on nobody uses this one
 	asking  chan struct{} // closed when the caller that asks has its answer
@@ -138,8 +136,8 @@ func (t *tokens) ask(ctx context.Context) error {
 func (t *tokens) take(fresh token) {
 	t.current = &bearer{fresh.value, []string{"Bearer " + fresh.value}}
 	t.err, t.wait = nil, backoff{}
-	t.given, t.worked = time.Now(), false
-	t.expires = t.given.Add(fresh.life)
+	t.worked = false
+	t.expires = time.Now().Add(fresh.life)
 	t.renewAt = t.expires.Add(-min(fresh.life/10, 5*time.Minute))
 	if t.forget = append(t.forget, t.hide(fresh.value)); len(t.forget) > 2 {
 		t.forget[0]()
@@ -155,8 +153,10 @@ func (t *tokens) accepted(b *bearer) {
 }
 
 // refused drops a token that Port no longer takes, unless another caller has
-// already done so. It reports whether the call may be made with a new one;
-// false means that another token would not help.
+// already done so. It reports whether the call may be made with a new one now.
+// Tokens that are refused without ever having worked are dropped at growing
+// intervals: then it is most likely not the token that is wrong, and calls of
+// other routes may do well with it.
 func (t *tokens) refused(b *bearer) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -164,13 +164,14 @@ func (t *tokens) refused(b *bearer) bool {
 		return true
 	}
 	now := time.Now()
-	if !t.worked && now.Sub(t.given) < youngToken {
-		return false
-	}
 	t.dropped = slices.DeleteFunc(t.dropped, func(at time.Time) bool { return now.Sub(at) > tokenWindow })
-	if len(t.dropped) >= maxRefused {
+	if len(t.dropped) >= maxRefused || !t.worked && now.Before(t.keep) {
 		return false
 	}
+	if t.worked {
+		t.useless = backoff{}
+	}
+	t.keep = now.Add(t.useless.next())
 	t.dropped = append(t.dropped, now)
 	t.current = nil
 	return true

@@ -1,6 +1,7 @@
 package port_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -123,24 +124,64 @@ func TestTokenThatPortNoLongerTakes(t *testing.T) {
 	})
 }
 
-// Calls that are refused with every new token are given up, without asking
-// for tokens for ever.
-func TestCallsThatNoTokenHelps(t *testing.T) {
+// A 401 is no refusal of a report: it is repeated until Port takes a token
+// again, without asking for tokens all the time.
+func TestReportsOutlastUnauthorized(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, porttest.Config{})
-		f.server.Delay(50 * time.Millisecond)
-		f.server.Fault(porttest.RouteStatus, porttest.Fault{Status: http.StatusUnauthorized})
-		parallel(100, func(i int) {
-			err := f.Report(t.Context(), fmt.Sprintf("r_%d", i), agent.Report{Status: agent.StatusSuccess})
-			if !errors.Is(err, agent.ErrRejected) {
-				t.Errorf("got %v, want an error that wraps ErrRejected", err)
+	reports := func(t *testing.T, f *fixture, n int) {
+		t.Helper()
+		parallel(n, func(i int) {
+			run := fmt.Sprintf("r_%d", i)
+			f.server.AddRun(run)
+			err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "ok", Lines: someLines})
+			if got := f.run(t, run); err != nil || !got.Succeeded() || got.Response == nil {
+				t.Errorf("run %s: got %v, status %s; want it ended with its response", run, err, got.Status)
 			}
 		})
-		if got := f.server.Count(porttest.RouteToken); got > 20 {
-			t.Errorf("tokens: got %d, want few", got)
-		}
-	})
+	}
+	tests := []struct {
+		name   string
+		begin  func(f *fixture)
+		runs   int
+		tokens int // at most
+		longer time.Duration
+	}{
+		{"the only token revoked before it worked", func(f *fixture) {
+			_, _ = f.Token(context.Background())
+			time.Sleep(3 * time.Second)
+			f.server.ExpireTokens()
+		}, 50, 2, time.Second},
+		{"no token taken for 4 s", func(f *fixture) {
+			f.unauthorized(porttest.RouteResponse, porttest.RouteStatus, porttest.RouteLog)
+			time.AfterFunc(4*time.Second, f.server.ClearFaults)
+		}, 200, 8, 12 * time.Second},
+		{"no token taken for an hour", func(f *fixture) {
+			f.unauthorized(porttest.RouteResponse, porttest.RouteStatus, porttest.RouteLog)
+			time.AfterFunc(time.Hour, f.server.ClearFaults)
+		}, 20, 200, time.Hour + time.Minute},
+		{"credentials refused for an hour", func(f *fixture) {
+			f.server.Fault(porttest.RouteToken, porttest.Fault{Status: http.StatusUnauthorized})
+			time.AfterFunc(time.Hour, f.server.ClearFaults)
+		}, 20, 200, time.Hour + time.Minute},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, porttest.Config{})
+				f.server.Delay(50 * time.Millisecond)
+				test.begin(f)
+				begun := time.Now()
+				reports(t, f, test.runs)
+				if took := time.Since(begun); took > test.longer {
+					t.Errorf("took %s, want at most %s", took, test.longer)
+				}
+				if got := f.server.Count(porttest.RouteToken); got > test.tokens {
+					t.Errorf("tokens: got %d, want at most %d", got, test.tokens)
+				}
+			})
+		})
+	}
 }
 
 // A token that lasts for a few calls alone is no reason to wait.
@@ -162,24 +203,32 @@ func TestTokensThatExpireEarly(t *testing.T) {
 	})
 }
 
-// One route that refuses every token does not make the others ask for new
-// ones without end.
+// One route that refuses every token neither makes the others wait nor makes
+// the agent ask for new tokens without end.
 func TestTokenCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, porttest.Config{})
-		f.server.Fault(porttest.RouteResponse, porttest.Fault{Status: http.StatusUnauthorized})
-		begun := time.Now()
-		for i := range 200 {
-			run := fmt.Sprintf("r_%d", i)
-			err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true})
-			if got := f.run(t, run); !errors.Is(err, agent.ErrRejected) || !got.Succeeded() {
-				t.Errorf("run %d: got %v and status %s, want the response refused and the status accepted", i, err, got.Status)
+		f.unauthorized(porttest.RouteResponse)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		parallel(40, func(i int) {
+			if run := fmt.Sprintf("r_%d", i); i%2 == 0 {
+				if err := f.Report(ctx, run, agent.Report{HasResponse: true}); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("run %s: got %v, want it repeated until the deadline", run, err)
+				}
+				return
 			}
-		}
-		windows := int(time.Since(begun)/(5*time.Minute)) + 1
-		if got := f.server.Count(porttest.RouteToken); got > 51*windows {
-			t.Errorf("tokens: got %d in %d windows of 5 minutes, want at most 51 in each", got, windows)
+			for n := range 60 {
+				begun := time.Now()
+				if err := f.Report(ctx, fmt.Sprintf("r_%d_%d", i, n), agent.Report{Summary: "goes on"}); err != nil || time.Since(begun) > time.Second {
+					t.Errorf("another call: got %v after %s", err, time.Since(begun))
+				}
+				time.Sleep(30 * time.Second)
+			}
+		})
+		if got := f.server.Count(porttest.RouteToken); got > 51*12 {
+			t.Errorf("tokens: got %d in an hour, want at most 51 in 5 minutes", got)
 		}
 	})
 }
