@@ -97,7 +97,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 
 // presetLabels makes the series of every closed label set.
 func (m *Metrics) presetLabels() {
-	for _, kind := range []string{"log", "response", "status"} {
+	for _, kind := range []string{"log", "response", "details", "status"} {
 		for _, outcome := range []string{"accepted", "refused", "retried", "dropped"} {
 			m.Reports.WithLabelValues(kind, outcome)
 		}

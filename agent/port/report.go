@@ -115,7 +115,8 @@ func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error
 	}
 	var refused error
 	if rep.HasResponse {
-		if err := c.send(ctx, "response", routeResponse, run, map[string]any{"response": rep.Response}); err != nil {
+		err := c.send(ctx, "response", routeResponse, run, map[string]any{"response": rep.Response})
+		if err = c.settled("response", run, err); err != nil {
 			refused = fmt.Errorf("send response: %w", err)
 			if !errors.Is(err, agent.ErrRejected) {
 				return refused
@@ -152,9 +153,13 @@ func (c *Client) end(ctx context.Context, run, kind string, lines []agent.LogLin
 	if err != nil {
 		return err
 	}
-	err = c.repeat(ctx, cl, func() { c.reported("status", "retried") })
+	part := "status"
+	if end.Status == "" {
+		part = "log"
+	}
+	err = c.repeat(ctx, cl, func() { c.reported(part, "retried") })
 	if !errors.Is(err, agent.ErrRejected) || end.Status == "" {
-		return c.settled("status", run, err)
+		return c.settled(part, run, err)
 	}
 	_ = c.Log(ctx, run, lines)
 	if failed := c.patch(ctx, run, end); failed != nil && !errors.Is(failed, agent.ErrRunEnded) {
@@ -162,7 +167,7 @@ func (c *Client) end(ctx context.Context, run, kind string, lines []agent.LogLin
 	}
 	if _, known := c.apart.Swap(kind, true); !known {
 		c.log.Warn().Str("run", run).Str("kind", kind).Err(err).
-			Msg("port takes no status with a line of the log of such runs, sent apart from now on")
+			Msg("status and log line sent apart")
 	}
 	return nil
 }
@@ -174,12 +179,18 @@ func (c *Client) patch(ctx context.Context, run string, rep agent.Report) error 
 	if len(fields) == 0 {
 		return nil
 	}
-	err := c.send(ctx, "status", routeStatus, run, fields)
-	if !errors.Is(err, agent.ErrRejected) || rep.Status == "" || len(fields) == 1 {
-		return err
+	kind := "status"
+	if rep.Status == "" {
+		kind = "details"
 	}
+	err := c.send(ctx, kind, routeStatus, run, fields)
+	if !errors.Is(err, agent.ErrRejected) || rep.Status == "" || len(fields) == 1 {
+		return c.settled(kind, run, err)
+	}
+	_ = c.settled("details", run, err)
 	_ = c.Log(ctx, run, []agent.LogLine{leftOut(rep, err)})
-	return c.send(ctx, "status", routeStatus, run, map[string]any{"status": rep.Status})
+	err = c.send(ctx, kind, routeStatus, run, map[string]any{"status": rep.Status})
+	return c.settled(kind, run, err)
 }
 
 // leftOut is the line that says which fields of a report Port has refused.
@@ -226,7 +237,7 @@ func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) e
 		if err != nil {
 			return err
 		}
-		err = c.settled("status", run, c.repeat(ctx, cl, func() { c.reported("status", "retried") }))
+		err = c.settled("log", run, c.repeat(ctx, cl, func() { c.reported("log", "retried") }))
 		if err != nil && !errors.Is(err, agent.ErrRejected) {
 			return fmt.Errorf("send log: %w", err)
 		}
@@ -248,7 +259,7 @@ func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) e
 	if len(output) > 0 {
 		fields["output"] = output
 	}
-	if err := c.send(ctx, "status", routeNodeStatus, run, fields); err != nil {
+	if err := c.settled("status", run, c.send(ctx, "status", routeNodeStatus, run, fields)); err != nil {
 		return fmt.Errorf("send status: %w", err)
 	}
 	return nil
@@ -260,8 +271,7 @@ func (c *Client) send(ctx context.Context, kind string, r *route, run string, fi
 	if err != nil {
 		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
 	}
-	err = c.repeat(ctx, &call{route: r, id: run, body: body}, func() { c.reported(kind, "retried") })
-	return c.settled(kind, run, err)
+	return c.repeat(ctx, &call{route: r, id: run, body: body}, func() { c.reported(kind, "retried") })
 }
 
 // settled counts how a repeated call of a report ended, and logs its refusal. A
