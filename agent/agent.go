@@ -21,7 +21,7 @@ import (
 
 // Config is what the environment says of the pipeline.
 type Config struct {
-	MaxInFlight        int     `envconfig:"MAX_IN_FLIGHT" default:"128"`
+	MaxInFlight        int     `envconfig:"MAX_IN_FLIGHT" default:"512"`
 	MaxInFlightPerHost int     `envconfig:"MAX_IN_FLIGHT_PER_HOST" default:"32"`
 	OrderBy            string  `envconfig:"ORDER_BY" default:"entity"`
 	OnInterrupted      string  `envconfig:"ON_INTERRUPTED" default:"fail"`

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"port-agent/invoker"
 )
 
 // ErrMalformed is wrapped by the error of a record that is no event.
@@ -48,6 +50,13 @@ type Message struct {
 	Signature, Timestamp string
 	// HeadersOK reports whether the record's headers were an object.
 	HeadersOK bool
+
+	// Run is the id of the run that the event belongs to, Entity and Blueprint
+	// name what it is about; each is empty where context does not say.
+	Run, Entity, Blueprint string
+	// Method is what a run invokes, Destination where a change of the catalog
+	// goes. Which of the two counts follows from the topic.
+	Method, Destination invoker.Method
 }
 
 // Decode reads a record. Every error wraps ErrMalformed and holds no text of
@@ -66,7 +75,6 @@ func Decode(record []byte) (*Message, error) {
 		return nil, fmt.Errorf("%w: invalid UTF-8", ErrMalformed)
 	}
 	d := newDecoder(record)
-	defer d.free()
 	if d.in.PeekKind() != '{' {
 		return nil, fmt.Errorf("%w: not a JSON object", ErrMalformed)
 	}
@@ -77,13 +85,35 @@ func Decode(record []byte) (*Message, error) {
 	if len(bytes.TrimLeft(record[d.in.InputOffset():], " \t\r\n")) != 0 {
 		return nil, fmt.Errorf("%w: data after the object", ErrMalformed)
 	}
-	d.msg.Root, d.msg.Body = root, d.out
-	if d.headersEnd > 0 && signedWithoutHeaders(root) {
+	msg := &d.msg
+	msg.Root, msg.Body = root, d.out
+	msg.Method, msg.Destination = methodOf(root, false), methodOf(root, true)
+	about := objectAt(root, "context")
+	msg.Run, _ = about["runId"].(string)
+	msg.Entity, _ = about["entity"].(string)
+	msg.Blueprint, _ = about["blueprint"].(string)
+	// For invocation type GITLAB (written just so) Port signs without headers.
+	if d.headersEnd > 0 && msg.Method.Raw["type"] == "GITLAB" {
 		delete(root, "headers")
-		d.msg.Body = cutMember(d.out, d.headersStart, d.headersEnd)
+		msg.Body = cutMember(d.out, d.headersStart, d.headersEnd)
 	}
-	msg := d.msg
-	return &msg, nil
+	return msg, nil
+}
+
+// methodOf reads where Port says what to invoke.
+func methodOf(root map[string]any, changeLog bool) invoker.Method {
+	if changeLog {
+		return invoker.ReadMethod(objectAt(root, "changelogDestination"))
+	}
+	return invoker.ReadMethod(objectAt(root, "payload", "action", "invocationMethod"))
+}
+
+// objectAt is the object at path, nil where there is none.
+func objectAt(v map[string]any, path ...string) map[string]any {
+	for _, name := range path {
+		v, _ = v[name].(map[string]any)
+	}
+	return v
 }
 
 // malformed wraps err without the names that jsontext quotes: they come from
@@ -93,15 +123,6 @@ func malformed(err error) error {
 		return fmt.Errorf("%w: invalid JSON at byte %d", ErrMalformed, syntax.ByteOffset)
 	}
 	return fmt.Errorf("%w: %w", ErrMalformed, err)
-}
-
-// signedWithoutHeaders reports whether Port leaves the whole headers out of
-// what it signs, as it does for invocation type GITLAB (written just so).
-func signedWithoutHeaders(root map[string]any) bool {
-	payload, _ := root["payload"].(map[string]any)
-	action, _ := payload["action"].(map[string]any)
-	method, _ := action["invocationMethod"].(map[string]any)
-	return method["type"] == "GITLAB"
 }
 
 // cutMember takes the member text[start:end] of an object out, with the comma

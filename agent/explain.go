@@ -62,14 +62,14 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) 
 	if err != nil {
 		return nil, err
 	}
-	x := &Explanation{Root: msg.Root, ChangeLog: isChange(msg.Root)}
-	method := invocationMethod(msg.Root, x.ChangeLog)
-	x.ForAgent, x.Sync = method.Agent, method.Synchronized
-	if !x.ChangeLog {
-		fields, _ := msg.Root["context"].(map[string]any)
-		x.Run, _ = fields["runId"].(string)
-		x.Signature = e.verify(msg)
+	x := &Explanation{Root: msg.Root, ChangeLog: msg.Method.Raw == nil && msg.Destination.Raw != nil}
+	method := msg.Method
+	if x.ChangeLog {
+		method = msg.Destination
+	} else {
+		x.Run, x.Signature = msg.Run, e.verify(msg)
 	}
+	x.ForAgent, x.Sync = method.Agent, method.Synchronized
 	x.Rule, x.Considered = e.Mapping.Consider(ctx, msg.Root)
 	switch {
 	case x.Rule != nil:
@@ -80,10 +80,6 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) 
 	}
 	e.report(ctx, x, answer)
 	return x, nil
-}
-
-func isChange(root map[string]any) bool {
-	return invocationMethod(root, false).Raw == nil && invocationMethod(root, true).Raw != nil
 }
 
 func (e *Explainer) verify(msg *Message) error {
@@ -102,10 +98,8 @@ func (e *Explainer) request(ctx context.Context, x *Explanation, msg *Message) {
 	}
 	x.Warnings = append(x.Warnings, warnings...)
 	t := invoker.Target{
-		Key: cmp.Or(x.Run, "topic:partition:offset"), Event: msg.Body, Root: x.Root, Method: invocationMethod(x.Root, x.ChangeLog),
-		Decrypted: len(x.Secrets)+len(x.Encrypted) > 0,
-		Rule: invoker.Override{Backend: x.Rule.Backend, URL: x.Draft.URL, Method: x.Draft.Method, Headers: x.Draft.Headers,
-			Query: x.Draft.Query, Body: x.Draft.Body, HasBody: x.Draft.HasBody, Timeout: x.Rule.Timeout},
+		Key: cmp.Or(x.Run, "topic:partition:offset"), Event: msg.Body, Root: x.Root, Method: methodOf(x.Root, x.ChangeLog),
+		Decrypted: len(x.Secrets)+len(x.Encrypted) > 0, Rule: override(x.Rule, draft),
 	}
 	if x.Backend, _ = e.Invoker.Choose(t); err != nil {
 		return // with a part left open, Build would make another request

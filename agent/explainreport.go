@@ -83,7 +83,7 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer) 
 	if out.res != nil {
 		fields, warnings := x.Rule.Report(ctx, map[string]any{"body": x.Root, "request": x.Request.Value(), "response": answer.value()})
 		x.Warnings = append(x.Warnings, warnings...)
-		a.override(j, fields, rep)
+		a.overrideReport(j, fields, rep)
 		for _, note := range j.notes {
 			x.Warnings = append(x.Warnings, transform.Warning{Field: "report.status", Message: strings.TrimPrefix(note, "Mapping: ")})
 		}

@@ -77,21 +77,7 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 		Secret: testSecret, Mapping: rules, Invoker: f.backend, Reporter: f.port, Redactor: redactor,
 		Metrics: NewMetrics(f.registry, "test"),
 	}, zerolog.New(redactor.Writer(f.log)).Level(zerolog.DebugLevel))
-	t.Cleanup(func() {
-		if n := f.slots.ahead(); n != 0 {
-			t.Errorf("%d events on their way to a slot at the end, want none", n)
-		}
-	})
 	return f
-}
-
-// Handle takes an event that was admitted, though there were more than the
-// agent had use for.
-func (f *fixture) Handle(ctx context.Context, ev *Event) error {
-	f.slots.mu.Lock()
-	f.slots.coming++
-	f.slots.mu.Unlock()
-	return f.Agent.Handle(ctx, ev)
 }
 
 // count gives the sum of a counter's or gauge's series that have all of labels, given as

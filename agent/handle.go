@@ -11,15 +11,10 @@ import (
 	"port-agent/transform"
 )
 
-const (
-	maxGiveWay = 10 * time.Millisecond // however long the answer took
-	minGiveWay = 2 * time.Millisecond  // for less a report does not give way at all
-)
-
 // job is an event that is for this agent, on its way through the pipeline.
 type job struct {
 	ev   *Event
-	msg  *Message
+	body []byte // the event as it was verified
 	run  string // empty: there is no run to report to
 	sync bool   // the run waits for the backend's answer
 	kind string // of the run, see Report
@@ -27,8 +22,6 @@ type job struct {
 	req  *invoker.Request
 	err  error // why there is no request, or no rule
 	key  string
-
-	admitted bool // it goes straight to a slot, which ends its admission
 
 	label   string    // of the rule
 	notes   []string  // expressions that failed without harm, for the run's log
@@ -62,11 +55,6 @@ func (j *job) forget() {
 	}
 }
 
-// Admit returns when the agent has use for another event, or gives the cause of
-// ctx's end. A source that can wait calls it before each Handle: an event that
-// is read before anything can be done for it takes up memory and nothing else.
-func (a *Agent) Admit(ctx context.Context) error { return a.slots.admit(ctx) }
-
 // Handle takes ev through the pipeline. A nil error means that the event is
 // settled and its offset may be committed, which includes an event that was
 // dropped and a run that failed and was reported as failed. Any other error
@@ -85,19 +73,13 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	ev.Place.Wait() // also for an event that is dropped: a place is done after all before it
 	if j == nil {
 		ev.Place.Done()
-		a.slots.arrive()
 		return a.drop(ev, err)
 	}
 	defer j.forget()
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
-	replayed := j.run != "" && !a.recent.claim(j.run)
-	j.admitted = !replayed && j.err == nil && !ev.Interrupted && turn.ready()
-	if !j.admitted {
-		a.slots.arrive()
-	}
-	if replayed {
+	if j.run != "" && !a.recent.claim(j.run) {
 		return a.drop(ev, errReplayed)
 	}
 	if err := a.carryOut(ctx, j, turn); err != nil {
@@ -142,18 +124,7 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 		}
 	}
 	turn.leave() // the backend is done with it; the report need not delay the entity's next event
-	a.giveWay(ctx, j, out.took)
 	return a.report(grace.late, j, out)
-}
-
-// giveWay lets the events that wait for a slot go before the report of an
-// answer that took long. Such answers come in waves, where all that they bring
-// about wants the cores at once: a request that waits for them leaves a slot
-// idle, a report that comes a twentieth of that time later holds up nothing.
-func (a *Agent) giveWay(ctx context.Context, j *job, took time.Duration) {
-	if d := min(took/20, maxGiveWay); d >= minGiveWay && a.slots.contended(j.req.Host()) {
-		_ = Pause(ctx, d) // in a shutdown the report goes at once
-	}
 }
 
 // drop settles an event that is not carried out, and says why.

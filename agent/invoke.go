@@ -91,12 +91,11 @@ func (a *Agent) unmark(j *job) {
 // means that it was not made, and that nothing is on record that says otherwise.
 func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) error {
 	host := j.req.Host()
-	admitted := j.admitted
-	j.admitted = false
-	if err := a.slots.acquire(wait, host, admitted); err != nil {
+	if err := a.slots.acquire(wait, host); err != nil {
 		return err
 	}
-	defer a.slots.release(host)
+	answered := false
+	defer func() { a.slots.release(host, answered) }()
 	a.Metrics.InFlight.Inc()
 	defer a.Metrics.InFlight.Dec()
 	if err := j.ev.Ledger.Start(wait); err != nil {
@@ -113,6 +112,7 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) erro
 	}
 	res, err := a.Invoker.Do(finish, j.req)
 	took := time.Since(begun)
+	answered = res != nil
 	a.Metrics.AttemptSeconds.WithLabelValues(j.req.Backend).Observe(took.Seconds())
 	j.started = j.started || err == nil || invoker.Sent(err)
 	if err != nil && errors.Is(context.Cause(finish), errStopped) {

@@ -21,36 +21,35 @@ var (
 	errExpired   = errors.New("older than MAX_EVENT_AGE_SECONDS")
 )
 
-// prepare does all that can be done for an event before its turn: it decodes
-// and verifies it, finds its rule and builds its request. A nil job means that
-// the event is dropped, and the error says why. What is wrong with an event
-// that is for this agent and genuine is the job's own error: its run fails.
+// prepare takes an event through the rooms before its turn: decode, verify,
+// match, build. A nil job means that the event is dropped, and the error says
+// why. What is wrong with an event that is for this agent and genuine is the
+// job's own error: its run fails.
 func (a *Agent) prepare(ctx context.Context, ev *Event) (*job, error) {
-	msg, err := a.accept(ev)
+	msg, err := a.decode(ev)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.verify(ev, msg); err != nil {
 		return nil, err
 	}
 	// What is prepared is bounded in time by itself; the end of ctx must not look
 	// like a fault of the event.
 	ctx = context.WithoutCancel(ctx)
-	ev.Record = nil // the message holds what is needed of it
 	j := a.newJob(ev, msg)
-	root := msg.Root
-	msg.Root = nil // the tree is ten times the text; an event that waits keeps the text alone
-	j.rule, err = a.match(ctx, j, root)
+	err = a.match(ctx, j, msg.Root)
 	// A run that was started has to end, though the mapping has lost its rule.
 	if errors.Is(err, transform.ErrNoRule) && (j.run == "" || a.cfg.OnNoMatch != "fail" && !ev.Interrupted) {
 		return nil, err
 	}
 	if j.err = err; err == nil {
-		j.err = a.build(ctx, j, root)
+		j.err = a.build(ctx, j, msg)
 	}
 	return j, nil
 }
 
-// accept decodes the record of ev and decides whether it is one for this
-// agent, and genuine.
-func (a *Agent) accept(ev *Event) (*Message, error) {
+// decode reads the record of ev and decides whether it is one for an agent.
+func (a *Agent) decode(ev *Event) (*Message, error) {
 	if len(ev.Record) > a.cfg.MaxEventBytes {
 		return nil, fmt.Errorf("%w: %d bytes", errOversized, len(ev.Record))
 	}
@@ -61,117 +60,114 @@ func (a *Agent) accept(ev *Event) (*Message, error) {
 	// Which key holds the invocation method follows from the topic, never from
 	// the record: a record of the runs topic cannot dodge the check by posing as
 	// a change.
-	if !forAgent(msg.Root, ev.ChangeLog) {
-		if !ev.ChangeLog && forAgent(msg.Root, true) {
-			return nil, fmt.Errorf("%w: a record of the runs topic that poses as a change", ErrSignature)
-		}
+	switch {
+	case ev.ChangeLog:
+		msg.Method, msg.Run = msg.Destination, ""
+	case msg.Destination.Agent && !msg.Method.Agent:
+		return nil, fmt.Errorf("%w: a record of the runs topic that poses as a change", ErrSignature)
+	}
+	if !msg.Method.Agent {
 		return nil, errNotOurs
 	}
-	if !ev.ChangeLog && !ev.Trusted {
-		if err := Verify(a.signer, msg); err != nil {
-			return nil, err
-		}
-		if err := a.checkAge(msg.Timestamp); err != nil {
-			return nil, err
-		}
-	}
+	ev.Record = nil // the message holds what is needed of it
 	return msg, nil
 }
 
-// checkAge refuses timestamps older than MAX_EVENT_AGE_SECONDS. Port's are
-// seconds; milliseconds are told by their size.
+// verify decides whether a decoded event is genuine, and not too old.
+func (a *Agent) verify(ev *Event, msg *Message) error {
+	if ev.ChangeLog || ev.Trusted {
+		return nil
+	}
+	if err := Verify(a.signer, msg); err != nil {
+		return err
+	}
+	return a.checkAge(msg.Timestamp)
+}
+
+// checkAge refuses timestamps older than MAX_EVENT_AGE_SECONDS.
 func (a *Agent) checkAge(timestamp string) error {
 	if a.cfg.MaxEventAgeSeconds == 0 {
 		return nil
 	}
-	at, err := strconv.ParseFloat(timestamp, 64)
-	if err != nil {
+	at, ok := signedAt(timestamp)
+	if !ok {
 		return fmt.Errorf("%w: the timestamp is not a number", errExpired)
 	}
-	if at > 1e11 {
-		at /= 1000
-	}
-	if age := float64(time.Now().Unix()) - at; !(age <= a.cfg.MaxEventAgeSeconds) { // NaN is old
-		return fmt.Errorf("%w: %.0f s", errExpired, age)
+	if age := time.Since(at); age.Seconds() > a.cfg.MaxEventAgeSeconds {
+		return fmt.Errorf("%w: %.0f s", errExpired, age.Seconds())
 	}
 	return nil
 }
 
-// invocationMethod is where Port says what to invoke.
-func invocationMethod(root map[string]any, changeLog bool) invoker.Method {
-	if changeLog {
-		m, _ := root["changelogDestination"].(map[string]any)
-		return invoker.ReadMethod(m)
+// signedAt reads Port's timestamp: seconds since 1970; milliseconds are told
+// by their size.
+func signedAt(timestamp string) (at time.Time, ok bool) {
+	n, err := strconv.ParseFloat(timestamp, 64)
+	if n > 1e11 {
+		n /= 1000
 	}
-	payload, _ := root["payload"].(map[string]any)
-	action, _ := payload["action"].(map[string]any)
-	m, _ := action["invocationMethod"].(map[string]any)
-	return invoker.ReadMethod(m)
-}
-
-func forAgent(root map[string]any, changeLog bool) bool {
-	return invocationMethod(root, changeLog).Agent
+	if err != nil || !(n >= 0 && n < 1e11) {
+		return time.Time{}, false
+	}
+	return time.UnixMilli(int64(n * 1000)), true
 }
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
-	j := &job{ev: ev, msg: msg}
-	fields, _ := msg.Root["context"].(map[string]any)
-	if !ev.ChangeLog {
-		j.run, _ = fields["runId"].(string)
-	}
-	method := invocationMethod(msg.Root, ev.ChangeLog)
-	j.sync, j.kind = method.Synchronized, method.Type
+	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg)}
 	if j.sync {
 		j.kind += ", synchronized"
 	}
-	j.key = a.orderKey(ev, fields)
 	j.runLog.reporter, j.runLog.run = a.Reporter, j.run
 	return j
 }
 
 // orderKey names what ev must not overtake.
-func (a *Agent) orderKey(ev *Event, fields map[string]any) string {
+func (a *Agent) orderKey(ev *Event, msg *Message) string {
 	if a.cfg.OrderBy == "partition" {
 		return "partition/" + ev.Topic + "/" + strconv.Itoa(ev.Partition)
 	}
-	entity, _ := fields["entity"].(string)
-	if entity == "" {
+	if msg.Entity == "" {
 		return ""
 	}
-	blueprint, _ := fields["blueprint"].(string)
-	return "entity/" + blueprint + "/" + entity
+	return "entity/" + msg.Blueprint + "/" + msg.Entity
 }
 
 // match picks the rule of the event, and the order key that the rule gives.
-func (a *Agent) match(ctx context.Context, j *job, root map[string]any) (*transform.Rule, error) {
+func (a *Agent) match(ctx context.Context, j *job, root map[string]any) error {
 	rule, err := a.Mapping.Match(ctx, root)
 	if err != nil {
 		if err != transform.ErrNoRule { // it tells of rules whose enabled failed
 			a.countMappingError("enabled")
 		}
-		return nil, err
+		return err
 	}
-	j.label = rule.Label()
+	j.rule, j.label = rule, rule.Label()
 	a.Metrics.RuleMatches.WithLabelValues(j.label).Inc()
-	if a.cfg.OrderBy != "partition" {
-		key, set, err := rule.OrderKey(ctx, root)
-		switch {
-		case err != nil:
-			a.mappingFailed(j, transform.Warning{Field: "orderBy", Err: err})
-		case set:
-			j.key = "rule/" + key
-		}
+	if a.cfg.OrderBy == "partition" {
+		return nil
 	}
-	return rule, nil
+	key, set, err := rule.OrderKey(ctx, root)
+	switch {
+	case err != nil:
+		a.mappingFailed(j, transform.Warning{Field: "orderBy", Err: err})
+	case set:
+		j.key = "rule/" + key
+	}
+	return nil
 }
 
-// build makes the request of the event.
-func (a *Agent) build(ctx context.Context, j *job, root map[string]any) error {
+// build makes the request of the event. The job keeps the event's text alone:
+// the tree is ten times as large.
+func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
+	root, method := msg.Root, msg.Method
 	decrypted, secrets, err := Decrypt(a.Secret.Reveal(), root, j.rule.DecryptPaths())
 	if err != nil {
 		return err
 	}
 	a.conceal(j, secrets)
+	if len(secrets) > 0 { // some may be in the method
+		method = methodOf(decrypted, j.ev.ChangeLog)
+	}
 	over, warnings, err := j.rule.Request(ctx, decrypted)
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
@@ -184,16 +180,19 @@ func (a *Agent) build(ctx context.Context, j *job, root map[string]any) error {
 		return fmt.Errorf("map request: %w", err)
 	}
 	j.req, err = a.Invoker.Build(ctx, invoker.Target{
-		Key: j.ev.Key(j.run), Event: j.msg.Body, Root: decrypted, Method: invocationMethod(decrypted, j.ev.ChangeLog),
-		Decrypted: len(secrets) > 0,
-		Rule: invoker.Override{Backend: j.rule.Backend, URL: over.URL, Method: over.Method, Headers: over.Headers, Query: over.Query,
-			Body: over.Body, HasBody: over.HasBody, Timeout: j.rule.Timeout},
+		Key: j.ev.Key(j.run), Event: j.body, Root: decrypted, Method: method, Decrypted: len(secrets) > 0, Rule: override(j.rule, over),
 	})
 	if err != nil {
 		return fmt.Errorf("build request: %w", err)
 	}
 	a.conceal(j, j.req.Secrets())
 	return nil
+}
+
+// override is what rule says of a request.
+func override(rule *transform.Rule, r transform.Request) invoker.Override {
+	return invoker.Override{Backend: rule.Backend, URL: r.URL, Method: r.Method, Headers: r.Headers, Query: r.Query,
+		Body: r.Body, HasBody: r.HasBody, Timeout: rule.Timeout}
 }
 
 // mappingFailed says that an expression gave nothing where the mapping can do

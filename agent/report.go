@@ -110,11 +110,11 @@ func (a *Agent) applyRule(j *job, res *invoker.Response, rep *Report) {
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
 	}
-	a.override(j, fields, rep)
+	a.overrideReport(j, fields, rep)
 }
 
-// override lets what the rule says of the outcome win, field by field.
-func (a *Agent) override(j *job, fields transform.Report, rep *Report) {
+// overrideReport lets what the rule says of the outcome win, field by field.
+func (a *Agent) overrideReport(j *job, fields transform.Report, rep *Report) {
 	for name, field := range map[string]*string{
 		"summary": &rep.Summary, "externalRunId": &rep.ExternalRunID, "statusLabel": &rep.StatusLabel,
 	} {
@@ -146,7 +146,7 @@ func (a *Agent) applyStatus(j *job, status string, rep *Report) {
 // tree decodes the event again for a report: an event keeps only its text
 // while it waits.
 func (a *Agent) tree(j *job) (map[string]any, error) {
-	msg, err := Decode(j.msg.Body)
+	msg, err := Decode(j.body)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ func bubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, f)
 }
 
-// waiter is one acquire or admission of a test.
+// waiter is one acquire of a test.
 type waiter struct {
 	host   string
 	err    error
@@ -29,31 +29,28 @@ type waiter struct {
 
 // wait begins an acquire and lets it come as far as it can.
 func wait(t *testing.T, s *slots, host string) *waiter {
-	return begin(t, host, func(ctx context.Context) error { return s.acquire(ctx, host, false) })
-}
-
-// come is the first acquire of an event that was admitted.
-func come(t *testing.T, s *slots, host string) *waiter {
-	return begin(t, host, func(ctx context.Context) error { return s.acquire(ctx, host, true) })
-}
-
-// admit begins an admission and lets it come as far as it can.
-func admit(t *testing.T, s *slots) *waiter { return begin(t, "", s.admit) }
-
-func begin(t *testing.T, host string, f func(context.Context) error) *waiter {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	w := &waiter{host: host, cancel: cancel}
 	go func() {
-		w.err = f(ctx)
+		w.err = s.acquire(ctx, host)
 		w.done = true
 	}()
 	synctest.Wait()
 	return w
 }
 
+// answering makes slots all of whose hosts have just answered.
+func answering(total, perHost int, hosts ...string) *slots {
+	s := newSlots(total, perHost)
+	for _, h := range hosts {
+		s.noteAnswer(h)
+	}
+	return s
+}
+
 func TestSlotsBoundTotalAndHost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newSlots(3, 2)
+		s := answering(3, 2, "a", "b")
 		for n, want := range []struct {
 			host string
 			done bool
@@ -65,11 +62,11 @@ func TestSlotsBoundTotalAndHost(t *testing.T) {
 		if got := s.idle(); got != 0 {
 			t.Errorf("free: got %d, want 0", got)
 		}
-		s.release("a") // the waiting one of a
-		s.release("a") // the waiting one of b: a has none left
-		s.release("a")
-		s.release("b")
-		s.release("b")
+		s.release("a", true) // the waiting one of a
+		s.release("a", true) // the waiting one of b: a has none left
+		s.release("a", true)
+		s.release("b", true)
+		s.release("b", true)
 		synctest.Wait()
 		if got := s.idle(); got != 3 {
 			t.Errorf("free at the end: got %d, want 3", got)
@@ -88,7 +85,7 @@ func TestSlotsServeHostsInTurn(t *testing.T) {
 		}
 		var order []string
 		for holder != nil {
-			s.release(holder.host)
+			s.release(holder.host, true)
 			synctest.Wait()
 			holder = nil
 			for i, w := range waiting {
@@ -108,13 +105,13 @@ func TestSlotsServeHostsInTurn(t *testing.T) {
 // A host at its bound does not use up the turns of the others.
 func TestSlotsPassFullHosts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newSlots(3, 1)
+		s := answering(3, 1, "slow", "other", "third", "fast")
 		wait(t, s, "slow")
 		wait(t, s, "other")
 		wait(t, s, "third")
 		behind := wait(t, s, "slow")
 		fast := wait(t, s, "fast")
-		s.release("other")
+		s.release("other", true)
 		synctest.Wait()
 		if behind.done || !fast.done {
 			t.Errorf("got a slot: slow %t, fast %t; want false, true", behind.done, fast.done)
@@ -128,14 +125,11 @@ func TestSlotsRefuseEndedContext(t *testing.T) {
 	stop := errors.New("stop")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(stop)
-	if err := s.admit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.acquire(ctx, "a", true); !errors.Is(err, stop) {
+	if err := s.acquire(ctx, "a"); !errors.Is(err, stop) {
 		t.Errorf("got %v, want the cause of the end", err)
 	}
-	if got := s.idle(); got != 1 || len(s.hosts) != 0 || s.coming != 0 {
-		t.Errorf("got %d free, %d hosts, %d on their way; want 1, 0, 0", got, len(s.hosts), s.coming)
+	if got := s.idle(); got != 1 || len(s.hosts) != 0 {
+		t.Errorf("got %d free, %d hosts; want 1, 0", got, len(s.hosts))
 	}
 }
 
@@ -153,192 +147,84 @@ func TestSlotsGiveUpWaiting(t *testing.T) {
 				t.Errorf("a cancelled wait: done %t with %v, want the cause", w.done, w.err)
 			}
 		}
-		s.release("a")
+		s.release("a", true)
 		synctest.Wait()
 		if !third.done || third.err != nil {
 			t.Errorf("the one behind: done %t with %v, want a slot", third.done, third.err)
 		}
-		s.release("a")
+		s.release("a", true)
 		if got := s.idle(); got != 1 || len(s.hosts) != 0 || len(s.waiting) != 0 {
 			t.Errorf("got %d free, %d hosts, %d waiting; want 1, 0, 0", got, len(s.hosts), len(s.waiting))
 		}
 	})
 }
 
-// Half as many events again are admitted as there are slots, and more when those
-// are down to half; what a host has too many of does not count.
-func TestSlotsAdmit(t *testing.T) {
+// Hosts that hang, however many, leave half of the slots to those that answer.
+func TestSlotsHostsWithoutEnd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newSlots(8, 2)
-		for range 12 {
-			if !admit(t, s).done {
-				t.Fatal("not admitted to free slots")
+		s := newSlots(8, 4)
+		if w := wait(t, s, "works"); !w.done {
+			t.Fatal("no slot for the first event of all")
+		}
+		s.release("works", true)
+		var held, waiting int
+		for n := range 40 {
+			if wait(t, s, fmt.Sprint("hangs-", n)).done {
+				held++
+			} else {
+				waiting++
 			}
 		}
-		next := admit(t, s)
-		if next.done {
-			t.Fatal("admitted though twelve are on their way")
+		if held != 4 || waiting != 36 {
+			t.Errorf("hosts that never answered hold %d slots and wait for %d, want 4 and 36", held, waiting)
 		}
-		for range 7 {
-			s.arrive() // needs no slot
-		}
-		if synctest.Wait(); next.done {
-			t.Fatal("admitted though five are on their way")
-		}
-		s.arrive()
-		if synctest.Wait(); !next.done {
-			t.Fatal("not admitted though four are on their way")
-		}
-		for range 5 {
-			come(t, s, "a") // three wait for their host
-		}
-		for range 30 {
-			if !admit(t, s).done {
-				t.Fatal("not admitted beside the queue of one host")
-			}
-			come(t, s, "a")
-		}
-		for _, host := range []string{"b", "c", "d"} {
-			for range 5 { // two have slots, and three wait for one beside three of a
-				if !admit(t, s).done {
-					t.Fatal("not admitted though fewer than twelve wait")
-				}
-				come(t, s, host)
+		for range 4 {
+			if !wait(t, s, "works").done {
+				t.Error("a host that answers waits behind those that hang")
 			}
 		}
-		next = admit(t, s)
-		if next.done {
-			t.Fatal("admitted though twelve wait")
+		s.release("hangs-0", false)
+		if synctest.Wait(); s.idle() != 0 {
+			t.Errorf("%d slots are free, want 0: another unproven host takes the one that was given back", s.idle())
 		}
-		for _, host := range []string{"d", "d", "d", "c", "c", "c", "b"} {
-			s.release(host)
-			if synctest.Wait(); next.done {
-				t.Fatalf("admitted though %d wait", s.ahead())
-			}
-		}
-		s.release("b")
-		if synctest.Wait(); !next.done {
-			t.Errorf("not admitted with %d on their way to 8 slots", s.ahead())
+		s.release("works", true)
+		time.Sleep(answerLife + time.Second)
+		if w := wait(t, s, "works"); w.done || s.idle() != 1 {
+			t.Errorf("got a slot %t with %d free, want none for an answer of a minute ago", w.done, s.idle())
 		}
 	})
 }
 
-// A reader that waits is let in as soon as a slot is free that nobody is on his
-// way to, although three hosts that hang fill more than half of the queue.
-func TestSlotsAdmitBesideHangingHosts(t *testing.T) {
+// One new host that hangs leaves room for another new one.
+func TestSlotsShareOfANewHost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newSlots(8, 2)
-		for _, host := range []string{"a", "b", "c"} {
-			for range 5 {
-				wait(t, s, host)
+		s := newSlots(512, 32)
+		held := 0
+		for range 100 {
+			if wait(t, s, "hangs").done {
+				held++
 			}
 		}
-		for range 3 {
-			if !admit(t, s).done {
-				t.Fatal("not admitted beside two free slots")
-			}
+		if held != 16 || !wait(t, s, "new").done {
+			t.Errorf("a host that never answered holds %d slots, want 16 and room for another", held)
 		}
-		next := admit(t, s)
-		if next.done {
-			t.Fatal("admitted though three are on their way to two free slots")
-		}
-		s.arrive() // needs none
-		if synctest.Wait(); next.done {
-			t.Fatal("admitted though two are on their way to two free slots")
-		}
-		s.arrive()
-		if synctest.Wait(); !next.done {
-			t.Error("not admitted though one of two free slots is left over")
+		s.release("hangs", true)
+		if synctest.Wait(); s.hosts["hangs"].used != 32 || s.unproven != 1 {
+			t.Errorf("after its first answer it holds %d, want 32; unproven are %d, want 1", s.hosts["hangs"].used, s.unproven)
 		}
 	})
 }
 
-// Whether somebody waits for what a host gives back: one of its own, or any
-// other where no slot is free.
-func TestSlotsContended(t *testing.T) {
+// The memory of hosts that answered does not grow without end.
+func TestSlotsForgetHosts(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newSlots(3, 2)
-		want := func(what string, hosts ...string) {
-			t.Helper()
-			for _, host := range []string{"a", "b"} {
-				if got := s.contended(host); got != slices.Contains(hosts, host) {
-					t.Errorf("%s: contended of %s: got %t", what, host, got)
-				}
-			}
-		}
-		wait(t, s, "a")
-		want("one under way")
-		wait(t, s, "a")
-		wait(t, s, "a")
-		want("one of a waits beside a free slot", "a")
-		wait(t, s, "b")
-		want("one of a waits and no slot is free", "a", "b")
-		s.release("a")
-		want("none waits")
-	})
-}
-
-// Whatever the hosts do, a reader does not wait beside a free slot that nobody
-// is on his way to, be it new or waiting already.
-func TestSlotsAdmitToAFreeSlot(t *testing.T) {
-	for seed := range uint64(8) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
-				rnd := rand.New(rand.NewPCG(seed, 2))
-				s := newSlots(1+rnd.IntN(8), 1+rnd.IntN(8))
-				var all, held []*waiter
-				reader := admit(t, s)
-				for step := range 300 {
-					if s.idle() > 0 && !reader.done {
-						t.Fatalf("step %d: %d free of %d, %d a host, and the reader waits", step, s.idle(), s.total, s.perHost)
-					}
-					if reader.done {
-						all = append(all, come(t, s, string(rune('a'+rnd.IntN(3)))))
-						reader = admit(t, s)
-					}
-					all = slices.DeleteFunc(all, func(w *waiter) bool {
-						if w.done {
-							held = append(held, w)
-						}
-						return w.done
-					})
-					if len(held) > 0 && rnd.IntN(3) == 0 {
-						i := rnd.IntN(len(held))
-						s.release(held[i].host)
-						held = slices.Delete(held, i, i+1)
-					}
-					synctest.Wait()
-				}
-				for _, w := range append(all, reader) {
-					w.cancel(context.Canceled)
-				}
-			})
-		})
-	}
-}
-
-// A reader that gives up its wait leaves no trace, also where it is admitted in
-// the same moment.
-func TestSlotsAdmitAndGiveUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		stop := errors.New("stop")
 		s := newSlots(1, 1)
-		admit(t, s)
-		gone, last := admit(t, s), admit(t, s)
-		gone.cancel(stop)
-		synctest.Wait()
-		if !gone.done || gone.err != stop {
-			t.Errorf("done %t with %v, want the cause", gone.done, gone.err)
+		for n := range 5 * maxAnswered {
+			s.noteAnswer(fmt.Sprint(n))
+			time.Sleep(time.Second)
 		}
-		s.arrive()
-		last.cancel(stop)
-		synctest.Wait()
-		want := 1
-		if last.err != nil {
-			want = 0
-		}
-		if s.coming != want || len(s.readers) != 0 {
-			t.Errorf("got %d on their way and %d that wait, want %d and 0", s.coming, len(s.readers), want)
+		if got := len(s.answered); got > maxAnswered {
+			t.Errorf("%d hosts are remembered, want at most %d", got, maxAnswered)
 		}
 	})
 }
@@ -354,7 +240,7 @@ func TestSlotsModel(t *testing.T) {
 func slotsModel(t *testing.T, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	total, perHost := 1+rnd.IntN(6), 1+rnd.IntN(4)
-	s := newSlots(total, perHost)
+	s := answering(total, perHost, "a", "b")
 	var held, waiting []*waiter
 	check := func(step int) {
 		synctest.Wait()
@@ -379,7 +265,7 @@ func slotsModel(t *testing.T, seed uint64) {
 			t.Fatalf("seed %d, step %d: %d held, %d free of %d", seed, step, len(held), s.idle(), total)
 		}
 		for _, w := range waiting {
-			if len(held) < total && used[w.host] < perHost {
+			if len(held) < total && used[w.host] < perHost && w.host < "c" {
 				t.Fatalf("seed %d, step %d: %s waits beside a free slot", seed, step, w.host)
 			}
 		}
@@ -390,12 +276,12 @@ func slotsModel(t *testing.T, seed uint64) {
 			waiting = append(waiting, wait(t, s, string(rune('a'+rnd.IntN(4)))))
 		case n < 8 && len(held) > 0:
 			i := rnd.IntN(len(held))
-			s.release(held[i].host)
+			s.release(held[i].host, held[i].host < "c")
 			held = slices.Delete(held, i, i+1)
 		case len(waiting) > 0:
 			w := waiting[rnd.IntN(len(waiting))]
 			if len(held) > 0 && n == 9 { // at once: the slot may be given while the wait is given up
-				s.release(held[0].host)
+				s.release(held[0].host, held[0].host < "c")
 				held = held[1:]
 			}
 			w.cancel(context.Canceled)
@@ -407,9 +293,9 @@ func slotsModel(t *testing.T, seed uint64) {
 	}
 	check(-1)
 	for _, w := range held {
-		s.release(w.host)
+		s.release(w.host, true)
 	}
-	if s.idle() != total || len(s.hosts) != 0 || len(s.waiting) != 0 {
+	if s.idle() != total || len(s.hosts) != 0 || len(s.waiting) != 0 || s.unproven != 0 {
 		t.Errorf("seed %d: left over: %d free of %d, %d hosts, %d waiting", seed, s.idle(), total, len(s.hosts), len(s.waiting))
 	}
 }
@@ -428,8 +314,8 @@ func TestSlotsRace(t *testing.T) {
 				if n%3 == 0 {
 					time.AfterFunc(time.Microsecond, cancel)
 				}
-				if s.acquire(ctx, host, false) == nil {
-					s.release(host)
+				if s.acquire(ctx, host) == nil {
+					s.release(host, true)
 				}
 				cancel()
 			}
