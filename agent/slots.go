@@ -19,9 +19,9 @@ const maxAnswered = 1000
 // served.
 //
 // Hosts that have not answered within the last minute get half of the slots at
-// most, all of them together, and each no more than half of a host's share:
-// hosts that hang, however many names they go by, leave room for those that
-// work and for those that are new.
+// most, all of them together, and each of them a quarter: hosts that hang,
+// however many names they go by, leave room for those that work, and one alone
+// leaves room for those that are new.
 type slots struct {
 	mu       sync.Mutex
 	total    int
@@ -124,7 +124,7 @@ func (s *slots) may(h *host) bool {
 	if s.free == 0 || h.used >= s.perHost {
 		return false
 	}
-	return s.proven(h) || h.used < max(1, min(s.perHost/2, s.total/4)) && s.unproven < max(1, s.total/2)
+	return s.proven(h) || h.used < max(1, s.total/4) && s.unproven < max(1, s.total/2)
 }
 
 // proven reports whether h has answered of late.

@@ -198,19 +198,19 @@ func TestSlotsHostsWithoutEnd(t *testing.T) {
 // One new host that hangs leaves room for another new one.
 func TestSlotsShareOfANewHost(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := newSlots(512, 32)
+		s := newSlots(32, 32)
 		held := 0
 		for range 100 {
 			if wait(t, s, "hangs").done {
 				held++
 			}
 		}
-		if held != 16 || !wait(t, s, "new").done {
-			t.Errorf("a host that never answered holds %d slots, want 16 and room for another", held)
+		if held != 8 || !wait(t, s, "new").done {
+			t.Errorf("a host that never answered holds %d slots, want 8 and room for another", held)
 		}
 		s.release("hangs", true)
-		if synctest.Wait(); s.hosts["hangs"].used != 32 || s.unproven != 1 {
-			t.Errorf("after its first answer it holds %d, want 32; unproven are %d, want 1", s.hosts["hangs"].used, s.unproven)
+		if synctest.Wait(); s.hosts["hangs"].used != 31 || s.unproven != 1 {
+			t.Errorf("after its first answer it holds %d, want 31; unproven are %d, want 1", s.hosts["hangs"].used, s.unproven)
 		}
 	})
 }
