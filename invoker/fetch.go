@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 )
 
@@ -51,7 +50,7 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 // carriesCredentials reports whether a header's name says that it holds one.
 func carriesCredentials(h http.Header) bool {
 	for name := range h {
-		if sensitive(name) || strings.EqualFold(name, headerSignature) {
+		if NamesSecret(name) {
 			return true
 		}
 	}

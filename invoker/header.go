@@ -74,10 +74,11 @@ func writable(k, v string) error {
 	return nil
 }
 
-// collectSecrets adds what the headers and the query hold.
+// collectSecrets adds what headers and query parameters hold whose names say
+// that it is secret.
 func (r *Request) collectSecrets() {
 	for k, values := range r.Header {
-		if !sensitive(k) {
+		if !NamesSecret(k) {
 			continue
 		}
 		for _, v := range values {
@@ -85,24 +86,19 @@ func (r *Request) collectSecrets() {
 			if _, credentials, ok := strings.Cut(v, " "); ok {
 				r.secrets = append(r.secrets, credentials)
 			}
+			if _, password, ok := (&http.Request{Header: http.Header{"Authorization": {v}}}).BasicAuth(); ok {
+				r.secrets = append(r.secrets, password)
+			}
 		}
 	}
-	for _, values := range r.url.Query() {
-		r.secrets = append(r.secrets, values...)
+	for k, values := range r.url.Query() {
+		if NamesSecret(k) {
+			r.secrets = append(r.secrets, values...)
+		}
 	}
 	r.secrets = slices.DeleteFunc(r.secrets, func(s string) bool { return len(s) < minSecret })
 }
 
 // minSecret is the length below which a value is not treated as a secret: it
 // would take half the text with it.
-const minSecret = 5
-
-func sensitive(header string) bool {
-	header = strings.TrimSuffix(strings.ToLower(header), "idempotency-key")
-	for _, part := range []string{"auth", "token", "key", "secret", "password", "cookie", "credential"} {
-		if strings.Contains(header, part) {
-			return true
-		}
-	}
-	return false
-}
+const minSecret = 6

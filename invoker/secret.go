@@ -1,6 +1,11 @@
 package invoker
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
 
 const redacted = "[redacted]"
 
@@ -32,3 +37,23 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String()))
 
 // MarshalText returns what String returns; it covers encoding/json as well.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// secretNames are the parts of names that say that a value is secret, in lower
+// case and without separators.
+var secretNames = []string{
+	"authorization", "cookie", "token", "secret", "password", "passwd", "credential", "signature",
+	"apikey", "accesskey", "privatekey",
+}
+
+// NamesSecret reports whether a header, a query parameter or an environment
+// variable of this name holds a secret: where the name has one of secretNames
+// in it, sig as a word, or is key. This is the only list of such names.
+func NamesSecret(name string) bool {
+	name = strings.ToLower(name)
+	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	if name == "key" || slices.Contains(words, "sig") {
+		return true
+	}
+	joined := strings.Join(words, "")
+	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(joined, part) })
+}

@@ -29,3 +29,19 @@ func TestSecretIsNotPrinted(t *testing.T) {
 		t.Errorf("an empty secret: got %s, want %s", got, want)
 	}
 }
+
+func TestNamesSecret(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"Authorization": true, "proxy-authorization": true, "Cookie": true, "Set-Cookie": true, "X-Auth-Token": true,
+		"access_token": true, "GITHUB_TOKEN": true, "clientSecret": true, "DB_PASSWORD": true, "passwd": true, "credentials": true,
+		"X-Api-Key": true, "api_key": true, "apikey": true, "ApiKey": true, "AWS_ACCESS_KEY_ID": true, "private-key": true,
+		"SSH_PRIVATE_KEY": true, "secret_key": true, "X-Port-Signature": true, "sig": true, "X-Sig": true, "key": true, "Key": true,
+		"Idempotency-Key": false, "sort_key": false, "keyboard": false, "KEY_COUNT": false, "X-Port-Run-Id": false, "environment": false,
+		"design": false, "SIGNAL": false, "author": false, "X-Auth-Mode": false, "code": false, "": false, "-": false,
+	} {
+		if got := NamesSecret(name); got != want {
+			t.Errorf("%q: got %t, want %t", name, got, want)
+		}
+	}
+}

@@ -1,12 +1,11 @@
 package explanation
 
 import (
-	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"port-agent/agent"
+	"port-agent/invoker"
 )
 
 const redacted = "[redacted]"
@@ -21,39 +20,17 @@ func newConcealer(showAll bool, secrets []string, x *agent.Explanation) conceale
 	if showAll {
 		return concealer{}
 	}
-	c := concealer{agent.NewRedactor(append(secrets, x.Secrets...)...)}
+	secrets = append(secrets, x.Secrets...)
 	for name, value := range x.Draft.Headers {
-		if secretHeader(name) {
+		if invoker.NamesSecret(name) {
 			_, credentials, _ := strings.Cut(value, " ") // behind Bearer, Basic and the like
-			c.redactor.Add(value)
-			c.redactor.Add(credentials)
+			secrets = append(secrets, value, credentials)
 		}
 	}
-	if x.Request == nil {
-		return c
+	if x.Request != nil {
+		secrets = append(secrets, x.Request.Secrets()...)
 	}
-	// The request counts all of its query as secret, for logs. Here what gives
-	// no hint of being one is shown.
-	plain := plainQuery(x.Request.URL)
-	for _, secret := range x.Request.Secrets() {
-		if !slices.Contains(plain, secret) {
-			c.redactor.Add(secret)
-		}
-	}
-	return c
-}
-
-func plainQuery(raw string) (values []string) {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return nil
-	}
-	for name, v := range u.Query() {
-		if !secretParameter(name) {
-			values = append(values, v...)
-		}
-	}
-	return values
+	return concealer{agent.NewRedactor(secrets...)}
 }
 
 var (
@@ -69,7 +46,7 @@ func (c concealer) text(s string) string {
 	s = userInfo.ReplaceAllString(c.redactor.String(s), "://"+redacted+"@")
 	return parameter.ReplaceAllStringFunc(s, func(p string) string {
 		name, _, _ := strings.Cut(p[1:], "=")
-		if !secretParameter(name) {
+		if !invoker.NamesSecret(name) {
 			return p
 		}
 		return p[:1] + name + "=" + redacted
@@ -79,7 +56,7 @@ func (c concealer) text(s string) string {
 func (c concealer) headers(h map[string]string) map[string]string {
 	out := make(map[string]string, len(h))
 	for name, value := range h {
-		if out[name] = c.text(value); c.redactor != nil && secretHeader(name) {
+		if out[name] = c.text(value); c.redactor != nil && invoker.NamesSecret(name) {
 			out[name] = redacted
 		}
 	}
@@ -91,7 +68,7 @@ func (c concealer) query(q map[string][]string) map[string][]string {
 	for name, values := range q {
 		out[name] = make([]string, len(values))
 		for i, v := range values {
-			if out[name][i] = c.text(v); c.redactor != nil && secretParameter(name) {
+			if out[name][i] = c.text(v); c.redactor != nil && invoker.NamesSecret(name) {
 				out[name][i] = redacted
 			}
 		}
@@ -131,23 +108,7 @@ func (c concealer) walk(v any, secret bool) any {
 	return v
 }
 
-// secretHeader, secretParameter and secretField guess by a name that its value
-// is a secret. In bodies, where "key" and "code" are everyday names, it takes
-// more than in headers and in queries.
-func secretHeader(name string) bool {
-	return containsAny(name, "auth", "token", "key", "secret", "password", "cookie", "credential")
-}
-
-func secretParameter(name string) bool {
-	return secretHeader(name) || slices.Contains([]string{"sig", "signature", "code", "pwd", "pass", "pat"}, strings.ToLower(name))
-}
-
+// secretField guesses for a field of a body. There key is an everyday name.
 func secretField(name string) bool {
-	return containsAny(name, "authorization", "password", "passwd", "secret", "token", "credential",
-		"apikey", "api_key", "api-key", "privatekey", "private_key", "private-key")
-}
-
-func containsAny(name string, words ...string) bool {
-	name = strings.ToLower(name)
-	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(name, w) })
+	return invoker.NamesSecret(name) && !strings.EqualFold(name, "key")
 }

@@ -15,7 +15,7 @@ func TestConcealText(t *testing.T) {
 		"https://ci.corp.example/a?b=c#d":                "https://ci.corp.example/a?b=c#d",
 		"https://bot:pass@ci.corp.example/a@b":           "https://[redacted]@ci.corp.example/a@b",
 		"see https://t0ken@h/x and http://a:b@h":         "see https://[redacted]@h/x and http://[redacted]@h",
-		"https://h/x?api_key=12&n=1&sig=a%2Fb&code=7#f":  "https://h/x?api_key=[redacted]&n=1&sig=[redacted]&code=[redacted]#f",
+		"https://h/x?api_key=12&n=1&sig=a%2Fb&code=7#f":  "https://h/x?api_key=[redacted]&n=1&sig=[redacted]&code=7#f",
 		"mail to ada@corp.example, from-the-environment": "mail to ada@corp.example, [redacted]",
 		"https://h/x?token=":                             "https://h/x?token=",
 	} {
