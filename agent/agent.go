@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 
@@ -87,7 +88,10 @@ type Deps struct {
 	Invoker  Invoker
 	Reporter Reporter
 	Redactor *Redactor
-	Metrics  *Metrics
+	// LogOutput is where log writes once it has redacted. Lines about an event
+	// that has secrets of its own go there through a Redactor of the event.
+	LogOutput io.Writer
+	Metrics   *Metrics
 }
 
 // Agent takes events through the pipeline. Its methods may be called from many

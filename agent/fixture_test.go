@@ -75,7 +75,7 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 	redactor := NewRedactor(testSecret)
 	f.Agent = New(cfg, Deps{
 		Secret: testSecret, Mapping: rules, Invoker: f.backend, Reporter: f.port, Redactor: redactor,
-		Metrics: NewMetrics(f.registry, "test"),
+		Metrics: NewMetrics(f.registry, "test"), LogOutput: f.log,
 	}, zerolog.New(redactor.Writer(f.log)).Level(zerolog.DebugLevel))
 	return f
 }

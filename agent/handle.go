@@ -23,13 +23,14 @@ type job struct {
 	err  error // why there is no request, or no rule
 	key  string
 
-	label   string    // of the rule
-	notes   []string  // expressions that failed without harm, for the run's log
-	begun   time.Time // when the first attempt began
-	started bool      // bytes of a request may have left: the event is ours to finish
-	slow    bool      // the run's log says that the request is under way
-	secrets []func()  // make the redactor forget this event's secrets
-	runLog  runLog
+	label    string         // of the rule
+	notes    []string       // expressions that failed without harm, for the run's log
+	begun    time.Time      // when the first attempt began
+	started  bool           // bytes of a request may have left: the event is ours to finish
+	slow     bool           // the run's log says that the request is under way
+	redactor *Redactor      // of the process, and from its first secret on the run's own
+	log      zerolog.Logger // redacts with redactor
+	runLog   runLog
 }
 
 // about adds to a line of the agent's log which event it is about, and what is
@@ -46,13 +47,6 @@ func (j *job) about(line *zerolog.Event) *zerolog.Event {
 		line = line.Str("backend", j.req.Backend).Str("host", j.req.Host())
 	}
 	return line
-}
-
-// forget ends the life of the event's secrets.
-func (j *job) forget() {
-	for _, remove := range j.secrets {
-		remove()
-	}
 }
 
 // Handle takes ev through the pipeline. A nil error means that the event is
@@ -75,7 +69,6 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 		ev.Place.Done()
 		return a.drop(ev, err)
 	}
-	defer j.forget()
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
@@ -84,7 +77,7 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	}
 	if err := a.carryOut(ctx, j, turn); err != nil {
 		a.recent.release(j.run)
-		j.about(a.log.Debug()).Err(err).Msg("event left")
+		j.about(j.log.Debug()).Err(err).Msg("event left")
 		return err
 	}
 	if j.run != "" {

@@ -29,7 +29,7 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (owed *Report, err error) {
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		j.about(a.log.Warn()).Err(err).Msg("interrupted run not found at port")
+		j.about(j.log.Warn()).Err(err).Msg("interrupted run not found at port")
 	}
 	status, detail, found := findClosing(state.Logs)
 	if !state.Ended && !found {
@@ -37,7 +37,7 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (owed *Report, err error) {
 	}
 	a.Metrics.Interrupted.WithLabelValues("already_ended").Inc()
 	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
-	j.about(a.log.Info()).Str("status", state.Status).Msg("interrupted run had ended")
+	j.about(j.log.Info()).Str("status", state.Status).Msg("interrupted run had ended")
 	owed = &Report{}
 	if !state.Ended {
 		owed.Status = status
@@ -54,7 +54,7 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (owed *Report, err error) {
 func (a *Agent) resolve(j *job) error {
 	if j.err == nil && a.repeatable(j) {
 		a.Metrics.Interrupted.WithLabelValues("sent_again").Inc()
-		j.about(a.log.Warn()).Msg("interrupted event sent again")
+		j.about(j.log.Warn()).Msg("interrupted event sent again")
 		return nil
 	}
 	a.Metrics.Interrupted.WithLabelValues("failed").Inc()

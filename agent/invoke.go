@@ -135,14 +135,14 @@ func (a *Agent) logAttempt(j *job, out *outcome, took time.Duration) {
 	if a.cfg.DetailedLogging {
 		level = zerolog.InfoLevel
 	}
-	line := a.log.WithLevel(level)
+	line := j.log.WithLevel(level)
 	if !line.Enabled() {
 		return
 	}
 	if a.cfg.DetailedLogging {
-		line = line.Bytes("request_body", a.excerpt(j.req.Body))
+		line = line.Bytes("request_body", j.excerpt(j.req.Body))
 		if out.res != nil {
-			line = line.Bytes("response_body", a.excerpt(out.res.Body))
+			line = line.Bytes("response_body", j.excerpt(out.res.Body))
 		}
 	}
 	if out.res != nil {
@@ -154,8 +154,8 @@ func (a *Agent) logAttempt(j *job, out *outcome, took time.Duration) {
 // maxDetail is how much of a body DETAILED_LOGGING shows.
 const maxDetail = 16 << 10
 
-func (a *Agent) excerpt(body []byte) []byte {
-	body = a.Redactor.Bytes(body) // before it is cut: half a secret would not be found
+func (j *job) excerpt(body []byte) []byte {
+	body = j.redactor.Bytes(body) // before it is cut: half a secret would not be found
 	if len(body) > maxDetail {
 		return append(body[:maxDetail:maxDetail], "…"...)
 	}
@@ -212,12 +212,12 @@ func (a *Agent) repeatable(j *job) bool {
 }
 
 func (a *Agent) sayUnderWay(ctx context.Context, j *job) {
-	j.runLog.add(ctx, LevelInfo, a.Redactor.String(fmt.Sprintf("Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime)))
+	j.runLog.add(ctx, LevelInfo, j.redactor.String(fmt.Sprintf("Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime)))
 }
 
 func (a *Agent) sayRetry(ctx context.Context, j *job, out outcome, delay time.Duration) {
-	j.about(a.log.Warn()).Err(out.err).Int("attempt", out.attempts).Float64("retry_in_ms", milliseconds(delay)).Msg("attempt failed")
-	j.runLog.add(ctx, LevelWarn, a.Redactor.String(fmt.Sprintf("Attempt %d failed: %s. Next attempt in %s.", out.attempts, out.err, seconds(delay))))
+	j.about(j.log.Warn()).Err(out.err).Int("attempt", out.attempts).Float64("retry_in_ms", milliseconds(delay)).Msg("attempt failed")
+	j.runLog.add(ctx, LevelWarn, j.redactor.String(fmt.Sprintf("Attempt %d failed: %s. Next attempt in %s.", out.attempts, out.err, seconds(delay))))
 }
 
 // seconds prints a duration for people.

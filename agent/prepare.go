@@ -113,7 +113,7 @@ func signedAt(timestamp string) (at time.Time, ok bool) {
 }
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
-	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg)}
+	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg), redactor: a.Redactor, log: a.log}
 	if j.sync {
 		j.kind += ", synchronized"
 	}
@@ -202,8 +202,8 @@ func (a *Agent) mappingFailed(j *job, w transform.Warning) {
 		return
 	}
 	a.countMappingError(w.Field)
-	j.about(a.log.Warn()).Str("field", w.Field).Err(w.Err).Msg("expression failed")
-	j.notes = append(j.notes, a.Redactor.String("Mapping: "+w.Message))
+	j.about(j.log.Warn()).Str("field", w.Field).Err(w.Err).Msg("expression failed")
+	j.notes = append(j.notes, j.redactor.String("Mapping: "+w.Message))
 }
 
 // countMappingError counts by the rule's field; which member of it failed is
@@ -215,9 +215,10 @@ func (a *Agent) countMappingError(field string) {
 	a.Metrics.MappingErrors.WithLabelValues(field).Inc()
 }
 
-// conceal makes secrets known to the redactor until the event is settled.
+// conceal keeps secrets out of the event's lines in the log and out of its
+// reports. Those of other events do not know them.
 func (a *Agent) conceal(j *job, secrets []string) {
-	for _, s := range secrets {
-		j.secrets = append(j.secrets, a.Redactor.Add(s))
+	if run := j.redactor.Run(secrets...); run != j.redactor {
+		j.redactor, j.log = run, a.log.Output(run.Writer(a.LogOutput))
 	}
 }

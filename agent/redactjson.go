@@ -3,140 +3,106 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
-	"math/big"
-	"slices"
-	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Bytes returns text without secrets; where text is JSON, so is the result. It
-// may be text itself.
+// Bytes returns text without secrets. Where text is JSON, so is the result: a
+// number that holds a secret becomes a string, and a value that holds one
+// across several of its parts becomes one string. What holds no secret is
+// returned byte for byte; it may be text itself.
 func (r *Redactor) Bytes(text []byte) []byte {
-	whole := string(text)
-	if len(r.find(whole)) == 0 && !r.hasShort() {
+	switch {
+	case r.full && jsontext.Value(text).IsValid():
+		return []byte(`"` + withheld + `"`)
+	case r.full:
+		return []byte(withheld)
+	case !r.hasShort() && len(r.find(text)) == 0:
 		return text
 	}
-	if out, err := r.json(text); err == nil {
-		whole = string(out)
+	return r.rewrite(text, func(t jsonText) string {
+		if t.number && len(t.text) < minSecret {
+			return t.text // short secrets would take half of all counts and codes away
+		}
+		return r.String(t.text)
+	})
+}
+
+// shownFields of a log line hold nothing that an event brings.
+var shownFields = map[string]bool{"level": true, "time": true, "topic": true, "run": true, "rule": true, "backend": true, "message": true}
+
+// line returns a line of the log without secrets.
+func (r *Redactor) line(text []byte) []byte {
+	if !r.full && len(r.find(text)) == 0 {
+		return text
 	}
-	return []byte(r.String(whole)) // for what spans several values
+	return r.rewrite(text, func(t jsonText) string {
+		if r.full && (t.number || t.name || shownFields[t.member]) {
+			return t.text
+		}
+		return r.inside(t.text)
+	})
 }
 
 func (r *Redactor) hasShort() bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.short > 0
+	return len(r.index.Load().short) > 0 || r.base != nil && r.base.hasShort()
 }
 
-// json redacts a JSON text value by value, so that a secret that looks like a
-// number, or like part of one, does not break it.
-func (r *Redactor) json(text []byte) ([]byte, error) {
-	lenient := []jsontext.Options{jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)}
-	var out bytes.Buffer
-	in, enc := jsontext.NewDecoder(bytes.NewBuffer(text), lenient...), jsontext.NewEncoder(&out, lenient...)
-	for {
-		token, err := in.ReadToken()
-		switch {
-		case err == io.EOF:
-			if !bytes.HasSuffix(text, []byte("\n")) { // the encoder always ends with one
-				return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
-			}
-			return out.Bytes(), nil
-		case err != nil:
-			return nil, err
-		}
-		switch token.Kind() {
-		case '"':
-			if old := token.String(); r.String(old) != old {
-				token = jsontext.String(r.String(old))
-			}
-		case '0':
-			if clean, changed := r.numeral(token.String()); changed {
-				token = jsontext.String(clean)
-			}
-		}
-		if err := enc.WriteToken(token); err != nil {
-			return nil, err
-		}
+// rewrite edits text part by part where it is JSON, else as one.
+func (r *Redactor) rewrite(text []byte, edit func(jsonText) string) []byte {
+	out, err := editJSON(text, edit)
+	switch {
+	case err != nil:
+		return []byte(r.String(string(text)))
+	case len(r.find(out)) > 0: // it spans several values
+		return append([]byte(`"`+redacted+`"`), text[len(bytes.TrimRight(text, "\n")):]...)
 	}
-}
-
-// Value returns a JSON value without secrets, in names as well; a number that
-// holds one becomes a string. What is not changed is shared with v, which is
-// left as it is. It knows the types of Message.Root, json.Number and []string.
-func (r *Redactor) Value(v any) any {
-	out, _ := r.value(v)
 	return out
 }
 
-func (r *Redactor) value(v any) (out any, changed bool) {
-	switch v := v.(type) {
-	case string:
-		clean := r.String(v)
-		return clean, clean != v
-	case int, float64, *big.Int, json.Number:
-		if clean, changed := r.numeral(numberText(v)); changed {
-			return clean, true
+// jsonText is a string, a name or a number of a JSON text.
+type jsonText struct {
+	text   string
+	member string // the name that it stands behind
+	name   bool
+	number bool
+}
+
+// editJSON replaces strings, names and numbers of one or more JSON values by
+// strings. Everything else stays byte for byte.
+func editJSON(text []byte, edit func(jsonText) string) ([]byte, error) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	var out []byte
+	var member string
+	for kept, before := 0, 0; ; before = int(dec.InputOffset()) {
+		token, err := dec.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return append(out, text[kept:]...), nil
 		}
-	case []string:
-		return redactList(v, func(s string) (string, bool) { clean := r.String(s); return clean, clean != s })
-	case []any:
-		return redactList(v, r.value)
-	case map[string]any:
-		return r.object(v)
-	}
-	return v, false
-}
-
-// numeral redacts the text of a number. Short secrets are not looked for: they
-// would take half of all counts and codes away.
-func (r *Redactor) numeral(text string) (string, bool) {
-	if len(text) < minSecret {
-		return text, false
-	}
-	clean := r.String(text)
-	return clean, clean != text
-}
-
-// numberText gives a number's digits, without exponent where they are exact.
-func numberText(v any) string {
-	if f, ok := v.(float64); ok {
-		return strconv.FormatFloat(f, 'f', -1, 64)
-	}
-	return fmt.Sprint(v)
-}
-
-// redactList copies list at its first change.
-func redactList[E any](list []E, redact func(E) (E, bool)) (any, bool) {
-	out := list
-	changed := false
-	for i, v := range list {
-		clean, c := redact(v)
-		if !c {
+		if err != nil {
+			return nil, err
+		}
+		t := jsonText{member: member, number: token.Kind() == '0'}
+		if token.Kind() != '"' && !t.number {
 			continue
 		}
-		if !changed {
-			out, changed = slices.Clone(list), true
+		t.text = token.String()
+		if kind, n := dec.StackIndex(dec.StackDepth()); kind == '{' && n%2 == 1 {
+			t.name, member = true, t.text
 		}
-		out[i] = clean
+		edited := edit(t)
+		if edited == t.text {
+			continue
+		}
+		quoted, err := json.Marshal(edited)
+		if err != nil {
+			return nil, err
+		}
+		end := int(dec.InputOffset())
+		start := end - len(bytes.TrimLeft(text[before:end], " \t\r\n,:"))
+		out = append(append(out, text[kept:start]...), quoted...)
+		kept = end
 	}
-	return out, changed
-}
-
-func (r *Redactor) object(object map[string]any) (any, bool) {
-	out := make(map[string]any, len(object))
-	changed := false
-	for name, v := range object {
-		cleanName := r.String(name)
-		clean, c := r.value(v)
-		changed = changed || c || cleanName != name
-		out[cleanName] = clean
-	}
-	if !changed {
-		return object, false
-	}
-	return out, true
 }

@@ -64,7 +64,7 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 	if j.sync && out.res != nil {
 		rep.StatusCode = out.res.StatusCode
 		if len(out.res.Body) > 0 {
-			rep.Response, rep.HasResponse = a.Redactor.Value(answer(out.res)), true
+			rep.Response, rep.HasResponse = j.redactor.Value(answer(out.res)), true
 		}
 	}
 	if out.res != nil {
@@ -82,10 +82,10 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 	if out.res != nil && j.rule.HasReport() {
 		a.applyRule(j, out.res, rep)
 	}
-	rep.Summary = a.Redactor.String(rep.Summary)
-	rep.Link = a.Redactor.Value(rep.Link)
-	rep.ExternalRunID = a.Redactor.String(rep.ExternalRunID)
-	rep.StatusLabel = a.Redactor.String(rep.StatusLabel)
+	rep.Summary = j.redactor.String(rep.Summary)
+	rep.Link = j.redactor.Value(rep.Link)
+	rep.ExternalRunID = j.redactor.String(rep.ExternalRunID)
+	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
 	return rep
 }
 
@@ -101,7 +101,7 @@ func answer(res *invoker.Response) any {
 func (a *Agent) applyRule(j *job, res *invoker.Response, rep *Report) {
 	body, err := a.tree(j)
 	if err != nil { // it was decoded before
-		j.about(a.log.Error()).Err(err).Msg("event not decoded for report")
+		j.about(j.log.Error()).Err(err).Msg("event not decoded for report")
 		return
 	}
 	// Each expression is bounded in time by itself; the end of a drain must not
@@ -173,7 +173,7 @@ func (a *Agent) closingLine(j *job, out outcome) string {
 	if j.rule != nil {
 		b.WriteString(" (rule " + j.label + ")")
 	}
-	return a.Redactor.String(b.String())
+	return j.redactor.String(b.String())
 }
 
 func levelOf(out outcome) string {
@@ -204,9 +204,9 @@ func (a *Agent) count(j *job, out outcome) {
 }
 
 func (a *Agent) logOutcome(j *job, out outcome) {
-	line, msg := a.log.Info(), "run invoked"
+	line, msg := j.log.Info(), "run invoked"
 	if out.err != nil {
-		line, msg = a.log.Error().Err(out.err).Str("reason", reasonOf(out)), "run failed"
+		line, msg = j.log.Error().Err(out.err).Str("reason", reasonOf(out)), "run failed"
 	}
 	if out.res != nil {
 		line = line.Int("status", out.res.StatusCode)

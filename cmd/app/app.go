@@ -54,7 +54,8 @@ type source interface {
 func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, version: version, registry: prometheus.NewRegistry()}
 	a.redactor = agent.NewRedactor(Secrets(cfg, os.Environ())...)
-	a.log = NewLogger(cfg.Process, a.redactor.Writer(out))
+	out = logOutput(cfg.Process, out)
+	a.log = newLogger(cfg.Process, a.redactor.Writer(out))
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	a.metrics = agent.NewMetrics(a.registry, version)
 	userAgent := "port-agent/" + version
@@ -77,7 +78,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a.agent = agent.New(cfg.Agent, agent.Deps{
-		Secret: cfg.Port.ClientSecret, Mapping: a.mapping, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, Metrics: a.metrics,
+		Secret: cfg.Port.ClientSecret, Mapping: a.mapping, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
 	}, a.log)
 	if cfg.Process.HTTPAddr != "" {
 		a.listener, err = net.Listen("tcp", cfg.Process.HTTPAddr)
@@ -96,12 +97,17 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 // loggers may be at work by then.
 var setTimeFormat = sync.OnceFunc(func() { zerolog.TimeFieldFormat = time.RFC3339Nano })
 
-// NewLogger makes the logger that the settings ask for.
-func NewLogger(p Process, out io.Writer) zerolog.Logger {
-	setTimeFormat()
+// logOutput returns what writes lines of the log to out in the form that the
+// settings ask for.
+func logOutput(p Process, out io.Writer) io.Writer {
 	if p.LogFormat == "console" {
-		out = zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
+		return zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
 	}
+	return out
+}
+
+func newLogger(p Process, out io.Writer) zerolog.Logger {
+	setTimeFormat()
 	return zerolog.New(out).Level(logLevels[strings.ToUpper(p.LogLevel)]).With().Timestamp().Logger()
 }
 

@@ -22,7 +22,7 @@ func TestLogLevels(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var out bytes.Buffer
-		log := NewLogger(Process{LogLevel: tt.level, LogFormat: "json"}, &out)
+		log := newLogger(Process{LogLevel: tt.level}, &out)
 		log.Debug().Msg("")
 		log.Info().Msg("")
 		log.Warn().Msg("")
@@ -44,7 +44,7 @@ func TestLogLevels(t *testing.T) {
 func TestLogFormats(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	log := NewLogger(Process{LogLevel: "INFO", LogFormat: "json"}, &out)
+	log := newLogger(Process{LogLevel: "INFO"}, &out)
 	log.Error().Err(errors.New("disk full")).Str("run", "r_1").Msg("run failed")
 	var fields map[string]string
 	if err := json.Unmarshal(out.Bytes(), &fields); err != nil {
@@ -65,7 +65,7 @@ func TestLogFormats(t *testing.T) {
 	}
 
 	out.Reset()
-	log = NewLogger(Process{LogLevel: "INFO", LogFormat: "console"}, &out)
+	log = newLogger(Process{LogLevel: "INFO"}, logOutput(Process{LogFormat: "console"}, &out))
 	log.Warn().Str("run", "r_1").Msg("attempt failed")
 	if got, want := out.String(), " WRN attempt failed run=r_1\n"; !strings.HasSuffix(got, want) || strings.HasPrefix(got, "{") {
 		t.Errorf("the console shows %q, want the time and %q", got, want)

@@ -21,7 +21,7 @@ import (
 // appear in its log, its errors, its metrics or anything that Port is told.
 var canaries = map[string]string{
 	"PORT_CLIENT_SECRET":   testSecret,
-	"decrypted field":      `canary-decrypted-"quoted"-Zürich`,
+	"decrypted field":      `canary-decrypted-"quoted"-<Zürich>&co`,
 	"GitLab trigger token": "canary-gitlab-5f2e",
 	"GITHUB_TOKEN":         "canary-github-77aa",
 	"header from env":      "canary-authorization-31c0",
@@ -53,6 +53,9 @@ func encrypt(t *testing.T, plain string) string {
 func echo(status int) func(http.ResponseWriter, *http.Request, string, int) {
 	return func(w http.ResponseWriter, r *http.Request, run string, _ int) {
 		secret := canaries["decrypted field"]
+		if r.Header.Get("X-Api-Key") == "" {
+			secret = "the backend was sent none" // what it knows from elsewhere is its own
+		}
 		all := map[string]any{
 			"headers": r.Header, "url": r.URL.String(), "query": r.URL.Query(), "auth": r.Header.Get("Authorization"),
 			"field": secret, "in base64": base64.StdEncoding.EncodeToString([]byte("user:" + secret)), "escaped": url.QueryEscape(secret),
@@ -167,11 +170,18 @@ func canaryMapping(t *testing.T) string {
 
 // formsOf are the forms in which a secret gives itself away.
 func formsOf(s string) map[string]string {
-	quoted, _ := json.Marshal(s)
+	quote := func(s string, html bool) string {
+		var b strings.Builder
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(html)
+		_ = enc.Encode(s)
+		return strings.TrimSuffix(b.String()[1:], "\"\n")
+	}
 	return map[string]string{
 		"raw": s, "base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
 		"base64url": base64.RawURLEncoding.EncodeToString([]byte(s)), "URL": url.QueryEscape(s), "path": url.PathEscape(s),
-		"JSON": strings.Trim(string(quoted), `"`),
+		"JSON": quote(s, false), "JSON with HTML escapes": quote(s, true),
+		"JSON in JSON": quote(quote(s, false), false), "JSON in JSON with HTML escapes": quote(quote(s, true), true),
 	}
 }
 
