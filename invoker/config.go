@@ -25,6 +25,22 @@ type Config struct {
 	GitHubAPIURL   string `envconfig:"GITHUB_API_URL" default:"https://api.github.com"`
 	GitHubToken    Secret `envconfig:"GITHUB_TOKEN"`
 
+	// The GitHub App takes the place of GitHubToken. Without an installation
+	// id, the installation is looked up for each owner of a repository.
+	GitHubAppID           string `envconfig:"GITHUB_APP_ID"`
+	GitHubAppKey          Secret `envconfig:"GITHUB_APP_PRIVATE_KEY"`
+	GitHubAppInstallation string `envconfig:"GITHUB_APP_INSTALLATION_ID"`
+
+	// What reads pipelines. Each is sent to its own base URL and nowhere else;
+	// AzurePAT also starts pipelines by the Runs API.
+	JenkinsURL     string `envconfig:"JENKINS_URL"`
+	JenkinsUserID  string `envconfig:"JENKINS_USER_ID"`
+	JenkinsUser    string `envconfig:"JENKINS_USER"` // where JenkinsUserID is empty
+	JenkinsToken   Secret `envconfig:"JENKINS_API_TOKEN"`
+	GitLabToken    Secret `envconfig:"GITLAB_TOKEN"`
+	AzureExtPAT    Secret `envconfig:"AZURE_DEVOPS_EXT_PAT"`
+	AzureDevOpsPAT Secret `envconfig:"AZURE_DEVOPS_PAT"` // where AzureExtPAT is empty
+
 	// EgressAllow lists targets that may be reached although they are
 	// link-local or metadata addresses; EgressDeny lists targets that may not.
 	// Entries are host names, names that begin with "*.", addresses and
@@ -58,6 +74,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: not an http or https URL", v.name))
 		}
 	}
+	errs = append(errs, c.validateCredentials())
 	if _, err := newGuard(c.EgressAllow, c.EgressDeny); err != nil {
 		errs = append(errs, err)
 	}

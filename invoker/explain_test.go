@@ -18,7 +18,7 @@ func TestChooseAndJudge(t *testing.T) {
 		location, body, want string
 	}{
 		{200, "", `{"jobs":{"a":{"triggered":true,"id":1,"url":"queue/item/1/"}}}`, ""},
-		{200, "", `{"jobs":{"a":{"triggered":false}}}`, "POST https://ci.test" + jenkinsPath + " triggered no job: the filters of a turned the event away"},
+		{200, "", `{"jobs":{"a":{"triggered":false}}}`, "POST https://ci.test" + jenkinsPath + " triggered no job: a: disabled or not accepted (jobs that answer silently are not listed and may run)"},
 		{500, "", "oops", "POST https://ci.test" + jenkinsPath + " answered 500: oops"},
 		{307, "https://other.test/x?y", "", "POST https://ci.test" + jenkinsPath + " was redirected to https://other.test/x, which is followed only for GET; call that URL directly"},
 	} {

@@ -29,6 +29,9 @@ type branch struct {
 }
 
 const (
+	gitHubMedia   = "application/vnd.github+json"
+	gitHubVersion = "2022-11-28"
+
 	branchTime  = 10 * time.Minute
 	maxBranches = 1000
 )
@@ -152,8 +155,8 @@ func (g *gitHub) keep(repo, name string) {
 }
 
 func (g *gitHub) Header(h http.Header) error {
-	setDefault(h, "Accept", "application/vnd.github+json")
-	setDefault(h, "X-Github-Api-Version", "2022-11-28")
+	setDefault(h, "Accept", gitHubMedia)
+	setDefault(h, "X-Github-Api-Version", gitHubVersion)
 	if h.Get("Authorization") != "" {
 		return nil
 	}

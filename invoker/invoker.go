@@ -32,6 +32,12 @@ type Deps struct {
 	// Env reads one environment variable: proxies, certificate files and the
 	// trigger tokens of GitLab projects. Nil means os.LookupEnv.
 	Env func(name string) (string, bool)
+	// Secret gives the present value of a secret setting that may change while
+	// the agent runs, nil for one that does not. Nil: none does.
+	Secret func(setting string) SecretFunc
+	// Conceal is called with each token that a backend has issued to the
+	// agent, so that it is shown nowhere. It may be nil.
+	Conceal func(secret string)
 	// UserAgent is sent with every request.
 	UserAgent string
 }
@@ -43,7 +49,9 @@ type Invoker struct {
 	deps     Deps
 	guard    *guard
 	backends map[string]Backend
-	portHost string // scheme://host:port of Port's API, or empty
+
+	credentials map[string]*Credential // by backend
+	portHost    string                 // scheme://host:port of Port's API, or empty
 
 	proxies   *proxies
 	dialer    *net.Dialer
@@ -71,6 +79,9 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 	}
 	if u, err := url.Parse(deps.PortAPI); err == nil {
 		i.portHost = origin(u)
+	}
+	if i.credentials, err = i.newCredentials(); err != nil {
+		return nil, err
 	}
 	i.backends = newBackends(i)
 	if !cfg.VerifySSL {

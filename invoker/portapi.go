@@ -30,11 +30,11 @@ func (p portAPI) Authorize(ctx context.Context, h http.Header, _ []byte) error {
 		return nil
 	}
 	if p.token == nil {
-		return &tokenError{errors.New("there is none")}
+		return &tokenError{portToken, errors.New("there is none")}
 	}
 	token, err := p.token(ctx)
 	if err != nil {
-		return &tokenError{err}
+		return &tokenError{portToken, err}
 	}
 	h["Authorization"] = []string{"Bearer " + token}
 	return nil
@@ -42,8 +42,13 @@ func (p portAPI) Authorize(ctx context.Context, h http.Header, _ []byte) error {
 
 func (portAPI) Accept(*Request, *Response) error { return nil }
 
-// tokenError is a failure to get a token; nothing was sent.
-type tokenError struct{ err error }
+const portToken = "get a token for Port's API"
 
-func (e *tokenError) Error() string { return "get a token for Port's API: " + e.err.Error() }
+// tokenError is a failure to get a token; the request itself was not sent.
+type tokenError struct {
+	what string
+	err  error
+}
+
+func (e *tokenError) Error() string { return e.what + ": " + e.err.Error() }
 func (e *tokenError) Unwrap() error { return e.err }

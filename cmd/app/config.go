@@ -19,6 +19,7 @@ import (
 	"port-agent/agent/polling"
 	"port-agent/agent/port"
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 	"port-agent/transform"
 )
 
@@ -37,6 +38,7 @@ type Config struct {
 	Transform transform.Config
 	Invoker   invoker.Config
 	Agent     agent.Config
+	Follow    follow.Config
 }
 
 // Process is the part of the settings that belongs to no package.
@@ -91,7 +93,7 @@ func (p *Process) drainTimeout() time.Duration {
 type part interface{ Validate() error }
 
 func (c *Config) parts() []part {
-	return []part{&c.Process, &c.Port, &c.Kafka, &c.Polling, &c.Transform, &c.Invoker, &c.Agent}
+	return []part{&c.Process, &c.Port, &c.Kafka, &c.Polling, &c.Transform, &c.Invoker, &c.Agent, &c.Follow}
 }
 
 // ReadConfig reads the settings from the environment. The error names all that

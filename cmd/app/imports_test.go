@@ -49,8 +49,9 @@ func list(t *testing.T, args ...string) []listed {
 // may import. A child imports its parent, never the reverse.
 var mayImport = map[string][]string{
 	"invoker":               nil,
+	"invoker/follow":        {"invoker", "transform"},
 	"transform":             nil,
-	"agent":                 {"invoker", "transform"},
+	"agent":                 {"invoker", "invoker/follow", "transform"},
 	"agent/port":            {"agent", "invoker"},
 	"agent/port/porttest":   {"agent", "agent/port", "invoker"},
 	"agent/kafka":           {"agent", "invoker"},

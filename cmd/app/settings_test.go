@@ -1,6 +1,10 @@
 package app
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"reflect"
@@ -89,6 +93,19 @@ var distinct = map[string]struct {
 	"AZURE_DEVOPS_URL":                        {"https://ado.internal", "https://ado.internal"},
 	"GITHUB_API_URL":                          {"https://ghe.internal/api/v3", "https://ghe.internal/api/v3"},
 	"GITHUB_TOKEN":                            {"github-token-value", "github-token-value"},
+	"GITHUB_APP_ID":                           {"4711", "4711"},
+	"GITHUB_APP_PRIVATE_KEY":                  {appKey, appKey},
+	"GITHUB_APP_INSTALLATION_ID":              {"17", "17"},
+	"JENKINS_URL":                             {"https://ci.internal/jenkins", "https://ci.internal/jenkins"},
+	"JENKINS_USER_ID":                         {"port", "port"},
+	"JENKINS_USER":                            {"port2", "port2"},
+	"JENKINS_API_TOKEN":                       {"jenkins-token-value", "jenkins-token-value"},
+	"GITLAB_TOKEN":                            {"gitlab-token-value", "gitlab-token-value"},
+	"AZURE_DEVOPS_EXT_PAT":                    {"azure-token-value", "azure-token-value"},
+	"AZURE_DEVOPS_PAT":                        {"azure-token-value2", "azure-token-value2"},
+	"FOLLOW":                                  {"off", "off"},
+	"FOLLOW_TIMEOUT_SECONDS":                  {"60", 60.0},
+	"FOLLOW_MAX_RUNS":                         {"10", 10},
 	"EGRESS_ALLOW":                            {"169.254.1.1", []string{"169.254.1.1"}},
 	"EGRESS_DENY":                             {"*.example.com,10.0.0.0/8", []string{"*.example.com", "10.0.0.0/8"}},
 	"CA_CERTIFICATES_DIR":                     {"/ca", "/ca"},
@@ -104,6 +121,15 @@ var distinct = map[string]struct {
 	"MAX_EVENT_AGE_SECONDS":                   {"600", 600.0},
 	"DETAILED_LOGGING":                        {"1", true},
 }
+
+// appKey is a key that a GitHub App could have.
+var appKey = func() string {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+}()
 
 // plain is a field's value as a basic type.
 func plain(v reflect.Value) any {
@@ -223,6 +249,13 @@ var bad = map[string][]string{
 	"GITLAB_URL":                              {"gitlab.com"},
 	"AZURE_DEVOPS_URL":                        {"dev.azure.com"},
 	"GITHUB_API_URL":                          {"file:///etc"},
+	"GITHUB_APP_ID":                           {"4711"}, // without a key
+	"GITHUB_APP_PRIVATE_KEY":                  {"-----BEGIN", appKey},
+	"JENKINS_URL":                             {"ci.internal"},
+	"JENKINS_API_TOKEN":                       {"t"}, // without a URL
+	"FOLLOW":                                  {"yes"},
+	"FOLLOW_TIMEOUT_SECONDS":                  {"0", "NaN", "1e12"},
+	"FOLLOW_MAX_RUNS":                         {"0", "901", "x"},
 	"EGRESS_ALLOW":                            {"10.0.0.0/40", "https://host"},
 	"EGRESS_DENY":                             {"a b"},
 	"MAX_IN_FLIGHT":                           {"0", "many"},
@@ -239,7 +272,8 @@ var bad = map[string][]string{
 
 func TestBadValuesAreNamed(t *testing.T) {
 	anything := []string{"HTTP_ADDR", "PORT_ORG_ID", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS", "KAFKA_CONSUMER_GROUP_ID", "KAFKA_RUNS_TOPIC",
-		"KAFKA_CHANGE_LOG_TOPIC", "INVOCATIONS_PATH", "CONTROL_THE_PAYLOAD_CONFIG_PATH", "GITHUB_TOKEN", "CA_CERTIFICATES_DIR", "CLIENT_CERTIFICATES_DIR"}
+		"KAFKA_CHANGE_LOG_TOPIC", "INVOCATIONS_PATH", "CONTROL_THE_PAYLOAD_CONFIG_PATH", "GITHUB_TOKEN", "CA_CERTIFICATES_DIR", "CLIENT_CERTIFICATES_DIR",
+		"GITHUB_APP_INSTALLATION_ID", "JENKINS_USER_ID", "JENKINS_USER", "GITLAB_TOKEN", "AZURE_DEVOPS_EXT_PAT", "AZURE_DEVOPS_PAT"}
 	for _, s := range settings(new(Config)) {
 		if bad[s.name] == nil && !slices.Contains(anything, s.name) {
 			t.Errorf("%s: this test has no bad value for it", s.name)
@@ -264,6 +298,7 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	// Each of these is looked at once another is right.
 	delete(vars, "KAFKA_CONSUMER_AUTHENTICATION_MECHANISM")
 	delete(vars, "EGRESS_DENY")
+	delete(vars, "GITHUB_APP_ID")
 	setOnly(t, vars)
 	_, err := ReadConfig()
 	if err == nil {

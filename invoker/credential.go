@@ -1,0 +1,176 @@
+package invoker
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Credential proves the agent to one backend. It belongs to one base URL, and
+// Authorize puts it on no request to another origin, whatever an action, an
+// event or an answer says. Its methods may be called from many goroutines at
+// once.
+type Credential struct {
+	base *url.URL
+	set  func(ctx context.Context, u *url.URL, h http.Header) error
+}
+
+// errElsewhere is returned for a URL that is not the credential's.
+var errElsewhere = errors.New("the URL is not below the base URL of the credential, which is sent nowhere else")
+
+// NewCredential makes a Credential of a base URL and of what adds it to a
+// header. It is for stand-ins; Invoker.Credential gives the configured ones.
+func NewCredential(base string, set func(context.Context, *url.URL, http.Header) error) (*Credential, error) {
+	u, err := parseURL(base)
+	if err != nil {
+		return nil, err
+	}
+	if u.User != nil || u.RawQuery != "" {
+		return nil, errors.New("a base URL has neither user info nor a query")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = strings.TrimRight(u.RawPath, "/")
+	return &Credential{base: u, set: set}, nil
+}
+
+// Base is the URL that paths are appended to, without a slash at its end.
+func (c *Credential) Base() string { return c.base.String() }
+
+// Rest is what follows the base in the path of u, still escaped. It is false
+// for a URL that is not below the base: of another origin, beside it, or
+// with a path that leads out of it.
+func (c *Credential) Rest(u *url.URL) (string, bool) {
+	if origin(u) != origin(c.base) || u.User != nil {
+		return "", false
+	}
+	rest, ok := strings.CutPrefix(u.EscapedPath(), c.base.EscapedPath())
+	if !ok || rest != "" && rest[0] != '/' || dotted(u.Path) {
+		return "", false
+	}
+	return rest, true
+}
+
+// dotted reports whether a path holds a segment that servers resolve.
+func dotted(path string) bool {
+	for s := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
+		if s == "." || s == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// Authorize adds the credential to the header of a request to u. It may ask
+// the backend for a token first. It refuses a URL of another origin.
+func (c *Credential) Authorize(ctx context.Context, u *url.URL, h http.Header) error {
+	if origin(u) != origin(c.base) {
+		return errElsewhere
+	}
+	return c.set(ctx, u, h)
+}
+
+// SecretFunc gives the present value of a secret, which may change while the
+// agent runs. It is safe for concurrent use.
+type SecretFunc func() Secret
+
+func fixed(s Secret) SecretFunc {
+	s = Secret(strings.TrimSpace(s.Reveal()))
+	return func() Secret { return s }
+}
+
+// basicCredential sends user and secret without waiting to be asked for them,
+// as Jenkins wants it.
+func basicCredential(base, user string, secret SecretFunc) (*Credential, error) {
+	return NewCredential(base, func(_ context.Context, _ *url.URL, h http.Header) error {
+		h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret().Reveal()))}
+		return nil
+	})
+}
+
+func headerCredential(base, name, prefix string, secret SecretFunc) (*Credential, error) {
+	return NewCredential(base, func(_ context.Context, _ *url.URL, h http.Header) error {
+		h[name] = []string{prefix + secret().Reveal()}
+		return nil
+	})
+}
+
+// credentials makes those that are set, by the name of their backend.
+func (i *Invoker) newCredentials() (map[string]*Credential, error) {
+	made := map[string]*Credential{}
+	var errs []error
+	add := func(backend string, set bool, make func() (*Credential, error)) {
+		if !set {
+			return
+		}
+		c, err := make()
+		if err != nil {
+			errs = append(errs, fmt.Errorf("credential for %s: %w", backend, err))
+		}
+		made[backend] = c
+	}
+	cfg := i.cfg
+	add(Jenkins, cfg.JenkinsURL != "" && cfg.JenkinsToken != "", func() (*Credential, error) {
+		return basicCredential(cfg.JenkinsURL, cfg.jenkinsUser(), i.secret("JENKINS_API_TOKEN", cfg.JenkinsToken))
+	})
+	add(GitLab, cfg.GitLabToken != "", func() (*Credential, error) {
+		return headerCredential(cfg.GitLabURL, "Private-Token", "", i.secret("GITLAB_TOKEN", cfg.GitLabToken))
+	})
+	add(AzureDevOps, cfg.azurePAT() != "", func() (*Credential, error) {
+		return basicCredential(cfg.AzureDevOpsURL, "", i.secret("AZURE_DEVOPS_EXT_PAT", cfg.azurePAT()))
+	})
+	add(GitHub, cfg.GitHubAppID != "", i.newGitHubApp)
+	add(GitHub, cfg.GitHubAppID == "" && cfg.GitHubToken != "", func() (*Credential, error) {
+		return headerCredential(cfg.GitHubAPIURL, "Authorization", "Bearer ", i.secret("GITHUB_TOKEN", cfg.GitHubToken))
+	})
+	return made, errors.Join(errs...)
+}
+
+// Credential gives what proves the agent to a backend, nil where it is not
+// set. It is what reads pipelines, and on GitHub and Azure DevOps what starts
+// them too.
+func (i *Invoker) Credential(backend string) *Credential { return i.credentials[backend] }
+
+func (c *Config) jenkinsUser() string { return cmp.Or(c.JenkinsUserID, c.JenkinsUser) }
+
+func (c *Config) azurePAT() Secret { return cmp.Or(c.AzureExtPAT, c.AzureDevOpsPAT) }
+
+// validateCredentials names what is missing beside a credential that is set.
+func (c *Config) validateCredentials() error {
+	var errs []error
+	fault := func(when bool, format string, args ...any) {
+		if when {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if c.JenkinsURL != "" {
+		u, err := url.Parse(c.JenkinsURL)
+		fault(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https", "JENKINS_URL: not an http or https URL")
+	}
+	fault(c.JenkinsToken != "" && (c.JenkinsURL == "" || c.jenkinsUser() == ""), "JENKINS_API_TOKEN needs JENKINS_URL and JENKINS_USER_ID beside it")
+	fault(c.GitHubAppID != "" && c.GitHubAppKey == "", "GITHUB_APP_ID needs GITHUB_APP_PRIVATE_KEY beside it")
+	if c.GitHubAppKey != "" {
+		_, err := parseRSA(c.GitHubAppKey)
+		fault(err != nil, "%w", err)
+		fault(err == nil && c.GitHubAppID == "", "GITHUB_APP_PRIVATE_KEY needs GITHUB_APP_ID beside it")
+	}
+	return errors.Join(errs...)
+}
+
+// secret gives the present value of a secret setting.
+func (i *Invoker) secret(name string, configured Secret) SecretFunc {
+	if i.deps.Secret != nil {
+		if f := i.deps.Secret(name); f != nil {
+			return f
+		}
+	}
+	return fixed(configured)
+}
+
+// Seal gives a short checksum of a text that nobody can make without the
+// client secret.
+func (i *Invoker) Seal(text string) string { return NewSigner(i.deps.Signer).Seal(text) }

@@ -1,0 +1,210 @@
+package follow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"port-agent/invoker"
+)
+
+// azureDevOps follows a build: https://learn.microsoft.com/rest/api/azure/devops/build/builds/get.
+//
+// A place is BASE/ORG/PROJECT/_apis/build/builds/ID or, for the incoming
+// webhook, which names no build, …/builds?buildNumber=port-RUNID.
+type azureDevOps struct{ *source }
+
+var (
+	azureRuns    = regexp.MustCompile(`^((?:/[^/]+)+)/_apis/pipelines/[0-9]+/runs/?$`)
+	azureWebhook = regexp.MustCompile(`^(/.+)/_apis/public/distributedtask/webhooks/[^/]+/?$`)
+	azureBuild   = regexp.MustCompile(`^(?:/[^/]+)+/_apis/build/builds/[0-9]+$`)
+	azureBuilds  = regexp.MustCompile(`^(?:/[^/]+)+/_apis/build/builds$`)
+)
+
+const azureVersion = "api-version=7.1"
+
+func newAzureDevOps(inv Invoker) *azureDevOps {
+	return &azureDevOps{&source{inv: inv, backend: invoker.AzureDevOps,
+		unset: "AZURE_DEVOPS_EXT_PAT is not set",
+		right: "check AZURE_DEVOPS_EXT_PAT: it may have expired; it needs the scope Build (read)",
+	}}
+}
+
+// isAzureRun reports whether a request starts a pipeline by the Runs API,
+// whatever the rule's backend is.
+func isAzureRun(c *invoker.Credential, req *invoker.Request) bool {
+	u, err := url.Parse(req.URL)
+	if err != nil {
+		return false
+	}
+	rest, ok := c.Rest(u)
+	return ok && azureRuns.MatchString(rest)
+}
+
+func (f *azureDevOps) start(_ context.Context, run *Run, req *invoker.Request, res *invoker.Response) ([]string, error) {
+	base, rest, err := f.rest(bare(req.URL))
+	if err != nil {
+		return nil, err
+	}
+	if m := azureRuns.FindStringSubmatch(rest); m != nil {
+		var started struct{ ID json.Number }
+		if json.Unmarshal(res.Body, &started) != nil || started.ID == "" {
+			return nil, errors.New("the answer of Azure DevOps names no run")
+		}
+		place := base.Base() + m[1] + "/_apis/build/builds/" + started.ID.String()
+		return []string{place}, f.check(place)
+	}
+	m := azureWebhook.FindStringSubmatch(rest)
+	project := ruleOf(run).project
+	if m == nil || project == "" {
+		return nil, quiet("an incoming webhook of Azure DevOps names no build; give the rule follow.project, and the pipeline name: port-${{ parameters.HOOK.context.runId }}")
+	}
+	place := base.Base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(run.ID)
+	return []string{place}, f.check(place)
+}
+
+func (f *azureDevOps) check(place string) error {
+	_, rest, err := f.rest(place)
+	if err == nil && !azureBuild.MatchString(rest) && !azureBuilds.MatchString(rest) {
+		return fmt.Errorf("%s is no build", bare(place))
+	}
+	return err
+}
+
+type build struct {
+	ID         json.Number
+	Number     string `json:"buildNumber"`
+	Status     string
+	Result     string
+	Started    time.Time `json:"startTime"`
+	Finished   time.Time `json:"finishTime"`
+	Definition struct{ Name string }
+	Links      struct{ Web struct{ Href string } } `json:"_links"`
+}
+
+func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) {
+	place := j.place
+	if strings.Contains(place, "?") {
+		var err error
+		if place, err = f.find(ctx, j.place); err != nil {
+			return view{}, err
+		}
+	}
+	var b build
+	if err := f.get(ctx, place+"?"+azureVersion, &b); err != nil {
+		return view{}, err
+	}
+	v := view{place: place, name: strings.TrimSpace(b.Definition.Name + " " + b.Number), link: b.Links.Web.Href, id: b.ID.String()}
+	switch {
+	case b.Status == "inProgress" || b.Status == "cancelling":
+		v.label = f.timeline(ctx, place).label()
+		return v, nil
+	case b.Status != "completed" || b.Result == "" || b.Result == "none":
+		v.label = known(map[string]string{"notStarted": "Queued", "postponed": "Queued", "none": "Queued"}, b.Status)
+		return v, nil
+	}
+	v.over, v.success = true, good(w, b.Result, "succeeded", "partiallySucceeded")
+	took := b.Finished.Sub(b.Started)
+	switch b.Result {
+	case "succeeded":
+		v.summary = ending(v.name, "succeeded", took, "", "")
+	case "partiallySucceeded":
+		where, why := f.timeline(ctx, place).failed()
+		v.summary = ending(v.name, "succeeded partially", took, where, why)
+		v.warn = v.summary
+	case "failed":
+		where, why := f.timeline(ctx, place).failed()
+		v.summary = ending(v.name, "failed", took, where, why)
+	case "canceled":
+		v.summary = ending(v.name, "was canceled", took, "", "")
+	default:
+		v.summary = ending(v.name, "ended as "+b.Result, took, "", "")
+	}
+	return v, nil
+}
+
+// find looks for the build whose number holds the id of the run at Port.
+func (f *azureDevOps) find(ctx context.Context, place string) (string, error) {
+	var list struct{ Value []build }
+	if err := f.get(ctx, place+"&"+azureVersion, &list); err != nil {
+		return "", err
+	}
+	if len(list.Value) == 0 {
+		_, number, _ := strings.Cut(place, "?buildNumber=")
+		return "", &Error{Kind: Missing, Err: fmt.Errorf("Azure DevOps lists no build with the number %s", number),
+			Hint: "the YAML of the pipeline needs name: port-${{ parameters.HOOK.context.runId }}, with the alias of its webhook for HOOK"}
+	}
+	place = bare(place) + "/" + list.Value[0].ID.String()
+	return place, f.check(place)
+}
+
+// timeline is what a build consists of: stages, jobs, tasks and checkpoints.
+type timeline []struct {
+	ID, ParentID, Type, Name, State, Result string
+	Issues                                  []struct{ Type, Message string }
+}
+
+// timeline asks for it, for display only.
+func (f *azureDevOps) timeline(ctx context.Context, place string) timeline {
+	var t struct{ Records timeline }
+	if err := f.get(ctx, place+"/timeline?"+azureVersion, &t); err != nil {
+		return nil
+	}
+	return t.Records
+}
+
+func (t timeline) label() string {
+	var running []string
+	for _, r := range t {
+		switch {
+		case r.State != "inProgress":
+		case r.Type == "Checkpoint.Approval":
+			return "Waiting for approval"
+		case r.Type == "Stage" && r.Name != "__default":
+			running = append(running, r.Name)
+		}
+	}
+	return runningLabel(running)
+}
+
+// failed names the stage and the task, and what the task said.
+func (t timeline) failed() (where, why string) {
+	for _, r := range t {
+		if r.Type != "Task" || r.Result != "failed" && r.Result != "succeededWithIssues" {
+			continue
+		}
+		where = "task " + r.Name
+		if stage := t.stage(r.ParentID); stage != "" {
+			where = "stage " + stage + ", " + where
+		}
+		for _, issue := range r.Issues {
+			if issue.Type == "error" || r.Result == "succeededWithIssues" {
+				return where, issue.Message
+			}
+		}
+		return where, ""
+	}
+	return "", ""
+}
+
+// stage is the name of the stage that a record belongs to.
+func (t timeline) stage(id string) string {
+	for range 8 { // a task is three levels below its stage
+		for _, r := range t {
+			if r.ID != id {
+				continue
+			}
+			if r.Type == "Stage" && r.Name != "__default" {
+				return r.Name
+			}
+			id = r.ParentID
+			break
+		}
+	}
+	return ""
+}

@@ -1,0 +1,244 @@
+package follow
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"port-agent/invoker"
+)
+
+// gitHub follows a workflow run: https://docs.github.com/rest/actions/workflow-runs.
+//
+// A place is BASE/repos/O/R/actions/runs/ID or, where the server did not say
+// which run it has started, BASE/repos/O/R/actions/workflows/W/runs#TIME.
+type gitHub struct{ *source }
+
+var (
+	gitHubDispatch = regexp.MustCompile(`^(/repos/[^/]+/[^/]+/actions)(/workflows/[^/]+)/dispatches$`)
+	gitHubRuns     = regexp.MustCompile(`^(/repos/[^/]+/[^/]+/actions)/workflows/[^/]+/runs$`)
+	gitHubRunPath  = regexp.MustCompile(`^/repos/[^/]+/[^/]+/actions/runs/[0-9]+$`)
+)
+
+func newGitHub(inv Invoker) *gitHub {
+	return &gitHub{&source{inv: inv, backend: invoker.GitHub,
+		unset:  "neither GITHUB_TOKEN nor GITHUB_APP_ID is set",
+		right:  "check GITHUB_TOKEN or the GitHub App: it needs the permission Actions: read (scope repo of a classic token) on the repository",
+		header: http.Header{"Accept": {"application/vnd.github+json"}, "X-Github-Api-Version": {"2022-11-28"}},
+	}}
+}
+
+// gitHubSkew is how far the time of a run that GitHub has just started may lie
+// before the time of its answer.
+const gitHubSkew = 5 * time.Second
+
+func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *invoker.Response) ([]string, error) {
+	base, rest, err := f.rest(bare(req.URL))
+	if err != nil {
+		return nil, err
+	}
+	m := gitHubDispatch.FindStringSubmatch(rest)
+	if m == nil {
+		return nil, quiet("the request was no workflow dispatch")
+	}
+	var answer struct {
+		ID json.Number `json:"workflow_run_id"`
+	}
+	if json.Unmarshal(res.Body, &answer) == nil && answer.ID != "" {
+		place := base.Base() + m[1] + "/runs/" + answer.ID.String()
+		return []string{place}, f.check(place)
+	}
+	at, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		at = time.Now()
+	}
+	return []string{base.Base() + m[1] + m[2] + "/runs#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
+}
+
+func (f *gitHub) check(place string) error {
+	_, rest, err := f.rest(place)
+	if err != nil {
+		return err
+	}
+	if _, bad := time.Parse(time.RFC3339, fragment(place)); bad == nil && gitHubRuns.MatchString(rest) || gitHubRunPath.MatchString(rest) {
+		return nil
+	}
+	return fmt.Errorf("%s is no workflow run", bare(place))
+}
+
+type gitHubRun struct {
+	ID         json.Number
+	Name       string
+	Title      string `json:"display_title"`
+	Number     int    `json:"run_number"`
+	Status     string
+	Conclusion string
+	URL        string    `json:"html_url"`
+	Started    time.Time `json:"run_started_at"`
+	Updated    time.Time `json:"updated_at"`
+}
+
+func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
+	place := j.place
+	if fragment(place) != "" {
+		var err error
+		if place, err = f.find(ctx, w, j); err != nil {
+			return view{}, err
+		}
+	}
+	run, err := recall[gitHubRun](ctx, f.source, j, place)
+	if err != nil {
+		return view{}, err
+	}
+	v := view{place: place, name: fmt.Sprintf("%s #%d", run.Name, run.Number), link: run.URL, id: run.ID.String()}
+	switch run.Status {
+	case "completed":
+		if run.Conclusion == "" {
+			return v, nil
+		}
+	case "in_progress":
+		v.label = runningLabel(f.running(ctx, j, place))
+		return v, nil
+	case "waiting":
+		v.label = "Waiting for approval"
+		return v, nil
+	default:
+		v.label = known(map[string]string{"queued": "Queued", "requested": "Queued", "pending": "Queued"}, run.Status)
+		return v, nil
+	}
+	v.over, v.success = true, good(w, run.Conclusion, "success", "neutral", "skipped")
+	where := ""
+	if !v.success {
+		where = f.failed(ctx, j, place)
+	}
+	v.summary = ending(v.name, gitHubVerb(run.Conclusion), run.Updated.Sub(run.Started), where, "")
+	return v, nil
+}
+
+func gitHubVerb(conclusion string) string {
+	switch conclusion {
+	case "success":
+		return "succeeded"
+	case "failure":
+		return "failed"
+	case "timed_out":
+		return "timed out"
+	case "cancelled", "skipped":
+		return "was " + conclusion
+	}
+	return "ended as " + strings.ReplaceAll(conclusion, "_", " ")
+}
+
+// find looks for the run of a dispatch that GitHub did not name: the one that
+// holds the id of the run at Port, or the only one since then.
+func (f *gitHub) find(ctx context.Context, w *Watch, j *job) (place string, err error) {
+	var list struct {
+		Runs []gitHubRun `json:"workflow_runs"`
+	}
+	query := url.Values{"event": {"workflow_dispatch"}, "created": {">=" + fragment(j.place)}, "per_page": {"100"}}
+	if err := f.get(ctx, bare(j.place)+"?"+query.Encode(), &list); err != nil {
+		return "", err
+	}
+	var found *gitHubRun
+	for n := range list.Runs {
+		if r := &list.Runs[n]; strings.Contains(r.Title+" "+r.Name, w.run.ID) {
+			found = r
+		}
+	}
+	switch {
+	case found != nil:
+	case len(list.Runs) == 1:
+		found = &list.Runs[0]
+	case len(list.Runs) == 0:
+		return "", &Error{Kind: Missing, Err: errors.New("GitHub lists no run of the workflow since it was dispatched"), Hint: f.right}
+	default:
+		return "", refused("put the input that holds the Port run id into run-name of the workflow, or use a server that returns run details",
+			"GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", len(list.Runs), w.run.ID)
+	}
+	base, rest, err := f.rest(bare(j.place))
+	if err != nil {
+		return "", err
+	}
+	place = base.Base() + gitHubRuns.FindStringSubmatch(rest)[1] + "/runs/" + found.ID.String()
+	return place, f.check(place)
+}
+
+type gitHubJobs struct {
+	Jobs []struct {
+		Name, Status, Conclusion string
+		Steps                    []struct{ Name, Conclusion string }
+	}
+}
+
+// jobs asks for them, for display only.
+func (f *gitHub) jobs(ctx context.Context, j *job, place string) *gitHubJobs {
+	jobs, err := recall[gitHubJobs](ctx, f.source, j, place+"/jobs?per_page=100")
+	if err != nil {
+		return &gitHubJobs{}
+	}
+	return jobs
+}
+
+func (f *gitHub) running(ctx context.Context, j *job, place string) (names []string) {
+	for _, job := range f.jobs(ctx, j, place).Jobs {
+		if job.Status == "in_progress" {
+			names = append(names, job.Name)
+		}
+	}
+	return names
+}
+
+func (f *gitHub) failed(ctx context.Context, j *job, place string) string {
+	for _, job := range f.jobs(ctx, j, place).Jobs {
+		if job.Conclusion != "failure" && job.Conclusion != "timed_out" {
+			continue
+		}
+		for _, step := range job.Steps {
+			if step.Conclusion == "failure" {
+				return "job " + job.Name + ", step " + step.Name
+			}
+		}
+		return "job " + job.Name
+	}
+	return ""
+}
+
+// recall asks whether an answer has changed, which costs nothing of the rate
+// limit where it has not.
+func recall[T any](ctx context.Context, s *source, j *job, place string) (*T, error) {
+	header := s.header.Clone()
+	last, known := j.answers[place]
+	if known {
+		header["If-None-Match"] = []string{last.etag}
+	}
+	res, err := s.fetch(ctx, place, header)
+	if err != nil {
+		return nil, err
+	}
+	if v, ok := last.value.(*T); ok && res.StatusCode == http.StatusNotModified {
+		return v, nil
+	}
+	v := new(T)
+	if err := s.decode(place, res, v); err != nil {
+		return nil, err
+	}
+	if etag := res.Header.Get("Etag"); etag != "" {
+		if j.answers == nil {
+			j.answers = map[string]answer{}
+		}
+		j.answers[place] = answer{etag, v}
+	}
+	return v, nil
+}
+
+// answer is what a URL answered last.
+type answer struct {
+	etag  string
+	value any
+}

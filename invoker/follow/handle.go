@@ -1,0 +1,87 @@
+package follow
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Handle says where the pipeline of a run is to be looked at. Its String goes
+// into the run's log, where the next owner of the run finds it. It holds no
+// credential.
+type Handle struct {
+	// Backend is jenkins, gitlab, github, azure_devops or rule.
+	Backend string
+	// Places are absolute URLs without user info, one for each job that was
+	// triggered; only Jenkins triggers several at once.
+	Places []string
+	// seal vouches for the place of a rule. The rule's own headers are sent
+	// there, so a line that somebody else has written must not name it.
+	seal string
+}
+
+const (
+	handlePrefix = "Following "
+	sealPrefix   = "(seal "
+)
+
+// IsZero reports whether h names no place.
+func (h Handle) IsZero() bool { return len(h.Places) == 0 }
+
+// String is the line of the run's log:
+//
+//	Following jenkins https://ci.corp.example/queue/item/4711/
+func (h Handle) String() string {
+	s := handlePrefix + h.Backend + " " + strings.Join(h.Places, " ")
+	if h.seal != "" {
+		s += " " + sealPrefix + h.seal + ")"
+	}
+	return s
+}
+
+// Equal reports whether both name the same places.
+func (h Handle) Equal(other Handle) bool { return h.String() == other.String() }
+
+// ParseHandle reads a line that String has made. Whether the places may be
+// looked at is for Resume to decide.
+func ParseHandle(line string) (Handle, bool) {
+	rest, ok := strings.CutPrefix(strings.TrimSpace(line), handlePrefix)
+	if !ok {
+		return Handle{}, false
+	}
+	rest, seal, sealed := strings.Cut(rest, " "+sealPrefix)
+	if sealed {
+		if seal, ok = strings.CutSuffix(seal, ")"); !ok {
+			return Handle{}, false
+		}
+	}
+	words := strings.Fields(rest)
+	if len(words) < 2 || len(words) > 1+maxJobs {
+		return Handle{}, false
+	}
+	for _, place := range words[1:] {
+		if _, err := parsePlace(place); err != nil {
+			return Handle{}, false
+		}
+	}
+	return Handle{Backend: words[0], Places: words[1:], seal: seal}, true
+}
+
+// FindHandle gives the last handle in the messages of a run's log.
+func FindHandle(messages []string) (last Handle, found bool) {
+	for _, m := range messages {
+		for line := range strings.Lines(m) {
+			if h, ok := ParseHandle(line); ok {
+				last, found = h, true
+			}
+		}
+	}
+	return last, found
+}
+
+func parsePlace(place string) (*url.URL, error) {
+	u, err := url.Parse(place)
+	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errPlace
+	}
+	return u, nil
+}

@@ -1,0 +1,95 @@
+package follow
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+)
+
+const (
+	// maxJobs is how many jobs of one run are followed.
+	maxJobs = 20
+	// maxLine bounds what a backend's text takes of a line or summary, in
+	// characters.
+	maxLine = 500
+)
+
+// oneLine shortens a stranger's text to one line of at most n characters,
+// without control characters and marks of writing direction.
+func oneLine(s string, n int) string {
+	var b strings.Builder
+	count := 0
+	for _, word := range strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+	}) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+			count++
+		}
+		for _, r := range word {
+			if count >= n {
+				return b.String() + "…"
+			}
+			b.WriteRune(r)
+			count++
+		}
+	}
+	return b.String()
+}
+
+// inWords is a duration as people say it: 3 min 10 s.
+func inWords(d time.Duration) string {
+	d = d.Round(time.Second)
+	h, m, s := int(d.Hours()), int(d.Minutes())%60, int(d.Seconds())%60
+	switch {
+	case h > 0:
+		return fmt.Sprintf("%d h %d min", h, m)
+	case m > 0:
+		return fmt.Sprintf("%d min %d s", m, s)
+	}
+	return fmt.Sprintf("%d s", s)
+}
+
+// ending says how a pipeline ended:
+//
+//	smoke-tests #42 failed after 3 min 10 s in stage Deploy: script returned exit code 1
+func ending(name, verb string, took time.Duration, where, why string) string {
+	s := name + " " + verb
+	if took > 0 {
+		s += " after " + inWords(took)
+	}
+	if where != "" {
+		s += " in " + where
+	}
+	if why != "" {
+		s += ": " + why
+	}
+	return oneLine(s, 2*maxLine)
+}
+
+// good reports whether an end state counts as success: by the rule's list
+// where there is one, else by the backend's.
+func good(w *Watch, state string, usual ...string) bool {
+	if said := ruleOf(&w.run).success; len(said) > 0 {
+		usual = said
+	}
+	return slices.ContainsFunc(usual, func(s string) bool { return strings.EqualFold(s, state) })
+}
+
+// runningLabel names what runs.
+func runningLabel(what []string) string {
+	if len(what) == 0 {
+		return "Running"
+	}
+	return "Running: " + strings.Join(what, ", ")
+}
+
+// known is the label of a state. A state that is not known is shown as it is.
+func known(labels map[string]string, state string) string {
+	if label, ok := labels[state]; ok {
+		return label
+	}
+	return state
+}

@@ -1,0 +1,207 @@
+package invoker
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+// gitHubApp gives installation tokens of a GitHub App:
+// https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation.
+type gitHubApp struct {
+	base         string // without a slash at its end
+	id           string
+	installation string // empty: looked up for each owner of a repository
+	key          SecretFunc
+	fetch        func(context.Context, FetchRequest) (*Response, error)
+	conceal      func(secret string)
+
+	flight singleflight.Group // by owner
+
+	mu     sync.Mutex
+	tokens map[string]appToken // by owner, or by the one installation
+}
+
+type appToken struct {
+	value  Secret
+	expiry time.Time
+}
+
+const (
+	// appMargin is how long before its end a token is replaced. Tokens live
+	// for an hour.
+	appMargin = 5 * time.Minute
+	// jwtTime stays below the ten minutes that GitHub allows, and jwtSkew
+	// covers a clock that is ahead of GitHub's.
+	jwtTime   = 9 * time.Minute
+	jwtSkew   = time.Minute
+	maxOwners = 1000
+)
+
+func (i *Invoker) newGitHubApp() (*Credential, error) {
+	app := &gitHubApp{
+		base: strings.TrimRight(i.cfg.GitHubAPIURL, "/"), id: i.cfg.GitHubAppID, installation: i.cfg.GitHubAppInstallation,
+		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), fetch: i.Fetch, conceal: i.deps.Conceal, tokens: map[string]appToken{},
+	}
+	return NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
+		token, err := app.token(ctx, u)
+		if err != nil {
+			return &tokenError{"get a token for the GitHub App", err}
+		}
+		h["Authorization"] = []string{"Bearer " + token.Reveal()}
+		return nil
+	})
+}
+
+// token gives a token for the repository that u is about, a new one shortly
+// before the old one expires. Of those that wait for the same one, one asks
+// GitHub.
+func (a *gitHubApp) token(ctx context.Context, u *url.URL) (Secret, error) {
+	owner, repo := repositoryOf(strings.TrimPrefix(u.EscapedPath(), basePath(a.base)))
+	key := owner
+	if a.installation != "" {
+		key = ""
+	}
+	a.mu.Lock()
+	t := a.tokens[key]
+	a.mu.Unlock()
+	if time.Until(t.expiry) > appMargin {
+		return t.value, nil
+	}
+	asked := a.flight.DoChan(key, func() (any, error) {
+		return a.renew(context.WithoutCancel(ctx), key, owner, repo)
+	})
+	select {
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	case got := <-asked:
+		token, _ := got.Val.(Secret)
+		return token, got.Err
+	}
+}
+
+func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret, error) {
+	jwt, err := a.jwt(time.Now())
+	if err != nil {
+		return "", err
+	}
+	installation := a.installation
+	if installation == "" {
+		if repo == "" {
+			return "", errors.New("GITHUB_APP_INSTALLATION_ID is not set, and the URL names no repository to find the installation by")
+		}
+		var found struct{ ID json.Number }
+		if err := a.call(ctx, jwt, http.MethodGet, "/repos/"+owner+"/"+repo+"/installation", &found); err != nil {
+			return "", fmt.Errorf("find the installation: %w", err)
+		}
+		installation = found.ID.String()
+	}
+	var made struct {
+		Token   string
+		Expires time.Time `json:"expires_at"`
+	}
+	if err := a.call(ctx, jwt, http.MethodPost, "/app/installations/"+url.PathEscape(installation)+"/access_tokens", &made); err != nil {
+		return "", err
+	}
+	if made.Token == "" {
+		return "", errors.New("the answer holds no token")
+	}
+	if a.conceal != nil {
+		a.conceal(made.Token)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.tokens) >= maxOwners {
+		clear(a.tokens)
+	}
+	a.tokens[key] = appToken{Secret(made.Token), made.Expires}
+	return Secret(made.Token), nil
+}
+
+func basePath(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return ""
+	}
+	return u.EscapedPath()
+}
+
+// repositoryOf reads owner and repository of a path below the API's base.
+func repositoryOf(path string) (owner, repo string) {
+	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	if len(parts) < 3 || parts[0] != "repos" {
+		return "", ""
+	}
+	return parts[1], parts[2]
+}
+
+func (a *gitHubApp) call(ctx context.Context, jwt, method, path string, into any) error {
+	res, err := a.fetch(ctx, FetchRequest{Method: method, URL: a.base + path, Header: http.Header{
+		"Authorization": {"Bearer " + jwt}, "Accept": {gitHubMedia}, "X-Github-Api-Version": {gitHubVersion},
+	}})
+	if err != nil {
+		return err
+	}
+	if res.StatusCode/100 != 2 {
+		status := &StatusError{Endpoint: method + " " + a.base + path, StatusCode: res.StatusCode, Body: clean(string(res.Body), maxExcerpt)}
+		status.RetryAfter, status.HasRetryAfter = retryAfter(res.Header)
+		return status
+	}
+	if err := json.Unmarshal(res.Body, into); err != nil {
+		return fmt.Errorf("%s %s: the answer is not JSON", method, a.base+path)
+	}
+	return nil
+}
+
+// jwt is what proves the App itself, signed with RS256.
+func (a *gitHubApp) jwt(now time.Time) (string, error) {
+	key, err := parseRSA(a.key())
+	if err != nil {
+		return "", err
+	}
+	claims, err := json.Marshal(map[string]any{"iss": a.id, "iat": now.Add(-jwtSkew).Unix(), "exp": now.Add(jwtTime).Unix()})
+	if err != nil {
+		return "", err
+	}
+	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(claims)
+	sum := sha256.Sum256([]byte(text))
+	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
+	if err != nil {
+		return "", errors.New("GITHUB_APP_PRIVATE_KEY: the key cannot sign")
+	}
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+}
+
+var errAppKey = errors.New("GITHUB_APP_PRIVATE_KEY: not an RSA key in PEM; take the file that GitHub made, with its line breaks or with \\n for each")
+
+// parseRSA reads a PEM of PKCS #1, as GitHub makes it, or of PKCS #8.
+func parseRSA(s Secret) (*rsa.PrivateKey, error) {
+	block, _ := pem.Decode([]byte(strings.ReplaceAll(s.Reveal(), `\n`, "\n")))
+	if block == nil {
+		return nil, errAppKey
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	key, ok := parsed.(*rsa.PrivateKey)
+	if err != nil || !ok {
+		return nil, errAppKey
+	}
+	return key, nil
+}
