@@ -138,7 +138,7 @@ func TestHostile(t *testing.T) {
 		if underRace && i%5 != 0 {
 			continue // one goroutine has nothing to race with
 		}
-		e, cerr := compile(test.expr, "body", timeout, env)
+		e, cerr := compile(test.expr, place{field: "body"}, timeout, env)
 		if cerr != nil {
 			t.Fatalf("%s: %s", test.expr, cerr.message)
 		}
@@ -173,11 +173,11 @@ func heap() uint64 {
 // go on meanwhile.
 func TestHostileTogether(t *testing.T) {
 	env := newEnvironment(nil)
-	bad, cerr := compile(`def f: (1, 2) | f; f`, "body", time.Minute, env)
+	bad, cerr := compile(`def f: (1, 2) | f; f`, place{field: "body"}, time.Minute, env)
 	if cerr != nil {
 		t.Fatal(cerr.message)
 	}
-	good, cerr := compile(`[.list[:10][] | tostring] | join(",")`, "body", time.Minute, env)
+	good, cerr := compile(`[.list[:10][] | tostring] | join(",")`, place{field: "body"}, time.Minute, env)
 	if cerr != nil {
 		t.Fatal(cerr.message)
 	}
@@ -212,7 +212,7 @@ func TestHostileTogether(t *testing.T) {
 }
 
 func TestManyRegularExpressions(t *testing.T) {
-	e, cerr := compile(`. as $e | "some text" | test($e)`, "enabled", time.Second, newEnvironment(nil))
+	e, cerr := compile(`. as $e | "some text" | test($e)`, place{field: "enabled"}, time.Second, newEnvironment(nil))
 	if cerr != nil {
 		t.Fatal(cerr.message)
 	}
@@ -263,7 +263,7 @@ func TestHostileEvents(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			e, cerr := compile(test.expr, "body", time.Second, newEnvironment(nil))
+			e, cerr := compile(test.expr, place{field: "body"}, time.Second, newEnvironment(nil))
 			if cerr != nil {
 				t.Fatal(cerr.message)
 			}
@@ -284,7 +284,7 @@ func TestCanceled(t *testing.T) {
 	cause := errors.New("shut down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	e, cerr := compile(`[range(1e12)]`, "body", time.Second, newEnvironment(nil))
+	e, cerr := compile(`[range(1e12)]`, place{field: "body"}, time.Second, newEnvironment(nil))
 	if cerr != nil {
 		t.Fatal(cerr.message)
 	}
@@ -301,7 +301,7 @@ func TestTimeout(t *testing.T) {
 		`.text | gsub("a.*b|a"; "c") | length`,
 		`.text | [match("a.*b|a"; "g")] | length`,
 	} {
-		e, cerr := compile(x, "body", 50*time.Millisecond, newEnvironment(nil))
+		e, cerr := compile(x, place{field: "body"}, 50*time.Millisecond, newEnvironment(nil))
 		if cerr != nil {
 			t.Fatal(cerr.message)
 		}

@@ -19,9 +19,10 @@ const (
 
 // expr is a compiled expression. It may be evaluated from many goroutines.
 type expr struct {
-	field, text string
-	unset       []string // variables it reads that are not set
-	null        bool     // it is the literal null
+	place
+	text  string
+	unset []string // variables it reads that are not set
+	null  bool     // it is the literal null
 
 	timeout time.Duration
 	env     *environment
@@ -45,16 +46,17 @@ type machine struct {
 
 // compileError is an expression that does not compile.
 type compileError struct {
-	column        int // in its text, from 1; 0 where it is not known
+	column        int // in its text, in bytes from 1; 0 where it is not known
+	length        int // bytes that it is about from there
 	message, hint string
 }
 
-// compile compiles the expression text, found at field.
-func compile(text, field string, timeout time.Duration, env *environment) (*expr, *compileError) {
+// compile compiles the expression text, found at a place.
+func compile(text string, at place, timeout time.Duration, env *environment) (*expr, *compileError) {
 	if len(text) > maxExpr {
 		return nil, &compileError{message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
 	}
-	e := &expr{field: field, text: text, timeout: timeout, env: env, free: make(chan *machine, runtime.GOMAXPROCS(0))}
+	e := &expr{place: at, text: text, timeout: timeout, env: env, free: make(chan *machine, runtime.GOMAXPROCS(0))}
 	q, w, ce := e.rewrite()
 	if ce != nil {
 		return nil, ce
@@ -101,7 +103,7 @@ func parseError(text string, err error) *compileError {
 	ce := &compileError{message: err.Error(), hint: quoteHint(text)}
 	var pe *gojq.ParseError
 	if errors.As(err, &pe) {
-		ce.column = max(1, pe.Offset-len(pe.Token)+1)
+		ce.column, ce.length = max(1, pe.Offset-len(pe.Token)+1), len(pe.Token)
 		if ce.message == "unexpected EOF" {
 			ce.message = "the expression ends too early"
 		}
@@ -115,7 +117,7 @@ func nameError(text, message, name string) *compileError {
 	if hint == "" {
 		hint = dashHint(text, name)
 	}
-	return &compileError{column: find(text, name), message: message, hint: hint}
+	return &compileError{column: find(text, name), length: len(name), message: message, hint: hint}
 }
 
 // find gives the column of a name in an expression, 0 where it is not there.

@@ -10,10 +10,10 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-func (p *ruleParser) name(v any) {
+func (p *ruleParser) name(v any, at place) {
 	s, ok := v.(string)
 	if !ok {
-		p.fail("name", "is "+kind(v)+", not text", "")
+		p.fail(at, "is "+kind(v)+", not text", "")
 		return
 	}
 	p.rule.Name = s
@@ -26,7 +26,7 @@ var (
 	falseWords = []string{"false", "f", "no", "n", "off", "0"}
 )
 
-func (p *ruleParser) enabled(v any) {
+func (p *ruleParser) enabled(v any, at place) {
 	p.rule.always = false // also where what follows is wrong: the rule takes nothing then
 	switch v := v.(type) {
 	case bool:
@@ -39,157 +39,147 @@ func (p *ruleParser) enabled(v any) {
 			p.rule.always = on
 			return
 		}
-		p.rule.enabled = p.expr(v, "enabled")
+		p.rule.enabled = p.expr(v, at)
 		return
 	}
 	if v == 0 || v == 1 {
 		p.rule.always = v == 1
 		return
 	}
-	p.fail("enabled", "is "+kind(v)+", neither a boolean nor a jq expression", "")
+	p.fail(at, "is "+kind(v)+", neither a boolean nor a jq expression", "")
 }
 
-// backends maps what a mapping may write to what a Rule says.
-var backends = map[string]string{
-	"WEBHOOK":      "WEBHOOK",
-	"AZURE_DEVOPS": "AZURE_DEVOPS",
-	"AZURE-DEVOPS": "AZURE_DEVOPS",
-	"JENKINS":      "JENKINS",
-	"GITLAB":       "GITLAB",
-	"GITHUB":       "GITHUB",
-}
+// backends are what a rule may say.
+var backends = []string{"WEBHOOK", "AZURE_DEVOPS", "JENKINS", "GITLAB", "GITHUB", "PORT_API"}
 
-func (p *ruleParser) backend(v any) {
+func (p *ruleParser) backend(v any, at place) {
 	s, _ := v.(string)
-	if b, ok := backends[strings.ToUpper(s)]; ok {
-		p.rule.Backend = b
+	s = strings.ReplaceAll(strings.ToUpper(s), "-", "_")
+	if !slices.Contains(backends, s) {
+		p.fail(at, "names no backend", "it is one of "+strings.Join(backends, ", "))
 		return
 	}
-	p.fail("backend", "names no backend", "it is one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB and GITHUB")
+	p.rule.Backend = s
 }
 
-func (p *ruleParser) url(v any)     { p.rule.url = p.jq(v, "url") }
-func (p *ruleParser) method(v any)  { p.rule.method = p.jq(v, "method") }
-func (p *ruleParser) orderBy(v any) { p.rule.orderBy = p.jq(v, "orderBy") }
-func (p *ruleParser) body(v any)    { p.rule.body = p.template(v, "body") }
-func (p *ruleParser) headers(v any) { p.rule.headers = p.object(v, "headers", false) }
-func (p *ruleParser) query(v any)   { p.rule.query = p.object(v, "query", true) }
+func (p *ruleParser) url(v any, at place)     { p.rule.url = p.jq(v, at) }
+func (p *ruleParser) method(v any, at place)  { p.rule.method = p.jq(v, at) }
+func (p *ruleParser) orderBy(v any, at place) { p.rule.orderBy = p.jq(v, at) }
+func (p *ruleParser) body(v any, at place)    { p.rule.body = p.template(v, at) }
+func (p *ruleParser) headers(v any, at place) { p.rule.headers = p.object(v, at, false) }
+func (p *ruleParser) query(v any, at place)   { p.rule.query = p.object(v, at, true) }
 
 // object reads headers or query: an object of expressions, or an expression
 // that gives one.
-func (p *ruleParser) object(v any, field string, lists bool) *template {
+func (p *ruleParser) object(v any, at place, lists bool) *template {
 	switch v := v.(type) {
 	case string:
 	case map[string]any:
 		for name, v := range v {
 			_, list := v.([]any)
 			if !scalar(v) && !(lists && list) {
-				p.fail(field+"."+name, "is "+kind(v)+", not a jq expression", "")
+				p.fail(at.key(name), "is "+kind(v)+", not a jq expression", "")
 				return nil
 			}
 		}
 	default:
-		p.fail(field, "is "+kind(v)+", neither an object nor a jq expression", "")
+		p.fail(at, "is "+kind(v)+", neither an object nor a jq expression", "")
 		return nil
 	}
-	return p.template(v, field)
+	return p.template(v, at)
 }
 
-func (p *ruleParser) report(v any) {
+func (p *ruleParser) report(v any, at place) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		p.fail("report", "is "+kind(v)+", not an object", "its fields are "+strings.Join(reportFields, ", "))
+		p.fail(at, "is "+kind(v)+", not an object", "its fields are "+names(reportFields))
 		return
 	}
-	for _, name := range reportFields {
-		if v := m[name]; v != nil {
-			p.rule.report = append(p.rule.report, reportField{name, p.template(v, "report."+name)})
-		}
-	}
-	p.unknown("report", m, reportFields)
+	p.members(m, at, reportFields)
 }
 
-func (p *ruleParser) decryptPaths(v any) {
-	const field = "fieldsToDecryptPaths"
+// reported reads a field of the report.
+func reported(p *ruleParser, v any, at place) {
+	name := strings.TrimPrefix(at.field, "report.")
+	p.rule.report = append(p.rule.report, reportField{name, p.template(v, at)})
+}
+
+func (p *ruleParser) decryptPaths(v any, at place) {
 	list, ok := v.([]any)
 	if !ok {
-		p.fail(field, "is "+kind(v)+", not a list of paths", "")
+		p.fail(at, "is "+kind(v)+", not a list of paths", "")
 		return
 	}
 	for i, v := range list {
-		at := fmt.Sprintf("%s[%d]", field, i)
 		s, ok := v.(string)
 		if !ok {
-			p.fail(at, "is "+kind(v)+", not a path", "")
+			p.fail(at.item(i), "is "+kind(v)+", not a path", "")
 			continue
 		}
 		path, err := parsePath(s)
 		if err != nil {
-			p.fail(at, err.Error(), "write it like payload.properties.password")
+			p.fail(at.item(i), err.Error(), "write it like payload.properties.password")
 			continue
 		}
 		p.rule.paths = append(p.rule.paths, path)
 	}
 }
 
-// maxTimeout bounds a rule's timeout.
-const maxTimeout = 24 * time.Hour
+func (p *ruleParser) timeout(v any, at place) { p.rule.Timeout = p.seconds(v, at, 24*time.Hour) }
 
-func (p *ruleParser) timeout(v any) {
+// seconds reads a number of seconds, more than 0 and at most limit.
+func (p *ruleParser) seconds(v any, at place, limit time.Duration) time.Duration {
 	f, ok := gojq.ToFloat64(v)
 	if !ok {
-		p.fail("timeout", "is "+kind(v)+", not a number of seconds", "")
-		return
+		p.fail(at, "is "+kind(v)+", not a number of seconds", "")
+		return 0
 	}
-	if f <= 0 || f > maxTimeout.Seconds() {
-		p.fail("timeout", fmt.Sprintf("is %v: it must be more than 0 and at most %v seconds", f, maxTimeout.Seconds()), "")
-		return
+	if f <= 0 || f > limit.Seconds() {
+		p.fail(at, fmt.Sprintf("is %v: it must be more than 0 and at most %v seconds", f, int(limit.Seconds())), "")
+		return 0
 	}
-	p.rule.Timeout = max(time.Duration(math.Round(f*float64(time.Second))), 1)
+	return max(time.Duration(math.Round(f*float64(time.Second))), 1)
 }
 
-func (p *ruleParser) onInterrupted(v any) {
+func (p *ruleParser) onInterrupted(v any, at place) {
 	s, _ := v.(string)
 	if s != "fail" && s != "retry" {
-		p.fail("onInterrupted", `is neither "fail" nor "retry"`, "")
+		p.fail(at, `is neither "fail" nor "retry"`, "")
 		return
 	}
 	p.rule.OnInterrupted = s
 }
 
-func (p *ruleParser) retry(v any) {
+func (p *ruleParser) retry(v any, at place) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		p.fail("retry", "is "+kind(v)+", not an object", `write it like {"attempts": 3, "statuses": [502, 504]}`)
+		p.fail(at, "is "+kind(v)+", not an object", `write it like {"attempts": 3, "statuses": [502, 504]}`)
 		return
 	}
 	p.rule.Retry = &Retry{}
-	if v := m["attempts"]; v != nil {
-		n, ok := v.(int)
-		if !ok || n < 1 {
-			p.fail("retry.attempts", "is not an integer of 1 or more", "")
-		}
-		p.rule.Retry.Attempts = n
-	}
-	if v := m["statuses"]; v != nil {
-		p.rule.Retry.Statuses = p.statuses(v)
-	}
-	p.unknown("retry", m, []string{"attempts", "statuses"})
+	p.members(m, at, retryFields)
 }
 
-func (p *ruleParser) statuses(v any) (out []int) {
+func (p *ruleParser) attempts(v any, at place) {
+	n, ok := v.(int)
+	if !ok || n < 1 {
+		p.fail(at, "is not an integer of 1 or more", "")
+	}
+	p.rule.Retry.Attempts = n
+}
+
+func (p *ruleParser) statuses(v any, at place) {
 	list, ok := v.([]any)
 	if !ok {
-		p.fail("retry.statuses", "is "+kind(v)+", not a list of statuses", "")
-		return nil
+		p.fail(at, "is "+kind(v)+", not a list of statuses", "")
+		return
 	}
 	for i, v := range list {
 		n, ok := v.(int)
 		if !ok || n < 400 || n > 599 {
-			p.fail(fmt.Sprintf("retry.statuses[%d]", i), "is not a status from 400 to 599", "")
+			p.fail(at.item(i), "is not a status from 400 to 599", "")
 			continue
 		}
-		out = append(out, n)
+		p.rule.Retry.Statuses = append(p.rule.Retry.Statuses, n)
 	}
-	return out
 }

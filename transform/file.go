@@ -56,15 +56,9 @@ func plain(v any) any {
 
 // at makes a finding of the byte at offset.
 func at(data []byte, offset int, message, hint string) *Finding {
-	offset = max(0, min(offset, len(data)))
-	before := data[:offset]
-	return &Finding{
-		Rule:    -1,
-		Line:    1 + bytes.Count(before, []byte("\n")),
-		Column:  offset - bytes.LastIndexByte(before, '\n'),
-		Message: message,
-		Hint:    hint,
-	}
+	f := &Finding{Rule: -1, Message: message, Hint: hint}
+	f.place(data, span{offset, offset + 1})
+	return f
 }
 
 // syntaxFinding says in a mapping's terms what encoding/json has against it.

@@ -17,40 +17,41 @@ type Finding struct {
 	// Field is the place in the rule: "url", "headers.Authorization",
 	// "body.list[0]"; empty where the finding is about the whole rule.
 	Field string
-	// Line is the line of the file, for faults in its JSON; 0 otherwise.
-	Line int
-	// Column counts bytes from 1, in the expression or, where Line is set, in
-	// that line; 0 where there is no such place.
-	Column  int
+	// Line and Column say where in the file it begins, both counted from 1;
+	// 0 where the finding has no place. Column counts UTF-16 code units, as
+	// editors do. Start and End are the same place as byte offsets in the file,
+	// End exclusive. A fault of an expression points into the JSON string that
+	// holds the expression.
+	Line, Column int
+	Start, End   int
+
 	Warning bool   // the mapping works, but probably not as it was meant
 	Message string // what is wrong
 	Hint    string // what would be right; may be empty
+
+	pointer string // JSON pointer of the value it is about
+	onName  bool   // it is about the name of the value
+	inExpr  span   // of the expression that the value holds
 }
 
-// String gives the finding in one line.
+// String gives the finding in one line: file:line:column: rule, field, message.
 func (f Finding) String() string {
 	var b strings.Builder
 	if f.File != "" {
-		b.WriteString(f.File + ": ")
+		b.WriteString(f.File)
+		if f.Line > 0 {
+			fmt.Fprintf(&b, ":%d:%d", f.Line, f.Column)
+		}
+		b.WriteString(": ")
 	}
 	if f.Warning {
 		b.WriteString("warning: ")
 	}
 	if f.Rule >= 0 {
-		b.WriteString("rule " + strconv.Itoa(f.Rule))
-		if f.Name != "" {
-			b.WriteString(" " + strconv.Quote(f.Name))
-		}
-		b.WriteString(": ")
+		b.WriteString("rule " + label(f.Rule, f.Name) + ": ")
 	}
 	if f.Field != "" {
 		b.WriteString(f.Field + ": ")
-	}
-	if f.Line > 0 {
-		fmt.Fprintf(&b, "line %d, ", f.Line)
-	}
-	if f.Column > 0 {
-		fmt.Fprintf(&b, "column %d: ", f.Column)
 	}
 	b.WriteString(f.Message)
 	if f.Hint != "" {
@@ -73,13 +74,9 @@ func joinErrors(findings []Finding) error {
 	return errors.Join(errs...)
 }
 
-// warnings gives the findings that are.
-func warnings(findings []Finding) []Finding {
-	var out []Finding
-	for _, f := range findings {
-		if f.Warning {
-			out = append(out, f)
-		}
+func label(rule int, name string) string {
+	if name == "" {
+		return strconv.Itoa(rule)
 	}
-	return out
+	return strconv.Itoa(rule) + " " + strconv.Quote(name)
 }

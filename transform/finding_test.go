@@ -15,21 +15,21 @@ func TestCheck(t *testing.T) {
 		{"byte order mark", "\ufeff" + `[{"enabled": true}]`, nil},
 		{"empty", "  \n", []string{`the file is empty; [{"enabled": true}] takes every event as it is`}},
 		{"UTF-16", "\xff\xfe[\x00", []string{`the file is in UTF-16; save it as UTF-8`}},
-		{"not UTF-8", "[{\"name\":\n \"\xff\"}]", []string{`line 2, column 3: the file is not valid UTF-8; save it as UTF-8`}},
-		{"trailing comma in an object", `[{"enabled": true, }]`, []string{`line 1, column 18: trailing comma before "}"; remove the comma`}},
-		{"trailing comma in a list", "[\n {\"enabled\": true},\n]", []string{`line 2, column 19: trailing comma before "]"; remove the comma`}},
-		{"missing comma", `[{"a": 1 "b": 2}]`, []string{`line 1, column 10: a comma is missing before this text`}},
-		{"comment", "[\n// one\n]", []string{`line 2, column 1: JSON has no comments; remove the comment`}},
-		{"single quotes", `[{'a': 1}]`, []string{`line 1, column 3: JSON has no single quotes; write "…"`}},
-		{"line in a text", "[{\"url\": \".a |\n.b\"}]", []string{`line 1, column 15: a text goes over the end of its line or holds a tab; write \n or \t in it, or close its quote`}},
-		{"no JSON", `[{"timeout": NaN}]`, []string{`line 1, column 14: not JSON: invalid character 'N' looking for beginning of value`}},
-		{"cut off", `[{"enabled": true`, []string{`line 1, column 18: the file ends before the mapping does; a bracket, a brace or a quote is not closed`}},
-		{"text behind", `[] []`, []string{`line 1, column 4: there is more text after the mapping; a mapping is one list of rules`}},
+		{"not UTF-8", "[{\"name\":\n \"\xff\"}]", []string{`the file is not valid UTF-8; save it as UTF-8`}},
+		{"trailing comma in an object", `[{"enabled": true, }]`, []string{`trailing comma before "}"; remove the comma`}},
+		{"trailing comma in a list", "[\n {\"enabled\": true},\n]", []string{`trailing comma before "]"; remove the comma`}},
+		{"missing comma", `[{"a": 1 "b": 2}]`, []string{`a comma is missing before this text`}},
+		{"comment", "[\n// one\n]", []string{`JSON has no comments; remove the comment`}},
+		{"single quotes", `[{'a': 1}]`, []string{`JSON has no single quotes; write "…"`}},
+		{"line in a text", "[{\"url\": \".a |\n.b\"}]", []string{`a text goes over the end of its line or holds a tab; write \n or \t in it, or close its quote`}},
+		{"no JSON", `[{"timeout": NaN}]`, []string{`not JSON: invalid character 'N' looking for beginning of value`}},
+		{"cut off", `[{"enabled": true`, []string{`the file ends before the mapping does; a bracket, a brace or a quote is not closed`}},
+		{"text behind", `[] []`, []string{`there is more text after the mapping; a mapping is one list of rules`}},
 		{"one rule alone", `{"enabled": true}`, []string{`the mapping is an object, not a list of rules; put the rule between [ and ]`}},
 		{"no list", `3`, []string{`the mapping is a number, not a list of rules`}},
 		{"no rules", `[]`, []string{`warning: the mapping has no rules: no event is taken; [{"enabled": true}] takes every event as it is`}},
 		{"no rule", `[true]`, []string{`rule 0: the rule is a boolean, not an object`}},
-		{"key twice", `[{"url": ".a", "url": ".b"}]`, []string{`warning: line 1, column 16: key "url" occurs twice in one object; the last one counts; remove the other`}},
+		{"key twice", `[{"url": ".a", "url": ".b"}]`, []string{`warning: key "url" occurs twice in one object; the last one counts; remove the other`}},
 		{"unknown keys", `[{"boddy": 1, "Enabled": false, "report": {"Link": "1"}, "retry": {"max": 3}}]`, []string{
 			`warning: rule 0: report: unknown key "Link" is ignored; did you mean "link"?`,
 			`warning: rule 0: retry: unknown key "max" is ignored`,
@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 			`warning: rule 0: unknown key "boddy" is ignored; did you mean "body"?`,
 		}},
 		{"reached behind one that does not compile", `[{"enabled": ".x =="}, {"enabled": ".y"}]`, []string{
-			`rule 0: enabled: column 6: the expression ends too early`,
+			`rule 0: enabled: the expression ends too early`,
 		}},
 		{"never reached", `[{"enabled": ".x"}, {"name": "all"}, {"enabled": ".y"}, {"name": "last"}]`, []string{
 			`warning: rule 2: never reached: rule 1 takes every event; move it up, or narrow enabled of that rule`,
@@ -50,31 +50,31 @@ func TestCheck(t *testing.T) {
 			`warning: rule 0: body.c: environment variable NONE is not set; set it, or give another value: env.NONE // "…"`,
 		}},
 		{"plain text", `[{"name": "n", "method": "POST", "headers": {"A": "Bearer x"}, "query": {"v": "2024-01-01"}, "body": {"type": "runs", "list": ["first", {"u": "https://x.y/z"}]}}]`, []string{
-			`rule 0 "n": method: column 1: function not defined: POST/0; for this very text write "\"POST\""`,
-			`rule 0 "n": headers.A: column 8: unexpected token "x"; for this very text write "\"Bearer x\""`,
+			`rule 0 "n": method: function not defined: POST/0; for this very text write "\"POST\""`,
+			`rule 0 "n": headers.A: unexpected token "x"; for this very text write "\"Bearer x\""`,
 			`warning: rule 0 "n": query.v: 2024-01-01 looks like plain text, but is evaluated; for this very text write "\"2024-01-01\""`,
 			`warning: rule 0 "n": body.list[0]: first looks like plain text, but is evaluated; for this very text write "\"first\""`,
-			`rule 0 "n": body.list[1].u: column 6: unexpected token ":"; for this very text write "\"https://x.y/z\""`,
-			`rule 0 "n": body.type: column 1: function not defined: runs/0; for this very text write "\"runs\""`,
+			`rule 0 "n": body.list[1].u: unexpected token ":"; for this very text write "\"https://x.y/z\""`,
+			`rule 0 "n": body.type: function not defined: runs/0; for this very text write "\"runs\""`,
 		}},
 		{"expressions", `[{"enabled": ".a ==", "url": ".a | ]", "method": "$x", "orderBy": ".run-id", "body": {"a": "if .a then .b.c else", "b": "\"abc", "c": ".a | nope(1; 2)", "d": "@foo", "e": "import \"x\" as x; .", "f": "_modify(.; .)", "g": ".payload.x | .a.b.c[", "h": "break $x"}}]`, []string{
-			`rule 0: enabled: column 6: the expression ends too early`,
-			`rule 0: url: column 6: unexpected token "]"`,
-			`rule 0: method: column 1: variable not defined: $x`,
-			`rule 0: body.a: column 21: the expression ends too early`,
-			`rule 0: body.b: column 5: unterminated string literal`,
-			`rule 0: body.c: column 6: function not defined: nope/2`,
-			`rule 0: body.d: column 1: format not defined: @foo`,
+			`rule 0: enabled: the expression ends too early`,
+			`rule 0: url: unexpected token "]"`,
+			`rule 0: method: variable not defined: $x`,
+			`rule 0: body.a: the expression ends too early`,
+			`rule 0: body.b: unterminated string literal`,
+			`rule 0: body.c: function not defined: nope/2`,
+			`rule 0: body.d: format not defined: @foo`,
 			`rule 0: body.e: modules cannot be used`,
-			`rule 0: body.f: column 1: function not defined: _modify/2`,
-			`rule 0: body.g: column 21: the expression ends too early`,
-			`rule 0: body.h: column 7: label not defined: $x`,
-			`rule 0: orderBy: column 6: function not defined: id/0; a key with a dash is written ."run-id"`,
+			`rule 0: body.f: function not defined: _modify/2`,
+			`rule 0: body.g: the expression ends too early`,
+			`rule 0: body.h: label not defined: $x`,
+			`rule 0: orderBy: function not defined: id/0; a key with a dash is written ."run-id"`,
 		}},
 		{"types", `[{"name": 1, "enabled": [], "backend": "ftp", "url": 1, "headers": 1, "query": {"a": {"b": "1"}}, "report": "x", "fieldsToDecryptPaths": [1, "", "a..b", "a[0"], "timeout": "5", "onInterrupted": "stop", "retry": {"attempts": 0.5, "statuses": [200, "x"]}}]`, []string{
 			`rule 0: name: is a number, not text`,
 			`rule 0: enabled: is a list, neither a boolean nor a jq expression`,
-			`rule 0: backend: names no backend; it is one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB and GITHUB`,
+			`rule 0: backend: names no backend; it is one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB, GITHUB, PORT_API`,
 			`rule 0: url: is a number, not a jq expression`,
 			`rule 0: headers: is a number, neither an object nor a jq expression`,
 			`rule 0: query.a: is an object, not a jq expression`,
@@ -114,6 +114,7 @@ func TestCheck(t *testing.T) {
 			var got strings.Builder
 			wrong := false
 			for _, f := range findings {
+				f.Line = 0 // TestFindingPlace looks at places
 				got.WriteString(f.String() + "\n")
 				wrong = wrong || !f.Warning
 			}
@@ -146,7 +147,52 @@ func TestParseErrorJoinsFindings(t *testing.T) {
 		}
 		got = append(got, f)
 	}
-	if len(got) != 2 || got[0].Rule != 0 || got[0].Field != "url" || got[0].Column != 5 || got[1].Rule != 1 || got[1].Field != "method" {
+	if len(got) != 2 || got[0].Rule != 0 || got[0].Field != "url" || got[0].Column != 15 || got[1].Rule != 1 || got[1].Field != "method" {
 		t.Errorf("findings %+v", got)
+	}
+}
+
+// TestFindingPlace compares where a finding is with the text it underlines.
+func TestFindingPlace(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, file string
+		line, col  int
+		text       string
+	}{
+		{"of JSON", "[\n {\"enabled\": true},\n]", 2, 19, ","},
+		{"not UTF-8", "[{\"name\":\n \"\xff\"}]", 2, 3, "\xff"},
+		{"end of the file", `[{"enabled": true`, 1, 18, ""},
+		{"key twice", `[{"url": ".a", "url": ".b"}]`, 1, 16, `"`},
+		{"unknown key", "[\n  {\"boddy\": 1}\n]", 2, 4, `"boddy"`},
+		{"key with a slash", `[{"a/~b": 1}]`, 1, 3, `"a/~b"`},
+		{"name in an expression", `[{"url": ".a + nope(1)"}]`, 1, 16, "nope"},
+		{"behind escapes", `[{"url": "\"\u00e9\ud83d\ude00\" + nope"}]`, 1, 36, "nope"},
+		{"columns are UTF-16", `[{"name": "é😀", "url": "nope"}]`, 1, 26, "nope"},
+		{"byte order mark", "\ufeff" + `[{"url": "nope"}]`, 1, 11, "nope"},
+		{"line behind an escape", "[{\"url\":\n\"\\n .a | ]\"}]", 2, 10, "]"},
+		{"end of an expression", `[{"url": ".a |"}]`, 1, 15, ``},
+		{"deep", `[{"body": {"a": [1, {"b": "x y"}]}}]`, 1, 30, "y"},
+		{"a value", `[{"timeout": "5"}]`, 1, 14, `"5"`},
+		{"a number", `[{"timeout": -1 }]`, 1, 14, `-1`},
+		{"a list", `[{"enabled": [ 1, [2] ], "url": "1"}]`, 1, 14, `[ 1, [2] ]`},
+		{"the last of two keys", `[{"timeout": 1, "timeout": -2}]`, 1, 28, `-2`},
+		{"an object of rules", `{"$schema": "x", "rules": [{"url": 1}]}`, 1, 36, `1`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			findings := Check("m.json", []byte(test.file), nil)
+			if len(findings) == 0 {
+				t.Fatal("no finding")
+			}
+			f := findings[len(findings)-1]
+			if test.name == "key twice" {
+				f = findings[0]
+			}
+			if got := test.file[f.Start:f.End]; f.Line != test.line || f.Column != test.col || got != test.text {
+				t.Errorf("%s: %d:%d %q, want %d:%d %q", f, f.Line, f.Column, got, test.line, test.col, test.text)
+			}
+		})
 	}
 }

@@ -62,7 +62,7 @@ func FuzzEval(f *testing.F) {
 		if err != nil {
 			return
 		}
-		e, cerr := compile(text, "body", 500*time.Millisecond, newEnvironment(testEnv))
+		e, cerr := compile(text, place{field: "body"}, 500*time.Millisecond, newEnvironment(testEnv))
 		if cerr != nil {
 			if cerr.message == "" || cerr.column < 0 || cerr.column > len(text)+1 {
 				t.Errorf("%q: %+v", text, cerr)

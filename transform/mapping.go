@@ -2,6 +2,8 @@ package transform
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +19,7 @@ var ErrNoRule = errors.New("no rule matches")
 // be called from many goroutines at once.
 type Mapping struct {
 	file     string
+	hash     string
 	rules    []*Rule
 	warnings []Finding
 }
@@ -81,14 +84,16 @@ func readFile(file string) ([]byte, error) {
 }
 
 // Parse reads a mapping from data; file is the name it goes by in findings.
-// For cfg only what concerns evaluation counts. See Load for the rest.
+// For cfg only what concerns evaluation counts. See Load for the rest. It may
+// be called at any time: mappings share nothing with one another.
 func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, error) {
 	p := parser{file: file, cfg: cfg, env: newEnvironment(environ)}
 	rules := p.parse(data)
 	if err := joinErrors(p.findings); err != nil {
 		return nil, err
 	}
-	return &Mapping{file: file, rules: rules, warnings: warnings(p.findings)}, nil
+	sum := sha256.Sum256(data)
+	return &Mapping{file: file, hash: hex.EncodeToString(sum[:]), rules: rules, warnings: p.findings}, nil
 }
 
 // Check tells everything that is wrong or looks wrong with a mapping, rule by
@@ -101,6 +106,9 @@ func Check(file string, data []byte, environ []string) []Finding {
 
 // File is the name of the mapping file, "" for the built-in rule.
 func (m *Mapping) File() string { return m.file }
+
+// Hash is the SHA-256 of the file's bytes, in hex.
+func (m *Mapping) Hash() string { return m.hash }
 
 // Len is the number of rules.
 func (m *Mapping) Len() int { return len(m.rules) }

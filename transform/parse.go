@@ -18,42 +18,72 @@ type parser struct {
 // parse gives the rules of a mapping. They can be used where no finding is an
 // error.
 func (p *parser) parse(data []byte) []*Rule {
+	rules := p.rules(data)
+	locate(data, p.findings)
+	return rules
+}
+
+func (p *parser) rules(data []byte) []*Rule {
 	v, finding := decodeFile(data)
 	if finding != nil {
-		finding.File = p.file
-		p.findings = append(p.findings, *finding)
+		p.add(*finding)
 		if !finding.Warning {
 			return nil
 		}
 	}
-	list, ok := v.([]any)
+	list, at, ok := p.list(v)
 	if !ok {
-		f := Finding{File: p.file, Rule: -1, Message: "the mapping is " + kind(v) + ", not a list of rules"}
-		if _, ok := v.(map[string]any); ok {
-			f.Hint = "put the rule between [ and ]"
-		}
-		p.findings = append(p.findings, f)
 		return nil
 	}
 	if len(list) == 0 {
-		p.findings = append(p.findings, Finding{File: p.file, Rule: -1, Warning: true,
-			Message: "the mapping has no rules: no event is taken", Hint: `[{"enabled": true}] takes every event as it is`})
+		p.add(Finding{Rule: -1, Warning: true, Message: "the mapping has no rules: no event is taken",
+			Hint: `[{"enabled": true}] takes every event as it is`})
 	}
 	var rules []*Rule
 	all := -1 // the first rule that takes every event
 	for i, v := range list {
 		rp := ruleParser{parser: p, rule: &Rule{Index: i, strict: p.cfg.Strict}}
-		if !rp.parse(v) {
+		at := place{pointer: at.item(i).pointer}
+		if !rp.parse(v, at) {
 			continue
 		}
 		rules = append(rules, rp.rule)
 		if all >= 0 {
-			rp.warn("", fmt.Sprintf("never reached: rule %d takes every event", all), "move it up, or narrow enabled of that rule")
+			rp.warn(at, fmt.Sprintf("never reached: rule %d takes every event", all), "move it up, or narrow enabled of that rule")
 		} else if rp.rule.enabled == nil && rp.rule.always {
 			all = i
 		}
 	}
 	return rules
+}
+
+// list gives the rules of a file: the file is a list, or an object that holds
+// it, for the sake of editors, which find its schema there.
+func (p *parser) list(v any) (list []any, at place, ok bool) {
+	m, isObject := v.(map[string]any)
+	rules, has := m["rules"]
+	if has {
+		rp := ruleParser{parser: p, rule: &Rule{Index: -1}}
+		rp.unknown(place{}, m, []string{"$schema", "rules"})
+		v, at = rules, place{pointer: "/rules"}
+	}
+	if list, ok = v.([]any); ok {
+		return list, at, true
+	}
+	f := Finding{Rule: -1, pointer: at.pointer, Message: "the mapping is " + kind(v) + ", not a list of rules"}
+	switch {
+	case has:
+		f.Message = "rules is " + kind(v) + ", not a list of rules"
+	case isObject:
+		f.Hint = "put the rule between [ and ]"
+	}
+	p.add(f)
+	return nil, at, false
+}
+
+func (p *parser) add(f Finding) {
+	f.File = p.file
+	p.findings = append(p.findings, f)
 }
 
 // ruleParser reads one rule.
@@ -62,48 +92,31 @@ type ruleParser struct {
 	rule *Rule
 }
 
-// ruleFields are the fields of a rule, in the order in which they are read:
-// the name first, since findings tell it.
-var ruleFields = []struct {
-	name  string
-	parse func(*ruleParser, any)
-}{
-	{"name", (*ruleParser).name},
-	{"enabled", (*ruleParser).enabled},
-	{"backend", (*ruleParser).backend},
-	{"url", (*ruleParser).url},
-	{"method", (*ruleParser).method},
-	{"headers", (*ruleParser).headers},
-	{"query", (*ruleParser).query},
-	{"body", (*ruleParser).body},
-	{"report", (*ruleParser).report},
-	{"fieldsToDecryptPaths", (*ruleParser).decryptPaths},
-	{"timeout", (*ruleParser).timeout},
-	{"orderBy", (*ruleParser).orderBy},
-	{"onInterrupted", (*ruleParser).onInterrupted},
-	{"retry", (*ruleParser).retry},
-}
-
-func (p *ruleParser) parse(v any) (ok bool) {
+func (p *ruleParser) parse(v any, at place) (ok bool) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		p.fail("", "the rule is "+kind(v)+", not an object", "")
+		p.fail(at, "the rule is "+kind(v)+", not an object", "")
 		return false
 	}
 	p.rule.always = true
-	known := make([]string, len(ruleFields))
-	for i, f := range ruleFields {
-		known[i] = f.name
-		if v := m[f.name]; v != nil { // null is as good as absent
-			f.parse(p, v)
-		}
-	}
-	p.unknown("", m, known)
+	p.members(m, at, ruleFields)
 	return true
 }
 
+// members reads the members of an object that are in table, in its order.
+func (p *ruleParser) members(m map[string]any, at place, table []field) {
+	known := make([]string, len(table))
+	for i, f := range table {
+		known[i] = f.name
+		if v := m[f.name]; v != nil { // null is as good as absent
+			f.parse(p, v, at.key(f.name))
+		}
+	}
+	p.unknown(at, m, known)
+}
+
 // unknown warns about the keys of m that are not among known.
-func (p *ruleParser) unknown(field string, m map[string]any, known []string) {
+func (p *ruleParser) unknown(at place, m map[string]any, known []string) {
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if slices.Contains(known, key) {
 			continue
@@ -112,46 +125,51 @@ func (p *ruleParser) unknown(field string, m map[string]any, known []string) {
 		if near := nearest(key, known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		p.warn(field, fmt.Sprintf("unknown key %q is ignored", key), hint)
+		p.find(Finding{Field: at.field, Warning: true, Message: fmt.Sprintf("unknown key %q is ignored", key), Hint: hint,
+			pointer: at.key(key).pointer, onName: true})
 	}
 }
 
-func (p *ruleParser) fail(field, message, hint string) {
-	p.add(Finding{Field: field, Message: message, Hint: hint})
+func (p *ruleParser) fail(at place, message, hint string) {
+	p.find(Finding{Field: at.field, pointer: at.pointer, Message: message, Hint: hint})
 }
 
-func (p *ruleParser) warn(field, message, hint string) {
-	p.add(Finding{Field: field, Message: message, Hint: hint, Warning: true})
+func (p *ruleParser) warn(at place, message, hint string) {
+	p.find(Finding{Field: at.field, pointer: at.pointer, Message: message, Hint: hint, Warning: true})
 }
 
-func (p *ruleParser) add(f Finding) {
-	f.File, f.Rule, f.Name = p.file, p.rule.Index, p.rule.Name
-	p.findings = append(p.findings, f)
+func (p *ruleParser) find(f Finding) {
+	f.Rule, f.Name = p.rule.Index, p.rule.Name
+	p.add(f)
 }
 
-// expr compiles the expression found at field. It is nil where that fails,
+// expr compiles the expression found at a place. It is nil where that fails,
 // and a finding says why.
-func (p *ruleParser) expr(text, field string) *expr {
-	e, err := compile(text, field, p.cfg.timeout(), p.env)
+func (p *ruleParser) expr(text string, at place) *expr {
+	e, err := compile(text, at, p.cfg.timeout(), p.env)
 	if err != nil {
-		p.add(Finding{Field: field, Column: err.column, Message: err.message, Hint: err.hint})
+		f := Finding{Field: at.field, pointer: at.pointer, Message: err.message, Hint: err.hint}
+		if err.column > 0 {
+			f.inExpr = span{err.column - 1, err.column - 1 + max(1, err.length)}
+		}
+		p.find(f)
 		return nil
 	}
 	for _, name := range e.unset {
-		p.warn(field, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
+		p.warn(at, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
 	}
 	if looksPlain(text) {
-		p.warn(field, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
+		p.warn(at, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
 	}
 	return e
 }
 
 // jq reads a field that has to be an expression.
-func (p *ruleParser) jq(v any, field string) *expr {
+func (p *ruleParser) jq(v any, at place) *expr {
 	s, ok := v.(string)
 	if !ok {
-		p.fail(field, "is "+kind(v)+", not a jq expression", "")
+		p.fail(at, "is "+kind(v)+", not a jq expression", "")
 		return nil
 	}
-	return p.expr(s, field)
+	return p.expr(s, at)
 }

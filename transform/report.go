@@ -6,9 +6,6 @@ import "context"
 // externalRunId and statusLabel, none of them null.
 type Report map[string]any
 
-// reportFields are the fields a rule's report may have.
-var reportFields = []string{"status", "link", "summary", "externalRunId", "statusLabel"}
-
 type reportField struct {
 	name  string
 	value *template

@@ -85,7 +85,7 @@ func (ev *evaluation) request(ctx context.Context) (req Request, err error) {
 	if r.method != nil && req.Method == nil {
 		ev.warn(r.method, nil)
 	}
-	if req.Headers, err = ev.headers(ctx); err != nil {
+	if req.Headers, err = ev.headers(ctx, r.headers); err != nil {
 		return Request{}, err
 	}
 	if req.Query, err = ev.query(ctx); err != nil {
@@ -118,8 +118,8 @@ func (ev *evaluation) text(ctx context.Context, e *expr) (*string, error) {
 	return nil, ev.rule.exprError(e, fmt.Errorf("gave %s, not text", kind(v)))
 }
 
-func (ev *evaluation) headers(ctx context.Context) (map[string]string, error) {
-	members, err := ev.object(ctx, ev.rule.headers, "headers")
+func (ev *evaluation) headers(ctx context.Context, t *template) (map[string]string, error) {
+	members, err := ev.object(ctx, t)
 	if err != nil || len(members) == 0 {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (ev *evaluation) headers(ctx context.Context) (map[string]string, error) {
 			continue
 		}
 		if !scalar(v) {
-			return nil, ev.kindError(ev.rule.headers, "headers."+name, v, "a header is text, a number or a boolean")
+			return nil, ev.kindError(t, t.key(name), v, "a header is text, a number or a boolean")
 		}
 		out[name] = Text(v)
 	}
@@ -137,7 +137,8 @@ func (ev *evaluation) headers(ctx context.Context) (map[string]string, error) {
 }
 
 func (ev *evaluation) query(ctx context.Context) (url.Values, error) {
-	members, err := ev.object(ctx, ev.rule.query, "query")
+	t := ev.rule.query
+	members, err := ev.object(ctx, t)
 	if err != nil || len(members) == 0 {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func (ev *evaluation) query(ctx context.Context) (url.Values, error) {
 				continue
 			}
 			if !scalar(v) {
-				return nil, ev.kindError(ev.rule.query, "query."+name, v, "a query value is text, a number, a boolean or a list of these")
+				return nil, ev.kindError(t, t.key(name), v, "a query value is text, a number, a boolean or a list of these")
 			}
 			out.Add(name, Text(v))
 		}
@@ -161,7 +162,7 @@ func (ev *evaluation) query(ctx context.Context) (url.Values, error) {
 }
 
 // object evaluates a field that has to give an object; null is none.
-func (ev *evaluation) object(ctx context.Context, t *template, field string) (map[string]any, error) {
+func (ev *evaluation) object(ctx context.Context, t *template) (map[string]any, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -175,11 +176,11 @@ func (ev *evaluation) object(ctx context.Context, t *template, field string) (ma
 	case map[string]any:
 		return v, nil
 	}
-	return nil, ev.kindError(t, field, v, "an object is needed")
+	return nil, ev.kindError(t, t.place, v, "an object is needed")
 }
 
-func (ev *evaluation) kindError(t *template, field string, v any, needed string) error {
+func (ev *evaluation) kindError(t *template, at place, v any, needed string) error {
 	r := ev.rule
-	return &ExprError{Rule: r.Index, Name: r.Name, Field: field, Expr: t.text(field),
+	return &ExprError{Rule: r.Index, Name: r.Name, Field: at.field, Expr: t.text(at.field),
 		Err: fmt.Errorf("gave %s; %s", kind(v), needed)}
 }

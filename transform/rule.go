@@ -3,7 +3,6 @@ package transform
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 )
 
@@ -12,8 +11,8 @@ import (
 type Rule struct {
 	Index int    // in the file, from 0
 	Name  string // "" where it has none
-	// Backend is WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB or GITHUB, or "" where
-	// the rule leaves it open.
+	// Backend is one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB, GITHUB and
+	// PORT_API, or "" where the rule leaves it open.
 	Backend       string
 	Timeout       time.Duration // of one attempt; 0: the rule leaves it open
 	OnInterrupted string        // "fail", "retry" or "" where it is left open
@@ -31,6 +30,7 @@ type Rule struct {
 	report      []reportField
 	orderBy     *expr
 	paths       [][]string
+	follow      *Follow
 }
 
 // Retry is what a rule says about repeating an attempt.
@@ -56,13 +56,6 @@ func (e *ExprError) Error() string {
 
 // Unwrap gives the error without its place.
 func (e *ExprError) Unwrap() error { return e.Err }
-
-func label(rule int, name string) string {
-	if name == "" {
-		return strconv.Itoa(rule)
-	}
-	return strconv.Itoa(rule) + " " + strconv.Quote(name)
-}
 
 // Label names the rule for people: its index, and its name where it has one.
 func (r *Rule) Label() string { return label(r.Index, r.Name) }

@@ -69,7 +69,7 @@ func TestDirect(t *testing.T) {
 	}
 	n := 0
 	for _, x := range exprs {
-		e, cerr := compile(x, "body", time.Second, newEnvironment(testEnv))
+		e, cerr := compile(x, place{field: "body"}, time.Second, newEnvironment(testEnv))
 		if cerr != nil {
 			t.Fatal(x, cerr.message)
 		}

@@ -4,14 +4,13 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 )
 
 // template is JSON whose strings are expressions. Exactly one of expr, members,
 // items and value is what it is.
 type template struct {
-	field string
-	kind  templateKind
+	place
+	kind templateKind
 
 	expr    *expr
 	members []member // sorted by name
@@ -33,27 +32,27 @@ type member struct {
 	value *template
 }
 
-// template compiles the JSON value v, found at field.
+// template compiles the JSON value v, found at a place.
 //
 // Objects that hold nothing but empty objects vanish below another object, as
 // they always have: mappings rely on it. At the root and as elements of an
 // array they stay.
-func (p *ruleParser) template(v any, field string) *template {
-	t := &template{field: field}
+func (p *ruleParser) template(v any, at place) *template {
+	t := &template{place: at}
 	switch v := v.(type) {
 	case string:
-		t.kind, t.expr = exprKind, p.expr(v, field)
+		t.kind, t.expr = exprKind, p.expr(v, at)
 	case map[string]any:
 		t.kind = objectKind
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			if !hollow(v[name]) {
-				t.members = append(t.members, member{name, p.template(v[name], field+"."+name)})
+				t.members = append(t.members, member{name, p.template(v[name], at.key(name))})
 			}
 		}
 	case []any:
 		t.kind = arrayKind
 		for i, item := range v {
-			t.items = append(t.items, p.template(item, field+"["+strconv.Itoa(i)+"]"))
+			t.items = append(t.items, p.template(item, at.item(i)))
 		}
 	default:
 		t.value = v
@@ -102,6 +101,22 @@ func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
 		return out, nil
 	}
 	return t.value, nil
+}
+
+// each calls f with each expression of t. A nil template has none.
+func (t *template) each(f func(*expr)) {
+	switch {
+	case t == nil:
+	case t.expr != nil:
+		f(t.expr)
+	default:
+		for _, m := range t.members {
+			m.value.each(f)
+		}
+		for _, item := range t.items {
+			item.each(f)
+		}
+	}
 }
 
 // text gives the text of the expression at or above field, "" without one.

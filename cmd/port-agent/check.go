@@ -15,8 +15,8 @@ import (
 const checkUsage = `usage: port-agent check [-mapping FILE]
 
 Looks for mistakes in a mapping file and prints each in a line of its own: the
-file, the rule (counted from 0) and its name, the field, the column in the
-expression, what is wrong and what would be right.
+file, line and column, the rule (counted from 0) and its name, the field, what
+is wrong and what would be right.
 
   -mapping FILE   the file to check; without it the one that "port-agent run"
                   would take: INVOCATIONS_PATH, CONTROL_THE_PAYLOAD_CONFIG_PATH,
