@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -103,8 +104,10 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) erro
 		return err
 	}
 	if !j.slow {
-		slow := time.AfterFunc(quietTime, func() { a.sayUnderWay(finish, j) })
-		defer func() { j.slow = !slow.Stop() }()
+		var said atomic.Bool
+		slow := time.AfterFunc(quietTime, func() { said.Store(true); a.sayUnderWay(finish, j) })
+		j.req.OnAnswer = func() { slow.Stop() }
+		defer func() { slow.Stop(); j.slow = said.Load() }()
 	}
 	begun := time.Now()
 	if out.attempts == 0 {

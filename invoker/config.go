@@ -14,8 +14,9 @@ const defaultCADir = "/usr/local/share/ca-certificates"
 // NO_PROXY (upper or lower case), SSL_CERT_FILE,
 // SSL_CERT_DIR and REQUESTS_CA_BUNDLE.
 type Config struct {
-	// Timeout is the longest one attempt may take, in seconds, from the
-	// connection to the last byte of the answer.
+	// Timeout is how long one attempt may take, in seconds, from its start to
+	// the header of the answer, and then again for each pause while the body
+	// comes. In all an attempt takes at most ten times as long.
 	Timeout float64 `envconfig:"WEBHOOK_INVOKER_TIMEOUT" default:"30"`
 	// VerifySSL is whether certificates of backends are checked.
 	VerifySSL bool `envconfig:"WEBHOOK_VERIFY_SSL" default:"true"`
@@ -57,6 +58,10 @@ type Config struct {
 	// tls.key in it. They are read again at each handshake, so that a renewed
 	// certificate needs no restart.
 	ClientCertDir string `envconfig:"CLIENT_CERTIFICATES_DIR"`
+	// TLSLegacyHosts lists backends, by name, "*."-name or address, that are
+	// spoken to with what is no longer safe: TLS 1.0 and 1.1, RSA key
+	// exchange, weak ciphers and renegotiation.
+	TLSLegacyHosts []string `envconfig:"TLS_LEGACY_HOSTS"`
 }
 
 // Validate names every setting that cannot be used.
@@ -75,7 +80,10 @@ func (c Config) Validate() error {
 		}
 	}
 	errs = append(errs, c.validateCredentials())
-	if _, err := newGuard(c.EgressAllow, c.EgressDeny); err != nil {
+	if _, err := newGuard(c.EgressAllow, c.EgressDeny, nil); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := hostList("TLS_LEGACY_HOSTS", c.TLSLegacyHosts); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -3,8 +3,10 @@ package invoker
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,7 +24,8 @@ func (e *RefusedError) Error() string {
 // link-local and metadata addresses and nothing else.
 type guard struct {
 	allow, deny targets
-	allowOnly   bool // EGRESS_DENY holds "*": only what allow lists may be reached
+	allowOnly   bool             // EGRESS_DENY holds "*": only what allow lists may be reached
+	own         []netip.AddrPort // the agent's listeners; unspecified: on every address of this machine
 }
 
 // targets is a list of names and networks.
@@ -31,12 +34,30 @@ type targets struct {
 	networks []netip.Prefix
 }
 
-func newGuard(allow, deny []string) (*guard, error) {
+func newGuard(allow, deny, listeners []string) (*guard, error) {
 	g := new(guard)
+	for _, l := range listeners {
+		host, port, _ := net.SplitHostPort(l)
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			continue // switched off
+		}
+		addr, err := netip.ParseAddr(host)
+		if err != nil {
+			addr = netip.IPv4Unspecified() // no host, or a name of this machine
+		}
+		g.own = append(g.own, netip.AddrPortFrom(bare(addr), uint16(n)))
+	}
 	var badAllow, badDeny error
 	g.allow, _, badAllow = parseTargets("EGRESS_ALLOW", allow)
 	g.deny, g.allowOnly, badDeny = parseTargets("EGRESS_DENY", deny)
 	return g, errors.Join(badAllow, badDeny)
+}
+
+// hostList reads a setting that lists hosts and addresses.
+func hostList(setting string, entries []string) (targets, error) {
+	t, _, err := parseTargets(setting, entries)
+	return t, err
 }
 
 // parseTargets reads hosts, "*."-names, addresses and CIDRs; all is set by
@@ -78,23 +99,32 @@ func (t targets) match(host string, addr netip.Addr) bool {
 // sight of the check at dial time; there the short forms are refused as well,
 // which without a proxy may be a service of the agent's own namespace.
 var (
-	metadataNames      = targets{names: []string{"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal"}}
+	metadataNames = targets{names: []string{
+		"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal", "metadata.tencentyun.com", "metadata.azure.internal",
+	}}
 	shortMetadataNames = targets{names: []string{"metadata", "instance-data"}}
 )
 
-// Addresses that belong to the machine the agent runs on and to its cloud.
-var linkLocal = []netip.Prefix{
-	netip.MustParsePrefix("169.254.0.0/16"),
+// metadata lists addresses that belong to the machine the agent runs on and to
+// its cloud: credentials, and the agents that manage the host.
+var metadata = []netip.Prefix{
+	netip.MustParsePrefix("169.254.0.0/16"), // link-local: AWS, Azure, Google, Oracle, Tencent, OpenStack, DigitalOcean, Hetzner and others
 	netip.MustParsePrefix("fe80::/10"),
-	netip.MustParsePrefix("fd00:ec2::254/128"),
+	netip.MustParsePrefix("fd00:ec2::/32"),         // AWS: ::254 metadata, ::23 EKS Pod Identity, ::253 DNS
+	netip.MustParsePrefix("fd20:ce::254/128"),      // Google
+	netip.MustParsePrefix("fd00:42::42/128"),       // Scaleway
+	netip.MustParsePrefix("fd00:a9fe:a9fe::1/128"), // Akamai (Linode)
+	netip.MustParsePrefix("100.100.100.200/32"),    // Alibaba
+	netip.MustParsePrefix("168.63.129.16/32"),      // Azure's wire server
+	netip.MustParsePrefix("192.0.0.192/32"),        // Oracle Classic
 }
 
-// name checks a target before its name is resolved. Last is set where nobody
-// will look again because a proxy resolves the name.
-func (g *guard) name(host string, last bool) error {
+// name checks a target before its name is resolved. Last is set where no
+// check follows because a proxy resolves the name and connects.
+func (g *guard) name(host string, port uint16, last bool) error {
 	host = hostName(host)
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return g.address(host, addr)
+		return g.connection(host, netip.AddrPortFrom(addr, port))
 	}
 	var none netip.Addr
 	switch {
@@ -110,36 +140,82 @@ func (g *guard) name(host string, last bool) error {
 	return nil
 }
 
-// address checks the address that a connection to host is about to be made to.
-func (g *guard) address(host string, addr netip.Addr) error {
+// connection checks the address and port that a connection to host is about
+// to be made to.
+func (g *guard) connection(host string, to netip.AddrPort) error {
 	host = hostName(host)
-	addr = bare(addr)
+	addr := bare(to.Addr())
 	target := host
 	if host != addr.String() {
 		target = host + " (" + addr.String() + ")"
 	}
 	switch {
+	case g.isOwn(addr, to.Port()):
+		return &RefusedError{target, fmt.Sprintf("port %d is the agent's own listener", to.Port())}
 	case g.deny.match(host, addr):
 		return &RefusedError{target, "is listed in EGRESS_DENY"}
 	case g.allow.match(host, addr):
 		return nil
 	case g.allowOnly:
 		return &RefusedError{target, "is not listed in EGRESS_ALLOW"}
-	case slices.ContainsFunc(linkLocal, func(p netip.Prefix) bool { return p.Contains(addr) }):
+	case slices.ContainsFunc(metadata, func(p netip.Prefix) bool { return p.Contains(addr) }):
 		return &RefusedError{target, "is a link-local or metadata address"}
 	}
 	return nil
 }
 
-var nat64 = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
+// isOwn reports whether the agent itself listens there.
+func (g *guard) isOwn(addr netip.Addr, port uint16) bool {
+	for _, own := range g.own {
+		if own.Port() == port && (own.Addr() == addr || own.Addr().IsUnspecified() && isLocal(addr) || addr.IsUnspecified()) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLocal reports whether addr is one of this machine's.
+func isLocal(addr netip.Addr) bool {
+	if addr.IsLoopback() || addr.IsUnspecified() {
+		return true
+	}
+	all, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		ip, ok := a.(*net.IPNet)
+		if !ok {
+			return false
+		}
+		local, ok := netip.AddrFromSlice(ip.IP)
+		return ok && bare(local) == addr
+	})
+}
+
+// embedded lists the IPv6 networks whose addresses hold an IPv4 one, and at
+// which byte: IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765), NAT64
+// (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
+var embedded = []struct {
+	network netip.Prefix
+	at      int
+}{
+	{netip.MustParsePrefix("::/96"), 12},
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12},
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},
+	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},
+	{netip.MustParsePrefix("2002::/16"), 2},
+}
 
 // bare takes off the ways of writing an IPv4 address as an IPv6 one, and the
 // zone.
 func bare(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
-	if nat64.Contains(addr) {
-		b := addr.As16()
-		return netip.AddrFrom4([4]byte(b[12:]))
+	if !addr.Is6() || addr.IsLoopback() || addr.IsUnspecified() {
+		return addr
+	}
+	for _, e := range embedded {
+		if e.network.Contains(addr) {
+			b := addr.As16()
+			return netip.AddrFrom4([4]byte(b[e.at : e.at+4]))
+		}
 	}
 	return addr
 }

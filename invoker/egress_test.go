@@ -145,11 +145,11 @@ func TestEgressAllowed(t *testing.T) {
 		{"google.internal", "metadata.google.internal", "169.254.169.254", false},
 		{"169.254.0.0/24", "evil.test", "169.254.169.254", false},
 	} {
-		g, err := newGuard([]string{tc.allow}, nil)
+		g, err := newGuard([]string{tc.allow}, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = errors.Join(g.name(tc.host, false), g.address(tc.host, netip.MustParseAddr(tc.address)))
+		err = errors.Join(g.name(tc.host, 80, false), g.connection(tc.host, netip.AddrPortFrom(netip.MustParseAddr(tc.address), 80)))
 		if got := err == nil; got != tc.want {
 			t.Errorf("%s at %s with %s: got %v, want allowed %t", tc.host, tc.address, tc.allow, err, tc.want)
 		}

@@ -28,6 +28,14 @@ type StatusError struct {
 	// status does not say so: a redirect that is not followed, or a 200
 	// without the work having been taken on.
 	Reason string
+
+	limited bool // a limit of the backend was hit
+}
+
+func newStatusError(endpoint string, res *Response, reason, body string) *StatusError {
+	e := &StatusError{Endpoint: endpoint, StatusCode: res.StatusCode, Reason: reason, Body: body, limited: limited(res)}
+	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, e.limited || res.StatusCode == http.StatusTooManyRequests)
+	return e
 }
 
 func (e *StatusError) Error() string {
@@ -56,11 +64,9 @@ func (e *TransportError) Error() string { return e.Endpoint + ": " + plain(e.Err
 func (e *TransportError) Unwrap() error { return e.Err }
 
 // timeoutError is the cause of the end of an attempt's time.
-type timeoutError struct{ after time.Duration }
+type timeoutError struct{ text string }
 
-func (e *timeoutError) Error() string {
-	return "timed out after " + e.after.String()
-}
+func (e *timeoutError) Error() string        { return e.text }
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
@@ -120,7 +126,7 @@ func network(err error) string {
 		return "timed out"
 	case isTimeout(err):
 		return "connecting timed out after " + dialTimeout.String()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), errClosedIdle):
 		return "connection closed before the answer was complete"
 	case errors.As(err, &errno):
 		return errno.Error()
@@ -128,8 +134,16 @@ func network(err error) string {
 	for errors.As(err, &op) && op.Err != nil {
 		err = op.Err
 	}
-	return clean(err.Error(), maxExcerpt)
+	if strings.Contains(err.Error(), "response headers exceeded") {
+		return fmt.Sprintf("the header of the answer is longer than %d KiB", maxAnswerHeader>>10)
+	}
+	text := strings.TrimPrefix(err.Error(), "net/http: ")
+	return clean(strings.TrimPrefix(text, "HTTP/1.x transport connection broken: "), maxExcerpt)
 }
+
+// errClosedIdle is what net/http says of a connection that the server closed
+// while a request was put on it. It exports no value for it.
+const errClosedIdle = "http: server closed idle connection"
 
 func resolution(err *net.DNSError) string {
 	switch {

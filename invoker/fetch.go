@@ -33,7 +33,7 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 	if u.User != nil {
 		return nil, fmt.Errorf("the URL holds user info, which is not sent")
 	}
-	req := &Request{Method: f.Method, Body: f.Body, Timeout: i.timeout(f.Timeout), url: u}
+	req := &Request{Method: f.Method, Body: f.Body, Timeout: i.timeout(f.Timeout), url: u, NeedBody: true}
 	if req.Method == "" {
 		req.Method = http.MethodGet
 	}
@@ -42,9 +42,9 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 		header = make(http.Header)
 	}
 	setDefault(header, "User-Agent", i.deps.UserAgent)
-	ctx, cancel := context.WithTimeoutCause(ctx, req.Timeout, &timeoutError{req.Timeout})
-	defer cancel()
-	return i.follow(ctx, req, &hop{method: req.Method, url: u, header: header, body: f.Body, pinned: carriesCredentials(header)})
+	ctx, clock := newClock(ctx, req.Timeout)
+	defer clock.stop()
+	return i.follow(ctx, clock, req, &hop{method: req.Method, url: u, header: header, body: f.Body, pinned: carriesCredentials(header)})
 }
 
 // carriesCredentials reports whether a header's name says that it holds one.

@@ -158,9 +158,7 @@ func (a *gitHubApp) call(ctx context.Context, jwt, method, path string, into any
 		return err
 	}
 	if res.StatusCode/100 != 2 {
-		status := &StatusError{Endpoint: method + " " + a.base + path, StatusCode: res.StatusCode, Body: clean(string(res.Body), maxExcerpt)}
-		status.RetryAfter, status.HasRetryAfter = retryAfter(res.Header)
-		return status
+		return newStatusError(method+" "+a.base+path, res, "", clean(res.excerpt(), maxExcerpt))
 	}
 	if err := json.Unmarshal(res.Body, into); err != nil {
 		return fmt.Errorf("%s %s: the answer is not JSON", method, a.base+path)

@@ -19,8 +19,9 @@ func (r *Request) setHeader(t *Target, userAgent string) error {
 		if err := checkHeader(k, v); err != nil {
 			return err
 		}
-		if k = http.CanonicalHeaderKey(k); !reserved(k) {
-			h[k] = []string{v}
+		if c := http.CanonicalHeaderKey(k); !reserved(c) {
+			h[c] = []string{v}
+			r.spell(c, k)
 		}
 	}
 	setDefault(h, "Authorization", r.Header.Get("Authorization"))
@@ -31,6 +32,18 @@ func (r *Request) setHeader(t *Target, userAgent string) error {
 	}
 	r.Header = h
 	return r.backend.Header(h)
+}
+
+// spell remembers how the rule writes a header, since some servers look at the
+// spelling. What net/http reads itself stays canonical.
+func (r *Request) spell(canonical, as string) {
+	switch {
+	case as == canonical, canonical == "Host", canonical == "Connection", canonical == "Expect":
+		return
+	case r.spelling == nil:
+		r.spelling = make(map[string]string)
+	}
+	r.spelling[canonical] = as
 }
 
 func setDefault(h http.Header, key, value string) {

@@ -9,8 +9,8 @@ package invoker
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"time"
@@ -40,6 +40,9 @@ type Deps struct {
 	Conceal func(secret string)
 	// UserAgent is sent with every request.
 	UserAgent string
+	// Listeners are the addresses that the agent itself listens on, as
+	// host:port or :port. No backend is reached there, whatever the settings say.
+	Listeners []string
 }
 
 // Invoker builds and sends requests. Its methods may be called from many
@@ -53,11 +56,12 @@ type Invoker struct {
 	credentials map[string]*Credential // by backend
 	portHost    string                 // scheme://host:port of Port's API, or empty
 
-	proxies   *proxies
-	dialer    *net.Dialer
-	tls       *tls.Config
-	tlsByHost map[string]*tls.Config // for hosts with a configuration of their own
-	pool      *pool
+	proxies *proxies
+	dialer  *net.Dialer
+	legacy  targets
+	common  *http.Transport
+	old     *http.Transport            // for TLS_LEGACY_HOSTS
+	byHost  map[string]*http.Transport // for hosts with a TLS configuration of their own
 }
 
 // New returns an Invoker. It starts nothing and calls nobody. The error names
@@ -71,7 +75,7 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 	}
 	i := &Invoker{cfg: cfg, deps: deps}
 	var err error
-	if i.guard, err = newGuard(cfg.EgressAllow, cfg.EgressDeny); err != nil {
+	if i.guard, err = newGuard(cfg.EgressAllow, cfg.EgressDeny, deps.Listeners); err != nil {
 		return nil, err
 	}
 	if err := i.prepare(); err != nil {
@@ -91,8 +95,14 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 }
 
 // Close closes idle connections. Requests under way are not touched; their
-// connections are closed when they end.
-func (i *Invoker) Close() { i.pool.close() }
+// connections are closed a few seconds after they end.
+func (i *Invoker) Close() {
+	i.common.CloseIdleConnections()
+	i.old.CloseIdleConnections()
+	for _, t := range i.byHost {
+		t.CloseIdleConnections()
+	}
+}
 
 func (i *Invoker) timeout(rule time.Duration) time.Duration {
 	if rule > 0 {

@@ -18,13 +18,22 @@ type Request struct {
 	// and the agent's own token.
 	Header  http.Header
 	Body    []byte        // what is signed and sent; nil: no body
-	Timeout time.Duration // of one attempt
+	Timeout time.Duration // of one attempt, see Invoker.Do
+	// NeedBody is whether the result depends on the body of an answer: a 2xx
+	// whose body breaks off is a failure then. Build takes it from the Target;
+	// it may be changed before Do.
+	NeedBody bool
+	// OnAnswer, if not nil, is called once per attempt by the goroutine of Do,
+	// when the header of the answer has come. A redirect that is followed is
+	// no answer.
+	OnAnswer func()
 
-	backend Backend
-	url     *url.URL
-	base    string     // the URL without the query that the rule adds
-	query   url.Values // what the rule adds
-	value   any        // the body before it was printed, where that is not JSON
+	spelling map[string]string // header names as the rule writes them, by canonical name
+	backend  Backend
+	url      *url.URL
+	base     string     // the URL without the query that the rule adds
+	query    url.Values // what the rule adds
+	value    any        // the body before it was printed, where that is not JSON
 	// pending makes what can only be known by asking the backend. It is nil
 	// where nothing is open, and after it has succeeded.
 	pending func(context.Context, *Request) error

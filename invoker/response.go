@@ -11,36 +11,69 @@ import (
 	"strings"
 )
 
-// maxAnswer is how much of an answer is read.
-const maxAnswer = 1 << 20
+// Bounds of an answer that is decoded. A tree takes up to fifty times the
+// memory of its text, and arithmetic on long integers more than linear time.
+const (
+	maxValues = 100_000
+	maxDigits = 1000
+)
 
 // Response is what a backend answered.
 type Response struct {
 	StatusCode int
 	Header     http.Header
-	Body       []byte // at most 1 MiB
+	Body       []byte // as it came, unpacked, at most 1 MiB
 	Truncated  bool   // there was more than Body holds
+	Broken     bool   // the connection ended before the body did
 
 	Link          string // where the work can be watched, if the backend says so
 	ExternalRunID string // what the backend calls the work, if it says so
 }
 
-// Text is the body as text, with a mark at its end where it was cut.
+// utf8 is the body in UTF-8, without a mark where it ends.
+func (r *Response) utf8() []byte {
+	return decodeText(r.Body, r.Header.Get("Content-Type"))
+}
+
+// Text is the body as text in UTF-8, decoded by what the server says of its
+// encoding or by its beginning. A mark at its end says where the rest is
+// missing.
 func (r *Response) Text() string {
-	s := strings.ToValidUTF8(string(r.Body), "\uFFFD")
-	if r.Truncated {
-		s += "… [cut at 1 MiB]"
+	s := string(r.utf8())
+	switch {
+	case r.Truncated:
+		return s + "… [cut at 1 MiB]"
+	case r.Broken:
+		return s + "… [the connection broke off]"
 	}
 	return s
 }
 
-// JSON is the body decoded; ok is false where it is not JSON or was cut.
-// Numbers are int, *big.Int or float64.
-func (r *Response) JSON() (v any, ok bool) {
-	if r.Truncated {
+// excerpt is the beginning of the text, for an error.
+func (r *Response) excerpt() string {
+	s := r.utf8()
+	return string(s[:min(len(s), 8*maxExcerpt)])
+}
+
+// RawJSON is the body as the JSON text it is, in UTF-8; ok is false where it
+// is not JSON or is not complete.
+func (r *Response) RawJSON() (text json.RawMessage, ok bool) {
+	if r.Truncated || r.Broken {
 		return nil, false
 	}
-	return decodeJSON(r.Body)
+	text = bytes.TrimSpace(r.utf8())
+	return text, json.Valid(text)
+}
+
+// JSON is the body decoded, anew at each call; ok is false where it is not
+// JSON, is not complete, or holds more than 100,000 values or an integer of
+// more than 1,000 digits. Numbers are int, *big.Int or float64.
+func (r *Response) JSON() (v any, ok bool) {
+	text := r.utf8()
+	if r.Truncated || r.Broken || len(text) > maxValues && countValues(text) > maxValues {
+		return nil, false
+	}
+	return decodeJSON(text)
 }
 
 // decodeJSON decodes a text that is one JSON value.
@@ -53,7 +86,24 @@ func decodeJSON(text []byte) (v any, ok bool) {
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, false
 	}
-	return numbers(v), true
+	return numbers(v)
+}
+
+// countValues counts the values of a JSON text, within one for each object
+// and list.
+func countValues(text []byte) int {
+	n, quoted := 1, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case !quoted && (c == ',' || c == '[' || c == '{'):
+			n++
+		}
+	}
+	return n
 }
 
 // Value is the response as expressions of a report see it: statusCode,
@@ -75,53 +125,42 @@ func (r *Response) object() map[string]any {
 	return m
 }
 
-// numbers replaces the json.Numbers in v, in place where it can.
-func numbers(v any) any {
+// numbers replaces the json.Numbers in v, in place where it can; ok is false
+// where one is too long.
+func numbers(v any) (_ any, ok bool) {
 	switch v := v.(type) {
 	case json.Number:
 		return number(v.String())
 	case []any:
 		for n := range v {
-			v[n] = numbers(v[n])
+			if v[n], ok = numbers(v[n]); !ok {
+				return nil, false
+			}
 		}
 	case map[string]any:
 		for k := range v {
-			v[k] = numbers(v[k])
+			if v[k], ok = numbers(v[k]); !ok {
+				return nil, false
+			}
 		}
 	}
-	return v
+	return v, true
 }
 
 // number keeps every digit of an integer; anything else is a float64, the
 // largest there is where it would be infinite.
-func number(s string) any {
+func number(s string) (v any, ok bool) {
 	if !strings.ContainsAny(s, ".eE") {
 		if n, err := strconv.Atoi(s); err == nil {
-			return n
+			return n, true
+		}
+		if len(strings.TrimPrefix(s, "-")) > maxDigits {
+			return nil, false
 		}
 		if n, ok := new(big.Int).SetString(s, 10); ok {
-			return n
+			return n, true
 		}
 	}
 	f, _ := strconv.ParseFloat(s, 64)
-	return max(-math.MaxFloat64, min(f, math.MaxFloat64))
-}
-
-// readBody reads at most maxAnswer bytes; more tells that there were more.
-func readBody(res *http.Response) (body []byte, more bool, err error) {
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		return nil, false, nil // what follows is a connection
-	}
-	if n := res.ContentLength; n >= 0 && n <= maxAnswer {
-		body = make([]byte, n)
-		got, err := io.ReadFull(res.Body, body)
-		return body[:got], false, err
-	}
-	buf := new(bytes.Buffer)
-	_, err = buf.ReadFrom(io.LimitReader(res.Body, maxAnswer+1))
-	if buf.Len() > maxAnswer {
-		buf.Truncate(maxAnswer)
-		more = true
-	}
-	return buf.Bytes(), more, err
+	return max(-math.MaxFloat64, min(f, math.MaxFloat64)), true
 }

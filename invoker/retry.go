@@ -3,10 +3,12 @@ package invoker
 import (
 	"crypto/tls"
 	"errors"
+	"math"
 	"net"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -32,6 +34,9 @@ func Retryable(err error, req *Request, statuses []int) (retry bool, after time.
 func (e *StatusError) retryable(idempotent bool, statuses []int) bool {
 	if e.Reason != "" {
 		return false
+	}
+	if e.limited {
+		return true
 	}
 	switch e.StatusCode {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
@@ -82,17 +87,60 @@ type lookupError struct {
 func (e *lookupError) Error() string { return e.what + ": " + e.err.Error() }
 func (e *lookupError) Unwrap() error { return e.err }
 
-// retryAfter reads the header of that name: seconds, or a date.
-func retryAfter(h http.Header) (time.Duration, bool) {
-	v := h.Get("Retry-After")
-	if v == "" {
-		return 0, false
+// NotDone reports whether the backend says that it has not carried out the
+// request and will take it later: 429, 503, or a 403 by which GitHub and
+// others say that a limit is used up.
+func NotDone(err error) bool {
+	status := (*StatusError)(nil)
+	return errors.As(err, &status) && status.Reason == "" &&
+		(status.limited || status.StatusCode == http.StatusTooManyRequests || status.StatusCode == http.StatusServiceUnavailable)
+}
+
+// limited tells a 403 that means a limit from one that means a missing right:
+// https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+func limited(res *Response) bool {
+	if res.StatusCode != http.StatusForbidden {
+		return false
 	}
-	if seconds, err := strconv.ParseInt(v, 10, 32); err == nil {
-		return max(0, time.Duration(seconds)*time.Second), true
+	if res.Header.Get("Retry-After") != "" {
+		return true
+	}
+	for _, name := range []string{"X-RateLimit-Remaining", "RateLimit-Remaining"} {
+		if strings.TrimSpace(res.Header.Get(name)) == "0" {
+			return true
+		}
+	}
+	return false
+}
+
+// maxReset bounds a wait that a rate limit names.
+const maxReset = 24 * time.Hour
+
+// retryAfter reads how long the backend asks to wait: Retry-After in seconds
+// or as a date, else when its rate limit begins anew. GitHub, GitLab and Azure
+// DevOps give that in seconds since 1970, the drafts of the IETF in seconds
+// from now. It counts where the limit is what the answer is about.
+func retryAfter(h http.Header, limit bool) (time.Duration, bool) {
+	v := strings.TrimSpace(h.Get("Retry-After"))
+	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds <= math.MaxInt32 {
+		return max(0, time.Duration(seconds*float64(time.Second))), true
 	}
 	if at, err := http.ParseTime(v); err == nil {
 		return max(0, time.Until(at)), true
+	}
+	if !limit {
+		return 0, false
+	}
+	for _, name := range []string{"RateLimit-Reset", "X-RateLimit-Reset"} {
+		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
+		if err != nil || n < 0 {
+			continue
+		}
+		wait := time.Duration(min(n, maxReset.Seconds()) * float64(time.Second))
+		if n > 1e9 {
+			wait = time.Until(time.Unix(int64(min(n, 1e11)), 0))
+		}
+		return max(0, min(wait, maxReset)), true
 	}
 	return 0, false
 }

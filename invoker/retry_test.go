@@ -86,7 +86,7 @@ func TestRetryAfter(t *testing.T) {
 			{"99999999999999", 0, false},
 			{"", 0, false},
 		} {
-			got, ok := retryAfter(http.Header{"Retry-After": {tc.header}})
+			got, ok := retryAfter(http.Header{"Retry-After": {tc.header}}, false)
 			if got != tc.want || ok != tc.ok {
 				t.Errorf("%q: got %v, %t, want %v, %t", tc.header, got, ok, tc.want, tc.ok)
 			}

@@ -169,7 +169,7 @@ func TestSent(t *testing.T) {
 			},
 			wantSent: true,
 			timeout:  2 * time.Second, // enough for the answer to begin
-			wantErr:  "the answer (200) broke off: timed out after 2s",
+			wantErr:  "the answer (200) broke off: nothing came for 2s",
 		},
 		{
 			name: "not HTTP",
@@ -188,7 +188,7 @@ func TestSent(t *testing.T) {
 			i := newInvoker(t, testConfig(), testDeps())
 			base := tc.url(t)
 			target := hook(t, base+"/p?token=query-canary")
-			target.Rule.Timeout = tc.timeout
+			target.Rule.Timeout, target.NeedBody = tc.timeout, true
 			req := build(t, i, target)
 			_, err := i.Do(t.Context(), req)
 			if want := "POST " + base + "/p: " + tc.wantErr; err == nil || err.Error() != want {
@@ -283,7 +283,7 @@ func TestStatusErrorText(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ body, want string }{
 		{"", " Internal Server Error"},
-		{"no\r\n\tway\x00\x1b[31m \xff ", ": no way [31m \uFFFD"},
+		{"no\r\n\tway\x00\x1b[31m \xff ", ": no way [31m ÿ"},
 		{strings.Repeat("ü", 600), ": " + strings.Repeat("ü", 500)},
 		{"you sent " + testSigner + " and query-canary", ": you sent [redacted] and [redacted]"},
 		{strings.Repeat("x", 495) + "query-canary", ": " + strings.Repeat("x", 495) + "[reda"},

@@ -24,6 +24,9 @@ type Target struct {
 	// Decrypted is whether Root differs from Event, so that bodies have to be
 	// made from Root.
 	Decrypted bool
+	// NeedBody is whether the caller reads the body of the answer: for a
+	// response to Port, a report that looks at it, or following.
+	NeedBody bool
 	// Rule is what the matching rule says.
 	Rule Override
 }

@@ -1,21 +1,30 @@
 package invoker
 
 import (
+	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"strings"
+	"syscall"
 	"time"
 )
 
 const (
-	// dialTimeout bounds name resolution and the TCP connection, and once
-	// more what a proxy and the TLS handshake take each, apart from the time
-	// of the whole attempt.
+	// dialTimeout bounds name resolution with the TCP connection, and once
+	// more the TLS handshake, apart from the time of the whole attempt.
 	dialTimeout = 10 * time.Second
+	// idleTimeout is below the keep-alive of common servers (5 s in Node.js,
+	// uvicorn and Apache). A server that closes an idle connection while a
+	// request is on its way leaves it unknown whether the request was carried
+	// out; a connection that is closed on this side first does not.
+	idleTimeout = 4 * time.Second
+	maxIdle     = 1024 // connections, to all hosts
 	// One TLS session is enough for many connections to a host.
-	maxSessions = 64
+	maxSessions     = 64
+	maxAnswerHeader = 256 << 10
 )
 
 // Transport returns an HTTP transport for calls that are not a backend's, such
@@ -45,10 +54,11 @@ func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, er
 
 func newDialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second} }
 
-// prepare reads what connections to backends need: proxies, authorities and,
-// for each host that is shown a client certificate, a TLS configuration of
-// its own, since none knows for which host it is used. Port's API has its own
-// where certificates are not checked: it is sent the agent's token.
+// prepare makes the transports to backends. A TLS configuration does not know
+// for which host it is used, so that each kind of host has a transport of its
+// own: those that are shown a client certificate, those of TLS_LEGACY_HOSTS,
+// and Port's API where certificates are not checked, since it is sent the
+// agent's token.
 func (i *Invoker) prepare() error {
 	var err error
 	if i.proxies, err = readProxies(i.deps.Env); err != nil {
@@ -62,27 +72,103 @@ func (i *Invoker) prepare() error {
 	if err != nil {
 		return err
 	}
-	config := func(verify bool) *tls.Config {
-		return &tls.Config{
-			RootCAs: roots, InsecureSkipVerify: !verify, NextProtos: []string{"http/1.1"},
+	if i.legacy, err = hostList("TLS_LEGACY_HOSTS", i.cfg.TLSLegacyHosts); err != nil {
+		return err
+	}
+	config := func(host string) *tls.Config {
+		c := &tls.Config{
+			RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL && (host == "" || host != i.portName()), NextProtos: []string{"http/1.1"},
 			ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
 		}
-	}
-	i.tls = config(i.cfg.VerifySSL)
-	i.tlsByHost = make(map[string]*tls.Config, len(certificates)+1)
-	for host, files := range certificates {
-		i.tlsByHost[host] = config(i.cfg.VerifySSL)
-		i.tlsByHost[host].GetClientCertificate = files.load
-	}
-	if port := i.portName(); port != "" && !i.cfg.VerifySSL {
-		if i.tlsByHost[port] == nil {
-			i.tlsByHost[port] = config(true)
+		if pair, ok := certificates[host]; ok {
+			c.GetClientCertificate = pair.load
 		}
-		i.tlsByHost[port].InsecureSkipVerify = false
+		if i.legacy.match(host, netip.Addr{}) {
+			allowLegacy(c)
+		}
+		return c
 	}
 	i.dialer = newDialer()
-	i.pool = newPool(i.connect)
+	i.common, i.byHost = i.newTransport(config("")), make(map[string]*http.Transport)
+	for host := range certificates {
+		i.byHost[host] = i.newTransport(config(host))
+	}
+	if port := i.portName(); port != "" && !i.cfg.VerifySSL {
+		i.byHost[port] = i.newTransport(config(port))
+	}
+	old := config("")
+	allowLegacy(old)
+	i.old = i.newTransport(old)
 	return nil
+}
+
+// newTransport speaks HTTP/1.1 alone: of a request over HTTP/2 it is not known
+// what was sent when the connection breaks.
+func (i *Invoker) newTransport(config *tls.Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                  i.proxies.choose,
+		DialContext:            i.dial,
+		TLSClientConfig:        config,
+		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
+		TLSHandshakeTimeout:    dialTimeout,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConns:           maxIdle,
+		MaxIdleConnsPerHost:    maxIdle,
+		MaxResponseHeaderBytes: maxAnswerHeader,
+		ExpectContinueTimeout:  time.Second,
+		DisableCompression:     true, // see decompress
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+			return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: fmt.Errorf("answered %s", res.Status)}
+		},
+	}
+}
+
+// allowLegacy accepts what servers of long ago need and Go leaves out for
+// safety: TLS 1.0 and 1.1, key exchange by RSA, weak ciphers, renegotiation,
+// and a client hello that fits one packet.
+func allowLegacy(c *tls.Config) {
+	c.MinVersion = tls.VersionTLS10
+	for _, suite := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		c.CipherSuites = append(c.CipherSuites, suite.ID)
+	}
+	c.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+	c.Renegotiation = tls.RenegotiateFreelyAsClient
+}
+
+// transport is the one for a host.
+func (i *Invoker) transport(host string) *http.Transport {
+	host = hostName(host)
+	if t, ok := i.byHost[host]; ok {
+		return t
+	}
+	if i.legacy.match(host, netip.Addr{}) {
+		return i.old
+	}
+	return i.common
+}
+
+// dial connects to a backend or to a proxy. The egress policy looks at each
+// address after the name was resolved, so that no DNS answer gets around it.
+// A proxy is the operator's choice and may be anywhere.
+func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := *i.dialer
+	if host, _, err := net.SplitHostPort(address); err == nil && !i.proxies.is(address) {
+		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			target, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return &RefusedError{host, "has an address that cannot be checked"}
+			}
+			return i.guard.connection(host, target)
+		}
+	}
+	c, err := d.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &link{Conn: c}, nil
 }
 
 // portName is the host name of Port's API, or "".
@@ -92,14 +178,4 @@ func (i *Invoker) portName() string {
 		return ""
 	}
 	return hostName(u.Hostname())
-}
-
-// hostName gives a host in one spelling.
-func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
-
-func (i *Invoker) tlsFor(host string) *tls.Config {
-	if config, ok := i.tlsByHost[hostName(host)]; ok {
-		return config
-	}
-	return i.tls
 }

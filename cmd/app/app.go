@@ -73,6 +73,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	}
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv, UserAgent: userAgent,
+		Listeners: []string{cfg.Process.HTTPAddr},
 	}, a.log)
 	if err != nil {
 		return nil, err

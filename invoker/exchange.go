@@ -1,0 +1,171 @@
+package invoker
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// hop is one request on the wire: the first, or one that a redirect asks for.
+type hop struct {
+	method   string
+	url      *url.URL
+	header   http.Header
+	spelling map[string]string // of header names that are not sent in their canonical form
+	body     []byte
+	pinned   bool // a redirect to another origin is refused
+}
+
+func (h *hop) endpoint() string { return h.method + " " + place(h.url) }
+
+// request is the hop for net/http. It has no GetBody: a body is never sent
+// twice.
+func (h *hop) request(ctx context.Context) (*http.Request, error) {
+	header, err := h.wire()
+	if err != nil {
+		return nil, err
+	}
+	r := &http.Request{
+		Method: h.method, URL: h.url, Host: h.header.Get("Host"), Header: header, Body: http.NoBody,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Close: httpguts.HeaderValuesContainsToken(h.header["Connection"], "close"),
+	}
+	switch {
+	case len(h.body) > 0:
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(h.body)), int64(len(h.body))
+	case h.method == http.MethodDelete:
+		r.TransferEncoding = []string{"identity"} // net/http says Content-Length: 0 then
+	}
+	return r.WithContext(ctx), nil
+}
+
+// wire is the header as it is sent. It refuses what would change how the
+// request is framed.
+func (h *hop) wire() (http.Header, error) {
+	wire := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip, deflate"}}
+	for name, values := range h.header {
+		for _, v := range values {
+			if err := writable(name, v); err != nil {
+				return nil, err
+			}
+		}
+		as := h.spelling[name]
+		switch {
+		case as == "":
+			as = name
+		case name == "User-Agent":
+			wire[name] = []string{""} // net/http adds none of its own
+		default:
+			delete(wire, name)
+		}
+		wire[as] = values
+	}
+	return wire, nil
+}
+
+// attempt is one request on its way through net/http.
+type attempt struct {
+	cancel context.CancelCauseFunc
+	link   *link // nil: no connection yet
+	turn   int64
+	reused bool
+	lost   bool // net/http wanted to send it once more
+}
+
+// gotConn sees each connection that net/http is about to write the request to.
+// It takes a second one for some requests when the first breaks; after bytes
+// have left, nothing is written to it.
+func (a *attempt) gotConn(info httptrace.GotConnInfo) {
+	l := linkOf(info.Conn)
+	if a.sent() {
+		l.barred.Store(true)
+		a.lost = true
+		a.cancel(io.ErrUnexpectedEOF)
+		return
+	}
+	a.link, a.reused = l, info.Reused
+	a.turn = l.begin(info.Reused)
+}
+
+func (a *attempt) putIdleConn(err error) {
+	if err == nil {
+		a.link.rest(a.turn)
+	}
+}
+
+func (a *attempt) sent() bool { return a.link != nil && a.link.sent() }
+
+// exchange puts one hop on the wire and reads the header of its answer, whose
+// body is to be closed. Sent reports whether bytes of it may have left. A
+// request of which nothing had left when a used connection turned out to be
+// closed is sent again at once: no server has seen it.
+func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sent bool, err error) {
+	via, err := i.proxies.of(h.url)
+	if err != nil {
+		return nil, false, err
+	}
+	if err := i.guard.name(h.url.Hostname(), portOf(h.url), via != nil); err != nil {
+		return nil, false, err
+	}
+	way := i.transport(h.url.Hostname())
+	for {
+		res, a, err := once(ctx, way, h)
+		switch {
+		case err == nil:
+			return res, true, nil
+		case a == nil:
+			return nil, false, err
+		case a.lost:
+			return nil, true, io.ErrUnexpectedEOF
+		case a.sent() || !a.reused || ctx.Err() != nil:
+			return nil, a.sent(), err
+		}
+	}
+}
+
+func once(ctx context.Context, way *http.Transport, h *hop) (*http.Response, *attempt, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a := &attempt{cancel: cancel}
+	req, err := h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn, PutIdleConn: a.putIdleConn}))
+	if err != nil {
+		cancel(nil)
+		return nil, nil, err
+	}
+	res, err := way.RoundTrip(req)
+	if err != nil {
+		cancel(nil)
+		return nil, a, err
+	}
+	res.Body = &answerBody{res.Body, cancel}
+	return res, a, nil
+}
+
+// answerBody ends the context of its request when it is closed.
+type answerBody struct {
+	io.ReadCloser
+	cancel context.CancelCauseFunc
+}
+
+func (b *answerBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
+
+// portOf is the port that a URL leads to.
+func portOf(u *url.URL) uint16 {
+	_, port, _ := net.SplitHostPort(hostPort(u))
+	n, _ := strconv.ParseUint(port, 10, 16)
+	return uint16(n)
+}
+
+// hostName gives a host in one spelling.
+func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
