@@ -85,11 +85,19 @@ func (b *fakeBroker) ledgerOf(t *testing.T, p partition) (int64, ledger) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	l, err := decodeLedger(b.last[p].offset, b.last[p].metadata)
+	if _, ok := b.last[p]; !ok {
+		return 0, ledger{}
+	}
+	l, err := decodeLedger(p, b.last[p].offset, b.last[p].metadata)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b.last[p].offset, l
+}
+
+// clean is the commit of a partition in which nothing is unsettled.
+func clean(p partition, offset int64) commit {
+	return commit{offset, ledger{high: offset}.encode(p, offset)}
 }
 
 // bench is a committer at work on two partitions that begin at offset 0.
@@ -105,7 +113,7 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		broker := newFakeBroker()
-		trackers := map[partition]*tracker{runsZero: newTracker(0, ledger{}), runsOne: newTracker(0, ledger{})}
+		trackers := map[partition]*tracker{runsZero: newTracker(runsZero, 0, ledger{}), runsOne: newTracker(runsOne, 0, ledger{})}
 		counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commits"}, []string{"outcome"})
 		b := &bench{committer: newCommitter(trackers, counter, zerolog.Nop(), broker.commit), broker: broker, ended: make(chan error, 1)}
 		ctx, stop := context.WithCancel(t.Context())
@@ -246,7 +254,7 @@ func TestCommitterSettledShareACommit(t *testing.T) {
 		}
 		b.settle(runsOne, b.events(t, runsOne, 1)[0])
 		time.Sleep(time.Second)
-		want := []call{{at: settleDelay, commits: map[partition]commit{runsZero: {offset: 100}, runsOne: {offset: 1}}}}
+		want := []call{{at: settleDelay, commits: map[partition]commit{runsZero: clean(runsZero, 100), runsOne: clean(runsOne, 1)}}}
 		if got := b.broker.made(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
@@ -342,7 +350,7 @@ func TestCommitterRepeats(t *testing.T) {
 		if !slices.Equal(at, want) {
 			t.Errorf("commits at: got %v, want %v", at, want)
 		}
-		if offset, l := b.broker.ledgerOf(t, runsZero); offset != 0 || !reflect.DeepEqual(l, ledger{3, []entry{{0, true}, {1, true}}}) {
+		if offset, l := b.broker.ledgerOf(t, runsZero); offset != 0 || !reflect.DeepEqual(l, ledger{high: 3, entries: []entry{{0, true}, {1, true}}}) {
 			t.Errorf("got %d %v, want both marks and the last event settled", offset, l)
 		}
 		if ok, retried := b.count("ok"), b.count("retried"); ok < 1 || retried != 8 {
@@ -468,8 +476,8 @@ func TestCommitterEnds(t *testing.T) {
 			t.Errorf("flush: %v", err)
 		}
 		want := []call{
-			{at: settleDelay, commits: map[partition]commit{runsZero: {1, ledger{2, []entry{{1, false}}}.encode(1)}}},
-			{at: settleDelay + time.Second, commits: map[partition]commit{runsZero: {offset: 2}}},
+			{at: settleDelay, commits: map[partition]commit{runsZero: {1, ledger{high: 2, entries: []entry{{1, false}}}.encode(runsZero, 1)}}},
+			{at: settleDelay + time.Second, commits: map[partition]commit{runsZero: clean(runsZero, 2)}},
 		}
 		if got := b.broker.made(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %v, want %v", got, want)

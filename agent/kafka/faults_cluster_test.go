@@ -72,16 +72,16 @@ func (w *witness) commit(req *kmsg.OffsetCommitRequest) (kmsg.Response, error, b
 	return nil, nil, false
 }
 
-func (w *witness) check(req *kmsg.OffsetCommitRequest, partition int32, offset int64, metadata *string) {
+func (w *witness) check(req *kmsg.OffsetCommitRequest, partitionID int32, offset int64, metadata *string) {
 	for o := int64(0); o < offset; o++ {
-		if !w.settled[partition][o] {
-			w.t.Errorf("partition %d: committed %d past the unsettled event %d", partition, offset, o)
+		if !w.settled[partitionID][o] {
+			w.t.Errorf("partition %d: committed %d past the unsettled event %d", partitionID, offset, o)
 			return
 		}
 	}
-	key := fmt.Sprintf("%s/%d/%d", req.MemberID, req.Generation, partition)
+	key := fmt.Sprintf("%s/%d/%d", req.MemberID, req.Generation, partitionID)
 	if before, ok := w.last[key]; ok && offset < before {
-		w.t.Errorf("partition %d: committed %d after %d in generation %d", partition, offset, before, req.Generation)
+		w.t.Errorf("partition %d: committed %d after %d in generation %d", partitionID, offset, before, req.Generation)
 	}
 	w.last[key] = offset
 	text := ""
@@ -89,10 +89,10 @@ func (w *witness) check(req *kmsg.OffsetCommitRequest, partition int32, offset i
 		text = *metadata
 	}
 	if len(text) > maxLedgerBytes {
-		w.t.Errorf("partition %d: metadata of %d bytes", partition, len(text))
+		w.t.Errorf("partition %d: metadata of %d bytes", partitionID, len(text))
 	}
-	if _, err := decodeLedger(offset, text); err != nil {
-		w.t.Errorf("partition %d: metadata of offset %d: %v", partition, offset, err)
+	if _, err := decodeLedger(partition{w.topic, int(partitionID)}, offset, text); err != nil {
+		w.t.Errorf("partition %d: metadata of offset %d: %v", partitionID, offset, err)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestCommitsNeverPassAnUnsettledEvent(t *testing.T) {
 	close(release)
 	s.stop()
 	wantOnce(t, "every seventh event settling last", values, 600)
-	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 300}, 1: {Offset: 300}})
+	wantCommitted(t, c, cfg, map[int]int64{0: 300, 1: 300})
 	if c.Fake != nil && w.commits > 300 {
 		t.Errorf("%d commits for 600 events, want them grouped", w.commits)
 	}
@@ -206,7 +206,7 @@ func TestCommitRefusedWhileRebalancing(t *testing.T) {
 	values := got.wait(t, 20)
 	s.stop()
 	wantOnce(t, "commits refused while rebalancing", values, 20)
-	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 20}})
+	wantCommitted(t, c, cfg, map[int]int64{0: 20})
 }
 
 func TestCoordinatorAndLeadersMove(t *testing.T) {
@@ -237,7 +237,7 @@ func TestCoordinatorAndLeadersMove(t *testing.T) {
 	values := got.wait(t, 540)
 	s.stop()
 	wantOnce(t, "leaders and coordinator moving", values, 540)
-	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 180}, 1: {Offset: 180}, 2: {Offset: 180}})
+	wantCommitted(t, c, cfg, map[int]int64{0: 180, 1: 180, 2: 180})
 }
 
 func TestTopicAppearsLate(t *testing.T) {
@@ -386,7 +386,7 @@ func TestRetentionOvertakes(t *testing.T) {
 		t.Errorf("handled %v, want the one that was left and still exists, [20]", values)
 	}
 	wantOnce(t, "retention overtaking what was left", values, 1)
-	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: 30}})
+	wantCommitted(t, c, cfg, map[int]int64{0: 30})
 }
 
 // Markers of transactions come as records that are no events; they are handed
@@ -445,7 +445,7 @@ func TestWindowFull(t *testing.T) {
 	values := got.wait(t, n)
 	s.stop()
 	wantOnce(t, "window full", values, n)
-	wantCommitted(t, c, cfg, map[int]kafkatest.Commit{0: {Offset: n}})
+	wantCommitted(t, c, cfg, map[int]int64{0: n})
 }
 
 // What is produced after the first start is not lost although nothing had

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
@@ -97,7 +96,7 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 		return nil, err
 	}
 	for _, p := range g.partitions {
-		trackers[p] = resume(committed[p], ends[p], g.src.cfg.resetToEnd() && fresh[p.topic], g.partitionLog(p))
+		trackers[p] = resume(p, committed[p], ends[p], g.src.cfg.resetToEnd() && fresh[p.topic], g.partitionLog(p))
 	}
 	return trackers, nil
 }
@@ -179,20 +178,16 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 func (g *generation) worker(p partition, t *tracker, c *committer) *worker {
 	return &worker{
 		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c,
-		marks: g.src.cfg.Delivery == exactlyOnce, open: g.open, admit: g.src.cfg.Admit, handle: g.src.handle,
-		events: g.src.metrics.Events, log: g.partitionLog(p), memory: g.memory.share(),
+		marks: g.src.cfg.Delivery == exactlyOnce, handle: g.src.handle, events: g.src.metrics.Events, log: g.partitionLog(p),
+		memory: g.memory.share(),
+		fetch: func(ctx context.Context, offset int64, keep func(int64) (func(), error), room func(int) error) (steps, error) {
+			return g.cluster.fetch(ctx, p, offset, g.src.cfg.MaxEventBytes, keep, room)
+		},
+		bounds: func(ctx context.Context) (bounds, error) {
+			b, err := g.cluster.logBounds(ctx, []partition{p})
+			return b[p], err
+		},
 	}
-}
-
-// open begins to read p at offset.
-func (g *generation) open(p partition, offset int64) (fetcher, error) {
-	r := kafka.NewReader(kafka.ReaderConfig{
-		Brokers: g.cluster.brokers, Dialer: g.cluster.dialer, Topic: p.topic, Partition: p.id,
-		MinBytes: 1, MaxBytes: 1 << 20, QueueCapacity: 32,
-		MaxWait:        500 * time.Millisecond, // a longer one would delay every rebalance by as much
-		IsolationLevel: kafka.ReadCommitted, ReadLagInterval: -1,
-	})
-	return r, r.SetOffset(offset)
 }
 
 // beat sends heartbeats from the end of genCtx until alive ends.
@@ -279,8 +274,7 @@ func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tra
 	}
 	for p, b := range logs {
 		next := before[p]
-		base, _ := trackers[p].position()
-		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(max(0, b.end-base)))
+		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(trackers[p].behind(b.end)))
 		log := g.partitionLog(p)
 		switch {
 		case next > b.end:

@@ -52,9 +52,8 @@ type Config struct {
 	// DrainTimeout is how long a handler may take to return once its context
 	// has ended. Other members of the group wait that long for a rebalance.
 	DrainTimeout time.Duration `ignored:"true"`
-	// Admit is asked before each event is handed to the handler, and returns
-	// when there is use for it, or with the cause of ctx's end. Nil: always.
-	Admit func(ctx context.Context) error `ignored:"true"`
+	// MaxEventBytes is the size of the largest record that is taken; 0 is 4 MiB.
+	MaxEventBytes int `ignored:"true"`
 	// watchInterval is how often lag, topics and log ends are looked at.
 	watchInterval time.Duration
 }

@@ -16,11 +16,15 @@ import (
 // offsets are unsettled too, and which of those were started.
 //
 // Text form: "pa1." + base64url(varints + CRC-32). The varints are: the
-// distance from the committed offset to the high offset, then for every
-// unsettled offset its distance to the one before (to the committed offset for
-// the first), times two, plus one where it was started. An offset below the
+// distance from the committed offset to the high offset, then the distance to
+// the first offset that the ledger vouches for (0: it vouches for all), then for
+// every unsettled offset its distance to the one before (to the committed offset
+// for the first), times two, plus one where it was started. An offset below the
 // high offset that is not listed is settled; the high offset and everything
 // after it was never read.
+//
+// The checksum covers the topic, the partition and the committed offset as
+// well: a text that was moved with another offset says nothing.
 //
 // The text never exceeds 4,096 bytes, a broker's default limit
 // (offset.metadata.max.bytes), because the window it describes is bounded:
@@ -50,17 +54,22 @@ type entry struct {
 // ledger is the decoded form. The committed offset itself is not part of it:
 // it travels in the commit's own field.
 type ledger struct {
-	high    int64 // offsets from here on were never read
+	high int64 // offsets from here on were never read
+	// vouched is the first offset that the ledger vouches for. Events before it
+	// were in the log already when an owner without a ledger began: an unsettled
+	// one may have been carried out before that.
+	vouched int64
 	entries []entry
 }
 
 var errLedger = errors.New("not a ledger of this agent")
 
-// encode appends the text of the ledger of a partition whose committed offset
-// is base.
-func (l ledger) encode(base int64) string {
-	raw := make([]byte, 0, 3*len(l.entries)+16)
+// encode gives the text of the ledger of a partition whose committed offset is
+// base.
+func (l ledger) encode(p partition, base int64) string {
+	raw := make([]byte, 0, 3*len(l.entries)+24)
 	raw = binary.AppendUvarint(raw, uint64(l.high-base))
+	raw = binary.AppendUvarint(raw, uint64(max(0, l.vouched-base)))
 	last := base
 	for _, e := range l.entries {
 		d := uint64(e.offset-last) << 1
@@ -70,28 +79,30 @@ func (l ledger) encode(base int64) string {
 		raw = binary.AppendUvarint(raw, d)
 		last = e.offset
 	}
-	raw = binary.LittleEndian.AppendUint32(raw, crc32.ChecksumIEEE(raw))
+	raw = binary.LittleEndian.AppendUint32(raw, checksum(raw, p, base))
 	return ledgerPrefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// decodeLedger reads the metadata of a commit at offset base. Text of another
-// writer or version, or text that was cut, is an error that wraps errLedger.
-// Empty metadata is a ledger that says nothing.
-func decodeLedger(base int64, text string) (ledger, error) {
-	if text == "" {
-		return ledger{high: base}, nil
-	}
+func checksum(payload []byte, p partition, base int64) uint32 {
+	sum := crc32.ChecksumIEEE(payload)
+	return crc32.Update(sum, crc32.IEEETable, fmt.Appendf(nil, "%s/%d/%d", p.topic, p.id, base))
+}
+
+// decodeLedger reads the metadata of p's commit at offset base. Text of another
+// writer, version or place, text that was cut, and no text at all are errors
+// that wrap errLedger.
+func decodeLedger(p partition, base int64, text string) (ledger, error) {
 	body, ok := strings.CutPrefix(text, ledgerPrefix)
 	if !ok {
-		return ledger{}, fmt.Errorf("%w: unknown prefix", errLedger)
+		return ledger{}, fmt.Errorf("%w: it does not begin with %s", errLedger, ledgerPrefix)
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(body)
-	if err != nil || len(raw) < 5 {
+	if err != nil || len(raw) < 6 {
 		return ledger{}, fmt.Errorf("%w: damaged text", errLedger)
 	}
 	payload, sum := raw[:len(raw)-4], raw[len(raw)-4:]
-	if crc32.ChecksumIEEE(payload) != binary.LittleEndian.Uint32(sum) {
-		return ledger{}, fmt.Errorf("%w: wrong checksum", errLedger)
+	if checksum(payload, p, base) != binary.LittleEndian.Uint32(sum) {
+		return ledger{}, fmt.Errorf("%w: the checksum is of another text, partition or offset", errLedger)
 	}
 	return decodeEntries(base, payload)
 }
@@ -102,6 +113,14 @@ func decodeEntries(base int64, payload []byte) (ledger, error) {
 		return ledger{}, fmt.Errorf("%w: bad span", errLedger)
 	}
 	l := ledger{high: base + int64(span)}
+	payload = payload[n:]
+	span, n = binary.Uvarint(payload)
+	if n <= 0 || span > maxGap || span > uint64(math.MaxInt64-base) {
+		return ledger{}, fmt.Errorf("%w: bad beginning", errLedger)
+	}
+	if span > 0 {
+		l.vouched = base + int64(span)
+	}
 	payload = payload[n:]
 	for last, first := base, true; len(payload) > 0; first = false {
 		d, n := binary.Uvarint(payload)

@@ -113,41 +113,52 @@ func (c *cluster) committed(ctx context.Context, group string, ps []partition) (
 	return complete(out, ps, "fetch committed offset")
 }
 
-// resume decides where the reading of a partition begins. The tracker it
-// gives is marked for commit where the position is not the committed one, so
-// that what is produced before the first event settles is not lost: an offset
-// of "latest" that is only remembered would be resolved anew after a restart.
-func resume(cm commit, b bounds, toEnd bool, log zerolog.Logger) *tracker {
+// resume decides where the reading of p begins. The tracker it gives is marked
+// for commit where the position is not the committed one, so that what is
+// produced before the first event settles is not lost: an offset of "latest"
+// that is only remembered would be resolved anew after a restart.
+//
+// Where the commit holds no ledger of this place, nobody vouches for what is in
+// the log now: it is the start of a new group, or somebody has moved the offset.
+func resume(p partition, cm commit, b bounds, toEnd bool, log zerolog.Logger) *tracker {
+	unvouched := func(start int64) *tracker {
+		t := newTracker(p, start, ledger{high: start, vouched: max(start, b.end)})
+		t.touch()
+		return t
+	}
 	if cm.offset < 0 {
 		start := b.first
 		if toEnd {
 			start = b.end
 		}
-		log.Info().Int64("offset", start).Msg("no committed offset found, starting position set")
-		return pinned(newTracker(start, ledger{high: start}))
+		log.Info().Int64("offset", start).Int64("unvouched", b.end-start).Msg("no committed offset found, starting position set")
+		return unvouched(start)
 	}
-	l, err := decodeLedger(cm.offset, cm.metadata)
+	l, err := decodeLedger(p, cm.offset, cm.metadata)
 	if err != nil {
-		log.Warn().Err(err).Int64("offset", cm.offset).Msg("metadata of the committed offset ignored")
 		l = ledger{high: cm.offset}
 	}
 	if l.high > b.end {
-		// Kafka never takes records back from a committed reader: the topic was
-		// deleted and made again, and everything in it is new.
+		// Kafka never takes records back from a committed reader: the log was lost
+		// or restored, or the topic was deleted and made again.
 		log.Warn().Int64("committed", cm.offset).Int64("read", l.high).Int64("end", b.end).Int64("offset", b.first).
-			Msg("committed offset is past the end of the log, topic was recreated, starting at its beginning")
-		return pinned(newTracker(b.first, ledger{high: b.first}))
+			Msg("committed offset is past the end of the log, starting at its beginning")
+		return unvouched(b.first)
 	}
-	t := newTracker(cm.offset, l)
+	var t *tracker
+	if err == nil {
+		t = newTracker(p, cm.offset, l)
+	} else {
+		if n := b.end - max(cm.offset, b.first); n > 0 {
+			log.Warn().Err(err).Int64("offset", cm.offset).Int64("unvouched", n).
+				Msg("committed offset has no ledger of this agent")
+		}
+		t = unvouched(cm.offset)
+	}
 	if b.first > cm.offset {
 		gone := t.skip(b.first)
 		log.Warn().Int64("committed", cm.offset).Int64("first", b.first).Int64("records", b.first-cm.offset).Int("unsettled", gone).
 			Msg("records deleted by retention before they were read")
 	}
-	return t
-}
-
-func pinned(t *tracker) *tracker {
-	t.touch()
 	return t
 }

@@ -128,11 +128,10 @@ func (e *estate) own(f fate, life time.Duration) {
 	counter := func(name string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name}, labels)
 	}
-	tr := resume(saved, bounds{0, end}, false, zerolog.Nop())
+	tr := resume(runsZero, saved, bounds{0, end}, false, zerolog.Nop())
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), o.commit)
 	w := &worker{
-		partition: runsZero, tracker: tr, committer: c, marks: true, open: e.log.openAtOffset, handle: o.handle,
-		admit:  func(context.Context) error { return nil },
+		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: e.log.fetch, bounds: e.log.bounds, handle: o.handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: newBudget(memoryBudget).share(),
 	}
 	work, stop := context.WithCancelCause(e.t.Context())
@@ -199,7 +198,7 @@ func TestOwnersComeAndGo(t *testing.T) {
 }
 
 func passOn(t *testing.T, fates []fate) {
-	e := &estate{t: t, log: &fakeLog{fail: map[int64]int{}}, sent: map[int64]int{}, unknown: map[int64]int{}}
+	e := &estate{t: t, log: &fakeLog{fail: map[int64]int{}}, saved: clean(runsZero, 0), sent: map[int64]int{}, unknown: map[int64]int{}}
 	for offset := int64(0); len(e.log.offsets) < 200; offset += 1 + rand.N[int64](2) {
 		e.log.offsets = append(e.log.offsets, offset)
 		if rand.N(100) == 0 {
@@ -213,7 +212,7 @@ func passOn(t *testing.T, fates []fate) {
 	e.gone.Wait()
 
 	end := e.log.offsets[len(e.log.offsets)-1] + 1
-	if want := (commit{offset: end}); e.saved != want {
+	if want := clean(runsZero, end); e.saved != want {
 		t.Errorf("committed in the end: got %v, want %v", e.saved, want)
 	}
 	interrupted := 0

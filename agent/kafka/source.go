@@ -45,8 +45,8 @@ type Source struct {
 // may be nil: the system's roots. New calls nobody.
 func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (Credentials, error), handle Handler,
 	m *agent.Metrics, log zerolog.Logger) *Source {
-	if cfg.Admit == nil {
-		cfg.Admit = func(context.Context) error { return nil }
+	if cfg.MaxEventBytes == 0 {
+		cfg.MaxEventBytes = 4 << 20
 	}
 	if cfg.watchInterval == 0 {
 		cfg.watchInterval = watchInterval

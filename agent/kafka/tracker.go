@@ -21,6 +21,8 @@ type tracked struct {
 	offset int64
 	state  state
 	read   bool // false for one that the last owner left and that is not read again yet
+
+	followed bool // its pipeline is followed, which may take hours
 }
 
 // tracker knows which offsets of one partition are settled. It is safe for
@@ -30,12 +32,15 @@ type tracked struct {
 // offset, what has no entry is settled. The entries are in the order of their
 // offsets.
 type tracker struct {
+	place   partition
 	mu      sync.Mutex
 	high    int64      // offsets from here on were never read, by this owner or the last
 	next    int64      // the offset that this owner reads next, at the least
 	unread  int        // entries of the last owner that were not read again yet
 	entries []*tracked // ascending; the first is unsettled, later ones may be settled
+	vouched int64      // the ledger vouches for offsets from here on
 	open    int        // unsettled entries
+	follows int        // followed ones among them
 	room    chan struct{}
 	dirty   bool    // differs from what was committed last
 	listed  []entry // of the last snapshot, for the next one to write over
@@ -43,8 +48,8 @@ type tracker struct {
 
 // newTracker resumes a partition at the committed offset base with what the
 // last owner's ledger says.
-func newTracker(base int64, l ledger) *tracker {
-	t := &tracker{high: max(base, l.high), next: base, room: make(chan struct{}, 1)}
+func newTracker(place partition, base int64, l ledger) *tracker {
+	t := &tracker{place: place, high: max(base, l.high), vouched: l.vouched, next: base, room: make(chan struct{}, 1)}
 	for _, e := range l.entries {
 		s := waiting
 		if e.started {
@@ -146,8 +151,25 @@ func (t *tracker) settle(e *tracked) {
 	}
 	e.state = settled
 	t.open--
+	if e.followed {
+		t.follows--
+	}
 	t.trim()
 }
+
+// follow notes that e was carried out and that its pipeline is followed.
+func (t *tracker) follow(e *tracked) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !e.followed && e.state != settled {
+		e.followed = true
+		t.follows++
+	}
+}
+
+// vouches reports whether the group's own ledger says that nobody has worked on
+// the event at offset before.
+func (t *tracker) vouches(offset int64) bool { return offset >= t.vouched }
 
 // mark sets whether a byte of e's request may have left, and gives what was
 // set before. Nothing changes for an event that is settled.
@@ -223,7 +245,7 @@ func (t *tracker) snapshot() (commit, bool) {
 	}
 	t.dirty = false
 	base := t.high
-	l := ledger{high: t.high, entries: t.listed[:0]}
+	l := ledger{high: t.high, vouched: t.vouched, entries: t.listed[:0]}
 	for _, e := range t.entries {
 		if e.state == settled {
 			continue
@@ -232,10 +254,7 @@ func (t *tracker) snapshot() (commit, bool) {
 		l.entries = append(l.entries, entry{offset: e.offset, started: e.state == started})
 	}
 	t.listed = l.entries
-	if l.high == base {
-		return commit{offset: base}, true
-	}
-	return commit{offset: base, metadata: l.encode(base)}, true
+	return commit{offset: base, metadata: l.encode(t.place, base)}, true
 }
 
 // touch makes the next snapshot be taken even where nothing has changed,
@@ -254,4 +273,12 @@ func (t *tracker) position() (base, next int64) {
 		return t.entries[0].offset, t.next
 	}
 	return t.high, t.next
+}
+
+// behind counts the events before end that are not settled, without those that
+// are followed.
+func (t *tracker) behind(end int64) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return max(0, end-t.high) + int64(t.open-t.follows)
 }

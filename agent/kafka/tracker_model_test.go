@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"github.com/rs/zerolog"
 )
 
 // model is a partition seen by somebody with all the time and memory there is:
@@ -17,10 +19,11 @@ type model struct {
 	log       []int64         // offsets that exist, ascending
 	unsettled map[int64]state // of the offsets below high
 	high      int64
+	vouched   int64 // offsets from here on are vouched for
 }
 
 func (m *model) clone() *model {
-	return &model{log: m.log, unsettled: maps.Clone(m.unsettled), high: m.high}
+	return &model{log: m.log, unsettled: maps.Clone(m.unsettled), high: m.high, vouched: m.vouched}
 }
 
 // base is the first offset that is not settled.
@@ -35,6 +38,9 @@ func (m *model) base() int64 {
 // ledger is what a commit has to say beyond the base.
 func (m *model) ledger() ledger {
 	l := ledger{high: m.high}
+	if m.vouched > m.base() {
+		l.vouched = m.vouched
+	}
 	for _, o := range slices.Sorted(maps.Keys(m.unsettled)) {
 		l.entries = append(l.entries, entry{o, m.unsettled[o] == started})
 	}
@@ -81,6 +87,8 @@ type rig struct {
 	last  commit     // the last snapshot, committed or not
 	saved *model     // the truth at the broker's commit
 	at    commit     // the broker's commit
+	end   int64      // of the log that there is so far: more is written as time passes
+	sent  map[int64]bool
 }
 
 func newRig(t *testing.T, seed uint64) *rig {
@@ -97,7 +105,8 @@ func newRig(t *testing.T, seed uint64) *rig {
 		}
 		offset++
 	}
-	return &rig{t: t, rng: rng, now: m, tr: newTracker(0, ledger{}), saved: m.clone()}
+	return &rig{t: t, rng: rng, now: m, tr: newTracker(runsZero, 0, ledger{}), saved: m.clone(),
+		last: clean(runsZero, 0), at: clean(runsZero, 0), sent: map[int64]bool{}}
 }
 
 // read reads the next record, unless the window is full.
@@ -114,7 +123,14 @@ func (r *rig) read() {
 	if got != want || gone != wantGone || (e == nil) != (want == arrivedSettled) {
 		r.t.Fatalf("add(%d): got %v, arrival %d, %d gone, want arrival %d, %d gone", offset, e, got, gone, want, wantGone)
 	}
+	if got == arrivedNew && r.sent[offset] && r.tr.vouches(offset) {
+		r.t.Fatalf("offset %d: its request may have been sent, and it arrives as new and vouched for", offset)
+	}
+	if got, want := r.tr.vouches(offset), offset >= r.now.vouched; got != want {
+		r.t.Fatalf("offset %d is vouched for: got %v, want %v", offset, got, want)
+	}
 	r.next = offset + 1
+	r.end = max(r.end, r.next)
 	if e != nil {
 		r.work = append(r.work, e)
 	}
@@ -143,6 +159,9 @@ func (r *rig) mark(s state) {
 	if i := r.pick(); i >= 0 {
 		r.tr.mark(r.work[i], s)
 		r.now.unsettled[r.work[i].offset] = s
+		if s == waiting {
+			delete(r.sent, r.work[i].offset) // nothing was carried out
+		}
 	}
 }
 
@@ -161,7 +180,7 @@ func (r *rig) commit(accepted bool) {
 	if !changed {
 		cm = r.last
 	}
-	got, err := decodeLedger(cm.offset, cm.metadata)
+	got, err := decodeLedger(runsZero, cm.offset, cm.metadata)
 	if err != nil || cm.offset != base || !reflect.DeepEqual(got, want) {
 		r.t.Fatalf("commit (changed %v): got %d %v, %v, want %d %v", changed, cm.offset, got, err, base, want)
 	}
@@ -180,19 +199,43 @@ func (r *rig) commit(accepted bool) {
 		r.t.Fatalf("committed offset went back from %d to %d", r.at.offset, cm.offset)
 	}
 	r.at, r.saved = cm, r.now.clone()
+	for o, s := range r.now.unsettled {
+		if s == started {
+			r.sent[o] = true
+		}
+	}
 }
 
 // crash hands the partition to a new owner, who knows the broker's commit and
 // nothing else. What happened since is not on record, so that it counts as not
 // having happened.
 func (r *rig) crash() {
-	l, err := decodeLedger(r.at.offset, r.at.metadata)
-	if err != nil {
-		r.t.Fatal(err)
+	bounds := bounds{0, r.end}
+	r.tr, r.next, r.last = resume(runsZero, r.at, bounds, false, zerolog.Nop()), r.at.offset, r.at
+	if _, err := decodeLedger(runsZero, r.at.offset, r.at.metadata); err != nil {
+		r.saved = &model{log: r.now.log, unsettled: map[int64]state{}, high: r.at.offset, vouched: max(r.at.offset, r.end)}
 	}
-	r.tr, r.next, r.last = newTracker(r.at.offset, l), r.at.offset, r.at
 	r.now = r.saved.clone()
 	r.work = nil
+}
+
+// meddle does to the broker's commit what operators, their tools and other
+// programs do while no agent is there, and lets the next owner begin.
+func (r *rig) meddle() {
+	r.end += r.rng.Int64N(50)
+	switch r.rng.IntN(4) {
+	case 0: // offset and no metadata
+		r.at = commit{offset: r.rng.Int64N(r.end + 1)}
+	case 1: // a moved offset that keeps its metadata
+		r.at.offset = r.rng.Int64N(r.end + 1)
+	case 2: // the text of another partition
+		l := r.saved.ledger()
+		r.at.metadata = l.encode(partition{"runs", 1}, r.saved.base())
+	case 3: // damaged
+		n := r.rng.IntN(len(r.at.metadata) + 1)
+		r.at.metadata = r.at.metadata[:n] + "A"
+	}
+	r.crash()
 }
 
 // lose deletes the first records of the log, as retention does, or one in the
@@ -227,7 +270,7 @@ func (r *rig) skip() {
 
 // TestTrackerAgainstModel plays random lives of a partition: reading, marks,
 // settling out of order, commits that are refused, owners that die at any
-// point, records that vanish.
+// point, records that vanish, commits that are moved or altered.
 func TestTrackerAgainstModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(40) {
@@ -244,6 +287,9 @@ func (r *rig) live(steps int) {
 	reads, crashes := 30+r.rng.IntN(65), r.rng.IntN(12)
 	rest := 100 - reads
 	for range steps {
+		if r.rng.IntN(2000) < crashes {
+			r.meddle()
+		}
 		if r.rng.IntN(1000) < crashes {
 			r.crash()
 			if r.rng.IntN(2) == 0 {

@@ -30,11 +30,18 @@ func committed(t *testing.T, tr *tracker) (int64, ledger) {
 	if !changed {
 		t.Fatal("nothing to commit")
 	}
-	l, err := decodeLedger(cm.offset, cm.metadata)
+	l, err := decodeLedger(runsZero, cm.offset, cm.metadata)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cm.offset, l
+}
+
+// nextOwner takes the partition over.
+func nextOwner(t *testing.T, tr *tracker) *tracker {
+	t.Helper()
+	base, l := committed(t, tr)
+	return newTracker(runsZero, base, l)
 }
 
 func wantCommit(t *testing.T, tr *tracker, offset int64, l ledger) {
@@ -54,29 +61,29 @@ func TestTrackerCommits(t *testing.T) {
 		l      ledger
 	}{
 		{"nothing settled", func(*tracker, map[int64]*tracked) {},
-			10, ledger{14, []entry{{10, false}, {11, false}, {13, false}}}},
+			10, ledger{high: 14, entries: []entry{{10, false}, {11, false}, {13, false}}}},
 		{"first settled", func(tr *tracker, e map[int64]*tracked) { tr.settle(e[10]) },
-			11, ledger{14, []entry{{11, false}, {13, false}}}},
+			11, ledger{high: 14, entries: []entry{{11, false}, {13, false}}}},
 		{"second settled", func(tr *tracker, e map[int64]*tracked) { tr.settle(e[11]) },
-			10, ledger{14, []entry{{10, false}, {13, false}}}},
+			10, ledger{high: 14, entries: []entry{{10, false}, {13, false}}}},
 		{"last settled", func(tr *tracker, e map[int64]*tracked) { tr.settle(e[13]) },
-			10, ledger{14, []entry{{10, false}, {11, false}}}},
+			10, ledger{high: 14, entries: []entry{{10, false}, {11, false}}}},
 		{"gap before the first unsettled one", func(tr *tracker, e map[int64]*tracked) { tr.settle(e[11]); tr.settle(e[10]) },
-			13, ledger{14, []entry{{13, false}}}},
+			13, ledger{high: 14, entries: []entry{{13, false}}}},
 		{"all settled", func(tr *tracker, e map[int64]*tracked) { tr.settle(e[13]); tr.settle(e[10]); tr.settle(e[11]) },
 			14, ledger{high: 14}},
 		{"settled twice", func(tr *tracker, e map[int64]*tracked) { tr.settle(e[10]); tr.settle(e[10]) },
-			11, ledger{14, []entry{{11, false}, {13, false}}}},
+			11, ledger{high: 14, entries: []entry{{11, false}, {13, false}}}},
 		{"started", func(tr *tracker, e map[int64]*tracked) { tr.mark(e[11], started); tr.mark(e[13], started) },
-			10, ledger{14, []entry{{10, false}, {11, true}, {13, true}}}},
+			10, ledger{high: 14, entries: []entry{{10, false}, {11, true}, {13, true}}}},
 		{"started and taken back", func(tr *tracker, e map[int64]*tracked) { tr.mark(e[11], started); tr.mark(e[11], waiting) },
-			10, ledger{14, []entry{{10, false}, {11, false}, {13, false}}}},
+			10, ledger{high: 14, entries: []entry{{10, false}, {11, false}, {13, false}}}},
 		{"taken back after it settled", func(tr *tracker, e map[int64]*tracked) { tr.settle(e[11]); tr.mark(e[11], waiting) },
-			10, ledger{14, []entry{{10, false}, {13, false}}}},
+			10, ledger{high: 14, entries: []entry{{10, false}, {13, false}}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			tr := newTracker(10, ledger{high: 10})
+			tr := newTracker(runsZero, 10, ledger{high: 10})
 			e := map[int64]*tracked{}
 			for _, o := range []int64{10, 11, 13} {
 				e[o] = read(t, tr, o, arrivedNew)
@@ -92,15 +99,16 @@ func TestTrackerCommits(t *testing.T) {
 	}
 }
 
-// TestTrackerOffsetAlone commits no metadata where there is nothing to say.
+// TestTrackerOffsetAlone commits a ledger also where nothing is unsettled: that
+// there is none means that somebody else has moved the offset.
 func TestTrackerOffsetAlone(t *testing.T) {
 	t.Parallel()
-	tr := newTracker(5, ledger{high: 5})
+	tr := newTracker(runsZero, 5, ledger{high: 5})
 	if cm, changed := tr.snapshot(); changed {
 		t.Errorf("a position that was committed is committed again: %v", cm)
 	}
 	tr.settle(read(t, tr, 5, arrivedNew))
-	if got, want := mustSnapshot(t, tr), (commit{offset: 6}); got != want {
+	if got, want := mustSnapshot(t, tr), clean(runsZero, 6); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
@@ -116,7 +124,7 @@ func mustSnapshot(t *testing.T, tr *tracker) commit {
 
 func TestTrackerResumes(t *testing.T) {
 	t.Parallel()
-	tr := newTracker(10, ledger{20, []entry{{10, true}, {12, false}, {15, true}}})
+	tr := newTracker(runsZero, 10, ledger{high: 20, entries: []entry{{10, true}, {12, false}, {15, true}}})
 	if base, next := tr.position(); base != 10 || next != 10 {
 		t.Errorf("position: got %d, %d, want 10, 10", base, next)
 	}
@@ -128,10 +136,10 @@ func TestTrackerResumes(t *testing.T) {
 	fifteen := read(t, tr, 15, arrivedInterrupted)
 	read(t, tr, 19, arrivedSettled)
 	twenty := read(t, tr, 20, arrivedNew)
-	wantCommit(t, tr, 10, ledger{21, []entry{{10, true}, {12, false}, {15, true}, {20, false}}})
+	wantCommit(t, tr, 10, ledger{high: 21, entries: []entry{{10, true}, {12, false}, {15, true}, {20, false}}})
 	tr.settle(ten)
 	tr.mark(fifteen, waiting) // nothing of the second attempt was sent
-	wantCommit(t, tr, 12, ledger{21, []entry{{12, false}, {15, false}, {20, false}}})
+	wantCommit(t, tr, 12, ledger{high: 21, entries: []entry{{12, false}, {15, false}, {20, false}}})
 	tr.settle(twenty)
 	tr.settle(fifteen)
 	tr.settle(twelve)
@@ -142,7 +150,7 @@ func TestTrackerResumes(t *testing.T) {
 // one read only a part of what the first one had left.
 func TestTrackerInheritedTwice(t *testing.T) {
 	t.Parallel()
-	first := newTracker(0, ledger{})
+	first := newTracker(runsZero, 0, ledger{})
 	var e []*tracked
 	for o := range int64(10) {
 		e = append(e, read(t, first, o, arrivedNew))
@@ -152,16 +160,16 @@ func TestTrackerInheritedTwice(t *testing.T) {
 	for _, o := range []int64{1, 2, 5, 8} {
 		first.settle(e[o])
 	}
-	second := newTracker(committed(t, first))
+	second := nextOwner(t, first)
 	second.settle(read(t, second, 0, arrivedInterrupted))
 	for _, o := range []int64{1, 2} {
 		read(t, second, o, arrivedSettled)
 	}
 	second.mark(read(t, second, 3, arrivedNew), started)
-	wantCommit(t, second, 3, ledger{10, []entry{{3, true}, {4, false}, {6, true}, {7, false}, {9, false}}})
+	wantCommit(t, second, 3, ledger{high: 10, entries: []entry{{3, true}, {4, false}, {6, true}, {7, false}, {9, false}}})
 
 	second.touch()
-	third := newTracker(committed(t, second))
+	third := nextOwner(t, second)
 	for _, step := range []struct {
 		offset int64
 		want   arrival
@@ -174,29 +182,29 @@ func TestTrackerInheritedTwice(t *testing.T) {
 // has gone, and no more than that.
 func TestTrackerForgetsDeleted(t *testing.T) {
 	t.Parallel()
-	left := ledger{10, []entry{{0, true}, {3, false}, {6, true}, {9, false}}}
+	left := ledger{high: 10, entries: []entry{{0, true}, {3, false}, {6, true}, {9, false}}}
 	t.Run("by reading on", func(t *testing.T) {
 		t.Parallel()
-		tr := newTracker(0, left)
+		tr := newTracker(runsZero, 0, left)
 		zero := read(t, tr, 0, arrivedInterrupted)
 		if e, a, gone := tr.add(7); e != nil || a != arrivedSettled || gone != 2 {
 			t.Errorf("add(7): got %v, %d, %d gone, want no entry, settled, 2 gone", e, a, gone)
 		}
-		wantCommit(t, tr, 0, ledger{10, []entry{{0, true}, {9, false}}})
+		wantCommit(t, tr, 0, ledger{high: 10, entries: []entry{{0, true}, {9, false}}})
 		tr.settle(zero)
-		wantCommit(t, tr, 9, ledger{10, []entry{{9, false}}})
+		wantCommit(t, tr, 9, ledger{high: 10, entries: []entry{{9, false}}})
 		if e, a, gone := tr.add(12); e == nil || a != arrivedNew || gone != 1 {
 			t.Errorf("add(12): got %v, %d, %d gone, want an entry, new, 1 gone", e, a, gone)
 		}
-		wantCommit(t, tr, 12, ledger{13, []entry{{12, false}}})
+		wantCommit(t, tr, 12, ledger{high: 13, entries: []entry{{12, false}}})
 	})
 	t.Run("by retention", func(t *testing.T) {
 		t.Parallel()
-		tr := newTracker(0, left)
+		tr := newTracker(runsZero, 0, left)
 		if got := tr.skip(6); got != 2 {
 			t.Errorf("skip(6): got %d gone, want 2", got)
 		}
-		wantCommit(t, tr, 6, ledger{10, []entry{{6, true}, {9, false}}})
+		wantCommit(t, tr, 6, ledger{high: 10, entries: []entry{{6, true}, {9, false}}})
 		if _, next := tr.position(); next != 6 {
 			t.Errorf("next to read: got %d, want 6", next)
 		}
@@ -205,7 +213,7 @@ func TestTrackerForgetsDeleted(t *testing.T) {
 	})
 	t.Run("by retention beyond all that was read", func(t *testing.T) {
 		t.Parallel()
-		tr := newTracker(0, left)
+		tr := newTracker(runsZero, 0, left)
 		if got := tr.skip(50); got != 4 {
 			t.Errorf("skip(50): got %d gone, want 4", got)
 		}
@@ -214,7 +222,7 @@ func TestTrackerForgetsDeleted(t *testing.T) {
 	})
 	t.Run("but not backwards", func(t *testing.T) {
 		t.Parallel()
-		tr := newTracker(20, ledger{high: 20})
+		tr := newTracker(runsZero, 20, ledger{high: 20})
 		if got := tr.skip(3); got != 0 {
 			t.Errorf("skip(3): got %d gone, want none", got)
 		}
@@ -225,7 +233,7 @@ func TestTrackerForgetsDeleted(t *testing.T) {
 
 func TestTrackerWindowOfEvents(t *testing.T) {
 	t.Parallel()
-	tr := newTracker(0, ledger{})
+	tr := newTracker(runsZero, 0, ledger{})
 	var e []*tracked
 	for o := range int64(maxUnsettled) {
 		if tr.full() {
@@ -247,7 +255,7 @@ func TestTrackerWindowOfEvents(t *testing.T) {
 
 func TestTrackerWindowOfOffsets(t *testing.T) {
 	t.Parallel()
-	tr := newTracker(0, ledger{})
+	tr := newTracker(runsZero, 0, ledger{})
 	first := read(t, tr, 0, arrivedNew)
 	read(t, tr, maxSpan-2, arrivedNew)
 	if tr.full() {
@@ -272,7 +280,7 @@ func TestTrackerWindowOfOffsets(t *testing.T) {
 
 func TestTrackerWindowOfOffsetsExactly(t *testing.T) {
 	t.Parallel()
-	tr := newTracker(0, ledger{})
+	tr := newTracker(runsZero, 0, ledger{})
 	first := read(t, tr, 0, arrivedNew)
 	read(t, tr, maxSpan-1, arrivedNew)
 	if !tr.full() {
@@ -288,11 +296,11 @@ func TestTrackerWindowOfOffsetsExactly(t *testing.T) {
 // window: nothing in it can settle before it is read again.
 func TestTrackerFullWindowInherited(t *testing.T) {
 	t.Parallel()
-	left := newTracker(0, ledger{})
+	left := newTracker(runsZero, 0, ledger{})
 	for o := range int64(maxUnsettled) {
 		read(t, left, o, arrivedNew)
 	}
-	tr := newTracker(committed(t, left))
+	tr := nextOwner(t, left)
 	var first *tracked
 	for o := range int64(maxUnsettled) {
 		if tr.full() {
@@ -320,7 +328,7 @@ func TestTrackerWindowInheritedAndDeleted(t *testing.T) {
 	for o := range int64(maxUnsettled) {
 		l.entries = append(l.entries, entry{offset: o})
 	}
-	tr := newTracker(0, l)
+	tr := newTracker(runsZero, 0, l)
 	if e, a, gone := tr.add(maxUnsettled + 10); e == nil || a != arrivedNew || gone != maxUnsettled {
 		t.Errorf("got %v, %d, %d gone, want an entry, new, %d gone", e, a, gone, maxUnsettled)
 	}
@@ -332,7 +340,7 @@ func TestTrackerWindowInheritedAndDeleted(t *testing.T) {
 func TestTrackerWaitsForRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTracker(0, ledger{})
+		tr := newTracker(runsZero, 0, ledger{})
 		var e []*tracked
 		for o := range int64(maxUnsettled) {
 			if err := tr.waitRoom(t.Context()); err != nil {
@@ -368,7 +376,7 @@ func TestTrackerWaitsForRoom(t *testing.T) {
 // not settled.
 func TestTrackerStaysSmall(t *testing.T) {
 	const events = 100_000
-	tr := newTracker(0, ledger{})
+	tr := newTracker(runsZero, 0, ledger{})
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -388,7 +396,7 @@ func TestTrackerStaysSmall(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
 		t.Errorf("%d bytes kept", grown)
 	}
-	wantCommit(t, tr, 0, ledger{events + 1, []entry{{0, false}}})
+	wantCommit(t, tr, 0, ledger{high: events + 1, entries: []entry{{0, false}}})
 	tr.settle(first)
 	wantCommit(t, tr, events+1, ledger{high: events + 1})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -15,12 +14,9 @@ import (
 	"port-agent/agent"
 )
 
-// fetcher gives the records of one partition in the order of their offsets.
-// *kafka.Reader is one.
-type fetcher interface {
-	FetchMessage(ctx context.Context) (kafka.Message, error)
-	io.Closer
-}
+// fetcher reads records of a partition from an offset on: cluster.fetch, for the
+// worker's partition.
+type fetcher func(ctx context.Context, offset int64, keep func(size int64) (done func(), err error), room func(size int) error) (steps, error)
 
 // worker reads one partition and hands each record to the handler, which runs
 // beside the reading. Reading stops while the tracker's window is full and
@@ -31,8 +27,8 @@ type worker struct {
 	tracker   *tracker
 	committer *committer
 	marks     bool // started marks are kept
-	open      func(p partition, offset int64) (fetcher, error)
-	admit     func(ctx context.Context) error
+	fetch     fetcher
+	bounds    func(ctx context.Context) (bounds, error)
 	handle    Handler
 	events    *prometheus.CounterVec // topic, outcome
 	log       zerolog.Logger
@@ -51,65 +47,111 @@ const (
 // run returns when ctx has ended and every handler has returned.
 func (w *worker) run(ctx context.Context) {
 	defer w.handlers.Wait()
-	for delay := readRetryMin; ctx.Err() == nil; delay = min(2*delay, readRetryMax) {
-		read, err := w.read(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if read {
-			delay = readRetryMin
-		}
-		w.log.Warn().Err(err).Dur("retry_in_ms", delay).Msg("reading of partition failed")
-		sleep(ctx, delay)
-	}
-}
-
-// read hands on records until the fetcher fails; any tells whether it gave one.
-func (w *worker) read(ctx context.Context) (any bool, err error) {
 	_, next := w.tracker.position()
-	f, err := w.open(w.partition, next)
-	if err != nil {
-		return false, fmt.Errorf("open partition: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	for {
-		if err := w.tracker.waitRoom(ctx); err != nil {
-			return any, err
+	failures := 0
+	for delay := readRetryMin; ctx.Err() == nil; {
+		before := next
+		err := w.read(ctx, &next)
+		if next > before {
+			delay, failures = readRetryMin, 0
 		}
-		msg, err := f.FetchMessage(ctx)
-		if err != nil {
-			return any, fmt.Errorf("fetch record: %w", err)
+		if err == nil || ctx.Err() != nil {
+			continue
 		}
-		any = true
-		cost := eventCost(msg.Value)
-		if err := w.memory.acquire(ctx, cost); err != nil {
-			return any, err
+		// The first failure is most often a leader that has moved or a connection
+		// that was closed while it was idle.
+		line := w.log.Debug()
+		if failures++; failures == 3 {
+			line = w.log.Warn()
 		}
-		if err := w.take(ctx, msg, cost); err != nil {
-			return any, err
-		}
+		line.Err(err).Int64("offset", next).Int("failures", failures).Dur("retry_in_ms", delay).Msg("reading of partition failed")
+		sleep(ctx, delay)
+		delay = min(2*delay, readRetryMax)
 	}
 }
 
-// take hands one record to its handler, unless it is settled already. cost is
-// what it has taken of the memory, which is given back with its end.
-func (w *worker) take(ctx context.Context, msg kafka.Message, cost int64) error {
-	e, a, gone := w.tracker.add(msg.Offset)
+// read makes one fetch and hands its records on. next is where it begins, and
+// where the next one does.
+func (w *worker) read(ctx context.Context, next *int64) error {
+	if err := w.tracker.waitRoom(ctx); err != nil {
+		return err
+	}
+	keep := func(size int64) (func(), error) { return w.memory.budget.keep(ctx, size) }
+	records, err := w.fetch(ctx, *next, keep, func(size int) error {
+		if err := w.tracker.waitRoom(ctx); err != nil {
+			return err
+		}
+		return w.memory.acquire(ctx, eventCost(size))
+	})
+	if errors.Is(err, kafka.OffsetOutOfRange) {
+		return w.reposition(ctx, next)
+	}
+	if err != nil {
+		return fmt.Errorf("fetch records: %w", err)
+	}
+	for rec, err := range records {
+		if err != nil {
+			return fmt.Errorf("read records: %w", err)
+		}
+		switch {
+		case rec.err != nil:
+			w.drop(rec, *next)
+		case rec.records == 0:
+			w.tracker.skip(rec.next)
+		default:
+			w.take(ctx, rec)
+		}
+		*next = rec.next
+	}
+	return nil
+}
+
+// reposition moves the reading to the beginning of the log, where retention has
+// overtaken it. A position behind the end is left to the watch over the topics.
+func (w *worker) reposition(ctx context.Context, next *int64) error {
+	b, err := w.bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if *next >= b.first {
+		return fmt.Errorf("fetch records: %w: the log ends at %d", kafka.OffsetOutOfRange, b.end)
+	}
+	gone := w.tracker.skip(b.first)
+	w.log.Warn().Int64("offset", *next).Int64("first", b.first).Int64("records", b.first-*next).Int("unsettled", gone).
+		Msg("records deleted by retention before they were read")
+	*next = b.first
+	return nil
+}
+
+// drop passes by records that are too large to be held, or damaged.
+func (w *worker) drop(rec record, from int64) {
+	outcome := agent.EventMalformed
+	if errors.Is(rec.err, errOversized) {
+		outcome = agent.EventOversized
+	}
+	w.events.WithLabelValues(w.partition.topic, outcome).Add(float64(rec.records))
+	w.log.Warn().Err(rec.err).Int64("offset", from).Int64("up_to", rec.next-1).Int("records", rec.records).Str("reason", outcome).
+		Msg("event dropped")
+	w.tracker.skip(rec.next)
+	w.committer.settled()
+}
+
+// take hands one record to its handler, unless it is settled already. The
+// memory that was acquired for it is given back with its end.
+func (w *worker) take(ctx context.Context, rec record) {
+	cost, offset := eventCost(len(rec.value)), rec.next-1
+	e, a, gone := w.tracker.add(offset)
 	if gone > 0 {
-		w.log.Warn().Int("events", gone).Int64("offset", msg.Offset).Msg("unsettled events deleted by retention")
+		w.log.Warn().Int("events", gone).Int64("offset", offset).Msg("unsettled events deleted by retention")
 	}
 	if a == arrivedSettled {
 		w.events.WithLabelValues(w.partition.topic, agent.EventSettled).Inc()
 		w.memory.release(cost)
-		return nil
-	}
-	if err := w.admit(ctx); err != nil {
-		w.memory.release(cost)
-		return err
+		return
 	}
 	ev := &agent.Event{
-		Topic: w.partition.topic, Partition: w.partition.id, Offset: msg.Offset, Time: time.Now(), Record: msg.Value,
-		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Vouched: true, Place: w.sequence.Next(),
+		Topic: w.partition.topic, Partition: w.partition.id, Offset: offset, Time: time.Now(), Record: rec.value,
+		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Vouched: w.tracker.vouches(offset), Place: w.sequence.Next(),
 	}
 	release := sync.OnceFunc(func() { w.memory.release(cost) })
 	ev.Ledger = &account{w: w, e: e, release: release}
@@ -121,7 +163,6 @@ func (w *worker) take(ctx context.Context, msg kafka.Message, cost int64) error 
 		w.tracker.settle(e)
 		w.committer.settled()
 	})
-	return nil
 }
 
 // account is one event's entry in the ledger.
@@ -145,5 +186,8 @@ func (a *account) Reset() {
 	a.w.committer.settled()
 }
 
-// Following gives back the memory of an event whose pipeline is followed.
-func (a *account) Following() { a.release() }
+// Following leaves the event out of the lag and gives back its memory.
+func (a *account) Following() {
+	a.w.tracker.follow(a.e)
+	a.release()
+}

@@ -20,73 +20,78 @@ import (
 	"port-agent/agent"
 )
 
-// fakeLog is the log of one partition. Like a reader's, its fetchers give the
-// records from an offset on and then wait for more.
+// fakeLog is the log of one partition. Like a broker it answers a fetch with
+// records from an offset on, a few at a time, and waits where there are none.
 type fakeLog struct {
 	offsets []int64
-	fail    map[int64]int // how often the fetching of an offset fails
-	refuse  int           // how often the opening fails
+	fail    map[int64]int // how often the reading of an offset fails
+	refuse  int           // how often a fetch fails
+	large   map[int64]int // records that are too large to be held: how many in one step
+	first   int64         // retention has removed what is before
 
 	mu      sync.Mutex
-	opened  []int64
-	openAt  []time.Time
-	fetched int
-	open    int // fetchers not closed
+	fetches []int64
+	fetchAt []time.Time
+	read    int
 }
 
 var errFetch = errors.New("connection reset")
 
-func (l *fakeLog) openAtOffset(_ partition, offset int64) (fetcher, error) {
+const fakeAnswer = 7 // records in an answer
+
+func (l *fakeLog) fetch(ctx context.Context, offset int64, _ func(int64) (func(), error), room func(int) error) (steps, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.opened, l.openAt = append(l.opened, offset), append(l.openAt, time.Now())
+	i, _ := slices.BinarySearch(l.offsets, offset)
+	if i == len(l.offsets) && l.refuse == 0 && offset >= l.first {
+		l.mu.Unlock()
+		<-ctx.Done()
+		l.mu.Lock()
+		return nil, ctx.Err()
+	}
+	l.fetches, l.fetchAt = append(l.fetches, offset), append(l.fetchAt, time.Now())
 	if l.refuse > 0 {
 		l.refuse--
 		return nil, errFetch
 	}
-	l.open++
-	i, _ := slices.BinarySearch(l.offsets, offset)
-	return &fakeFetcher{log: l, i: i}, nil
+	if offset < l.first {
+		return nil, kafka.OffsetOutOfRange
+	}
+	return func(yield func(record, error) bool) {
+		for _, o := range l.offsets[i:min(i+fakeAnswer, len(l.offsets))] {
+			if !yield(l.step(o, room)) {
+				return
+			}
+		}
+	}, nil
 }
 
-type fakeFetcher struct {
-	log *fakeLog
-	i   int
+func (l *fakeLog) step(offset int64, room func(int) error) (record, error) {
+	if n := l.large[offset]; n > 0 {
+		return record{next: offset + int64(n), records: n, err: fmt.Errorf("%w: a record", errOversized)}, nil
+	}
+	value := []byte(strconv.FormatInt(offset, 10))
+	if err := room(len(value)); err != nil {
+		return record{}, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.fail[offset] > 0 {
+		l.fail[offset]--
+		return record{}, errFetch
+	}
+	l.read++
+	return record{next: offset + 1, value: value, records: 1}, nil
 }
 
-// FetchMessage gives the next record.
-func (f *fakeFetcher) FetchMessage(ctx context.Context) (kafka.Message, error) {
-	if ctx.Err() != nil {
-		return kafka.Message{}, ctx.Err()
-	}
-	if f.i == len(f.log.offsets) {
-		<-ctx.Done()
-		return kafka.Message{}, ctx.Err()
-	}
-	offset := f.log.offsets[f.i]
-	f.log.mu.Lock()
-	defer f.log.mu.Unlock()
-	if f.log.fail[offset] > 0 {
-		f.log.fail[offset]--
-		return kafka.Message{}, errFetch
-	}
-	f.i++
-	f.log.fetched++
-	return kafka.Message{Topic: "runs", Offset: offset, Value: []byte(strconv.FormatInt(offset, 10))}, nil
-}
-
-// Close ends the fetcher.
-func (f *fakeFetcher) Close() error {
-	f.log.mu.Lock()
-	defer f.log.mu.Unlock()
-	f.log.open--
-	return nil
+func (l *fakeLog) bounds(context.Context) (bounds, error) {
+	return bounds{l.first, l.offsets[len(l.offsets)-1] + 1}, nil
 }
 
 func (l *fakeLog) count() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fetched
+	return l.read
 }
 
 // shop is a worker at work on a fakeLog, with a committer and a broker.
@@ -109,8 +114,7 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
 	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
 		memory:    newBudget(memoryBudget).share(),
-		partition: runsZero, tracker: tr, committer: c, marks: true, open: log.openAtOffset, handle: handle,
-		admit:  func(context.Context) error { return nil },
+		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: log.fetch, bounds: log.bounds, handle: handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
 	}}
 	if change != nil {
@@ -137,14 +141,11 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	return s
 }
 
-// end drains the worker and waits for it; every fetcher must be closed then.
+// end drains the worker and waits for it.
 func (s *shop) end(t *testing.T) {
 	t.Helper()
 	s.drain(errRevoked)
 	<-s.done
-	if s.log.open != 0 {
-		t.Errorf("%d fetchers left open", s.log.open)
-	}
 }
 
 func (s *shop) wantCommitted(t *testing.T, offset int64, l ledger) {
@@ -191,7 +192,7 @@ func TestWorkerHandsOnInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: []int64{3, 4, 5, 9, 10, 500}}
 		var book notebook
-		s := workIn(t, log, newTracker(3, ledger{high: 3}), func(_ context.Context, ev *agent.Event) error {
+		s := workIn(t, log, newTracker(runsZero, 3, ledger{high: 3}), func(_ context.Context, ev *agent.Event) error {
 			book.note(ev)
 			time.Sleep(time.Duration(1000-ev.Offset) * time.Millisecond) // the last is the first to settle
 			return nil
@@ -208,7 +209,7 @@ func TestWorkerHandsOnInOrder(t *testing.T) {
 			t.Errorf("event: got %+v, want %+v", ev, want)
 		}
 		time.Sleep(600 * time.Millisecond) // 500 is settled
-		s.wantCommitted(t, 3, ledger{501, []entry{{3, false}, {4, false}, {5, false}, {9, false}, {10, false}}})
+		s.wantCommitted(t, 3, ledger{high: 501, entries: []entry{{3, false}, {4, false}, {5, false}, {9, false}, {10, false}}})
 		time.Sleep(time.Second)
 		s.wantCommitted(t, 501, ledger{high: 501})
 		s.end(t)
@@ -220,7 +221,7 @@ func TestWorkerStopsReadingAtFullWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: offsetsUpTo(maxUnsettled + 50)}
 		release := make(chan struct{})
-		s := workIn(t, log, newTracker(0, ledger{}), func(context.Context, *agent.Event) error {
+		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(context.Context, *agent.Event) error {
 			<-release
 			return nil
 		}, nil)
@@ -245,7 +246,7 @@ func TestWorkerEndsAtFullWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: offsetsUpTo(maxUnsettled + 1)}
-		s := workIn(t, log, newTracker(0, ledger{}), func(ctx context.Context, _ *agent.Event) error {
+		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, _ *agent.Event) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}, nil)
@@ -262,7 +263,7 @@ func TestWorkerReadsAnewAfterErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: offsetsUpTo(10), fail: map[int64]int{3: 1, 6: 9}, refuse: 2}
 		var book notebook
-		s := workIn(t, log, newTracker(0, ledger{}), func(_ context.Context, ev *agent.Event) error {
+		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(_ context.Context, ev *agent.Event) error {
 			book.note(ev)
 			if ev.Offset == 0 {
 				time.Sleep(2 * time.Minute) // reading goes on where it was, not at the first unsettled event
@@ -274,18 +275,18 @@ func TestWorkerReadsAnewAfterErrors(t *testing.T) {
 		if got, want := book.offsets(), offsetsUpTo(10); !slices.Equal(got, want) {
 			t.Errorf("offsets: got %v, want %v", got, want)
 		}
-		if want := []int64{0, 0, 0, 3, 6, 6, 6, 6, 6, 6, 6, 6, 6}; !slices.Equal(log.opened, want) {
-			t.Errorf("opened at offsets: got %v, want %v", log.opened, want)
+		if want := []int64{0, 0, 0, 3, 6, 6, 6, 6, 6, 6, 6, 6, 6}; !slices.Equal(log.fetches, want) {
+			t.Errorf("fetched at offsets: got %v, want %v", log.fetches, want)
 		}
 		var waits []time.Duration // in units of the first
 		last := begun
-		for _, at := range log.openAt {
+		for _, at := range log.fetchAt {
 			waits = append(waits, at.Sub(last)/readRetryMin)
 			last = at
 		}
 		// Every record that is read ends the growing of the wait.
 		if want := []time.Duration{0, 1, 2, 1, 1, 2, 4, 8, 16, 32, 64, 100, 100}; !slices.Equal(waits, want) {
-			t.Errorf("waits before opening: got %v, want %v", waits, want)
+			t.Errorf("waits before fetches: got %v, want %v", waits, want)
 		}
 		s.end(t)
 	})
@@ -297,7 +298,7 @@ func TestWorkerDrains(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: offsetsUpTo(6)}
-		s := workIn(t, log, newTracker(0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
 			if ev.Offset%2 == 0 { // waits for something before it starts
 				<-ctx.Done()
 				return context.Cause(ctx)
@@ -309,7 +310,7 @@ func TestWorkerDrains(t *testing.T) {
 			return nil
 		}, nil)
 		time.Sleep(30 * time.Second)
-		s.wantCommitted(t, 0, ledger{6, []entry{{0, false}, {1, true}, {2, false}, {3, true}, {4, false}, {5, true}}})
+		s.wantCommitted(t, 0, ledger{high: 6, entries: []entry{{0, false}, {1, true}, {2, false}, {3, true}, {4, false}, {5, true}}})
 		s.drain(errRevoked)
 		time.Sleep(4 * time.Minute)
 		select {
@@ -317,12 +318,9 @@ func TestWorkerDrains(t *testing.T) {
 			t.Fatal("run returned while an event was under way")
 		default:
 		}
-		s.wantCommitted(t, 0, ledger{6, []entry{{0, false}, {2, false}, {4, false}, {5, true}}})
+		s.wantCommitted(t, 0, ledger{high: 6, entries: []entry{{0, false}, {2, false}, {4, false}, {5, true}}})
 		s.end(t)
-		s.wantCommitted(t, 0, ledger{6, []entry{{0, false}, {2, false}, {4, false}}})
-		if len(log.opened) != 1 {
-			t.Errorf("opened %d times, want once", len(log.opened))
-		}
+		s.wantCommitted(t, 0, ledger{high: 6, entries: []entry{{0, false}, {2, false}, {4, false}}})
 	})
 }
 
@@ -331,8 +329,8 @@ func TestWorkerTakesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: []int64{10, 11, 12, 13, 16, 17}} // 14 is gone
 		var book notebook
-		left := ledger{16, []entry{{10, true}, {12, false}, {14, true}}}
-		s := workIn(t, log, newTracker(10, left), func(_ context.Context, ev *agent.Event) error {
+		left := ledger{high: 16, entries: []entry{{10, true}, {12, false}, {14, true}}}
+		s := workIn(t, log, newTracker(runsZero, 10, left), func(_ context.Context, ev *agent.Event) error {
 			book.note(ev)
 			return nil
 		}, nil)
@@ -372,7 +370,7 @@ func TestWorkerMarks(t *testing.T) {
 					}
 				}
 				ready, done := make(chan struct{}), make(chan struct{})
-				s = workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+				s = workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
 					defer close(done)
 					<-ready
 					for range 2 {
@@ -402,7 +400,7 @@ func TestWorkerStartAfterDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got error
-		s := workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+		s := workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
 			<-ctx.Done()
 			got = ev.Ledger.Start(ctx)
 			return got
@@ -412,7 +410,7 @@ func TestWorkerStartAfterDrain(t *testing.T) {
 		if !errors.Is(got, errRevoked) {
 			t.Errorf("got %v, want %v", got, errRevoked)
 		}
-		s.wantCommitted(t, 0, ledger{1, []entry{{0, false}}})
+		s.wantCommitted(t, 0, ledger{high: 1, entries: []entry{{0, false}}})
 	})
 }
 

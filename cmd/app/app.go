@@ -190,6 +190,7 @@ func (a *App) connect(ctx context.Context) (source, error) {
 	if cfg.RunsTopic == cfg.ChangeLogTopic { // the topic decides what is verified: Port does not sign changes
 		return nil, fmt.Errorf("KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC name the same topic, %s", cfg.RunsTopic)
 	}
+	cfg.MaxEventBytes = a.cfg.Agent.MaxEventBytes
 	return kafka.New(cfg, way.TLSClientConfig, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
 }
 
