@@ -27,6 +27,7 @@ type Config struct {
 	OrderBy            string  `envconfig:"ORDER_BY" default:"entity"`
 	OnInterrupted      string  `envconfig:"ON_INTERRUPTED" default:"fail"`
 	OnNoMatch          string  `envconfig:"ON_NO_MATCH" default:"ignore"`
+	OnUnvouched        string  `envconfig:"ON_UNVOUCHED" default:"skip"`
 	RetryMaxSeconds    float64 `envconfig:"RETRY_MAX_SECONDS" default:"120"`
 	RetryMaxAttempts   int     `envconfig:"RETRY_MAX_ATTEMPTS" default:"6"`
 	MaxEventBytes      int     `envconfig:"MAX_EVENT_BYTES" default:"4194304"`
@@ -56,6 +57,7 @@ func (c *Config) Validate() error {
 	oneOf("ORDER_BY", c.OrderBy, "entity", "partition")
 	oneOf("ON_INTERRUPTED", c.OnInterrupted, "fail", "retry")
 	oneOf("ON_NO_MATCH", c.OnNoMatch, "ignore", "fail")
+	oneOf("ON_UNVOUCHED", c.OnUnvouched, "skip", "invoke")
 	seconds := func(name string, value float64) {
 		if !(value >= 0) || value > math.MaxInt32 {
 			fault("%s: %v is not a number of seconds from 0 on", name, value)
@@ -105,6 +107,7 @@ type Agent struct {
 	order  *order
 	recent *recent
 	graces graces
+	counts tallies
 }
 
 // New makes an Agent. It starts nothing and calls nobody.

@@ -70,7 +70,7 @@ func TestMetricsArePresent(t *testing.T) {
 		"oldest_unsettled_seconds": 1, "unsettled_events": 1,
 		"events_total":         len(EventOutcomes),
 		"invocations_total":    backends * (1 + len(reasons)),
-		"reports_total": 16,
+		"reports_total":        16,
 		"token_renewals_total": 2, "commits_total": 3, "interrupted_total": 3, "mapping_errors_total": 8,
 	}
 	for name, n := range want {

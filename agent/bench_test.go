@@ -66,7 +66,7 @@ func benchmarkHandle(b *testing.B, f *fixture, members ...any) {
 	b.ResetTimer()
 	ctx := b.Context()
 	for n, record := range records {
-		ev := &Event{Topic: runsTopic, Partition: 2, Offset: int64(n), Time: time.Now(), Record: record, Ledger: noLedger{}}
+		ev := &Event{Topic: runsTopic, Partition: 2, Offset: int64(n), Time: time.Now(), Record: record, Vouched: true, Ledger: noLedger{}}
 		if err := f.Handle(ctx, ev); err != nil {
 			b.Fatal(err)
 		}

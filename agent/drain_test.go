@@ -13,6 +13,11 @@ import (
 
 var errDrain = errors.New("partitions revoked")
 
+// lostEnd is what a run is told that is cut off when its partition is revoked.
+const lostEnd = "the agent stopped working on the partition while the request to ci.internal:443 was in flight; whether it was carried out is unknown"
+
+const retriesOn500 = `[{"retry": {"statuses": [500]}}]`
+
 // drained handles ev and ends its context after d. It gives how long
 // Handle took from then on and what it returned.
 func (f *fixture) drained(t *testing.T, ev *Event, d time.Duration) (time.Duration, error) {
@@ -137,7 +142,7 @@ func TestDrainLeavesWhatWaits(t *testing.T) {
 // What was started is finished and reported, with the rule's report, though
 // the context ended meanwhile.
 func TestDrainFinishesWhatWasStarted(t *testing.T) {
-	mapping := `[{"report": {"summary": ".response.json.text", "status": "\"SUCCESS\""}}]`
+	mapping := `[{"retry": {"statuses": [500]}, "report": {"summary": ".response.json.text", "status": "\"SUCCESS\""}}]`
 	tests := []struct {
 		name     string
 		answer   answerFunc
@@ -146,7 +151,7 @@ func TestDrainFinishesWhatWasStarted(t *testing.T) {
 		requests int
 	}{
 		{"in flight", takes(10*time.Second, accepts(200, `{"text":"done"}`)), time.Second, 9 * time.Second, 1},
-		{"a retry waits after 503", inTurn(says(503, "", 20*time.Second), accepts(200, `{"text":"done"}`)), time.Second, 19 * time.Second, 2},
+		{"a retry waits after 500", inTurn(says(500, "", 20*time.Second), accepts(200, `{"text":"done"}`)), time.Second, 19 * time.Second, 2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -184,8 +189,8 @@ func TestDrainEndsInFlight(t *testing.T) {
 		if want := 36 * time.Second; took != want { // nine tenths of 40 s
 			t.Errorf("took %s after the end, want %s", took, want)
 		}
-		if got := f.port.report(t, "r_1"); got.Status != StatusFailure || got.Summary != unknownEnd {
-			t.Errorf("got %s %q, want FAILURE %q", got.Status, got.Summary, unknownEnd)
+		if got := f.port.report(t, "r_1"); got.Status != StatusFailure || got.Summary != lostEnd {
+			t.Errorf("got %s %q, want FAILURE %q", got.Status, got.Summary, lostEnd)
 		}
 		if got := f.count(t, "events_total", "topic", runsTopic, "outcome", EventInterrupted); got != 1 {
 			t.Errorf("events counted as interrupted: %v, want 1", got)
@@ -231,8 +236,8 @@ func TestDrainLeavesInFlightWhatMayBeRepeated(t *testing.T) {
 // The same where a retry waits: there is nothing to finish.
 func TestDrainLeavesWaitingRetryOfWhatMayBeRepeated(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFixture(t, builtIn)
-		f.backend.do = says(503, "busy", 20*time.Second)
+		f := newFixture(t, retriesOn500)
+		f.backend.do = says(500, "busy", 20*time.Second)
 		ev := changeEvent(t)
 		took, err := f.drained(t, ev, time.Second)
 		if !errors.Is(err, errDrain) || took != 0 || !ledgerOf(ev).marked() {
@@ -249,8 +254,8 @@ func TestDrainEndsClaimedRun(t *testing.T) {
 		answer  answerFunc
 		summary string
 	}{
-		{"in flight", takes(time.Hour, accepts(200, `{}`)), unknownEnd},
-		{"a retry waits", says(503, "busy", 100*time.Second), "PUT https://ci.internal/hook answered 503: busy; the agent stopped before another attempt"},
+		{"in flight", takes(time.Hour, accepts(200, `{}`)), lostEnd},
+		{"a retry waits", says(503, "busy", 100*time.Second), "PUT https://ci.internal/hook answered 503: busy; the agent stopped working on the partition before another attempt"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -274,8 +279,8 @@ func TestDrainEndsClaimedRun(t *testing.T) {
 // backend said.
 func TestDrainEndsWaitingRetry(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFixture(t, builtIn)
-		f.backend.do = says(503, "busy", 100*time.Second)
+		f := newFixture(t, retriesOn500)
+		f.backend.do = says(500, "busy", 100*time.Second)
 		took, err := f.drained(t, runEvent(t, "r_1"), time.Second)
 		if err != nil {
 			t.Fatal(err)
@@ -283,7 +288,7 @@ func TestDrainEndsWaitingRetry(t *testing.T) {
 		if want := 36 * time.Second; took != want {
 			t.Errorf("took %s after the end, want %s", took, want)
 		}
-		want := "POST https://ci.internal/hook answered 503: busy; the agent stopped before another attempt"
+		want := "POST https://ci.internal/hook answered 500: busy; the agent stopped working on the partition before another attempt"
 		if got := f.port.report(t, "r_1"); got.Status != StatusFailure || got.Summary != want {
 			t.Errorf("got %s %q, want FAILURE %q", got.Status, got.Summary, want)
 		}
@@ -293,8 +298,8 @@ func TestDrainEndsWaitingRetry(t *testing.T) {
 // The same where the retry waits for a slot: what the backend said is kept.
 func TestDrainEndsRetryWithoutSlot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFixture(t, builtIn, func(c *Config) { c.MaxInFlight, c.MaxInFlightPerHost = 1, 1 })
-		f.backend.do = inTurn(says(503, "busy", 0), takes(time.Hour, accepts(200, `{}`)))
+		f := newFixture(t, retriesOn500, func(c *Config) { c.MaxInFlight, c.MaxInFlightPerHost = 1, 1 })
+		f.backend.do = inTurn(says(500, "busy", 0), takes(time.Hour, accepts(200, `{}`)))
 		ended := make(chan error, 1)
 		go func() { // its context does not end: it keeps the slot
 			time.Sleep(time.Millisecond)
@@ -310,7 +315,7 @@ func TestDrainEndsRetryWithoutSlot(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		want := "POST https://ci.internal/hook answered 503: busy; the agent stopped before another attempt"
+		want := "POST https://ci.internal/hook answered 500: busy; the agent stopped working on the partition before another attempt"
 		if got := f.port.report(t, "r_1").Summary; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -320,13 +325,13 @@ func TestDrainEndsRetryWithoutSlot(t *testing.T) {
 // And where its connection is cut off before anything of it was sent.
 func TestDrainEndsRetryWhileConnecting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		f := newFixture(t, builtIn)
-		f.backend.do = inTurn(says(503, "busy", 0), connects)
+		f := newFixture(t, retriesOn500)
+		f.backend.do = inTurn(says(500, "busy", 0), connects)
 		took, err := f.drained(t, runEvent(t, "r_1"), 2*time.Second)
 		if err != nil || took != 36*time.Second {
 			t.Errorf("got %v after %s, want it settled after 36s", err, took)
 		}
-		want := "POST https://ci.internal/hook answered 503: busy; the agent stopped before another attempt"
+		want := "POST https://ci.internal/hook answered 500: busy; the agent stopped working on the partition before another attempt"
 		if got := f.port.report(t, "r_1").Summary; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -367,7 +372,7 @@ func TestDrainEndsReport(t *testing.T) {
 					t.Errorf("got %d requests, want 1", n)
 				}
 				f.backend.do = accepts(200, `{}`)
-				if _, known := f.recent.seen["r_1"]; known {
+				if _, known := f.recent.settled["r_1"]; known {
 					t.Error("the run is remembered as settled")
 				}
 			})

@@ -41,7 +41,7 @@ type fixture struct {
 
 func testConfig() Config {
 	return Config{
-		MaxInFlight: 128, MaxInFlightPerHost: 32, OrderBy: "entity", OnInterrupted: "fail", OnNoMatch: "ignore",
+		MaxInFlight: 128, MaxInFlightPerHost: 32, OrderBy: "entity", OnInterrupted: "fail", OnNoMatch: "ignore", OnUnvouched: "skip",
 		RetryMaxSeconds: 120, RetryMaxAttempts: 6, MaxEventBytes: 4 << 20, DrainTimeout: 40 * time.Second,
 	}
 }
@@ -395,7 +395,7 @@ func runEvent(t testing.TB, run string, members ...any) *Event {
 	for i := 0; i+1 < len(members); i += 2 {
 		set(root, members[i].(string), members[i+1])
 	}
-	return &Event{Topic: runsTopic, Partition: 2, Offset: 7, Time: time.Now(), Record: signed(t, root), Ledger: new(fakeLedger)}
+	return &Event{Topic: runsTopic, Partition: 2, Offset: 7, Time: time.Now(), Record: signed(t, root), Vouched: true, Ledger: new(fakeLedger)}
 }
 
 // synchronized is the member that makes a run wait for the answer.
@@ -411,7 +411,7 @@ func changeEvent(t testing.TB, members ...any) *Event {
 	for i := 0; i+1 < len(members); i += 2 {
 		set(root, members[i].(string), members[i+1])
 	}
-	return &Event{Topic: "org.change.log", Partition: 1, Offset: 3, Time: time.Now(), Record: marshal(t, root), ChangeLog: true, Ledger: new(fakeLedger)}
+	return &Event{Topic: "org.change.log", Partition: 1, Offset: 3, Time: time.Now(), Record: marshal(t, root), ChangeLog: true, Vouched: true, Ledger: new(fakeLedger)}
 }
 
 // signed gives the record that Port makes of root.

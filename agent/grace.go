@@ -3,12 +3,17 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
 
 // errStopped is the cause of a context that has used up its grace.
 var errStopped = errors.New("the agent stopped")
+
+// errLost is the same where the process goes on and only the partition went to
+// another owner, or the session was lost.
+var errLost = fmt.Errorf("%w working on the partition", errStopped)
 
 // graces gives what has been started time to finish when the context it came
 // with ends. The events of one context share their grace, so that it costs an
@@ -41,8 +46,12 @@ func newGrace(ctx context.Context, d, all time.Duration) grace {
 	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))
 	finish, endFinish := context.WithCancelCause(late)
 	context.AfterFunc(ctx, func() {
-		time.AfterFunc(d, func() { endFinish(errStopped) })
-		time.AfterFunc(all, func() { endLate(errStopped) })
+		stopped := errStopped
+		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
+			stopped = errLost
+		}
+		time.AfterFunc(d, func() { endFinish(stopped) })
+		time.AfterFunc(all, func() { endLate(stopped) })
 	})
 	return grace{finish, late}
 }

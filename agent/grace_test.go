@@ -52,31 +52,59 @@ func TestRecentForgetsTheOldest(t *testing.T) {
 	r := newRecent()
 	name := func(n int) string { return string(rune('a'+n%26)) + time.Duration(n).String() }
 	for n := range recentRuns + 10 {
-		if !r.claim(name(n)) {
-			t.Fatalf("run %d was not known, but refused", n)
+		if err := r.claim(t.Context(), name(n), seat{offset: int64(n)}); err != nil {
+			t.Fatalf("run %d was not known, and refused: %v", n, err)
 		}
 		r.settle(name(n))
 	}
-	for n, want := range map[int]bool{0: true, 9: true, 10: false, recentRuns + 9: false} {
-		if got := r.claim(name(n)); got != want {
-			t.Errorf("claim of run %d: got %t, want %t", n, got, want)
+	for n, want := range map[int]error{0: nil, 9: nil, 10: errReplayed, recentRuns + 9: errReplayed} {
+		if got := r.claim(t.Context(), name(n), seat{}); got != want {
+			t.Errorf("claim of run %d: got %v, want %v", n, got, want)
 		}
 	}
-	if got, want := len(r.seen), recentRuns+2; got != want {
-		t.Errorf("got %d runs remembered, want %d", got, want)
+	if len(r.settled) != recentRuns || len(r.working) != 2 {
+		t.Errorf("got %d runs remembered, %d in work; want %d, 2", len(r.settled), len(r.working), recentRuns)
 	}
 }
 
-func TestRecentReleaseLetsTheNextHaveIt(t *testing.T) {
-	t.Parallel()
-	r := newRecent()
-	if !r.claim("r_1") || r.claim("r_1") {
-		t.Fatal("want the first claim alone to be granted")
-	}
-	r.release("r_1")
-	if !r.claim("r_1") {
-		t.Error("a claim that was taken back is still held")
-	}
+// An event that comes again from its own place waits for the end of the first
+// time; a run that comes from another place is a replay.
+func TestRecentTellsPlacesApart(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		r := newRecent()
+		here, elsewhere := seat{"org.runs", 0, 7}, seat{"org.runs", 0, 9}
+		claim := func(at seat) (result <-chan error) {
+			c := make(chan error, 1)
+			go func() { c <- r.claim(t.Context(), "r_1", at) }()
+			synctest.Wait()
+			return c
+		}
+		if err := <-claim(here); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-claim(elsewhere); err != errReplayed {
+			t.Errorf("another event of a run in work: got %v, want %v", err, errReplayed)
+		}
+		again := claim(here)
+		if len(again) != 0 {
+			t.Fatal("the same event did not wait for the end of its first time")
+		}
+		r.release("r_1", true)
+		if err := <-again; err != nil {
+			t.Errorf("after it was left: %v, want it claimed", err)
+		}
+		if !r.wasLeft("r_1") || r.wasLeft("r_1") {
+			t.Error("want it remembered once that it was left here")
+		}
+		again = claim(here)
+		r.settle("r_1")
+		if err := <-again; err != errSettled {
+			t.Errorf("after it was settled: got %v, want %v", err, errSettled)
+		}
+		if err := <-claim(elsewhere); err != errReplayed {
+			t.Errorf("another event of a settled run: got %v, want %v", err, errReplayed)
+		}
+	})
 }
 
 func TestPlacesTakeTurns(t *testing.T) {

@@ -23,14 +23,27 @@ type job struct {
 	err  error // why there is no request, or no rule
 	key  string
 
+	signed time.Time // by Port; zero: unknown
+
 	label    string         // of the rule
 	notes    []string       // expressions that failed without harm, for the run's log
 	begun    time.Time      // when the first attempt began
-	started  bool           // bytes of a request may have left: the event is ours to finish
+	started  bool           // a request may have been carried out: the event is ours to finish
 	slow     bool           // the run's log says that the request is under way
 	redactor *Redactor      // of the process, and from its first secret on the run's own
 	log      zerolog.Logger // redacts with redactor
 	runLog   runLog
+}
+
+// young is for how long after its signing a vouched event is invoked without
+// asking Port.
+const young = 10 * time.Minute
+
+// vouched reports whether it is known that the run was not carried out before:
+// by the source's own records, for what was signed of late, or by Port's API
+// itself.
+func (j *job) vouched() bool {
+	return j.ev.Trusted || j.ev.Vouched && time.Since(j.signed) < young
 }
 
 // about adds to a line of the agent's log which event it is about, and what is
@@ -72,11 +85,16 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
-	if j.run != "" && !a.recent.claim(j.run) {
-		return a.drop(ev, errReplayed)
+	if j.run != "" {
+		if err := a.recent.claim(ctx, j.run, ev.seat()); err != nil {
+			if errors.Is(err, errReplayed) || errors.Is(err, errSettled) {
+				return a.drop(ev, err)
+			}
+			return err
+		}
 	}
 	if err := a.carryOut(ctx, j, turn); err != nil {
-		a.recent.release(j.run)
+		a.recent.release(j.run, j.started)
 		j.about(j.log.Debug()).Err(err).Msg("event left")
 		return err
 	}
@@ -93,15 +111,20 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	}
 	grace := a.graces.after(ctx)
 	out := outcome{err: j.err}
-	if j.ev.Interrupted {
-		owed, err := a.lookUp(ctx, j)
+	if j.run != "" && (j.ev.Interrupted || !j.vouched()) {
+		past, err := a.lookUp(ctx, j)
 		if err != nil {
 			return err
 		}
-		if owed != nil {
+		if past.owed != nil {
 			turn.leave()
-			return a.send(grace.late, j, owed)
+			return a.send(grace.late, j, past.owed)
 		}
+		if past.unknown && !j.ev.Interrupted {
+			out.err = errUnknown
+		}
+	}
+	if j.ev.Interrupted {
 		out.err = a.resolve(j)
 	}
 	if out.err != nil && j.ev.Trusted {
@@ -125,8 +148,15 @@ func (a *Agent) drop(ev *Event, why error) error {
 	kind := dropped(why)
 	a.Metrics.Events.WithLabelValues(ev.Topic, kind).Inc()
 	line := a.log.Warn()
-	if kind == EventNotOurs || why == transform.ErrNoRule { // one that wraps it tells of rules that failed
+	switch {
+	case kind == EventNotOurs, kind == EventSettled, why == transform.ErrNoRule: // one that wraps it tells of rules that failed
 		line = a.log.Debug()
+	case kind == EventReplayed || kind == EventUnvouched:
+		if !a.counts.first(kind, func(n int) {
+			a.log.Warn().Str("reason", kind).Int("events", n).Msg("more events dropped")
+		}) {
+			return nil
+		}
 	}
 	line.Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset).
 		Str("reason", kind).Err(why).Msg("event dropped")
@@ -144,6 +174,10 @@ func dropped(why error) string {
 		return EventUnsigned
 	case errors.Is(why, errReplayed):
 		return EventReplayed
+	case errors.Is(why, errSettled):
+		return EventSettled
+	case errors.Is(why, errUnvouched):
+		return EventUnvouched
 	case errors.Is(why, errExpired):
 		return EventExpired
 	case errors.Is(why, errOversized):

@@ -235,7 +235,7 @@ func TestHandleChangeInRunsTopic(t *testing.T) {
 }
 
 // The same run is carried out once, whether its record comes again while it
-// is under way or after it has ended.
+// is under way or after it has ended. The log says so once, and then how often.
 func TestHandleReplay(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		f := newFixture(t, builtIn)
@@ -243,16 +243,55 @@ func TestHandleReplay(t *testing.T) {
 		ended := make(chan error, 1)
 		go func() { ended <- f.Handle(t.Context(), runEvent(t, "r_1")) }()
 		synctest.Wait()
-		f.settle(t, runEvent(t, "r_1"))
+		for n := range 40 {
+			again := runEvent(t, "r_1")
+			again.Offset = int64(100 + n)
+			f.settle(t, again)
+			if n == 20 {
+				time.Sleep(2 * time.Second)
+			}
+		}
 		if err := <-ended; err != nil {
 			t.Fatal(err)
 		}
-		f.settle(t, runEvent(t, "r_1"))
 		if n := len(f.backend.requests()); n != 1 {
 			t.Errorf("got %d requests, want 1", n)
 		}
-		if got := f.count(t, "events_total", "outcome", EventReplayed); got != 2 {
-			t.Errorf("counted as replayed: %v, want 2", got)
+		if got := f.count(t, "events_total", "outcome", EventReplayed); got != 40 {
+			t.Errorf("counted as replayed: %v, want 40", got)
+		}
+		time.Sleep(tallyTime)
+		synctest.Wait()
+		if got := strings.Count(f.log.String(), `"level":"warn"`); got != 2 || !strings.Contains(f.log.String(), `"events":39`) {
+			t.Errorf("got %d warnings, want one for the first and one that counts 39: %s", got, f.log)
+		}
+	})
+}
+
+// An event that the source hands over again from the same place, as it does
+// after it has lost its session, is no replay: nothing is warned about.
+func TestHandleRedelivery(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, builtIn)
+		f.backend.do = takes(time.Second, accepts(200, `{}`))
+		ended := make(chan error, 2)
+		for range 2 {
+			go func() { ended <- f.Handle(t.Context(), runEvent(t, "r_1")) }()
+			synctest.Wait()
+		}
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := len(f.backend.requests()); n != 1 {
+			t.Errorf("got %d requests, want 1", n)
+		}
+		if got := f.count(t, "events_total", "outcome", EventSettled); got != 1 {
+			t.Errorf("counted as settled before: %v, want 1", got)
+		}
+		if strings.Contains(f.log.String(), `"level":"warn"`) {
+			t.Errorf("warned about its own event: %s", f.log)
 		}
 	})
 }

@@ -9,43 +9,55 @@ import (
 // errInterrupted is wrapped by interruptedError.
 var errInterrupted = errors.New("whether it was carried out is unknown")
 
+// errUnknown is the failure of a run that may have been carried out before and
+// that Port does not tell about.
+var errUnknown = errors.New("not sent: the run may have been carried out before, and port refused to say how it stands")
+
 // interruptedError is what a run is told whose request to host may or may not
-// have been carried out.
-func interruptedError(host string) error {
-	return fmt.Errorf("the agent stopped while the request to %s was in flight; %w", host, errInterrupted)
+// have been carried out. stopped is errStopped or wraps it.
+func interruptedError(stopped error, host string) error {
+	return fmt.Errorf("%v while the request to %s was in flight; %w", stopped, host, errInterrupted)
 }
 
-// lookUp asks Port about an event that an earlier owner started and did not
-// settle. Its invocation had ended where the run has, and where the run's log
-// has the agent's last line: then owed is what Port has not been told of that,
-// which may be nothing. It is nil where the end is unknown. An error is the end
-// of ctx.
-func (a *Agent) lookUp(ctx context.Context, j *job) (owed *Report, err error) {
-	if j.run == "" {
-		return nil, nil
-	}
+// past is what Port knows of a run that may have been worked on before.
+type past struct {
+	// owed is what Port has not been told of an invocation that has ended, which
+	// may be nothing; nil where no invocation is known to have ended.
+	owed    *Report
+	unknown bool // Port refused to tell
+}
+
+// lookUp asks Port about a run that an earlier owner may have invoked. Its
+// invocation had ended where the run has, and where the run's log has the
+// agent's last line. An error is the end of ctx.
+func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
 	state, err := a.Reporter.Lookup(ctx, j.run)
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return past{}, context.Cause(ctx)
 	}
 	if err != nil {
-		j.about(j.log.Warn()).Err(err).Msg("interrupted run not found at port")
+		j.about(j.log.Warn()).Err(err).Msg("run not found at port")
+		return past{unknown: true}, nil
 	}
 	status, detail, found := findClosing(state.Logs)
 	if !state.Ended && !found {
-		return nil, nil
+		return past{}, nil
 	}
-	a.Metrics.Interrupted.WithLabelValues("already_ended").Inc()
 	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
-	j.about(j.log.Info()).Str("status", state.Status).Msg("interrupted run had ended")
-	owed = &Report{}
+	if j.ev.Interrupted {
+		a.Metrics.Interrupted.WithLabelValues("already_ended").Inc()
+	}
+	if a.counts.first("ended", func(n int) { a.log.Info().Int("runs", n).Msg("more runs had ended before") }) {
+		j.about(j.log.Info()).Str("status", state.Status).Msg("run had ended before")
+	}
+	owed := &Report{}
 	if !state.Ended {
 		owed.Status = status
 		if status == StatusFailure {
 			owed.Summary = detail
 		}
 	}
-	return owed, nil
+	return past{owed: owed}, nil
 }
 
 // resolve decides about an event whose earlier request's end is unknown: nil
@@ -58,8 +70,12 @@ func (a *Agent) resolve(j *job) error {
 		return nil
 	}
 	a.Metrics.Interrupted.WithLabelValues("failed").Inc()
-	if j.req == nil { // the mapping, or the environment, is another one than then
-		return interruptedError("its backend")
+	stopped := errStopped
+	if a.recent.wasLeft(j.run) {
+		stopped = errLost // this process goes on: only its session has ended
 	}
-	return interruptedError(j.req.Host())
+	if j.req == nil { // the mapping, or the environment, is another one than then
+		return interruptedError(stopped, "its backend")
+	}
+	return interruptedError(stopped, j.req.Host())
 }

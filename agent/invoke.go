@@ -65,7 +65,7 @@ func (a *Agent) invoke(ctx, finish context.Context, j *job, out *outcome) error 
 }
 
 // leavable reports whether the event's next owner can do all that is left to
-// do: nothing was sent, or what was sent may be sent again, unless there is no
+// do: nothing was sent or nothing carried out, or what was sent may be sent again, unless there is no
 // next owner.
 func (a *Agent) leavable(j *job) bool {
 	return !j.started || a.repeatable(j) && !j.ev.Trusted
@@ -76,12 +76,23 @@ func (a *Agent) cutShort(j *job, out *outcome, err error) error {
 	if a.leavable(j) {
 		return err
 	}
-	out.err = fmt.Errorf("%w; the agent stopped before another attempt", out.err)
+	if !errors.Is(err, errStopped) {
+		err = errStopped
+	}
+	out.err = fmt.Errorf("%w; %v before another attempt", out.err, err)
 	return nil
 }
 
-// unmark takes the started mark back where nothing was sent, unless it is an
-// earlier owner's, who may have sent something.
+// declined reports whether err is an answer that says that nothing was carried
+// out: 429, 503, or another by which a backend asks for fewer requests.
+func declined(err error) bool {
+	again, _ := invoker.Retryable(err, nil, nil)
+	_, answered := errors.AsType[*invoker.StatusError](err)
+	return again && answered
+}
+
+// unmark takes the started mark back where nothing was sent or nothing carried
+// out, unless it is an earlier owner's, who may have sent something.
 func (a *Agent) unmark(j *job) {
 	if !j.started && !j.ev.Interrupted {
 		j.ev.Ledger.Reset()
@@ -117,14 +128,14 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) erro
 	took := time.Since(begun)
 	answered = res != nil
 	a.Metrics.AttemptSeconds.WithLabelValues(j.req.Backend).Observe(took.Seconds())
-	j.started = j.started || err == nil || invoker.Sent(err)
-	if err != nil && errors.Is(context.Cause(finish), errStopped) {
+	j.started = j.started || err == nil || invoker.Sent(err) && (j.ev.Trusted || !declined(err))
+	if cause := context.Cause(finish); err != nil && errors.Is(cause, errStopped) {
 		switch {
 		case !invoker.Sent(err): // cut off while it connected: as if it had not been made
 			a.unmark(j)
 			return context.Cause(wait)
 		case invoker.Uncertain(err):
-			err = interruptedError(j.req.Host())
+			err = interruptedError(cause, j.req.Host())
 		}
 	}
 	out.res, out.err, out.took = res, err, time.Since(j.begun)

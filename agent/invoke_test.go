@@ -181,8 +181,8 @@ func TestInvokeTimeBeginsWithTheFirstAttempt(t *testing.T) {
 	})
 }
 
-// The mark is taken back between attempts of which nothing was sent, and kept
-// from the first byte on.
+// The mark is taken back between attempts of which nothing was sent or nothing
+// carried out, and kept from the first that may have been.
 func TestInvokeStartedMark(t *testing.T) {
 	tests := []struct {
 		name           string
@@ -191,13 +191,14 @@ func TestInvokeStartedMark(t *testing.T) {
 	}{
 		{"at once", []answerFunc{accepts(200, `{}`)}, 1, 0},
 		{"refused twice", []answerFunc{fails(false, false), fails(false, false), accepts(200, `{}`)}, 3, 2},
-		{"503", []answerFunc{says(503, "", 0), accepts(200, `{}`)}, 2, 0},
-		{"refused, then 503, then refused", []answerFunc{fails(false, false), says(503, "", 0), fails(false, false), accepts(200, `{}`)}, 4, 1},
+		{"503", []answerFunc{says(503, "", 0), accepts(200, `{}`)}, 2, 1},
+		{"500", []answerFunc{says(500, "", 0), accepts(200, `{}`)}, 2, 0},
+		{"refused, then 500, then refused", []answerFunc{fails(false, false), says(500, "", 0), fails(false, false), accepts(200, `{}`)}, 4, 1},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				f := newFixture(t, builtIn)
+				f := newFixture(t, retriesOn500)
 				f.backend.do = inTurn(tt.answers...)
 				ev := runEvent(t, "r_1")
 				f.settle(t, ev)

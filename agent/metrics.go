@@ -19,13 +19,14 @@ const (
 	EventReplayed    = "replayed"
 	EventExpired     = "expired" // older than MAX_EVENT_AGE_SECONDS
 	EventSettled     = "already_settled"
+	EventUnvouched   = "unvouched"   // a change that may have been carried out before, see ON_UNVOUCHED
 	EventInterrupted = "interrupted" // started, and its end will never be known
 )
 
 // EventOutcomes lists every outcome label of events_total.
 var EventOutcomes = []string{
 	EventInvoked, EventNotOurs, EventNoRule, EventMalformed, EventOversized,
-	EventUnsigned, EventReplayed, EventExpired, EventSettled, EventInterrupted,
+	EventUnsigned, EventReplayed, EventExpired, EventSettled, EventUnvouched, EventInterrupted,
 }
 
 // Metrics holds every collector of the agent. The label sets are closed and

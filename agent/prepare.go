@@ -18,6 +18,8 @@ var (
 	errOversized = errors.New("larger than MAX_EVENT_BYTES")
 	errNotOurs   = errors.New("not for the agent")
 	errReplayed  = errors.New("this run was carried out before")
+	errSettled   = errors.New("settled before by this process")
+	errUnvouched = errors.New("it may have been carried out before, and ON_UNVOUCHED says skip")
 	errExpired   = errors.New("older than MAX_EVENT_AGE_SECONDS")
 )
 
@@ -41,6 +43,9 @@ func (a *Agent) prepare(ctx context.Context, ev *Event) (*job, error) {
 	// A run that was started has to end, though the mapping has lost its rule.
 	if errors.Is(err, transform.ErrNoRule) && (j.run == "" || a.cfg.OnNoMatch != "fail" && !ev.Interrupted) {
 		return nil, err
+	}
+	if ev.ChangeLog && !ev.Vouched && !ev.Interrupted && a.cfg.OnUnvouched == "skip" {
+		return nil, errUnvouched // there is no run to ask Port about
 	}
 	if j.err = err; err == nil {
 		j.err = a.build(ctx, j, msg)
@@ -113,7 +118,9 @@ func signedAt(timestamp string) (at time.Time, ok bool) {
 }
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
-	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg), redactor: a.Redactor, log: a.log}
+	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg),
+		redactor: a.Redactor, log: a.log}
+	j.signed, _ = signedAt(msg.Timestamp)
 	if j.sync {
 		j.kind += ", synchronized"
 	}

@@ -1,50 +1,122 @@
 package agent
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
-// recentRuns is how many run ids are remembered, about 100 bytes each.
+// recentRuns is how many run ids are remembered, about 150 bytes each.
 const recentRuns = 20_000
 
 // recent remembers the runs that were worked on of late, so that a record that
 // is sent again, by mistake or by somebody else, does nothing. It is safe for
 // concurrent use.
 type recent struct {
-	mu   sync.Mutex
-	seen map[string]struct{}
-	ring []string // settled ones, the oldest at next once it is full
-	next int
+	mu      sync.Mutex
+	working map[string]work
+	settled map[string]seat
+	ring    []string // of settled, the oldest at next once it is full
+	next    int
+	left    map[string]struct{} // started here, and left unsettled
 }
 
-func newRecent() *recent { return &recent{seen: map[string]struct{}{}} }
+// seat is where an event stands in its source.
+type seat struct {
+	topic     string
+	partition int
+	offset    int64
+}
 
-// claim notes that run is being worked on, and is false where it is already or
-// was before.
-func (r *recent) claim(run string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, seen := r.seen[run]; seen {
-		return false
+func (e *Event) seat() seat { return seat{e.Topic, e.Partition, e.Offset} }
+
+// work is a run that is being worked on.
+type work struct {
+	at   seat
+	done chan struct{}
+}
+
+func newRecent() *recent {
+	return &recent{working: map[string]work{}, settled: map[string]seat{}, left: map[string]struct{}{}}
+}
+
+// claim notes that run is being worked on. Where the event at the same place
+// still is, it waits for the end of that: a source hands an event over again
+// after it has lost its session. Its error is errSettled for an event that was
+// settled before, errReplayed for a run of another event, or the cause of ctx's
+// end.
+func (r *recent) claim(ctx context.Context, run string, at seat) error {
+	for {
+		before, err := r.tryClaim(run, at)
+		if err != nil || before == nil {
+			return err
+		}
+		select {
+		case <-before:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	r.seen[run] = struct{}{}
-	return true
 }
 
-// release takes a claim back: the run was left to somebody else.
-func (r *recent) release(run string) {
+func (r *recent) tryClaim(run string, at seat) (before <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.seen, run)
+	busy, working := r.working[run]
+	then, settled := r.settled[run]
+	switch {
+	case working && busy.at == at:
+		return busy.done, nil
+	case settled && then == at:
+		return nil, errSettled
+	case working || settled:
+		return nil, errReplayed
+	}
+	r.working[run] = work{at, make(chan struct{})}
+	return nil, nil
+}
+
+// release takes a claim back: the run was left to the next owner of its event.
+func (r *recent) release(run string, started bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end(run)
+	if !started || run == "" {
+		return
+	}
+	if len(r.left) >= recentRuns {
+		clear(r.left)
+	}
+	r.left[run] = struct{}{}
+}
+
+// wasLeft reports whether this process started run and left it unsettled, and
+// forgets it.
+func (r *recent) wasLeft(run string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, left := r.left[run]
+	delete(r.left, run)
+	return left
 }
 
 // settle keeps a claimed run among the recent ones; the oldest is forgotten.
 func (r *recent) settle(run string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.settled[run] = r.working[run].at
+	r.end(run)
 	if len(r.ring) < recentRuns {
 		r.ring = append(r.ring, run)
 		return
 	}
-	delete(r.seen, r.ring[r.next])
+	delete(r.settled, r.ring[r.next])
 	r.ring[r.next] = run
 	r.next = (r.next + 1) % recentRuns
+}
+
+func (r *recent) end(run string) {
+	if w, ok := r.working[run]; ok {
+		close(w.done)
+		delete(r.working, run)
+	}
 }

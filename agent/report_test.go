@@ -280,7 +280,7 @@ func TestReasonOf(t *testing.T) {
 		{transport(true, false, errNetwork), reasonLost},
 		{transport(true, false, context.DeadlineExceeded), reasonTimeout},
 		{transport(false, true, errNetwork), reasonRefused},
-		{interruptedError("x"), reasonInterrupted},
+		{interruptedError(errStopped, "x"), reasonInterrupted},
 		{errors.New("map request"), reasonMapping},
 	} {
 		if got := reasonOf(outcome{err: tt.err}); got != tt.want {

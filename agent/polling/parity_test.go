@@ -68,7 +68,7 @@ func fromRecords(t *testing.T, _ *porttest.Server, _ *port.Client, _ *agent.Metr
 	var running sync.WaitGroup
 	var places agent.Sequence
 	for i, e := range list {
-		ev := &agent.Event{Topic: "org.runs", Offset: int64(i), Time: time.Now(), Record: e.Record(secret), Place: places.Next(), Ledger: noLedger{}}
+		ev := &agent.Event{Topic: "org.runs", Offset: int64(i), Time: time.Now(), Record: e.Record(secret), Vouched: true, Place: places.Next(), Ledger: noLedger{}}
 		running.Go(func() {
 			if err := handle(t.Context(), ev); err != nil {
 				t.Error(err)
