@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -17,61 +16,48 @@ import (
 // lines, such as a private key, is a secret too.
 const minLine = 16
 
-// form is a text to search for. The characters next to it, before and after,
-// go with it when it is found.
-type form struct {
-	text          string
-	before, after int
-}
-
 // formsOf returns the texts that give a secret away: itself, without the white
 // space around it or with that in it made single spaces, and each of its long
 // lines, all of them raw and escaped for URLs and for JSON; and its base64.
-func formsOf(secret string) []form {
-	var forms []form
-	have := make(map[form]bool)
-	add := func(f form) {
-		if len(f.text) >= minSecret && !have[f] {
-			have[f] = true
-			forms = append(forms, f)
-		}
-	}
+func formsOf(secret string) []string {
 	trimmed := strings.TrimSpace(secret)
 	texts := []string{secret, trimmed, strings.Join(strings.Fields(secret), " ")}
-	if lines := strings.Split(trimmed, "\n"); len(lines) > 1 {
-		for _, line := range lines {
-			line = strings.TrimSpace(line)
-			if len(line) >= minLine && !strings.Contains(line, " ") && !strings.HasPrefix(line, "-----") {
-				texts = append(texts, line)
-			}
+	for line := range strings.Lines(trimmed) {
+		line = strings.TrimSpace(line)
+		if len(line) >= minLine && !strings.Contains(line, " ") && !strings.HasPrefix(line, "-----") {
+			texts = append(texts, line)
 		}
 	}
-	for _, text := range slices.Compact(texts) {
-		add(form{text: text})
-		for _, escaped := range escapes(text) {
-			add(form{text: escaped})
+	forms := base64Forms(secret)
+	if trimmed != secret {
+		forms = append(forms, base64Forms(trimmed)...)
+	}
+	for _, text := range texts {
+		forms = append(append(forms, text), escapes(text)...)
+	}
+	have := make(map[string]bool, len(forms))
+	unique := forms[:0]
+	for _, f := range forms {
+		if !have[f] {
+			have[f] = true
+			unique = append(unique, f)
 		}
 	}
-	for _, text := range slices.Compact([]string{secret, trimmed}) {
-		for offset := range 3 {
-			for _, f := range base64Forms(text, offset) {
-				add(f)
-				add(form{url.QueryEscape(f.text), f.before, f.after})
-			}
-		}
-	}
-	return forms
+	return unique
 }
 
 // escapes returns text as URLs have it, and as JSON and JSON in JSON have it.
 func escapes(text string) []string {
 	query, path := url.QueryEscape(text), url.PathEscape(text)
-	out := []string{query, path, strings.ReplaceAll(query, "+", "%20"), lowerEscapes(query), lowerEscapes(path)}
+	if query == text {
+		return nil // letters and digits
+	}
+	forms := []string{query, path, strings.ReplaceAll(query, "+", "%20"), lowerEscapes(query), lowerEscapes(path)}
 	for _, quote := range []func(string) string{quotePlain, quoteHTML, quoteASCII, quoteSlashes} {
 		once := quote(text)
-		out = append(out, once, quote(once))
+		forms = append(forms, once, quote(once))
 	}
-	return out
+	return forms
 }
 
 var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
@@ -109,17 +95,19 @@ func quoteASCII(s string) string {
 // quoteSlashes is what PHP's json_encode writes by default.
 func quoteSlashes(s string) string { return strings.ReplaceAll(quoteASCII(s), "/", `\/`) }
 
-// base64Forms returns the characters that a secret always has in base64 when
-// what comes before it leaves offset bytes in its first group of three, and
-// how many characters around them it shares with its neighbours.
-func base64Forms(secret string, offset int) []form {
-	var forms []form
-	bits := 8 * (offset + len(secret))
-	first, last := (8*offset+5)/6, bits/6 // characters wholly of the secret
-	before, after := min(offset, 1), min(bits%6, 1)
-	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		text := enc.EncodeToString([]byte(strings.Repeat("\x00", offset) + secret))
-		forms = append(forms, form{text: text[first:last], before: before, after: after})
+// base64Forms returns the characters that a secret always has in base64, alone
+// or as a part of what is encoded. A character that it shares with a neighbour
+// is not among them; it holds at most four bits of the secret.
+func base64Forms(secret string) []string {
+	var forms []string
+	for offset := range 3 { // bytes before it in its first group of three
+		first, last := (8*offset+5)/6, 8*(offset+len(secret))/6
+		for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+			text := enc.EncodeToString([]byte(strings.Repeat("\x00", offset) + secret))
+			for _, form := range []string{text[first:], text[first:last]} { // at the end of what is encoded, before more
+				forms = append(forms, form, url.QueryEscape(form))
+			}
+		}
 	}
 	return forms
 }

@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,9 +16,6 @@ const (
 	// withheld stands for a whole text of a run that has more secrets than are
 	// searched for.
 	withheld = "[redacted: this run has more secrets than the agent searches for]"
-)
-
-const (
 	// minSecret is the length in characters, without white space around, from
 	// which a secret is searched for inside of text. Shorter ones occur in any
 	// text by chance; they are replaced only where they are the whole of it.
@@ -36,22 +35,28 @@ const (
 // be used by many goroutines at once; none waits for another.
 type Redactor struct {
 	base  *Redactor // applies as well; nil: none
-	index atomic.Pointer[index]
+	known atomic.Pointer[needles]
 	full  bool // a run's secrets are more than are searched for
 
-	mu   sync.Mutex     // held to change what is known
+	mu   sync.Mutex     // held to change refs and known
 	refs map[string]int // secret → how many times it was added
+}
+
+// needles are what is searched for.
+type needles struct {
+	inside *strings.Replacer
+	whole  map[string]bool // short secrets
 }
 
 // NewRedactor makes a Redactor that knows secrets; empty ones are passed over.
 func NewRedactor(secrets ...string) *Redactor {
 	r := &Redactor{refs: make(map[string]int)}
 	for _, s := range secrets {
-		if worthHiding(s) {
+		if s != "" && s != "true" && s != "false" && s != "null" {
 			r.refs[s]++
 		}
 	}
-	r.rebuild()
+	r.prepare()
 	return r
 }
 
@@ -61,45 +66,27 @@ func NewRedactor(secrets ...string) *Redactor {
 // Secrets of up to 256 lines and 32 KiB together are searched for. Where there
 // are more, the new Redactor replaces every text as a whole.
 func (r *Redactor) Run(secrets ...string) *Redactor {
-	lines, size, known := 0, 0, make(map[string]int, len(secrets))
+	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return r.String(s) == redacted }) // known
+	lines, size := 0, 0
 	for _, s := range secrets {
-		if worthHiding(s) && known[s] == 0 {
-			known[s] = 1
-			lines += 1 + strings.Count(s, "\n")
-			size += len(s)
-		}
+		lines, size = lines+1+strings.Count(s, "\n"), size+len(s)
 	}
-	if len(known) == 0 {
+	full := r.full || lines > maxRunLines || size > maxRunBytes
+	if full {
+		secrets = nil
+	}
+	run := NewRedactor(secrets...)
+	if len(run.refs) == 0 && full == r.full {
 		return r
 	}
-	run := &Redactor{base: r, refs: known}
-	if run.full = r.full || lines > maxRunLines || size > maxRunBytes; run.full {
-		run.refs = nil
-	}
-	run.rebuild()
+	run.base, run.full = r, full
 	return run
-}
-
-func worthHiding(secret string) bool {
-	switch secret {
-	case "", "true", "false", "null":
-		return false
-	}
-	return true
-}
-
-// short reports whether secret is too short to be searched for inside of text.
-func short(secret string) bool {
-	return utf8.RuneCountInString(strings.TrimSpace(secret)) < minSecret
 }
 
 // Add makes a secret known until remove is called; remove may be called more
 // than once. A secret that was added several times stays until each is removed.
 // Each change costs time in proportion to all secrets that r knows.
 func (r *Redactor) Add(secret string) (remove func()) {
-	if !worthHiding(secret) {
-		return func() {}
-	}
 	r.count(secret, 1)
 	return sync.OnceFunc(func() { r.count(secret, -1) })
 }
@@ -108,49 +95,54 @@ func (r *Redactor) count(secret string, change int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before := r.refs[secret]
-	r.refs[secret] += change
-	if r.refs[secret] == 0 {
+	if r.refs[secret] += change; r.refs[secret] == 0 {
 		delete(r.refs, secret)
 	}
 	if before == 0 || before+change == 0 {
-		r.rebuild()
+		r.prepare()
 	}
 }
 
-func (r *Redactor) rebuild() {
-	x := new(index)
+// prepare makes what is searched for from refs.
+func (r *Redactor) prepare() {
+	n := &needles{whole: make(map[string]bool)}
+	var forms []string
 	for s := range r.refs {
-		x.add(s)
+		if utf8.RuneCountInString(strings.TrimSpace(s)) < minSecret {
+			n.whole[s] = true
+			continue
+		}
+		forms = append(forms, formsOf(s)...)
 	}
-	r.index.Store(x)
+	// Of forms that begin alike the Replacer takes the first.
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	pairs := make([]string, 0, 2*len(forms))
+	for _, f := range forms {
+		pairs = append(pairs, f, redacted)
+	}
+	n.inside = strings.NewReplacer(pairs...)
+	r.known.Store(n)
 }
 
 // String returns text without secrets.
 func (r *Redactor) String(text string) string {
 	for x := r; x != nil; x = x.base {
-		if x.index.Load().short[text] {
+		if x.known.Load().whole[text] {
 			return redacted
 		}
 	}
 	return r.inside(text)
 }
 
-// inside returns text without the secrets that are looked for inside of texts.
+// inside returns text without the secrets that are searched for inside of it.
 func (r *Redactor) inside(text string) string {
 	if r.full && text != "" {
 		return withheld
 	}
-	if spans := r.find([]byte(text)); len(spans) > 0 {
-		return string(replace([]byte(text), spans))
+	for ; r != nil; r = r.base {
+		text = r.known.Load().inside.Replace(text)
 	}
 	return text
-}
-
-func (r *Redactor) find(text []byte) (spans []span) {
-	for ; r != nil; r = r.base {
-		spans = r.index.Load().search(text, spans)
-	}
-	return spans
 }
 
 // Writer returns a writer for the lines of a JSON log, which passes them on

@@ -19,7 +19,7 @@ func (r *Redactor) Bytes(text []byte) []byte {
 		return []byte(`"` + withheld + `"`)
 	case r.full:
 		return []byte(withheld)
-	case !r.hasShort() && len(r.find(text)) == 0:
+	case !r.hasShort() && r.clean(text):
 		return text
 	}
 	return r.rewrite(text, func(t jsonText) string {
@@ -35,7 +35,7 @@ var shownFields = map[string]bool{"level": true, "time": true, "topic": true, "r
 
 // line returns a line of the log without secrets.
 func (r *Redactor) line(text []byte) []byte {
-	if !r.full && len(r.find(text)) == 0 {
+	if !r.full && r.clean(text) {
 		return text
 	}
 	return r.rewrite(text, func(t jsonText) string {
@@ -47,7 +47,13 @@ func (r *Redactor) line(text []byte) []byte {
 }
 
 func (r *Redactor) hasShort() bool {
-	return len(r.index.Load().short) > 0 || r.base != nil && r.base.hasShort()
+	return len(r.known.Load().whole) > 0 || r.base != nil && r.base.hasShort()
+}
+
+// clean reports whether text holds no secret.
+func (r *Redactor) clean(text []byte) bool {
+	s := string(text)
+	return r.inside(s) == s
 }
 
 // rewrite edits text part by part where it is JSON, else as one.
@@ -56,7 +62,7 @@ func (r *Redactor) rewrite(text []byte, edit func(jsonText) string) []byte {
 	switch {
 	case err != nil:
 		return []byte(r.String(string(text)))
-	case len(r.find(out)) > 0: // it spans several values
+	case !r.full && !r.clean(out): // it spans several values
 		return append([]byte(`"`+redacted+`"`), text[len(bytes.TrimRight(text, "\n")):]...)
 	}
 	return out

@@ -95,13 +95,13 @@ func (r *Request) collectSecrets() {
 			continue
 		}
 		for _, v := range values {
-			r.secrets = append(r.secrets, v)
-			if _, credentials, ok := strings.Cut(v, " "); ok {
-				r.secrets = append(r.secrets, credentials)
-			}
 			if _, password, ok := (&http.Request{Header: http.Header{"Authorization": {v}}}).BasicAuth(); ok {
 				r.secrets = append(r.secrets, password)
 			}
+			if _, credentials, ok := strings.Cut(v, " "); ok && strings.HasSuffix(k, "Authorization") {
+				v = credentials // its scheme is no secret
+			}
+			r.secrets = append(r.secrets, v)
 		}
 	}
 	for k, values := range r.url.Query() {
