@@ -84,6 +84,7 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer) 
 		fields, warnings := x.Rule.Report(ctx, map[string]any{"body": x.Root, "request": x.Request.Value(), "response": answer.value()})
 		x.Warnings = append(x.Warnings, warnings...)
 		a.overrideReport(j, fields, rep)
+		finish(j, rep)
 		for _, note := range j.notes {
 			x.Warnings = append(x.Warnings, transform.Warning{Field: "report.status", Message: strings.TrimPrefix(note, "Mapping: ")})
 		}
@@ -107,7 +108,7 @@ func nodeReport(rep Report) Report {
 	if rep.Status == "" {
 		return Report{}
 	}
-	node := Report{Status: rep.Status, Response: rep.Response, HasResponse: rep.HasResponse, StatusCode: rep.StatusCode}
+	node := Report{Status: rep.Status, Response: rep.Response, StatusCode: rep.StatusCode}
 	if rep.Status == StatusFailure {
 		node.Summary = rep.Summary
 	}

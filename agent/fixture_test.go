@@ -301,8 +301,8 @@ func (p *fakePort) report(t testing.TB, run string) Report {
 		if c.kind != "report" {
 			continue
 		}
-		if rep.HasResponse {
-			c.rep.Response, c.rep.HasResponse = rep.Response, true
+		if rep.Response != nil {
+			c.rep.Response = rep.Response
 		}
 		rep = c.rep
 	}

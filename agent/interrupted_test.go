@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -52,7 +53,7 @@ func TestInterrupted(t *testing.T) {
 		{name: "unknown to port", err: fmt.Errorf("%w: no such run", ErrRejected),
 			calls: "lookup report", want: Report{Status: StatusFailure, Summary: unknownEnd}, outcome: "failed"},
 		{name: "idempotent", state: log(), members: []any{"payload.action.invocationMethod.method", "PUT", synchronized, true},
-			calls: "lookup report", sent: 1, want: Report{Status: StatusSuccess, StatusCode: 200, HasResponse: true, Response: object("ok", true)}, outcome: "sent_again"},
+			calls: "lookup report", sent: 1, want: Report{Status: StatusSuccess, StatusCode: 200, Response: json.RawMessage(`{"ok":true}`)}, outcome: "sent_again"},
 		{name: "rule says retry", mapping: retry, state: log(),
 			calls: "lookup log", sent: 1, outcome: "sent_again"},
 		{name: "rule says retry, ended", mapping: retry, state: RunState{Ended: true},

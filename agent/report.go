@@ -29,7 +29,7 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 	}
 	// The response goes first, and last what the run's page can do without: the
 	// line between them is what a next owner goes by if the agent stops here.
-	if rep.HasResponse && !IsNodeRun(j.run) {
+	if rep.Response != nil && !IsNodeRun(j.run) {
 		if err := a.sendResponse(ctx, j, rep); err != nil {
 			return err
 		}
@@ -40,8 +40,8 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
 
 // sendResponse tells Port the response alone, and takes it out of rep.
 func (a *Agent) sendResponse(ctx context.Context, j *job, rep *Report) error {
-	response := Report{Response: rep.Response, HasResponse: true}
-	rep.Response, rep.HasResponse = nil, false
+	response := Report{Response: rep.Response}
+	rep.Response = nil
 	return a.send(ctx, j, &response)
 }
 
@@ -64,7 +64,9 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 	if j.sync && out.res != nil {
 		rep.StatusCode = out.res.StatusCode
 		if len(out.res.Body) > 0 {
-			rep.Response, rep.HasResponse = j.redactor.Value(answer(out.res)), true
+			res := *out.res
+			res.Body = j.redactor.Bytes(res.Body) // before it is cut
+			rep.Response = responseOf(&res)
 		}
 	}
 	if out.res != nil {
@@ -82,19 +84,18 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 	if out.res != nil && j.rule.HasReport() {
 		a.applyRule(j, out.res, rep)
 	}
+	finish(j, rep)
+	return rep
+}
+
+// finish takes out of a report what must not leave, and then what cannot be
+// shown.
+func finish(j *job, rep *Report) {
 	rep.Summary = j.redactor.String(rep.Summary)
 	rep.Link = j.redactor.Value(rep.Link)
 	rep.ExternalRunID = j.redactor.String(rep.ExternalRunID)
 	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
-	return rep
-}
-
-// answer is the backend's answer as a JSON value: its JSON, else its text.
-func answer(res *invoker.Response) any {
-	if v, ok := res.JSON(); ok {
-		return v
-	}
-	return res.Text()
+	j.notes = append(j.notes, rep.Clean()...)
 }
 
 // applyRule lets the rule's report win where it says something.

@@ -3,6 +3,7 @@ package agent
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -66,11 +67,10 @@ type Report struct {
 	ExternalRunID string
 	StatusLabel   string
 
-	// Response is the backend's answer, any JSON value; it is sent where
-	// HasResponse is set, before the status.
-	Response    any
-	HasResponse bool
-	StatusCode  int // of that answer, 0 where there was none
+	// Response is the backend's answer as JSON, an object, a list or text, which
+	// goes before the rest; nil where there is none.
+	Response   json.RawMessage
+	StatusCode int // of that answer, 0 where there was none
 
 	// Lines go to the run's log with the report, and as reliably. Of an action run
 	// the last one and Status are one call, so that a run that has ended also
@@ -85,7 +85,7 @@ type Report struct {
 // Empty reports whether there is nothing to tell.
 func (r Report) Empty() bool {
 	return r.Status == "" && r.Link == nil && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == "" &&
-		!r.HasResponse && len(r.Lines) == 0
+		r.Response == nil && len(r.Lines) == 0
 }
 
 // Add puts later news behind what r holds: fields replace, lines follow.

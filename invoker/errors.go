@@ -160,14 +160,32 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-// clean shortens a stranger's text to one line of at most n characters,
-// without control characters and valid as UTF-8.
+// OneLine is what a log or a page shows of a text that a backend or a user
+// gave: at most n characters on one line, valid as UTF-8, without control
+// characters and direction marks. Where it was cut it ends in …
+func OneLine(s string, n int) string {
+	text, whole := oneLine(s, n)
+	if !whole {
+		text += "…"
+	}
+	return text
+}
+
+// clean is OneLine without the mark.
 func clean(s string, n int) string {
+	text, _ := oneLine(s, n)
+	return text
+}
+
+func oneLine(s string, n int) (text string, whole bool) {
 	var b strings.Builder
 	count, gap := 0, false
 	for _, r := range s {
-		if unicode.IsSpace(r) || !unicode.IsPrint(r) && r != '\uFFFD' {
+		switch {
+		case unicode.IsSpace(r), unicode.IsControl(r):
 			gap = b.Len() > 0
+			continue
+		case !unicode.IsPrint(r) && r != '\u200c' && r != '\u200d': // joiners make letters and emoji, they turn nothing around
 			continue
 		}
 		if gap {
@@ -176,12 +194,12 @@ func clean(s string, n int) string {
 			gap = false
 		}
 		if count >= n {
-			break
+			return strings.TrimRight(b.String(), " "), false
 		}
 		b.WriteRune(r)
 		count++
 	}
-	return strings.TrimRight(b.String(), " ")
+	return b.String(), true
 }
 
 // scrub takes secrets out of a text.

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -27,7 +29,7 @@ var errDropped = errors.New("dropped while port asks for fewer calls")
 type call struct {
 	route    *route
 	id       string        // of the run, where the route has one
-	body     []byte        // JSON; nil: none
+	body     [][]byte      // JSON, in parts so that a large response is not copied; nil: none
 	answer   any           // what the answer is decoded into; nil: it is not needed
 	max      int64         // bytes of the answer, maxAnswer where 0
 	timeout  time.Duration // of each attempt, callTimeout where 0
@@ -138,13 +140,20 @@ var (
 )
 
 func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Request, error) {
-	var body io.Reader
-	if cl.body != nil {
-		body = bytes.NewReader(cl.body)
-	}
-	req, err := http.NewRequestWithContext(ctx, cl.route.method, "", body)
+	req, err := http.NewRequestWithContext(ctx, cl.route.method, "", nil)
 	if err != nil {
 		return nil, err
+	}
+	if cl.body != nil {
+		for _, part := range cl.body {
+			req.ContentLength += int64(len(part))
+		}
+		// The transport repeats a call that a dead connection has swallowed.
+		req.GetBody = func() (io.ReadCloser, error) {
+			parts := net.Buffers(slices.Clone(cl.body))
+			return io.NopCloser(&parts), nil
+		}
+		req.Body, _ = req.GetBody()
 	}
 	req.URL = cl.route.url(c.base, cl.id) // known in parts: nothing to parse
 	h := req.Header

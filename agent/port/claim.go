@@ -68,7 +68,7 @@ func (c *Client) claim(ctx context.Context, r *route, ask map[string]any, answer
 	if err != nil {
 		return err
 	}
-	if err := c.try(ctx, &call{route: r, body: body, answer: answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}); err != nil {
+	if err := c.try(ctx, &call{route: r, body: [][]byte{body}, answer: answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}); err != nil {
 		return fmt.Errorf("claim runs: %w", err)
 	}
 	return nil
@@ -110,7 +110,7 @@ func (c *Client) ack(ctx context.Context, r *route, ask map[string]any, answer a
 	if err != nil {
 		return err
 	}
-	err = c.try(ctx, &call{route: r, body: body, answer: answer, reserved: true})
+	err = c.try(ctx, &call{route: r, body: [][]byte{body}, answer: answer, reserved: true})
 	if err == nil || status(err) == http.StatusConflict {
 		return nil
 	}

@@ -2,6 +2,7 @@ package port_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -127,7 +128,7 @@ func TestCallsOverTheNetwork(t *testing.T) {
 		if err := client.Log(t.Context(), run, []agent.LogLine{{Message: "done"}}); err != nil {
 			t.Error(err)
 		}
-		if err := client.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
+		if err := client.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`{}`)}); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,6 +1,7 @@
 package port_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -21,7 +22,7 @@ func TestReportsWaitForTheRateLimit(t *testing.T) {
 			begun := time.Now()
 			parallel(200, func(i int) {
 				run := fmt.Sprintf("r_%d", i)
-				if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
+				if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`{}`)}); err != nil {
 					t.Error(err)
 				}
 			})

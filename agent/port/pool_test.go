@@ -1,6 +1,7 @@
 package port_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -65,7 +66,7 @@ func newWeb(t *testing.T, edit func(*httptest.Server)) *web {
 func (w *web) report(t *testing.T, n int) {
 	t.Helper()
 	parallel(n, func(i int) {
-		if err := w.Report(t.Context(), fmt.Sprintf("r_%d", i), agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
+		if err := w.Report(t.Context(), fmt.Sprintf("r_%d", i), agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`{}`)}); err != nil {
 			t.Error(err)
 		}
 	})

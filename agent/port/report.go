@@ -20,7 +20,7 @@ func (c *Client) Log(ctx context.Context, run string, lines []agent.LogLine) err
 	if len(lines) == 0 {
 		return nil
 	}
-	cl, err := logCall(run, lines, agent.Report{})
+	cl, err := logCall(run, shown(agent.Report{Lines: lines}).Lines, agent.Report{})
 	if err != nil {
 		return err
 	}
@@ -48,6 +48,7 @@ func (c *Client) once(ctx context.Context, cl *call) error {
 
 // Progress tells news of a run that goes on.
 func (c *Client) Progress(ctx context.Context, run string, news agent.Report) (agent.Report, error) {
+	news = shown(news)
 	left := news
 	left.Lines = nil
 	var cl *call
@@ -59,7 +60,8 @@ func (c *Client) Progress(ctx context.Context, run string, news agent.Report) (a
 	case len(fields) > 0 && !agent.IsNodeRun(run): // a node run has no place for them while it goes on
 		left = agent.Report{}
 		cl = &call{route: routeStatus, id: run}
-		cl.body, err = encode(fields)
+		body, encodeErr := encode(fields)
+		cl.body, err = [][]byte{body}, encodeErr
 	default:
 		return agent.Report{}, nil
 	}
@@ -86,14 +88,35 @@ func logCall(run string, lines []agent.LogLine, with agent.Report) (*call, error
 			batch[i] = line(l)
 		}
 		body, err := encode(map[string]any{"logs": batch})
-		return &call{route: routeNodeLog, id: run, body: body}, err
+		return &call{route: routeNodeLog, id: run, body: [][]byte{body}}, err
 	}
 	body, err := encode(struct {
 		Message string `json:"message"`
 		Status  string `json:"terminationStatus,omitempty"`
 		Label   string `json:"statusLabel,omitempty"`
 	}{joined(lines), with.Status, with.StatusLabel})
-	return &call{route: routeLog, id: run, body: body}, err
+	return &call{route: routeLog, id: run, body: [][]byte{body}}, err
+}
+
+// maxLines is how many bytes of lines go in one call, which has to stay below
+// 1 MiB with all that is escaped.
+const maxLines = 384 << 10
+
+// shown is a report as the page of a run can show it. It shares no lines with
+// rep; of more than fit the last ones are kept.
+func shown(rep agent.Report) agent.Report {
+	rep.Lines = slices.Clone(rep.Lines)
+	rep.Clean()
+	size, first := 0, len(rep.Lines)
+	for first > 0 && size <= maxLines {
+		first--
+		size += len(rep.Lines[first].Message)
+	}
+	if first > 0 {
+		rep.Lines = rep.Lines[first:]
+		rep.Lines[0] = agent.LogLine{Level: agent.LevelWarn, Message: fmt.Sprintf("%d lines left out.", first+1)}
+	}
+	return rep
 }
 
 // joined makes one message of lines.
@@ -110,12 +133,14 @@ func joined(lines []agent.LogLine) string {
 // rest from being sent; the error says what it was. A refusal is logged here,
 // where it is decided.
 func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error {
+	rep = shown(rep)
 	if agent.IsNodeRun(run) {
 		return c.reportNode(ctx, run, rep)
 	}
 	var refused error
-	if rep.HasResponse {
-		err := c.send(ctx, "response", routeResponse, run, map[string]any{"response": rep.Response})
+	if rep.Response != nil {
+		cl := &call{route: routeResponse, id: run, body: [][]byte{[]byte(`{"response":`), rep.Response, []byte("}")}}
+		err := c.repeat(ctx, cl, func() { c.reported("response", "retried") })
 		if err = c.settled("response", run, err); err != nil {
 			refused = fmt.Errorf("send response: %w", err)
 			if !errors.Is(err, agent.ErrRejected) {
@@ -211,18 +236,8 @@ func runFields(rep agent.Report) map[string]any {
 			fields[name] = value
 		}
 	}
-	switch link := rep.Link.(type) {
-	case nil:
-	case string:
-		if link != "" {
-			fields["link"] = link
-		}
-	case []string:
-		if len(link) > 0 {
-			fields["link"] = link
-		}
-	default:
-		fields["link"] = link
+	if rep.Link != nil {
+		fields["link"] = rep.Link
 	}
 	return fields
 }
@@ -246,7 +261,7 @@ func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) e
 		return nil
 	}
 	output := make(map[string]any, 2)
-	if rep.HasResponse || rep.StatusCode != 0 {
+	if rep.Response != nil || rep.StatusCode != 0 {
 		output["response"] = map[string]any{"status": rep.StatusCode, "data": rep.Response}
 	}
 	fields := map[string]any{"status": "COMPLETED", "result": "SUCCESS"}
@@ -271,7 +286,7 @@ func (c *Client) send(ctx context.Context, kind string, r *route, run string, fi
 	if err != nil {
 		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
 	}
-	return c.repeat(ctx, &call{route: r, id: run, body: body}, func() { c.reported(kind, "retried") })
+	return c.repeat(ctx, &call{route: r, id: run, body: [][]byte{body}}, func() { c.reported(kind, "retried") })
 }
 
 // settled counts how a repeated call of a report ended, and logs its refusal. A

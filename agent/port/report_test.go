@@ -28,7 +28,7 @@ func TestReportOfActionRun(t *testing.T) {
 	}
 	err := f.Report(t.Context(), "r_1", agent.Report{
 		Status: agent.StatusFailure, Summary: "went <wrong>", Link: []string{"https://a", "https://b"},
-		ExternalRunID: "7", StatusLabel: "broken", HasResponse: true, Response: map[string]any{"n": 1, "html": "<b>"},
+		ExternalRunID: "7", StatusLabel: "broken", Response: json.RawMessage(`{"html": "<b>", "n": 1.0}`),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestReportOfActionRun(t *testing.T) {
 	if got, want := run.Messages(), []string{"one\ntwo"}; !slices.Equal(got, want) {
 		t.Errorf("log: got %q, want %q", got, want)
 	}
-	if got, want := string(run.Response), `{"html":"<b>","n":1}`; got != want {
+	if got, want := string(run.Response), `{"html": "<b>", "n": 1.0}`; got != want {
 		t.Errorf("response: got %s, want %s", got, want)
 	}
 	if run.Status != "FAILURE" || run.Summary != "went <wrong>" || run.ExternalRunID != "7" || run.StatusLabel != "broken" ||
@@ -60,8 +60,7 @@ func TestReportSendsNoMoreThanIsThere(t *testing.T) {
 		{"empty link", agent.Report{Link: ""}, nil},
 		{"one link", agent.Report{Link: "https://a?b&c"}, []string{`{"link":"https://a?b&c"}`}},
 		{"status", agent.Report{Status: "SUCCESS", StatusCode: 200}, []string{`{"status":"SUCCESS"}`}},
-		{"null response", agent.Report{HasResponse: true}, []string{`{"response":null}`}},
-		{"big number", agent.Report{HasResponse: true, Response: json.Number("12345678901234567890")}, []string{`{"response":12345678901234567890}`}},
+		{"big number", agent.Report{Response: json.RawMessage(`[12345678901234567890]`)}, []string{`{"response":[12345678901234567890]}`}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -91,12 +90,12 @@ func TestReportOfNodeRun(t *testing.T) {
 		wantResult string
 	}{
 		{"goes on", agent.Report{Link: "https://a"}, "", ""},
-		{"succeeded", agent.Report{Status: "SUCCESS", HasResponse: true, Response: "ok", StatusCode: 201},
+		{"succeeded", agent.Report{Status: "SUCCESS", Response: json.RawMessage(`"ok"`), StatusCode: 201},
 			`{"output":{"response":{"data":"ok","status":201}},"result":"SUCCESS","status":"COMPLETED"}`, "SUCCESS"},
 		{"succeeded without a body", agent.Report{Status: "SUCCESS", StatusCode: 204},
 			`{"output":{"response":{"data":null,"status":204}},"result":"SUCCESS","status":"COMPLETED"}`, "SUCCESS"},
 		{"failed", agent.Report{Status: "FAILURE"}, `{"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
-		{"failed for a reason", agent.Report{Status: "FAILURE", Summary: "no", HasResponse: true, StatusCode: 500},
+		{"failed for a reason", agent.Report{Status: "FAILURE", Summary: "no", StatusCode: 500},
 			`{"output":{"response":{"data":null,"status":500},"summary":"no"},"result":"FAILED","status":"COMPLETED"}`, "FAILED"},
 	}
 	for _, test := range tests {
@@ -184,7 +183,7 @@ func TestReportRefusedForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, porttest.Config{})
 		f.server.Fault(porttest.RouteResponse, porttest.Fault{Status: 413, Body: strings.Repeat("long ", 1000)})
-		err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "big"})
+		err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`"big"`)})
 		if !errors.Is(err, agent.ErrRejected) {
 			t.Fatalf("got %v, want an error that wraps ErrRejected", err)
 		}
@@ -261,7 +260,7 @@ func TestReportEndsWithItsContext(t *testing.T) {
 // is one before.
 func TestCallsPerRun(t *testing.T) {
 	t.Parallel()
-	synchronous := agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "ok", StatusCode: 200, Lines: someLines}
+	synchronous := agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`"ok"`), StatusCode: 200, Lines: someLines}
 	full := synchronous
 	full.Link, full.Summary, full.StatusLabel = "https://a", "fine", "Done"
 	node := synchronous
@@ -534,5 +533,32 @@ func TestNoSecretInErrorsAndLogs(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A response that is as large as it may be, with everything else that a report
+// can hold, makes no call that Port finds too large.
+func TestLargestReportFits(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat(`"`, 5000)
+	lines := make([]agent.LogLine, 300)
+	for i := range lines {
+		lines[i] = agent.LogLine{Level: agent.LevelInfo, Message: text}
+	}
+	for _, run := range []string{"r_1", "wfnr_1"} {
+		f := newFixture(t, porttest.Config{})
+		err := f.Report(t.Context(), run, agent.Report{
+			Status: agent.StatusFailure, Summary: text, StatusLabel: text, ExternalRunID: text, Link: "https://a/" + text[:4000],
+			Response: json.RawMessage(`"` + strings.Repeat("x", 1<<20-64<<10-2) + `"`), StatusCode: 200, Lines: lines,
+		})
+		got := f.run(t, run)
+		if log := strings.Join(got.Messages(), "\n"); err != nil || !got.Ended() || !strings.HasPrefix(log, "205 lines left out.") {
+			t.Errorf("run %s: got %v, status %s, log %.100s", run, err, got.Status, log)
+		}
+		for _, c := range got.History {
+			if c.Status/100 != 2 {
+				t.Errorf("run %s: %s of %d bytes answered %d", run, c.Route, len(c.Body), c.Status)
+			}
+		}
 	}
 }

@@ -72,7 +72,7 @@ func (c *Client) SetStreamer(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.try(ctx, &call{route: routeStreamer, body: body}); err != nil {
+	if err := c.try(ctx, &call{route: routeStreamer, body: [][]byte{body}}); err != nil {
 		return fmt.Errorf("set the organisation's streamer to %s: %w", name, err)
 	}
 	return nil

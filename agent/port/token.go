@@ -200,7 +200,7 @@ func (c *Client) fetchToken(ctx context.Context, creds credentials) (token, erro
 		AccessToken string  `json:"accessToken"`
 		ExpiresIn   float64 `json:"expiresIn"` // seconds
 	}
-	err = c.attempt(ctx, &call{route: routeToken, body: body, answer: &answer}, nil)
+	err = c.attempt(ctx, &call{route: routeToken, body: [][]byte{body}, answer: &answer}, nil)
 	if err == nil && answer.AccessToken == "" {
 		err = &CallError{Route: routeToken.name, Status: http.StatusOK, Err: errors.New("the answer holds no accessToken")}
 	}

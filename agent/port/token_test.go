@@ -2,6 +2,7 @@ package port_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -24,7 +25,7 @@ func TestOneTokenForManyRuns(t *testing.T) {
 		f.server.Delay(20 * time.Millisecond)
 		parallel(1000, func(i int) {
 			run := fmt.Sprintf("r_%d", i)
-			if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true}); err != nil {
+			if err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`{}`)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -133,7 +134,7 @@ func TestReportsOutlastUnauthorized(t *testing.T) {
 		parallel(n, func(i int) {
 			run := fmt.Sprintf("r_%d", i)
 			f.server.AddRun(run)
-			err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, HasResponse: true, Response: "ok", Lines: someLines})
+			err := f.Report(t.Context(), run, agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`"ok"`), Lines: someLines})
 			if got := f.run(t, run); err != nil || !got.Succeeded() || got.Response == nil {
 				t.Errorf("run %s: got %v, status %s; want it ended with its response", run, err, got.Status)
 			}
@@ -214,7 +215,7 @@ func TestTokenCallsAreBounded(t *testing.T) {
 		defer cancel()
 		parallel(40, func(i int) {
 			if run := fmt.Sprintf("r_%d", i); i%2 == 0 {
-				if err := f.Report(ctx, run, agent.Report{HasResponse: true}); !errors.Is(err, context.DeadlineExceeded) {
+				if err := f.Report(ctx, run, agent.Report{Response: json.RawMessage(`{}`)}); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("run %s: got %v, want it repeated until the deadline", run, err)
 				}
 				return

@@ -196,13 +196,13 @@ func (v *View) writeReport(s *sheet) {
 		heading, colour = "the backend does not accept", red
 	}
 	s.line("report", colour, heading)
-	if x.Report.HasResponse {
+	if x.Report.Response != nil {
 		s.part("response", "", "the body of the answer")
 	}
 	parts := []struct{ name, value string }{
 		{"status", r.Status}, {"link", linkText(r.Link)}, {"summary", r.Summary}, {"run id", r.ExternalRunID}, {"label", r.StatusLabel},
 	}
-	told := x.Report.HasResponse
+	told := x.Report.Response != nil
 	for _, p := range parts {
 		if p.value != "" {
 			s.part(p.name, "", p.value)

@@ -1,0 +1,122 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"port-agent/invoker"
+)
+
+const (
+	// maxShown is how many characters the page of a run shows of one text.
+	maxShown = 4 << 10
+	// maxResponse is how many bytes of JSON a response may have: Port takes
+	// calls below 1 MiB, and a node run's holds a summary and lines as well.
+	maxResponse = 1<<20 - 64<<10
+)
+
+// Clean leaves of r what the page of a run can show. Texts that a backend or a
+// user gave become one line of at most 4,096 characters without control
+// characters and direction marks. A link that is not http or https is left out;
+// notes say so, for the run's log.
+func (r *Report) Clean() (notes []string) {
+	for _, text := range []*string{&r.StatusLabel, &r.Summary, &r.ExternalRunID} {
+		*text = invoker.OneLine(*text, maxShown)
+	}
+	for i, line := range r.Lines {
+		r.Lines[i].Message = invoker.OneLine(line.Message, maxShown)
+	}
+	var links []string
+	switch link := r.Link.(type) {
+	case string:
+		links = []string{link}
+	case []string:
+		links = link
+	}
+	var good []string
+	for _, link := range links {
+		switch why := badLink(link); {
+		case link == "":
+		case why != "":
+			notes = append(notes, fmt.Sprintf("Link left out: %q %s", invoker.OneLine(link, 100), why))
+		default:
+			good = append(good, link)
+		}
+	}
+	_, list := r.Link.([]string)
+	switch {
+	case len(good) == 0:
+		r.Link = nil
+	case list:
+		r.Link = good
+	default:
+		r.Link = good[0]
+	}
+	return notes
+}
+
+// badLink says why a link is not one to offer for a click, empty where it is.
+func badLink(link string) string {
+	u, err := url.Parse(link)
+	switch {
+	case err != nil || u.Host == "" && (u.Scheme == "http" || u.Scheme == "https"):
+		return "is not a URL."
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "is neither http nor https."
+	case invoker.OneLine(link, maxShown) != link:
+		return "is too long, or holds what cannot be shown."
+	}
+	return ""
+}
+
+// responseOf gives what Port is told as the response: the answer's JSON as it
+// came, where it is an object, a list or text, which is what Port takes; of
+// other values, and of what is not JSON, the text. What Port has no room for is
+// text that is cut, or of JSON a text that says how large it was.
+func responseOf(res *invoker.Response) json.RawMessage {
+	body := jsontext.Value(bytes.TrimSpace(res.Body))
+	switch valid := utf8.Valid(body) && body.IsValid(jsontext.AllowDuplicateNames(true)); {
+	case res.Truncated || !valid:
+		return textResponse(res.Text())
+	case len(body) > maxResponse:
+		return textResponse(fmt.Sprintf("The answer is %d bytes of JSON, more than Port takes.", len(body)))
+	}
+	switch body.Kind() {
+	case '{', '[', '"':
+		return json.RawMessage(body)
+	}
+	return textResponse(string(body))
+}
+
+// textResponse is text as JSON, cut where Port has no room for it.
+func textResponse(text string) json.RawMessage {
+	const mark = "… [cut: Port takes no more]"
+	size, end := len(`""`), 0
+	for i, r := range text {
+		if size <= maxResponse-len(mark) {
+			end = i
+		}
+		if size += quotedLen(r); size > maxResponse {
+			text = text[:end] + mark
+			break
+		}
+	}
+	quoted, _ := jsontext.AppendQuote(nil, text) // what is not UTF-8 becomes U+FFFD
+	return quoted
+}
+
+// quotedLen is how many bytes r takes in a JSON text, or some more.
+func quotedLen(r rune) int {
+	switch {
+	case r < ' ':
+		return len(`\u0000`)
+	case r == '"' || r == '\\':
+		return 2
+	}
+	return utf8.RuneLen(r)
+}
