@@ -317,11 +317,16 @@ func (o *output) String() string {
 // agent starts an agent against the world; env are further settings.
 func (w *world) agent(env ...string) *process {
 	w.t.Helper()
-	return startProcess(w.t, append([]string{
+	return startProcess(w.t, append(w.settings(), env...))
+}
+
+// settings are those of every agent of the world.
+func (w *world) settings() []string {
+	return []string{
 		"PORT_CLIENT_ID=client", "PORT_CLIENT_SECRET=" + testSecret, "PORT_ORG_ID=" + w.org, "PORT_API_BASE_URL=" + w.port.URL(),
 		"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(w.kafka.Brokers, ","),
 		"KAFKA_CONSUMER_SESSION_TIMEOUT_MS=6000", "HTTP_ADDR=",
-	}, env...))
+	}
 }
 
 func startProcess(t *testing.T, env []string, args ...string) *process {

@@ -38,6 +38,7 @@ commands:
   check     look for mistakes in a mapping file
   explain   show what a mapping makes of an event, without sending anything
   test      test a mapping: compare what it makes of events with what is expected
+  tail      show events as they are published, and what the mapping makes of each
   version   print the version
 `
 
@@ -58,6 +59,8 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 		return explain(args, stdout, stderr)
 	case "test":
 		return test(args, stdout, stderr)
+	case "tail":
+		return tailEvents(args, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, versionText())
 		return exitOK

@@ -1,0 +1,45 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"os"
+	"port-agent/agent"
+	"port-agent/agent/kafka"
+	"port-agent/invoker"
+)
+
+// ErrNothingToTail is what Tail returns where the settings name no Kafka.
+var ErrNothingToTail = errors.New("STREAMER_NAME is POLLING: runs are claimed from Port one by one, and there is no topic to read; the agent's log and `port-agent status` show them")
+
+// Tail reads events beside the agent's consumer group, see kafka.Tail. changes
+// reads the change-log topic alone where r names one partition; else both
+// topics are read.
+func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(*agent.Event) error) error {
+	if strings.ToUpper(a.cfg.Process.Streamer) == sourcePolling {
+		return ErrNothingToTail
+	}
+	org, err := a.port.Organization(ctx)
+	if err != nil {
+		return err
+	}
+	cred, err := a.kafkaCredentials(ctx)
+	if err != nil {
+		return err
+	}
+	way, err := invoker.Transport(a.cfg.Invoker, os.LookupEnv)
+	if err != nil {
+		return err
+	}
+	cfg := a.cfg.Kafka.ForOrg(org)
+	topics := []string{cfg.RunsTopic, cfg.ChangeLogTopic}
+	if r.Count > 0 {
+		topics = topics[:1]
+		if changes {
+			topics[0] = cfg.ChangeLogTopic
+		}
+	}
+	return kafka.Tail(ctx, cfg, cred, way.TLSClientConfig, topics, r, take)
+}

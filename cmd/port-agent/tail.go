@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"port-agent/agent"
+	"port-agent/agent/kafka"
+	"port-agent/cmd/app"
+	"port-agent/cmd/port-agent/explanation"
+	"port-agent/transform"
+)
+
+const tailUsage = `usage: port-agent tail [-partition P -offset N [-count M] [-changes]] [-mapping FILE] [-v] [-o DIR] [-show-secrets]
+
+Shows the events that Port publishes from now on, one a line: time, partition
+and offset, run, action, rule, backend and address, or why the agent drops the
+event. It sends nothing, joins no consumer group and commits nothing. Settings
+come from the environment, as those of "port-agent run" do.
+
+  -partition P    show what lies in a partition instead, such as the event that
+  -offset N       a line of the agent's log names, and exit
+  -count M        how many events (1)
+  -changes        of the topic of catalog changes, not of runs
+  -mapping FILE   the mapping; without it the one that "port-agent run" would
+                  take (see port-agent check -help)
+  -v              print the whole explanation of each event, as explain does
+  -o DIR          save each event as DIR/TOPIC-PARTITION-OFFSET.json, as it
+                  stands in the topic, for explain, test and playground
+  -show-secrets   show credentials and decrypted inputs, which are [redacted]
+                  otherwise
+
+The exit code is 1 where Kafka, Port or a file cannot be read.
+`
+
+// tailer shows events.
+type tailer struct {
+	out     io.Writer
+	explain *explanation.Explainer
+	mapping *transform.Mapping
+	whole   bool   // print the whole explanation
+	dir     string // where events are saved, empty: nowhere
+	colour  bool
+}
+
+// tailEvents shows events as they are published, or those of a place in a partition.
+func tailEvents(args []string, stdout, stderr io.Writer) int {
+	var r kafka.Range
+	var t tailer
+	var mapping string
+	var secrets, changes bool
+	flags := newFlags("tail", tailUsage, stderr)
+	flags.IntVar(&r.Partition, "partition", -1, "")
+	flags.Int64Var(&r.Offset, "offset", -1, "")
+	flags.IntVar(&r.Count, "count", 0, "")
+	flags.BoolVar(&changes, "changes", false, "")
+	flags.StringVar(&mapping, "mapping", "", "")
+	flags.BoolVar(&t.whole, "v", false, "")
+	flags.StringVar(&t.dir, "o", "", "")
+	flags.BoolVar(&secrets, "show-secrets", false, "")
+	if code, done := parse(flags, args, stdout, false); done {
+		return code
+	}
+	if err := place(&r); err != nil {
+		fmt.Fprintf(stderr, "%v\n%s", err, tailUsage)
+		return exitInvalid
+	}
+	cfg, err := app.ReadConfig()
+	if err != nil {
+		fmt.Fprintf(stderr, "settings:\n%v\n", err)
+		return exitInvalid
+	}
+	if mapping != "" {
+		cfg.Transform.Path = mapping
+	}
+	t.out, t.colour = stdout, explanation.Colours(stdout)
+	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: secrets}
+	if err := t.run(cfg, r, changes, stderr); err != nil {
+		fmt.Fprintln(stderr, t.explain.Redact(err.Error()))
+		return exitFailed
+	}
+	return exitOK
+}
+
+// place completes the range that the flags give.
+func place(r *kafka.Range) error {
+	switch {
+	case r.Partition < 0 && r.Offset < 0 && r.Count == 0:
+		return nil
+	case r.Partition < 0 || r.Offset < 0:
+		return errors.New("-partition and -offset go together")
+	case r.Count < 0:
+		return errors.New("-count is less than 1")
+	}
+	r.Count = max(r.Count, 1)
+	return nil
+}
+
+func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writer) (err error) {
+	if t.mapping, err = transform.Load(cfg.Transform, t.explain.Environ); err != nil {
+		return err
+	}
+	// It runs beside an agent, whose addresses are taken, and prints no log lines
+	// between the events.
+	cfg.Process.HTTPAddr, cfg.Process.LogLevel = "", "ERROR"
+	a, err := app.New(cfg, versionText(), stderr)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	if r.Count == 0 {
+		r.Begun = func() { fmt.Fprintln(stderr, "reading what is published from now on; end with Ctrl-C") }
+	}
+	return a.Tail(ctx, r, changes, func(ev *agent.Event) error { return t.show(ctx, ev) })
+}
+
+// show prints one event and saves it.
+func (t *tailer) show(ctx context.Context, ev *agent.Event) error {
+	name := fmt.Sprintf("%s-%d-%d.json", ev.Topic, ev.Partition, ev.Offset)
+	if t.dir != "" {
+		if err := os.MkdirAll(t.dir, 0o700); err != nil {
+			return fmt.Errorf("save event: %w", err)
+		}
+		if err := os.WriteFile(filepath.Join(t.dir, name), ev.Record, 0o600); err != nil {
+			return fmt.Errorf("save event: %w", err)
+		}
+	}
+	v, err := t.explain.Explain(ctx, t.mapping, ev.Record, nil)
+	if err != nil {
+		v = explanation.Dropped(err)
+	}
+	at := ev.Time.Local().Format(time.TimeOnly)
+	if _, err := fmt.Fprintf(t.out, "%s  %s/%d/%d  %s\n", at, ev.Topic, ev.Partition, ev.Offset, v.Line()); err != nil {
+		return err
+	}
+	if !t.whole || err != nil {
+		return nil
+	}
+	if err := v.WriteText(t.out, t.colour); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(t.out)
+	return err
+}
