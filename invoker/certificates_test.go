@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log"
 	"math/big"
@@ -337,6 +338,41 @@ func TestBadCertificateFiles(t *testing.T) {
 		set(&cfg)
 		if _, err := New(cfg, testDeps(), zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "_DIR: ") {
 			t.Errorf("a folder that is not there: got %v", err)
+		}
+	}
+}
+
+// Servers of long ago are reached where TLS_LEGACY_HOSTS names them, and
+// nowhere else.
+func TestLegacyHosts(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	caDir := t.TempDir()
+	write(t, filepath.Join(caDir, "ca.crt"), a.pem)
+	for _, tc := range []struct {
+		name   string
+		server *tls.Config
+	}{
+		{"TLS 1.0", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}},
+		{"TLS 1.1", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}},
+		{"weak cipher", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256}}},
+	} {
+		for _, hosts := range [][]string{{"127.0.0.1"}, {"*.test", "127.0.0.0/8"}, {"other.test"}, nil} {
+			t.Run(fmt.Sprintf("%s %v", tc.name, hosts), func(t *testing.T) {
+				t.Parallel()
+				server := tc.server.Clone()
+				s := a.serveTLS(t, server)
+				cfg := testConfig()
+				cfg.CADir, cfg.TLSLegacyHosts = caDir, hosts
+				i := newInvoker(t, cfg, testDeps())
+				_, err := i.Do(t.Context(), build(t, i, hook(t, s.URL)))
+				if got, want := err == nil, len(hosts) > 0 && hosts[0] != "other.test"; got != want {
+					t.Errorf("got %v, want reached %t", err, want)
+				}
+				if err != nil && (Sent(err) || !strings.Contains(err.Error(), "TLS_LEGACY_HOSTS")) {
+					t.Errorf("got %v, sent %t", err, Sent(err))
+				}
+			})
 		}
 	}
 }

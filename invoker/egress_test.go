@@ -166,3 +166,60 @@ func TestEgressSettings(t *testing.T) {
 		}
 	}
 }
+
+// The services of every cloud are refused, in whatever form their addresses
+// are written.
+func TestEgressClouds(t *testing.T) {
+	t.Parallel()
+	g, err := newGuard(nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]bool{
+		"169.254.169.254": false, "169.254.170.2": false, "fe80::a9fe:a9fe%eth0": false, // AWS, Azure, Google, OpenStack
+		"fd00:ec2::254": false, "fd00:ec2::23": false, "fd20:ce::254": false, "fd00:42::42": false, "fd00:a9fe:a9fe::1": false,
+		"100.100.100.200": false, "168.63.129.16": false, "192.0.0.192": false,
+		"::ffff:100.100.100.200": false, "::ffff:168.63.129.16": false, "::192.0.0.192": false, "::ffff:0:169.254.1.2": false,
+		"64:ff9b::a83f:8110": false, "64:ff9b:1::6464:64c8": false, "2002:a9fe:a9fe::1": false,
+		"100.100.100.201": true, "168.63.129.17": true, "10.0.0.1": true, "127.0.0.1": true, "::1": true, "2001:db8::1": true, "fd00:1::1": true,
+	} {
+		err := g.connection("x.test", netip.AddrPortFrom(netip.MustParseAddr(address), 80))
+		if got := err == nil; got != want {
+			t.Errorf("%s: got %v, want reached %t", address, err, want)
+		}
+	}
+}
+
+// A backend never leads to the agent's own listeners, whatever is allowed.
+func TestEgressOwnListeners(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, nil)
+	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
+	for _, tc := range []struct {
+		listener, host string
+		want           bool
+	}{
+		{":PORT", "127.0.0.1", false},
+		{":PORT", "0.0.0.0", false},
+		{":PORT", "self.test", false},
+		{"127.0.0.1:PORT", "[::ffff:127.0.0.1]", false},
+		{"localhost:PORT", "127.0.0.1", false},
+		{"[::]:PORT", "127.0.0.1", false},
+		{"127.0.0.2:PORT", "127.0.0.1", true},
+		{":1", "127.0.0.1", true},
+		{"", "127.0.0.1", true},
+	} {
+		deps, cfg := testDeps(), testConfig()
+		deps.Listeners = []string{strings.ReplaceAll(tc.listener, "PORT", port)}
+		cfg.EgressAllow = []string{"127.0.0.0/8", "0.0.0.0"}
+		i := newInvoker(t, cfg, deps)
+		i.dialer.Resolver = resolver(t, map[string]string{"self.test": "127.0.0.1"})
+		_, err := i.Do(t.Context(), build(t, i, hook(t, "http://"+tc.host+":"+port)))
+		if got := err == nil; got != tc.want {
+			t.Errorf("listener %s, target %s: got %v, want reached %t", tc.listener, tc.host, err, tc.want)
+		}
+		if err != nil && !strings.Contains(err.Error(), "port "+port+" is the agent's own listener") {
+			t.Errorf("got %v", err)
+		}
+	}
+}

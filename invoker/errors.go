@@ -138,7 +138,18 @@ func network(err error) string {
 		return fmt.Sprintf("the header of the answer is longer than %d KiB", maxAnswerHeader>>10)
 	}
 	text := strings.TrimPrefix(err.Error(), "net/http: ")
-	return clean(strings.TrimPrefix(text, "HTTP/1.x transport connection broken: "), maxExcerpt)
+	text = clean(strings.TrimPrefix(text, "HTTP/1.x transport connection broken: "), maxExcerpt)
+	for _, sign := range legacySigns {
+		if strings.Contains(text, sign) {
+			return text + "; if the server is an old one, name it in TLS_LEGACY_HOSTS"
+		}
+	}
+	return text
+}
+
+// legacySigns is what crypto/tls says of servers that allowLegacy is for.
+var legacySigns = []string{
+	"tls: protocol version not supported", "tls: server selected unsupported protocol version", "tls: handshake failure", "tls: no renegotiation",
 }
 
 // errClosedIdle is what net/http says of a connection that the server closed

@@ -47,7 +47,7 @@ func (l *link) begin(reused bool) (turn int64) {
 	turn = max(l.turn.Load(), -l.turn.Load()) + 1
 	l.start.Store(l.written.Load())
 	l.turn.Store(turn)
-	if reused && !l.quiet() {
+	if reused && !(l.quiet() && untouched(l.Conn)) {
 		l.barred.Store(true)
 	}
 	return turn

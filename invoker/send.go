@@ -43,19 +43,18 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 
 // clock is the time of one attempt.
 type clock struct {
-	limit  time.Duration
-	pause  *time.Timer
-	cancel context.CancelCauseFunc
-	total  context.CancelFunc
+	limit        time.Duration
+	pause, total *time.Timer
+	cancel       context.CancelCauseFunc
 }
 
 func newClock(ctx context.Context, limit time.Duration) (context.Context, *clock) {
-	most := min(limit, math.MaxInt64/10) * 10
-	ctx, total := context.WithTimeoutCause(ctx, most, &timeoutError{"took longer than " + most.String() + " in all"})
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &clock{limit: limit, cancel: cancel, total: total}
-	c.pause = time.AfterFunc(limit, func() { cancel(&timeoutError{"timed out after " + limit.String()}) })
-	return ctx, c
+	after := func(d time.Duration, format string) *time.Timer {
+		return time.AfterFunc(d, func() { cancel(&timeoutError{fmt.Sprintf(format, d)}) })
+	}
+	most := min(limit, math.MaxInt64/10) * 10
+	return ctx, &clock{limit, after(limit, "timed out after %s"), after(most, "took longer than %s in all"), cancel}
 }
 
 // answering begins to count the pauses of a body instead, d each.
@@ -66,8 +65,8 @@ func (c *clock) answering(d time.Duration) {
 
 func (c *clock) stop() {
 	c.pause.Stop()
+	c.total.Stop()
 	c.cancel(nil)
-	c.total()
 }
 
 // judge tells an answer that accepts from one that does not.

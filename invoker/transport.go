@@ -83,7 +83,7 @@ func (i *Invoker) prepare() error {
 		if pair, ok := certificates[host]; ok {
 			c.GetClientCertificate = pair.load
 		}
-		if i.legacy.match(host, netip.Addr{}) {
+		if i.isLegacy(host) {
 			allowLegacy(c)
 		}
 		return c
@@ -144,10 +144,15 @@ func (i *Invoker) transport(host string) *http.Transport {
 	if t, ok := i.byHost[host]; ok {
 		return t
 	}
-	if i.legacy.match(host, netip.Addr{}) {
+	if i.isLegacy(host) {
 		return i.old
 	}
 	return i.common
+}
+
+func (i *Invoker) isLegacy(host string) bool {
+	addr, _ := netip.ParseAddr(host)
+	return i.legacy.match(host, addr)
 }
 
 // dial connects to a backend or to a proxy. The egress policy looks at each

@@ -1,0 +1,247 @@
+package invoker
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// An answer belongs to its request: what a backend sends behind the answer, at
+// once or while the connection is idle, is never taken for the answer to the
+// next.
+func TestSecondAnswer(t *testing.T) {
+	t.Parallel()
+	a := newAuthority(t)
+	cfg := testConfig()
+	cfg.CADir = t.TempDir()
+	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
+	pair := a.pair(t)
+	const stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
+	for _, scheme := range []string{"http", "https"} {
+		for _, idle := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s idle %t", scheme, idle), func(t *testing.T) {
+				t.Parallel()
+				said := make(chan struct{})
+				address := rawServer(t, func(_ int, c net.Conn) {
+					if scheme == "https" {
+						c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}})
+					}
+					r := bufio.NewReader(c)
+					for readRequest(r) == nil {
+						if !idle {
+							_, _ = io.WriteString(c, okAnswer+stolen)
+							continue
+						}
+						_, _ = io.WriteString(c, okAnswer)
+						<-said // the client has its answer
+						_, _ = io.WriteString(c, stolen)
+						said <- struct{}{}
+					}
+				})
+				i := newInvoker(t, cfg, testDeps())
+				for n := range 300 {
+					target := hook(t, scheme+"://"+address)
+					target.NeedBody = true
+					res, err := i.Do(t.Context(), build(t, i, target))
+					if err != nil || string(res.Body) != "ok" {
+						t.Fatalf("%d: got %v, %v", n, res, err)
+					}
+					if idle {
+						said <- struct{}{}
+						<-said
+					}
+				}
+			})
+		}
+	}
+}
+
+// The limit of an attempt is one of pauses: a backend that goes on talking is
+// listened to for ten times as long.
+func TestTime(t *testing.T) {
+	t.Parallel()
+	const limit = time.Second
+	for _, tc := range []struct {
+		name   string
+		header time.Duration // before the header
+		pauses []time.Duration
+		needed bool
+		want   string // error; "": accepted
+		body   string
+		took   time.Duration
+	}{
+		{name: "late header", header: 2 * limit, want: "timed out after 1s", took: limit},
+		{name: "just in time", header: limit - time.Millisecond, needed: true, pauses: []time.Duration{limit - time.Millisecond}, body: ".", took: 2*limit - 2*time.Millisecond},
+		{name: "slow body", pauses: []time.Duration{800 * time.Millisecond, 800 * time.Millisecond, 800 * time.Millisecond}, needed: true, body: "...", took: 2400 * time.Millisecond},
+		{name: "a pause too long", pauses: []time.Duration{0, 2 * limit}, needed: true, want: "the answer (200) broke off: nothing came for 1s", took: limit},
+		{name: "a body without end", pauses: many(40, limit/2), needed: true, want: "the answer (200) broke off: took longer than 10s in all", took: 10 * limit},
+		{name: "a body nobody needs", pauses: many(40, limit/2), body: ".", took: limit},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				i := newInvoker(t, testConfig(), testDeps())
+				client, server := net.Pipe()
+				i.common = &http.Transport{Dial: func(string, string) (net.Conn, error) { return &link{Conn: client}, nil }}
+				var wg sync.WaitGroup
+				defer wg.Wait()
+				wg.Go(func() {
+					defer server.Close()
+					_ = readRequest(bufio.NewReader(server))
+					time.Sleep(tc.header)
+					_, _ = io.WriteString(server, "HTTP/1.1 200 OK\r\n\r\n")
+					for _, d := range tc.pauses {
+						time.Sleep(d)
+						if _, err := io.WriteString(server, "."); err != nil {
+							return
+						}
+					}
+				})
+				target := hook(t, "http://backend.test/")
+				target.Rule.Timeout, target.NeedBody = limit, tc.needed
+				req := build(t, i, target)
+				answered := 0
+				req.OnAnswer = func() { answered++ }
+				start := time.Now()
+				res, err := i.Do(t.Context(), req)
+				took := time.Since(start)
+				if want := "POST http://backend.test/: " + tc.want; tc.want != "" && (err == nil || err.Error() != want) || tc.want == "" && err != nil {
+					t.Fatalf("got %v, want %s", err, want)
+				}
+				if tc.want == "" && !strings.HasPrefix(string(res.Body), tc.body) {
+					t.Errorf("body %q", res.Body)
+				}
+				if took != tc.took {
+					t.Errorf("took %v, want %v", took, tc.took)
+				}
+				if want := 1; tc.header < limit && answered != want || tc.header > limit && answered != 0 {
+					t.Errorf("OnAnswer was called %d times", answered)
+				}
+				i.common.CloseIdleConnections()
+				client.Close()
+			})
+		})
+	}
+}
+
+func many(n int, d time.Duration) []time.Duration {
+	all := make([]time.Duration, n)
+	for k := range all {
+		all[k] = d
+	}
+	return all
+}
+
+// What happens to a body after a 2xx is a failure only where it is needed.
+func TestBrokenBody(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"too short":  "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nbegin",
+		"short part": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nbegin",
+		"bad part":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\nzz\r\n",
+		"bad gzip":   "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nbegin",
+		"half a gzip": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" +
+			pack(t, "gzip", "begin")[:14],
+		"status 500": "HTTP/1.1 500 No\r\nContent-Length: 20\r\n\r\nbegin",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := rawServer(t, func(_ int, c net.Conn) {
+				_ = readRequest(bufio.NewReader(c))
+				_, _ = io.WriteString(c, answer)
+			})
+			i := newInvoker(t, testConfig(), testDeps())
+			for _, needed := range []bool{false, true} {
+				target := hook(t, "http://"+address)
+				target.NeedBody = needed
+				res, err := i.Do(t.Context(), build(t, i, target))
+				var status *StatusError
+				switch {
+				case name == "status 500":
+					if !errors.As(err, &status) || status.Body != "begin" {
+						t.Errorf("needed %t: got %v", needed, err)
+					}
+				case needed && (err == nil || !strings.Contains(err.Error(), "the answer (200) broke off")):
+					t.Errorf("needed: got %v", err)
+				case !needed && (err != nil || !res.Broken || res.Truncated):
+					t.Errorf("not needed: got %+v, %v", res, err)
+				}
+				if res != nil && strings.Contains(res.Text(), "cut at") {
+					t.Errorf("text %q", res.Text())
+				}
+				if res != nil && strings.HasPrefix(string(res.Body), "begin") && res.Text() != "begin… [the connection broke off]" {
+					t.Errorf("text %q", res.Text())
+				}
+			}
+		})
+	}
+}
+
+func pack(t testing.TB, how, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	var w io.WriteCloser
+	switch how {
+	case "gzip":
+		w = gzip.NewWriter(&b)
+	case "zlib":
+		w = zlib.NewWriter(&b)
+	default:
+		w, _ = flate.NewWriter(&b, -1)
+	}
+	_, _ = io.WriteString(w, s)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// Servers pack answers whether they were asked to or not, and what they call
+// deflate is one of two things.
+func TestContentEncoding(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ encoding, body, want string }{
+		{"gzip", pack(t, "gzip", "ok"), "ok"},
+		{"X-GZIP", pack(t, "gzip", "ok"), "ok"},
+		{"deflate", pack(t, "zlib", "ok"), "ok"},
+		{"deflate", pack(t, "", "ok"), "ok"},
+		{"gzip", "", ""},
+		{"deflate", "", ""},
+		{"identity", "ok", "ok"},
+		{"br", "\x0b\x00\x80ok\x03", "\x0b\x00\x80ok\x03"},
+	} {
+		for _, asked := range []string{"", "gzip", "identity"} {
+			t.Run(fmt.Sprintf("%s %q asked %q", tc.encoding, tc.body, asked), func(t *testing.T) {
+				t.Parallel()
+				s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Encoding", tc.encoding)
+					_, _ = io.WriteString(w, tc.body)
+				})
+				i := newInvoker(t, testConfig(), testDeps())
+				target := hook(t, s.URL)
+				target.NeedBody = true
+				if asked != "" {
+					target.Rule.Headers = map[string]string{"Accept-Encoding": asked}
+				}
+				res, err := i.Do(t.Context(), build(t, i, target))
+				if err != nil || string(res.Body) != tc.want {
+					t.Fatalf("got %v, %v", res, err)
+				}
+			})
+		}
+	}
+}

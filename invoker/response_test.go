@@ -1,0 +1,160 @@
+package invoker
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html/charset"
+	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/unicode"
+	"golang.org/x/text/encoding/unicode/utf32"
+)
+
+func encode(t testing.TB, e encoding.Encoding, s string) string {
+	t.Helper()
+	out, err := e.NewEncoder().String(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Every way in which a server says, or begins with, its encoding.
+func TestCharset(t *testing.T) {
+	t.Parallel()
+	label := func(name string) encoding.Encoding { e, _ := charset.Lookup(name); return e }
+	const json = `{"a":"é€"}`
+	for _, tc := range []struct{ name, contentType, body, want string }{
+		{"nothing said", "", "é€", "é€"},
+		{"UTF-8 beyond the first kilobyte", "text/plain", strings.Repeat("a", 2000) + "é", strings.Repeat("a", 2000) + "é"},
+		{"not UTF-8", "text/plain", "caf\xe9", "café"},
+		{"not UTF-8 and JSON", "application/json", "\"caf\xe9\"", "\"caf\uFFFD\""},
+		{"ISO-8859-1", "text/plain; charset=ISO-8859-1", "caf\xe9", "café"},
+		{"quoted label", `text/plain; charset="iso-8859-1"`, "caf\xe9", "café"},
+		{"ISO-8859-15", "text/plain;charset=iso-8859-15", "\xa4", "€"},
+		{"windows-1251", "text/html; charset=windows-1251", encode(t, label("windows-1251"), "привет"), "привет"},
+		{"Shift_JIS", "text/html; charset=Shift_JIS", encode(t, label("shift_jis"), "日本"), "日本"},
+		{"GBK", "text/html; charset=gbk", encode(t, label("gbk"), "中文"), "中文"},
+		{"a label nobody knows", "text/plain; charset=klingon", "é", "é"},
+		{"a broken label", "text/plain; charset=", "é", "é"},
+		{"UTF-8 mark", "text/plain; charset=iso-8859-1", "\xef\xbb\xbfé", "é"},
+		{"UTF-8 mark and JSON", "application/json", "\xef\xbb\xbf" + json, json},
+		{"UTF-16LE mark", "application/json", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), json), json},
+		{"UTF-16BE mark", "text/plain", encode(t, unicode.UTF16(unicode.BigEndian, unicode.UseBOM), "é"), "é"},
+		{"UTF-16LE without", "application/json; charset=utf-8", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), json), json},
+		{"UTF-16BE without", "application/json", encode(t, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), json), json},
+		{"UTF-16 by label", "text/plain; charset=utf-16le", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), "é€"), "é€"},
+		{"UTF-32LE mark", "application/json", encode(t, utf32.UTF32(utf32.LittleEndian, utf32.UseBOM), json), json},
+		{"UTF-32BE mark", "text/plain", encode(t, utf32.UTF32(utf32.BigEndian, utf32.UseBOM), "é"), "é"},
+		{"UTF-32LE without", "application/json", encode(t, utf32.UTF32(utf32.LittleEndian, utf32.IgnoreBOM), json), json},
+		{"UTF-32BE without", "application/json", encode(t, utf32.UTF32(utf32.BigEndian, utf32.IgnoreBOM), json), json},
+		{"meta charset", "text/html", "<html><meta charset=iso-8859-2>\xb1</html>", "<html><meta charset=iso-8859-2>ą</html>"},
+		{"meta http-equiv", "text/html", `<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-2">` + "\xb1", `<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-2">` + "ą"},
+		{"XML declaration", "application/xml", `<?xml version="1.0" encoding="ISO-8859-2"?><a>` + "\xb1</a>", `<?xml version="1.0" encoding="ISO-8859-2"?><a>ą</a>`},
+		{"cut in a character", "text/plain; charset=utf-8", "é\xc3", "é\uFFFD"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			res := &Response{Header: http.Header{"Content-Type": {tc.contentType}}, Body: []byte(tc.body)}
+			if got := res.Text(); got != tc.want {
+				t.Errorf("text: got %q, want %q", got, tc.want)
+			}
+			if tc.want == json {
+				if v, ok := res.JSON(); !ok || v.(map[string]any)["a"] != "é€" {
+					t.Errorf("JSON: got %v, %t", v, ok)
+				}
+				if raw, ok := res.RawJSON(); !ok || string(raw) != json {
+					t.Errorf("raw: got %s, %t", raw, ok)
+				}
+			}
+		})
+	}
+}
+
+// An error quotes the answer in its own characters.
+func TestCharsetInSummary(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=iso-8859-1")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = w.Write([]byte("caf\xe9 closed"))
+	})
+	i := newInvoker(t, testConfig(), testDeps())
+	_, err := i.Do(t.Context(), build(t, i, hook(t, s.URL)))
+	if want := "POST " + s.URL + " answered 400: café closed"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// An answer whose tree would take much more memory or time than its text goes
+// through as text.
+func TestAnswerBounds(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, body string
+		decoded    bool
+	}{
+		{"objects without end", "[{}" + strings.Repeat(",{}", maxAnswer/3-2) + "]", false},
+		{"lists without end", "[" + strings.Repeat("[],", maxAnswer/3-2) + "0]", false},
+		{"a million digits", strings.Repeat("7", maxAnswer-10), false},
+		{"1,000 digits", strings.Repeat("7", 1000), true},
+		{"-1,000 digits", "-" + strings.Repeat("7", 1000), true},
+		{"1,001 digits", `{"a":[` + strings.Repeat("7", 1001) + `]}`, false},
+		{"many digits of a fraction", "0." + strings.Repeat("7", 5000), true},
+		{"a large text of commas", `"` + strings.Repeat(",", 500_000) + `"`, true},
+		{"a large list of use", "[" + strings.Repeat(`{"id":12345,"name":"a name"},`, 30_000) + "0]", true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			res := &Response{Body: []byte(tc.body)}
+			if _, ok := res.JSON(); ok != tc.decoded {
+				t.Errorf("decoded: got %t, want %t", ok, tc.decoded)
+			}
+			if raw, ok := res.RawJSON(); !ok || len(raw) != len(tc.body) {
+				t.Errorf("raw: got %d bytes, %t", len(raw), ok)
+			}
+		})
+	}
+	for _, res := range []*Response{{Body: []byte("12"), Truncated: true}, {Body: []byte("12"), Broken: true}, {Body: []byte("1 2")}, {}} {
+		_, decoded := res.JSON()
+		if _, raw := res.RawJSON(); raw || decoded {
+			t.Errorf("%+v is taken for JSON", res)
+		}
+	}
+}
+
+// The mark of a cut stands only where the text was cut.
+func TestCutMark(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		res  Response
+		want string
+	}{
+		{Response{Body: []byte("all")}, "all"},
+		{Response{Body: []byte("half"), Truncated: true}, "half… [cut at 1 MiB]"},
+		{Response{Body: []byte("half"), Broken: true}, "half… [the connection broke off]"},
+	} {
+		if got := tc.res.Text(); got != tc.want {
+			t.Errorf("got %q, want %q", got, tc.want)
+		}
+	}
+}
+
+// FuzzDecodeText gives strangers' bytes and labels to what decodes answers.
+func FuzzDecodeText(f *testing.F) {
+	f.Add("text/html; charset=utf-16", []byte("\xff\xfe<\x00"))
+	f.Add("application/json", []byte("\x00\x00\x00{"))
+	f.Add("x", []byte(`<?xml encoding="utf-7"?>`))
+	f.Fuzz(func(t *testing.T, contentType string, body []byte) {
+		res := &Response{Header: http.Header{"Content-Type": {contentType}}, Body: body}
+		if s := res.Text(); s != strings.ToValidUTF8(s, "") || len(s) > 8*len(body)+8 {
+			t.Errorf("%d bytes became %d", len(body), len(s))
+		}
+		raw, rawOK := res.RawJSON()
+		if v, ok := res.JSON(); ok && !rawOK {
+			t.Errorf("%s decodes to %s and is not JSON", raw, fmt.Sprint(v))
+		}
+	})
+}
