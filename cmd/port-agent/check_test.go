@@ -123,6 +123,10 @@ func TestCommandFaults(t *testing.T) {
 		{"test: no cases", nil, []string{"test", dir}, exitFailed, "no cases in "},
 		{"test: expression", nil, []string{"test", "-run", "(", dir}, exitInvalid, "-run: "},
 		{"test: JUnit file", nil, []string{"test", "-junit", filepath.Join(dir, "none", "x"), dir}, exitFailed, "no such file or directory"},
+		{"playground: not for others", nil, []string{"playground", "-no-open", "-addr", "0.0.0.0:0"}, exitInvalid, "not a loopback address"},
+		{"playground: no such mapping", nil, []string{"playground", "-no-open", "-mapping", filepath.Join(dir, "none.json")}, exitFailed, "read mapping: "},
+		{"playground: nothing to write", nil, []string{"playground", "-no-open", "-write"}, exitFailed, "-write needs -mapping"},
+		{"schema: an argument", nil, []string{"schema", "more"}, exitInvalid, "unexpected argument"},
 		{"explain: no such response", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", filepath.Join(dir, "none.json")}, exitFailed, "read response: "},
 		{"explain: response of another kind", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", good}, exitFailed, "good.json: "},
 	}
@@ -155,7 +159,7 @@ func TestTestExamples(t *testing.T) {
 }
 
 func TestCommandHelp(t *testing.T) {
-	for command, want := range map[string]string{"check": checkUsage, "explain": explainUsage, "test": testUsage} {
+	for command, want := range map[string]string{"check": checkUsage, "explain": explainUsage, "test": testUsage, "playground": playgroundUsage, "schema": schemaUsage} {
 		if code, out, errs := runCommand(command, "-help"); code != exitOK || out != want || errs != "" {
 			t.Errorf("%s -help = %d, %q, %q; want its usage", command, code, out, errs)
 		}

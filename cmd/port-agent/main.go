@@ -34,12 +34,14 @@ const gcPercent = 250
 const usage = `usage: port-agent [command]
 
 commands:
-  run       take events and invoke backends (the default); settings come from the environment
-  check     look for mistakes in a mapping file
-  explain   show what a mapping makes of an event, without sending anything
-  test      test a mapping: compare what it makes of events with what is expected
-  tail      show events as they are published, and what the mapping makes of each
-  version   print the version
+  run         take events and invoke backends (the default); settings come from the environment
+  check       look for mistakes in a mapping file
+  explain     show what a mapping makes of an event, without sending anything
+  test        test a mapping: compare what it makes of events with what is expected
+  playground  write a mapping on a local page and try it as you type
+  tail        show events as they are published, and what the mapping makes of each
+  schema      print the JSON Schema of the mapping file, for editors
+  version     print the version
 `
 
 func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -61,6 +63,10 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 		return test(args, stdout, stderr)
 	case "tail":
 		return tailEvents(args, stdout, stderr)
+	case "playground":
+		return serve(args, stdout, stderr)
+	case "schema":
+		return schema(args, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, versionText())
 		return exitOK

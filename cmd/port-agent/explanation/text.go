@@ -186,34 +186,21 @@ func (v *View) writeReport(s *sheet) {
 	if r == nil {
 		return
 	}
-	heading, colour := "the backend accepts", green
-	switch {
-	case x.Err != nil:
-		heading, colour = "the run fails before anything is sent", red
-	case x.Retried:
-		heading, colour = "the agent tries again; if the last answer is this one, the run fails", yellow
-	case x.Refused != nil:
-		heading, colour = "the backend does not accept", red
-	}
-	s.line("report", colour, heading)
+	text, colour := heading(x)
+	s.line("report", colour, text)
 	if x.Report.Response != nil {
 		s.part("response", "", "the body of the answer")
 	}
 	parts := []struct{ name, value string }{
 		{"status", r.Status}, {"link", linkText(r.Link)}, {"summary", r.Summary}, {"run id", r.ExternalRunID}, {"label", r.StatusLabel},
 	}
-	told := x.Report.Response != nil
 	for _, p := range parts {
 		if p.value != "" {
 			s.part(p.name, "", p.value)
-			told = true
 		}
 	}
-	switch {
-	case !told && x.Run == "":
-		s.line("", faint, "Port is told nothing: the event belongs to no run")
-	case !told:
-		s.line("", faint, "Port is told nothing yet: the backend ends the run")
+	if silence := v.silence(); silence != "" {
+		s.line("", faint, silence)
 	}
 }
 

@@ -51,6 +51,10 @@ type Report struct {
 	StatusLabel   string `json:"statusLabel,omitempty"`
 }
 
+func (r *Report) empty() bool {
+	return r.Status == "" && linkText(r.Link) == "" && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == ""
+}
+
 // newView prepares an explanation for showing.
 func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
 	v := &View{explanation: x, conceal: c, file: m.File(), rules: m.Len(), Considered: []Considered{}, Warnings: []string{}}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"port-agent/cmd/port-agent/playground"
+)
+
+const playgroundUsage = `usage: port-agent playground [-mapping FILE] [-event FILE|FOLDER] [-response FILE] [-poll FILE] [-write] [-addr ADDRESS] [-no-open]
+
+Opens a local page on which a mapping is written and tried as it is typed. It
+sends nothing to backends or to Port, and sees no environment but the stand-ins
+that are typed there. Without files it starts with a small mapping; the page has
+a menu of examples.
+
+  -mapping FILE       the mapping to start with
+  -event FILE|FOLDER  an event, or a folder of events (*.json) to choose from
+  -response FILE      an answer of the backend, as for port-agent explain
+  -poll FILE          what a look at the pipeline gives, as for port-agent explain
+  -write              let the page save the mapping, and cases beside it in
+                      NAME_test.json
+  -addr ADDRESS       listen there instead of on a free port (127.0.0.1:0). It
+                      has to be a loopback address. With a port of its own the
+                      page remembers what was typed the last time
+  -no-open            print the address and open no browser
+
+The address that is printed lets in whoever has it. Ctrl-C ends the playground.
+`
+
+// serve serves the playground until the process is told to stop.
+func serve(args []string, stdout, stderr io.Writer) int {
+	var files playground.Files
+	flags := newFlags("playground", playgroundUsage, stderr)
+	flags.StringVar(&files.Mapping, "mapping", "", "")
+	flags.StringVar(&files.Event, "event", "", "")
+	flags.StringVar(&files.Response, "response", "", "")
+	flags.StringVar(&files.Poll, "poll", "", "")
+	flags.BoolVar(&files.Write, "write", false, "")
+	addr := flags.String("addr", "127.0.0.1:0", "")
+	quiet := flags.Bool("no-open", false, "")
+	if code, done := parse(flags, args, stdout, false); done {
+		return code
+	}
+	if err := files.Check(); err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	defer listener.Close()
+	s, err := playground.New(listener.Addr(), files, versionText())
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitInvalid
+	}
+	url := "http://" + listener.Addr().String() + s.Path()
+	fmt.Fprintln(stdout, url)
+	if !*quiet {
+		openBrowser(url)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute}
+	context.AfterFunc(ctx, func() { server.Close() })
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		fmt.Fprintln(stderr, err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+// openBrowser opens the page, if the system knows how. The address is printed
+// anyway.
+func openBrowser(url string) {
+	name, args := "xdg-open", []string{url}
+	switch runtime.GOOS {
+	case "darwin":
+		name = "open"
+	case "windows":
+		name, args = "rundll32", []string{"url.dll,FileProtocolHandler", url}
+	}
+	if cmd := exec.Command(name, args...); cmd.Start() == nil {
+		go func() { _ = cmd.Wait() }()
+	}
+}

@@ -1,0 +1,211 @@
+package playground
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf16"
+
+	"port-agent/agent"
+	"port-agent/cmd/app"
+	"port-agent/cmd/port-agent/cases"
+	"port-agent/cmd/port-agent/explanation"
+	"port-agent/transform"
+)
+
+// mappingName stands for the mapping in messages.
+const mappingName = "invocations.json"
+
+// verdict is what the page shows of what the agent would do.
+type verdict struct {
+	Findings []finding         `json:"findings"`
+	Faults   map[string]string `json:"faults"` // by what they are in: event, response, poll, env
+	JQ       *tried            `json:"jq,omitempty"`
+
+	*explanation.View `json:"view"`        // nil: the mapping or the event cannot be used
+	Details           *explanation.Details `json:"details"`
+}
+
+// finding is a transform.Finding at its place in the text; from and to count
+// UTF-16 units, as JavaScript does.
+type finding struct {
+	From    int    `json:"from"`
+	To      int    `json:"to"`
+	Line    int    `json:"line"` // 0: it is about the file as a whole
+	Column  int    `json:"column"`
+	Warning bool   `json:"warning"`
+	Where   string `json:"where"` // rule and field
+	Message string `json:"message"`
+	Hint    string `json:"hint"`
+}
+
+// tried is what the line "try jq" gives.
+type tried struct {
+	Value any    `json:"value"`
+	Error string `json:"error"`
+}
+
+// explain evaluates what the page shows.
+func (s *Server) explain(r *http.Request) (any, error) {
+	var in struct {
+		state
+		JQ string `json:"jq"`
+	}
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	done, err := s.alone(r)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	out := &verdict{Findings: []finding{}, Faults: map[string]string{}}
+	environ := in.environ()
+	cfg, err := app.OfflineFrom(environ)
+	if err != nil {
+		out.Faults["env"] = err.Error()
+		return out, nil
+	}
+	m, findings := parse(cfg.Transform, in.Mapping, environ)
+	out.Findings = place(in.Mapping, findings)
+	s.view(r.Context(), out, m, &explanation.Explainer{Config: cfg, Environ: environ, Version: s.version, ShowSecrets: true}, in.state)
+	if in.JQ != "" {
+		out.JQ = try(r.Context(), cfg.Transform, environ, in.JQ, in.Event)
+	}
+	return out, r.Context().Err()
+}
+
+// view fills in what becomes of the event, as far as it can be told.
+func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanation.Explainer, in state) {
+	answer, err := explanation.ParseAnswer("the answer", []byte(in.Response))
+	if err != nil {
+		out.Faults["response"] = err.Error()
+	}
+	if _, err := agent.Decode([]byte(in.Event)); err != nil {
+		out.Faults["event"] = err.Error()
+		return
+	}
+	if m == nil {
+		return
+	}
+	v, err := e.Explain(ctx, m, []byte(in.Event), answer)
+	if err != nil {
+		out.Faults["event"] = err.Error()
+		return
+	}
+	out.View, out.Details = v, v.Details()
+}
+
+// environ is the environment of the page's table.
+func (s state) environ() []string {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		out = append(out, name+"="+s.Env[name])
+	}
+	return out
+}
+
+// parse compiles a mapping; it is nil where it has errors.
+func parse(cfg transform.Config, text string, environ []string) (*transform.Mapping, []transform.Finding) {
+	m, err := transform.Parse(mappingName, []byte(text), cfg, environ)
+	if err != nil {
+		return nil, transform.Check(mappingName, []byte(text), environ)
+	}
+	return m, m.Warnings()
+}
+
+// place turns byte offsets into those of JavaScript.
+func place(text string, findings []transform.Finding) []finding {
+	out := make([]finding, len(findings))
+	for i, f := range findings {
+		f.File = ""
+		where := ""
+		if f.Rule >= 0 {
+			where = fmt.Sprint("rule ", f.Rule)
+		}
+		if f.Name != "" {
+			where += fmt.Sprintf(" %q", f.Name)
+		}
+		if f.Field != "" {
+			where = strings.TrimPrefix(where+", "+f.Field, ", ")
+		}
+		out[i] = finding{From: units(text, f.Start), To: units(text, f.End), Line: f.Line, Column: f.Column, Warning: f.Warning, Where: where,
+			Message: f.Message, Hint: f.Hint}
+	}
+	return out
+}
+
+// units counts the UTF-16 units before a byte offset.
+func units(text string, offset int) int {
+	n := 0
+	for _, r := range text[:min(max(offset, 0), len(text))] {
+		n += max(utf16.RuneLen(r), 1)
+	}
+	return n
+}
+
+// try evaluates an expression on the event the way a rule's body is: it is the
+// body of a mapping that has nothing else.
+func try(ctx context.Context, cfg transform.Config, environ []string, expr, event string) *tried {
+	rule, err := json.Marshal([]map[string]string{{"body": expr}})
+	if err != nil {
+		return &tried{Error: err.Error()}
+	}
+	m, err := transform.Parse("", rule, cfg, environ)
+	if err != nil {
+		f, _ := errors.AsType[transform.Finding](err)
+		text := f.Message
+		if f.Hint != "" {
+			text += "; " + f.Hint
+		}
+		return &tried{Error: text}
+	}
+	msg, err := agent.Decode([]byte(event))
+	if err != nil {
+		return &tried{Error: err.Error()}
+	}
+	req, warnings, err := m.Rules()[0].Request(ctx, msg.Root)
+	switch {
+	case err != nil:
+		return &tried{Error: err.Error()}
+	case len(warnings) > 0 && warnings[0].Err != nil:
+		return &tried{Error: warnings[0].Message}
+	}
+	return &tried{Value: req.Body}
+}
+
+// entry makes a case of a state.
+func (s *Server) entry(ctx context.Context, name string, st state) (cases.Entry, error) {
+	environ := st.environ()
+	cfg, err := app.OfflineFrom(environ)
+	if err != nil {
+		return cases.Entry{}, err
+	}
+	m, err := transform.Parse(mappingName, []byte(st.Mapping), cfg.Transform, environ)
+	if err != nil {
+		return cases.Entry{}, err
+	}
+	answer, err := explanation.ParseAnswer("the answer", []byte(st.Response))
+	if err != nil {
+		return cases.Entry{}, err
+	}
+	e := explanation.Explainer{Config: cfg, Environ: environ, Version: s.version, ShowSecrets: true}
+	v, err := e.Explain(ctx, m, []byte(st.Event), answer)
+	if err != nil {
+		return cases.Entry{}, err
+	}
+	entry := cases.Entry{Name: name, Event: json.RawMessage(st.Event), Env: st.Env}
+	if answer != nil {
+		entry.Response = json.RawMessage(st.Response)
+	}
+	if strings.TrimSpace(st.Poll) != "" {
+		entry.Poll = json.RawMessage(st.Poll)
+	}
+	entry.Expect(v)
+	return entry, nil
+}
