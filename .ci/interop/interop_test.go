@@ -71,7 +71,7 @@ func start(t *testing.T, rules []map[string]any, env ...string) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	w := &world{t: t, kafka: cluster, port: porttest.NewServer(porttest.Config{ClientSecret: clientSecret}), log: &output{}}
+	w := &world{t: t, kafka: cluster, port: porttest.NewServer(porttest.Config{Errorf: t.Errorf, ClientSecret: clientSecret}), log: &output{}}
 	t.Cleanup(w.port.Close)
 	for _, topic := range []string{"org.runs", "org.change.log"} {
 		if err := cluster.CreateTopic(t.Context(), topic, 1); err != nil {

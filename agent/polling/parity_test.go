@@ -146,7 +146,7 @@ func stories(t *testing.T, src source) map[string]story {
 		}
 	}))
 	defer backend.Close()
-	server := porttest.NewServer(porttest.Config{ClientSecret: secret})
+	server := porttest.NewServer(porttest.Config{Errorf: t.Errorf, ClientSecret: secret})
 	defer server.Close()
 	m := agent.NewMetrics(prometheus.NewRegistry(), "test")
 	client, err := port.New(port.Config{ClientID: "client", ClientSecret: secret, BaseURL: server.URL()}, "port-agent/test", m, zerolog.Nop())

@@ -139,7 +139,7 @@ func TestTwoAgentsShareTheRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const runs, window = 2000, 64
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		server.Delay(5 * time.Millisecond)
 		enqueue(t, server, "r_", runs/2)
 		enqueue(t, server, "wfnr_", runs/2)
@@ -175,7 +175,7 @@ func TestTwoAgentsShareTheRuns(t *testing.T) {
 func TestNoClaimsWhileTheWindowIsFull(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		enqueue(t, server, "r_", 100)
 		cfg := defaults
 		cfg.Window = 4
@@ -201,7 +201,7 @@ func TestNoClaimsWhileTheWindowIsFull(t *testing.T) {
 func TestPollsForFewPlacesArePaced(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		enqueue(t, server, "r_", 1000)
 		cfg := defaults
 		cfg.Window = 100
@@ -224,7 +224,7 @@ func TestPollsForFewPlacesArePaced(t *testing.T) {
 func TestIdlePolling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		w := newWorker(t, server, defaults)
 		stop := w.run(t)
 		time.Sleep(59 * time.Second)
@@ -250,7 +250,7 @@ func TestIdlePolling(t *testing.T) {
 func TestStopDuringAClaim(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		server.Fault(porttest.RouteClaim, porttest.Fault{Hang: true})
 		stop := newWorker(t, server, defaults).run(t)
 		time.Sleep(5 * time.Second)
@@ -264,7 +264,7 @@ func TestStopDuringAClaim(t *testing.T) {
 func TestFailuresBackOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		w := newWorker(t, server, defaults)
 		if _, err := w.client.Token(t.Context()); err != nil {
 			t.Fatal(err)
@@ -292,7 +292,7 @@ func TestCredentialsRefused(t *testing.T) {
 	t.Parallel()
 	for _, worked := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			server := porttest.New(porttest.Config{})
+			server := porttest.New(porttest.Config{Errorf: t.Errorf})
 			w := newWorker(t, server, defaults)
 			if !worked {
 				server.Fault(porttest.RouteToken, porttest.Fault{Status: http.StatusUnauthorized})
@@ -314,7 +314,7 @@ func TestCredentialsRefused(t *testing.T) {
 func TestSuccessEndsTheFailure(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		cfg := defaults
 		cfg.MaxFailure = 60
 		w := newWorker(t, server, cfg)
@@ -334,7 +334,7 @@ func TestWithoutNodeRuns(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusNotFound, http.StatusForbidden} {
 		synctest.Test(t, func(t *testing.T) {
-			server := porttest.New(porttest.Config{})
+			server := porttest.New(porttest.Config{Errorf: t.Errorf})
 			server.Fault(porttest.RouteNodeClaim, porttest.Fault{Status: status})
 			cfg := defaults
 			cfg.MaxFailure = 60
@@ -363,7 +363,7 @@ func TestWithoutNodeRuns(t *testing.T) {
 func TestKindsTakeTurns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		enqueue(t, server, "r_", 500)
 		enqueue(t, server, "wfnr_", 10)
 		cfg := defaults
@@ -382,7 +382,7 @@ func TestKindsTakeTurns(t *testing.T) {
 func TestOrderOfClaims(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		enqueue(t, server, "r_", 200)
 		w := newWorker(t, server, defaults)
 		w.run(t)
@@ -421,7 +421,7 @@ func TestAck(t *testing.T) {
 			t.Run(test.name+" "+run, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					server := porttest.New(porttest.Config{})
+					server := porttest.New(porttest.Config{Errorf: t.Errorf})
 					route := porttest.RouteAck
 					if agent.IsNodeRun(run) {
 						route = porttest.RouteNodeAck
@@ -454,7 +454,7 @@ func TestAck(t *testing.T) {
 func TestAckIsGivenUpWithTheClaim(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{ClaimLife: 20 * time.Second})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf, ClaimLife: 20 * time.Second})
 		server.Fault(porttest.RouteAck, porttest.Fault{Status: 500})
 		enqueue(t, server, "r_", 1)
 		w := newWorker(t, server, defaults)
@@ -472,7 +472,7 @@ func TestAckIsGivenUpWithTheClaim(t *testing.T) {
 func TestUnstartedRunsAreLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		enqueue(t, server, "r_", 6)
 		one, two := newWorker(t, server, defaults), newWorker(t, server, defaults)
 		one.slots = make(chan struct{}, 2)
@@ -504,7 +504,7 @@ func TestAckedRunThatIsLeft(t *testing.T) {
 	t.Parallel()
 	for _, sent := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
-			server := porttest.New(porttest.Config{})
+			server := porttest.New(porttest.Config{Errorf: t.Errorf})
 			enqueue(t, server, "r_", 1)
 			w := newWorker(t, server, defaults)
 			w.Poller.handle = func(ctx context.Context, ev *agent.Event) error {
@@ -536,7 +536,7 @@ func TestAckedRunThatIsLeft(t *testing.T) {
 func TestUnreadableRunFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		err := errors.Join(server.Enqueue("r_1", map[string]any{"agent": true, "body": []int{1}}), server.EnqueueNode("wfnr_1", "text"))
 		if err != nil {
 			t.Fatal(err)
@@ -557,7 +557,7 @@ func TestUnreadableRunFails(t *testing.T) {
 func TestRunClaimedTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{ClaimLife: 5 * time.Second})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf, ClaimLife: 5 * time.Second})
 		enqueue(t, server, "r_", 3)
 		w := newWorker(t, server, defaults)
 		w.slots = make(chan struct{}, 1)

@@ -29,6 +29,7 @@ type fixture struct {
 
 func newFixture(t *testing.T, cfg porttest.Config) *fixture {
 	t.Helper()
+	cfg.Errorf = t.Errorf
 	f := &fixture{server: porttest.New(cfg), log: new(bytes.Buffer)}
 	f.Client, f.metrics = f.client(t, port.Config{ClientID: "client", ClientSecret: "secret"})
 	return f
@@ -115,7 +116,7 @@ func TestConfigNamesEveryFault(t *testing.T) {
 
 func TestCallsOverTheNetwork(t *testing.T) {
 	t.Parallel()
-	server := porttest.NewServer(porttest.Config{})
+	server := porttest.NewServer(porttest.Config{Errorf: t.Errorf})
 	t.Cleanup(server.Close)
 	client, err := port.New(port.Config{ClientID: "client", ClientSecret: "secret", BaseURL: server.URL() + "/"},
 		"port-agent/test", agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.Nop())

@@ -30,7 +30,7 @@ type web struct {
 // newWeb starts a stand-in that speaks HTTP/2, and gets its client a token.
 func newWeb(t *testing.T, edit func(*httptest.Server)) *web {
 	t.Helper()
-	w := &web{Server: porttest.New(porttest.Config{})}
+	w := &web{Server: porttest.New(porttest.Config{Errorf: t.Errorf})}
 	t.Cleanup(w.Server.Close)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor != 2 {

@@ -229,7 +229,8 @@ func TestReportOfARunThatHasEnded(t *testing.T) {
 		}
 	}
 	f := newFixture(t, porttest.Config{})
-	if err := f.Report(t.Context(), "r_1", agent.Report{Status: "DONE"}); !errors.Is(err, agent.ErrRejected) {
+	f.server.Fault(porttest.RouteStatus, porttest.Fault{Status: 422, Body: `{"ok":false,"error":"invalid_request"}`})
+	if err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusFailure}); !errors.Is(err, agent.ErrRejected) {
 		t.Errorf("422 for another reason: got %v, want ErrRejected", err)
 	}
 }

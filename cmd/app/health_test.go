@@ -48,7 +48,7 @@ func start(t *testing.T, vars map[string]string) *running {
 			t.Fatal(err)
 		}
 	}
-	server := porttest.NewServer(porttest.Config{ClientID: "id", ClientSecret: testSecret, OrgID: "org",
+	server := porttest.NewServer(porttest.Config{Errorf: t.Errorf, ClientID: "id", ClientSecret: testSecret, OrgID: "org",
 		Kafka: &porttest.KafkaCredentials{Brokers: cluster.Brokers}})
 	t.Cleanup(server.Close)
 	server.Fault(porttest.RouteKafka, porttest.Fault{Status: http.StatusInternalServerError})
@@ -220,7 +220,7 @@ func watched(t *testing.T, server *porttest.Server) *App {
 func TestCredentialsThatWereNeverTakenStopTheAgent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf})
 		server.Fault(porttest.RouteToken, porttest.Fault{Times: 3, Status: http.StatusBadGateway})
 		a := watched(t, server)
 		ctx, stop := context.WithCancelCause(t.Context())
@@ -245,7 +245,7 @@ func TestCredentialsThatWereNeverTakenStopTheAgent(t *testing.T) {
 func TestCredentialsThatAreNoLongerTakenAreTold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		server := porttest.New(porttest.Config{TokenLife: time.Hour})
+		server := porttest.New(porttest.Config{Errorf: t.Errorf, TokenLife: time.Hour})
 		a := watched(t, server)
 		a.source.Store(source(connected{}))
 		ctx, stop := context.WithCancelCause(t.Context())

@@ -123,7 +123,7 @@ func runWorld(ctx context.Context) error {
 }
 
 func (w *world) newAPI() *porttest.Server {
-	return porttest.New(porttest.Config{ClientID: clientID, ClientSecret: clientSecret, NoHistory: true})
+	return porttest.New(porttest.Config{ClientID: clientID, ClientSecret: clientSecret, NoHistory: true, RateLimit: -1, TokenLimit: -1})
 }
 
 // listener is a server, yet to be started, that counts its connections.

@@ -68,7 +68,7 @@ func newWorldOn(t *testing.T, c *kafkatest.Cluster, partitions int) *world {
 	t.Cleanup(c.Close)
 	org := strings.NewReplacer("/", "_", "=", "_").Replace(fmt.Sprintf("%s_%d", t.Name(), time.Now().UnixNano()))
 	w := &world{t: t, kafka: c, org: org, parts: partitions, backend: newBackend(t)}
-	w.port = porttest.NewServer(porttest.Config{ClientSecret: testSecret, OrgID: org, Kafka: &porttest.KafkaCredentials{Brokers: c.Brokers}})
+	w.port = porttest.NewServer(porttest.Config{Errorf: t.Errorf, ClientSecret: testSecret, OrgID: org, Kafka: &porttest.KafkaCredentials{Brokers: c.Brokers}})
 	t.Cleanup(w.port.Close)
 	for _, topic := range []string{w.runs(), w.changes()} {
 		if err := c.CreateTopic(t.Context(), topic, partitions); err != nil {

@@ -62,7 +62,7 @@ func TestPublishFileNeedsBrokers(t *testing.T) {
 
 // keepEnvironment puts the settings back that the sandbox sets for its agent.
 func keepEnvironment(t *testing.T) {
-	s := &sandbox{port: porttest.NewServer(porttest.Config{})}
+	s := &sandbox{port: porttest.NewServer(porttest.Config{Errorf: t.Errorf})}
 	defer s.port.Close()
 	for _, v := range s.environment() {
 		t.Setenv(v[0], os.Getenv(v[0]))

@@ -30,7 +30,8 @@ func (s *Server) enqueue(id string, node bool, content any) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(id).Node = node
+	run := s.add(id)
+	run.Node, run.payload = node, body
 	s.pending = append(s.pending, &pending{id: id, node: node, body: body})
 	s.touch()
 	return nil
@@ -74,8 +75,10 @@ func (s *Server) claim(r *http.Request, body []byte, node bool) ([]*pending, *an
 		Limit        int    `json:"limit"`
 		Method       string `json:"invocationMethod"`
 	}
-	err := json.Unmarshal(body, &ask)
-	if err != nil || ask.Installation != "_PORT_EXEC_AGENT" || ask.Limit < 1 || !node && ask.Method != "WEBHOOK" {
+	if a := decode(body, &ask); a != nil {
+		return nil, a
+	}
+	if ask.Installation != "_PORT_EXEC_AGENT" || ask.Limit < 1 || !node && ask.Method != "WEBHOOK" || node && ask.Method != "" {
 		a := invalid("installationId, limit and invocationMethod are required")
 		return nil, &a
 	}
@@ -101,7 +104,10 @@ func (s *Server) ackRuns(_ *http.Request, body []byte) answer {
 	var ask struct {
 		IDs []string `json:"runIds"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil || len(ask.IDs) == 0 {
+	if a := decode(body, &ask); a != nil {
+		return *a
+	}
+	if len(ask.IDs) == 0 {
 		return invalid("runIds is required")
 	}
 	acked := 0
@@ -120,7 +126,10 @@ func (s *Server) ackNodeRun(_ *http.Request, body []byte) answer {
 	var ask struct {
 		ID string `json:"nodeRunIdentifier"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil || ask.ID == "" {
+	if a := decode(body, &ask); a != nil {
+		return *a
+	}
+	if ask.ID == "" {
 		return invalid("nodeRunIdentifier is required")
 	}
 	if !s.ack(ask.ID, true) {

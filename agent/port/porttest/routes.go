@@ -4,17 +4,21 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // Names of the routes that tests ask about most.
 const (
 	RouteToken      = "POST /v1/auth/access_token"
 	RouteKafka      = "GET /v1/kafka-credentials"
+	RouteRuns       = "GET /v1/actions/runs"
 	RouteRun        = "GET /v1/actions/runs/{id}"
 	RouteStatus     = "PATCH /v1/actions/runs/{id}"
 	RouteResponse   = "PATCH /v1/actions/runs/{id}/response"
@@ -36,11 +40,38 @@ const (
 // answer is what a handler says; the zero status is 200.
 type answer struct {
 	status int
-	body   any // encoded as JSON
+	body   any    // encoded as JSON
+	fault  string // of the call's form
 }
 
 func refuse(status int, code, message string) answer {
-	return answer{status, map[string]any{"ok": false, "error": code, "message": message}}
+	return answer{status: status, body: map[string]any{"ok": false, "error": code, "message": message}}
+}
+
+// invalid refuses a call that no run and no time would make right.
+func invalid(message string) answer {
+	a := refuse(http.StatusUnprocessableEntity, "invalid_request", message)
+	a.fault = message
+	return a
+}
+
+// decode reads a call's body, which holds what ask has a place for and nothing
+// else.
+func decode(body []byte, ask any) *answer {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	err := dec.Decode(ask)
+	if err == nil && dec.More() {
+		err = errors.New("more than one value")
+	}
+	if err == nil && !utf8.Valid(body) {
+		err = errors.New("not utf-8")
+	}
+	if err != nil {
+		a := invalid(err.Error())
+		return &a
+	}
+	return nil
 }
 
 // handler does the work of a call while the state is locked.
@@ -56,6 +87,7 @@ func (s *Server) routes() {
 		RouteAck:          s.ackRuns,
 		RouteNodeClaim:    s.claimNodeRuns,
 		RouteNodeAck:      s.ackNodeRun,
+		RouteRuns:         s.listRuns,
 		RouteRun:          s.ofRun(getRun),
 		RouteLogs:         s.ofRun(getLogs),
 		RouteStatus:       s.ofRun(patchRun),
@@ -95,6 +127,9 @@ func (s *Server) serve(route string, h handler) http.HandlerFunc {
 			return
 		}
 		res := s.handle(w.Header(), route, r, body, h)
+		if res.fault != "" && s.cfg.Errorf != nil {
+			s.cfg.Errorf("port refuses %s %s: %s", r.Method, r.URL.Path, res.fault)
+		}
 		if f != nil && f.LoseAnswer {
 			panic(http.ErrAbortHandler)
 		}
@@ -120,7 +155,9 @@ func (s *Server) handle(head http.Header, route string, r *http.Request, body []
 		}
 	}
 	if len(body) > 1<<20 {
-		return refuse(http.StatusRequestEntityTooLarge, "body_too_large", "request body is too large (limit is 1MiB)")
+		a := refuse(http.StatusRequestEntityTooLarge, "body_too_large", "request body is too large (limit is 1MiB)")
+		a.fault = strconv.Itoa(len(body)) + " bytes"
+		return a
 	}
 	return h(r, body)
 }
@@ -150,8 +187,8 @@ func (s *Server) token(_ *http.Request, body []byte) answer {
 		ID     string `json:"clientId"`
 		Secret string `json:"clientSecret"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil {
-		return refuse(http.StatusUnprocessableEntity, "invalid_request", err.Error())
+	if a := decode(body, &ask); a != nil {
+		return *a
 	}
 	if ask.ID != s.cfg.ClientID || ask.Secret != s.cfg.ClientSecret {
 		return refuse(http.StatusUnauthorized, "invalid_credentials", "wrong client id or secret")
@@ -175,8 +212,11 @@ func (s *Server) setStreamer(_ *http.Request, body []byte) answer {
 			Name string `json:"portAgentStreamerName"`
 		} `json:"settings"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil || (ask.Settings.Name != "KAFKA" && ask.Settings.Name != "POLLING") {
-		return refuse(http.StatusUnprocessableEntity, "invalid_request", "portAgentStreamerName must be KAFKA or POLLING")
+	if a := decode(body, &ask); a != nil {
+		return *a
+	}
+	if ask.Settings.Name != "KAFKA" && ask.Settings.Name != "POLLING" {
+		return invalid("portAgentStreamerName must be KAFKA or POLLING")
 	}
 	s.streamer = ask.Settings.Name
 	return answer{}

@@ -29,8 +29,9 @@ type Run struct {
 	Logs          []Log
 	LateLogs      int // log calls refused because the run had ended
 
-	Acked int // how often an ack of it was accepted: once, or the stand-in is broken
-	Calls int
+	payload json.RawMessage // what polling agents are given of it
+	Acked   int             // how often an ack of it was accepted: once, or the stand-in is broken
+	Calls   int
 	// History holds the calls in the order in which they were made, refused
 	// ones included.
 	History []Call

@@ -1,8 +1,11 @@
 package porttest
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -28,19 +31,49 @@ func (s *Server) ofRun(h func(run *Run, body []byte) answer) handler {
 
 var exhausted = refuse(http.StatusUnprocessableEntity, "run_exhausted", "action run already finished execution")
 
-func invalid(message string) answer {
-	return refuse(http.StatusUnprocessableEntity, "invalid_request", message)
+func getRun(run *Run, _ []byte) answer {
+	return answer{body: map[string]any{"ok": true, "run": run.object()}}
 }
 
-func getRun(run *Run, _ []byte) answer {
-	object := map[string]any{
-		"id": run.ID, "status": run.Status, "statusLabel": run.StatusLabel, "summary": run.Summary,
-		"link": run.Links, "externalRunId": run.ExternalRunID, "endedAt": nil,
+// object is the run as Port shows it.
+func (r *Run) object() map[string]any {
+	if r.Node {
+		return map[string]any{"identifier": r.ID, "status": r.Status, "result": r.Result, "output": r.Output}
 	}
-	if run.Node {
-		object = map[string]any{"identifier": run.ID, "status": run.Status, "result": run.Result, "output": run.Output}
+	return map[string]any{
+		"id": r.ID, "status": r.Status, "statusLabel": r.StatusLabel, "summary": r.Summary,
+		"link": r.Links, "externalRunId": r.ExternalRunID, "endedAt": nil, "payload": r.payload,
 	}
-	return answer{body: map[string]any{"ok": true, "run": object}}
+}
+
+// pageSize is how many runs Port lists at once.
+const pageSize = 1000
+
+// listRuns gives the action runs that go on, the newest first, in pages that
+// next leads on from.
+func (s *Server) listRuns(r *http.Request, _ []byte) answer {
+	query := r.URL.Query()
+	limit, err := strconv.Atoi(cmp.Or(query.Get("limit"), strconv.Itoa(pageSize)))
+	if err != nil || limit < 1 || limit > pageSize {
+		return invalid("limit must be a number from 1 to 1000")
+	}
+	runs := []map[string]any{}
+	answered := map[string]any{"ok": true}
+	begun := query.Get("next") == ""
+	for _, id := range slices.Backward(s.order) {
+		run := s.runs[id]
+		begun = begun || id == query.Get("next")
+		if !begun || run.Node || query.Get("active") == "true" && run.Ended() {
+			continue
+		}
+		if len(runs) == limit {
+			answered["next"] = id
+			break
+		}
+		runs = append(runs, run.object())
+	}
+	answered["runs"] = runs
+	return answer{body: answered}
 }
 
 func getLogs(run *Run, _ []byte) answer {
@@ -62,13 +95,13 @@ func patchRun(run *Run, body []byte) answer {
 		Summary       *string         `json:"summary"`
 		ExternalRunID *string         `json:"externalRunId"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil {
-		return invalid(err.Error())
+	if a := decode(body, &ask); a != nil {
+		return *a
 	}
 	if run.Ended() {
 		return exhausted
 	}
-	if ask.Status != nil && *ask.Status != "SUCCESS" && *ask.Status != "FAILURE" && *ask.Status != InProgress {
+	if ask.Status != nil && !final(*ask.Status) {
 		return invalid("status must be SUCCESS or FAILURE")
 	}
 	links, ok := parseLinks(ask.Link)
@@ -84,6 +117,9 @@ func patchRun(run *Run, body []byte) answer {
 	set(&run.ExternalRunID, ask.ExternalRunID)
 	return answer{}
 }
+
+// final reports whether an action run can be given that status.
+func final(status string) bool { return status == "SUCCESS" || status == "FAILURE" }
 
 func set(field, value *string) {
 	if value != nil {
@@ -108,11 +144,11 @@ func patchResponse(run *Run, body []byte) answer {
 	var ask struct {
 		Response json.RawMessage `json:"response"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil {
-		return invalid(err.Error())
+	if a := decode(body, &ask); a != nil {
+		return *a
 	}
-	if ask.Response == nil {
-		return invalid("response is required")
+	if len(ask.Response) == 0 || !strings.ContainsRune(`{["`, rune(ask.Response[0])) {
+		return invalid("response must be an object, a list or text")
 	}
 	run.Response = ask.Response
 	return answer{}
@@ -121,11 +157,11 @@ func patchResponse(run *Run, body []byte) answer {
 func (s *Server) postLog(run *Run, body []byte) answer {
 	var ask struct {
 		Message     *string `json:"message"`
-		Status      string  `json:"terminationStatus"`
+		Status      *string `json:"terminationStatus"`
 		StatusLabel *string `json:"statusLabel"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil {
-		return invalid(err.Error())
+	if a := decode(body, &ask); a != nil {
+		return *a
 	}
 	if run.Ended() {
 		run.LateLogs++
@@ -134,10 +170,11 @@ func (s *Server) postLog(run *Run, body []byte) answer {
 	if ask.Message == nil {
 		return invalid("message is required")
 	}
-	s.keep(run, "", *ask.Message)
-	if ask.Status != "" {
-		run.Status = ask.Status
+	if ask.Status != nil && !final(*ask.Status) {
+		return invalid("terminationStatus must be SUCCESS or FAILURE")
 	}
+	s.keep(run, "", *ask.Message)
+	set(&run.Status, ask.Status)
 	set(&run.StatusLabel, ask.StatusLabel)
 	return answer{status: http.StatusCreated}
 }
@@ -149,12 +186,15 @@ func (s *Server) postNodeLogs(run *Run, body []byte) answer {
 			Message string `json:"message"`
 		} `json:"logs"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil {
-		return invalid(err.Error())
+	if a := decode(body, &ask); a != nil {
+		return *a
 	}
 	if run.Ended() {
 		run.LateLogs++
 		return exhausted
+	}
+	if len(ask.Logs) == 0 {
+		return invalid("logs is required")
 	}
 	for _, l := range ask.Logs {
 		switch l.Level {
@@ -181,8 +221,8 @@ func patchNode(run *Run, body []byte) answer {
 		Result string          `json:"result"`
 		Output json.RawMessage `json:"output"`
 	}
-	if err := json.Unmarshal(body, &ask); err != nil {
-		return invalid(err.Error())
+	if a := decode(body, &ask); a != nil {
+		return *a
 	}
 	if run.Ended() {
 		return exhausted

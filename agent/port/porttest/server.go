@@ -27,10 +27,15 @@ type Config struct {
 	Kafka        *KafkaCredentials // nil: no topic provisioned
 	KnownOnly    bool              // answer 404 for a run that was not added; else it begins with its first call
 	NoHistory    bool              // keep counts and the runs' ends, no calls, logs and bodies: for benchmarks
-	RateLimit    int               // calls per RateWindow, told in every answer; 0: none
+	RateLimit    int               // calls per RateWindow, told in every answer; 15,000 where zero, none where negative
 	RateWindow   time.Duration     // 5 minutes where zero
-	TokenLimit   int               // token calls per RateWindow; 0: none
+	TokenLimit   int               // token calls per RateWindow; 100 where zero, none where negative
 	ResetSeconds bool              // x-ratelimit-reset in seconds from now, not in epoch seconds
+
+	// Errorf is told of each call that Port's schema or its limit of 1 MiB
+	// refuses: such a call is a fault of who makes it, and tests pass their own
+	// Errorf. Nil: nobody is told.
+	Errorf func(format string, args ...any)
 }
 
 // KafkaCredentials are handed out at /v1/kafka-credentials.
@@ -79,6 +84,8 @@ func New(cfg Config) *Server {
 	def(&cfg.TokenLife, 3*time.Hour)
 	def(&cfg.ClaimLife, 90*time.Second)
 	def(&cfg.RateWindow, 5*time.Minute)
+	def(&cfg.RateLimit, 15_000)
+	def(&cfg.TokenLimit, 100)
 	s := &Server{
 		cfg: cfg, mux: http.NewServeMux(), stopped: make(chan struct{}),
 		tokens: make(map[string]time.Time), runs: make(map[string]*Run),

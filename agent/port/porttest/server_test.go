@@ -3,6 +3,7 @@ package porttest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"runtime"
@@ -47,6 +48,16 @@ func TestWhatIsRefused(t *testing.T) {
 	}{
 		{"status", "PATCH /v1/actions/runs/r_1", `{"status":"SUCCESS"}`, 200},
 		{"unknown status", "PATCH /v1/actions/runs/r_1", `{"status":"DONE"}`, 422},
+		{"status that only Port gives", "PATCH /v1/actions/runs/r_1", `{"status":"IN_PROGRESS"}`, 422},
+		{"key that Port does not know", "PATCH /v1/actions/runs/r_1", `{"status":"SUCCESS","state":"x"}`, 422},
+		{"line that ends the run", "POST /v1/actions/runs/r_1/logs", `{"message":"m","terminationStatus":"SUCCESS","statusLabel":"l"}`, 201},
+		{"line with an unknown status", "POST /v1/actions/runs/r_1/logs", `{"message":"m","terminationStatus":"IN_PROGRESS"}`, 422},
+		{"line with a key that Port does not know", "POST /v1/actions/runs/r_1/logs", `{"message":"m","level":"INFO"}`, 422},
+		{"response", "PATCH /v1/actions/runs/r_1/response", `{"response":[1]}`, 200},
+		{"response that is a number", "PATCH /v1/actions/runs/r_1/response", `{"response":1}`, 422},
+		{"response that is null", "PATCH /v1/actions/runs/r_1/response", `{"response":null}`, 422},
+		{"list without a limit", "GET /v1/actions/runs?active=true", ``, 200},
+		{"list with too large a limit", "GET /v1/actions/runs?limit=1001", ``, 422},
 		{"link of another type", "PATCH /v1/actions/runs/r_1", `{"link":1}`, 422},
 		{"status of a run that has ended", "PATCH /v1/actions/runs/r_ended", `{"status":"SUCCESS"}`, 422},
 		{"log of a run that has ended", "POST /v1/actions/runs/r_ended/logs", `{"message":"m"}`, 422},
@@ -65,12 +76,19 @@ func TestWhatIsRefused(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := porttest.New(porttest.Config{KnownOnly: true})
+			var faults []string
+			s := porttest.New(porttest.Config{KnownOnly: true, Errorf: func(format string, args ...any) {
+				faults = append(faults, fmt.Sprintf(format, args...))
+			}})
 			s.AddRun("r_1")
 			s.AddRun("wfnr_1")
 			s.End("r_ended", "FAILURE")
 			if got := call(t, s, test.route, test.body); got != test.want {
 				t.Errorf("got %d, want %d", got, test.want)
+			}
+			fault := test.want == 413 || test.want == 422 && !strings.Contains(test.route, "r_ended")
+			if (len(faults) > 0) != fault {
+				t.Errorf("told of %q, want it only where the call's form is wrong", faults)
 			}
 		})
 	}
