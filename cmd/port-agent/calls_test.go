@@ -23,8 +23,8 @@ func TestCallsToPort(t *testing.T) {
 			events = append(events, porttest.Event{Run: run, Synchronized: calls > 1})
 		}
 	}
+	agent := w.vouched()
 	w.publish(events...)
-	agent := w.agent()
 	told := func(run porttest.Run) bool { return run.Calls >= want[run.ID] }
 	for _, e := range events {
 		w.waitRun(e.Run, told)
@@ -40,6 +40,17 @@ func TestCallsToPort(t *testing.T) {
 	}
 }
 
+// vouched is an agent that has taken its partitions over: from here on it
+// vouches for what is published.
+func (w *world) vouched() *process {
+	w.t.Helper()
+	agent := w.agent()
+	first := syncRuns("first", w.parts)
+	w.publish(first...)
+	w.waitEnded(first)
+	return agent
+}
+
 // A slow run costs one call more: its log says that it is under way.
 func TestCallsOfASlowRun(t *testing.T) {
 	t.Parallel()
@@ -47,8 +58,8 @@ func TestCallsOfASlowRun(t *testing.T) {
 	w.backend.on(slow(2200 * time.Millisecond))
 	want := map[string]int{"r_async": 2, "r_sync": 3}
 	events := []porttest.Event{{Run: "r_async"}, {Run: "r_sync", Synchronized: true}}
+	agent := w.vouched()
 	w.publish(events...)
-	agent := w.agent()
 	for _, e := range events {
 		w.waitRun(e.Run, func(run porttest.Run) bool { return run.Calls >= want[e.Run] })
 	}

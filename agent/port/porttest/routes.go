@@ -176,6 +176,9 @@ func (s *Server) record(r *http.Request, route string, body []byte, status int) 
 		return
 	}
 	run.Calls++
+	if len(body) == 0 {
+		body = nil // as JSON it is null
+	}
 	if !s.cfg.NoHistory {
 		run.History = append(run.History, Call{Route: route, Body: bytes.Clone(body), At: time.Now(), Status: status})
 	}
