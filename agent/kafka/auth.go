@@ -1,13 +1,19 @@
 package kafka
 
 import (
+	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
@@ -16,6 +22,9 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	callTimeout = 5 * time.Second
+	// metadataAge is how old the transport's knowledge of topics, partitions and
+	// leaders may be.
+	metadataAge = 2 * time.Second
 )
 
 type security struct{ tls, sasl bool }
@@ -48,6 +57,9 @@ type cluster struct {
 	dialer    *kafka.Dialer
 	transport *kafka.Transport
 	client    *kafka.Client
+
+	mu     sync.Mutex
+	purged time.Time // when the idle connections were last closed
 }
 
 // connect prepares the way to the cluster; it calls nobody. roots are the
@@ -66,7 +78,8 @@ func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, er
 			return nil, fmt.Errorf("prepare %s credentials: %w", cfg.Mechanism, err)
 		}
 	}
-	transport := &kafka.Transport{ClientID: clientID, DialTimeout: dialTimeout, TLS: tlsConfig, SASL: mechanism, MetadataTopics: cfg.topics()}
+	transport := &kafka.Transport{ClientID: clientID, DialTimeout: dialTimeout, TLS: tlsConfig, SASL: mechanism, MetadataTopics: cfg.topics(),
+		MetadataTTL: metadataAge}
 	return &cluster{
 		brokers:   cred.Brokers,
 		dialer:    &kafka.Dialer{ClientID: clientID, Timeout: dialTimeout, DualStack: true, TLS: tlsConfig, SASLMechanism: mechanism},
@@ -78,3 +91,37 @@ func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, er
 func brokerAddrs(brokers []string) net.Addr { return kafka.TCP(brokers...) }
 
 func (c *cluster) close() { c.transport.CloseIdleConnections() }
+
+// send exchanges a message for its answer. That a broker, or something on the
+// way to it, has closed idle connections is noticed only where they are used,
+// one after another: all of them are closed then, and the message goes once
+// more, at once.
+func (c *cluster) send(ctx context.Context, msg protocol.Message) (protocol.Message, error) {
+	res, err := c.transport.RoundTrip(ctx, c.client.Addr, msg)
+	if !connectionLost(err) || ctx.Err() != nil {
+		return res, err
+	}
+	c.purge()
+	return c.transport.RoundTrip(ctx, c.client.Addr, msg)
+}
+
+// purge closes the idle connections, but once where many find theirs dead.
+func (c *cluster) purge() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.purged) > time.Second {
+		c.purged = time.Now()
+		c.transport.CloseIdleConnections()
+	}
+}
+
+// connectionLost reports whether err says that the other side has closed the
+// connection.
+func connectionLost(err error) bool {
+	for _, lost := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	return false
+}

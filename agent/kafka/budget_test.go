@@ -3,8 +3,10 @@ package kafka
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // One partition may use up the budget; another still has its reserve, and both
@@ -63,4 +65,50 @@ func TestBudgetLargeEvent(t *testing.T) {
 	if s.budget.free != 10 || s.used != 0 {
 		t.Errorf("after the release free is %d and used %d, want 10 and 0", s.budget.free, s.used)
 	}
+}
+
+// TestBudgetNeverStuck has many partitions with events and answers larger than
+// the budget: whatever the order, all of them get through.
+func TestBudgetNeverStuck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(1 << 20)
+		var readers sync.WaitGroup
+		var peak int64
+		for range 16 {
+			s := b.share()
+			readers.Go(func() {
+				var handlers sync.WaitGroup
+				defer handlers.Wait()
+				for range 10 {
+					done, err := b.keep(t.Context(), 5<<20)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					for _, size := range []int{4 << 20, 1 << 10, 1 << 20} {
+						if err := s.acquire(t.Context(), eventCost(size)); err != nil {
+							t.Error(err)
+							return
+						}
+						b.mu.Lock()
+						peak = max(peak, b.events)
+						b.mu.Unlock()
+						handlers.Go(func() {
+							time.Sleep(time.Second)
+							s.release(eventCost(size))
+						})
+					}
+					done()
+				}
+			})
+		}
+		readers.Wait()
+		if b.free != 1<<20 || b.events != 0 || b.answers != 0 {
+			t.Errorf("after the end: %+v", b)
+		}
+		if most := int64(1<<20 + memoryOverdraft + 16*memoryReserve); peak > most {
+			t.Errorf("events held %d bytes, want at most %d", peak, most)
+		}
+	})
 }

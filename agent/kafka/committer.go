@@ -42,7 +42,9 @@ type committer struct {
 	waiters  []waiter // of marks that no commit has taken up yet
 	fenced   bool
 
-	held map[partition]hold // for who commits, run and then flush
+	// For who commits, run and then flush.
+	held     map[partition]hold
+	failures int // since everything was committed
 }
 
 // refusedError is a broker's answer that refuses the offsets of some
@@ -212,7 +214,7 @@ func (c *committer) push(ctx, calls context.Context) error {
 			return err
 		}
 		c.commits.WithLabelValues("retried").Inc()
-		c.log.Warn().Err(err).Dur("retry_in_ms", delay).Msg("commit not accepted")
+		c.failed(err).Dur("retry_in_ms", delay).Msg("commit not accepted")
 		sleep(ctx, delay)
 	}
 }
@@ -260,12 +262,15 @@ func (c *committer) accept(waiters []waiter, commits map[partition]commit, refus
 		delay := min(max(2*c.held[p].delay, commitRetryMin), commitRetryMax)
 		c.held[p] = hold{until: time.Now().Add(delay), delay: delay}
 		time.AfterFunc(delay, c.settled)
-		c.log.Warn().Err(refused[p]).Str("topic", p.topic).Int("partition", p.id).Dur("retry_in_ms", delay).Msg("commit not accepted")
+		c.failed(refused[p]).Str("topic", p.topic).Int("partition", p.id).Dur("retry_in_ms", delay).Msg("commit not accepted")
 		back, held[c.trackers[p]] = append(back, p), true
 	}
 	outcome := "ok"
 	if len(back) > 0 {
 		outcome = "retried"
+	} else if c.failures > 0 && len(c.held) == 0 {
+		c.log.Info().Int("failures", c.failures).Msg("commits accepted again")
+		c.failures = 0
 	}
 	c.commits.WithLabelValues(outcome).Inc()
 	c.giveBack(slices.DeleteFunc(waiters, func(w waiter) bool {
@@ -274,6 +279,16 @@ func (c *committer) accept(waiters []waiter, commits map[partition]commit, refus
 		}
 		return !held[w.tracker]
 	}), back)
+}
+
+// failed is a line of the log about a commit that failed: a warning for the
+// first one, until all is committed again.
+func (c *committer) failed(err error) *zerolog.Event {
+	c.failures++
+	if c.failures > 1 {
+		return c.log.Debug().Err(err)
+	}
+	return c.log.Warn().Err(err)
 }
 
 // giveBack makes a later take see again what was not committed.

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/heartbeat"
+	"github.com/segmentio/kafka-go/protocol/leavegroup"
 	"github.com/segmentio/kafka-go/protocol/offsetcommit"
 )
 
@@ -37,7 +38,7 @@ var errFenced = errors.New("no longer a member of this generation of the group")
 // until the broker says otherwise, which halves the time that an event waits
 // for its started mark. It is safe for concurrent use.
 type coordinator struct {
-	client  *kafka.Client
+	cluster *cluster
 	timeout time.Duration // of one call
 
 	mu    sync.Mutex
@@ -100,6 +101,19 @@ func (c *coordinator) heartbeat(ctx context.Context, m member) error {
 	return err
 }
 
+// leave takes m out of the group, so that the others need not wait for the end
+// of its session. That it is not in the group is no error.
+func (c *coordinator) leave(ctx context.Context, m member) error {
+	res, err := c.call(ctx, m.group, &leavegroup.Request{GroupID: m.group, MemberID: m.id, Members: []leavegroup.RequestMember{{MemberID: m.id}}})
+	if err != nil {
+		return fmt.Errorf("leave group: %w", err)
+	}
+	if err := c.check(res.(*leavegroup.Response).ErrorCode); !errors.Is(err, errFenced) {
+		return err
+	}
+	return nil
+}
+
 // check turns a broker's code into an error.
 func (c *coordinator) check(code int16) error {
 	switch err := kafka.Error(code); err {
@@ -123,7 +137,7 @@ func (c *coordinator) call(ctx context.Context, group string, req protocol.Messa
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.client.Transport.RoundTrip(ctx, c.client.Addr, &toBroker{Message: req, node: int32(node)})
+	res, err := c.cluster.send(ctx, &toBroker{Message: req, node: int32(node)})
 	if err != nil {
 		c.forget() // it may have moved
 		return nil, err
@@ -138,7 +152,7 @@ func (c *coordinator) find(ctx context.Context, group string) (int, error) {
 	if known {
 		return node, nil
 	}
-	res, err := c.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{Key: group, KeyType: kafka.CoordinatorKeyTypeConsumer})
+	res, err := c.cluster.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{Key: group, KeyType: kafka.CoordinatorKeyTypeConsumer})
 	if err == nil {
 		err = res.Error
 	}

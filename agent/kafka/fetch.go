@@ -52,7 +52,7 @@ func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit in
 			Partition: int32(p.id), CurrentLeaderEpoch: -1, FetchOffset: offset, LogStartOffset: -1, PartitionMaxBytes: fetchBytes,
 		}}}},
 	}
-	if _, err := c.transport.RoundTrip(ctx, c.client.Addr, x); err != nil {
+	if _, err := c.send(ctx, x); err != nil {
 		return nil, err
 	}
 	batches, err := recordsOf(x.version, x.answer)

@@ -31,7 +31,7 @@ type generation struct {
 func newGeneration(s *Source, cl *cluster, gen *kafka.Generation) *generation {
 	g := &generation{
 		src: s, cluster: cl, memory: newBudget(memoryBudget),
-		coord:  &coordinator{client: cl.client, timeout: callTimeout},
+		coord:  &coordinator{cluster: cl, timeout: callTimeout},
 		member: member{group: gen.GroupID, id: gen.MemberID, generation: gen.ID},
 		log:    s.log.With().Str("group", gen.GroupID).Int32("generation", gen.ID).Logger(),
 	}

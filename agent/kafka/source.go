@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,8 @@ const (
 	// to join again.
 	rejoinMargin  = 15 * time.Second
 	leaveTimeout  = 3 * time.Second
-	watchInterval = 10 * time.Second
+	watchInterval = 2 * time.Second
+	leaveRetry    = 200 * time.Millisecond
 )
 
 // Source is a member of the consumer group.
@@ -37,7 +39,7 @@ type Source struct {
 	metrics     *agent.Metrics
 	log         zerolog.Logger
 
-	joined atomic.Bool
+	joined, met atomic.Bool // now, and ever
 }
 
 // New makes a member of the group that cfg names; ForOrg must have filled cfg
@@ -77,9 +79,12 @@ func (s *Source) Run(ctx context.Context) error {
 			return nil
 		}
 		if refused(err) && !ever {
-			return fmt.Errorf("%w (%s)", err, s.cfg.hint(err))
+			if hint := s.hint(err); hint != "" {
+				err = fmt.Errorf("%w (%s)", err, hint)
+			}
+			return err
 		}
-		s.log.Error().Err(err).Str("hint", s.cfg.hint(err)).Dur("retry_in_ms", delay).Msg("kafka not reached")
+		s.hinted(s.log.Error(), err).Dur("retry_in_ms", delay).Msg("kafka not reached")
 		sleep(ctx, delay)
 	}
 	return nil
@@ -111,6 +116,9 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 		return false, fmt.Errorf("join group: %w", err)
 	}
 	defer group.Close()
+	var last member
+	var leaving sync.WaitGroup
+	defer leaving.Wait()
 	for failures := 0; ; {
 		gen, err := group.Next(ctx)
 		switch {
@@ -118,6 +126,7 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 			return joined, context.Cause(ctx)
 		case err == nil:
 			joined, failures = true, 0
+			last = member{group: gen.GroupID, id: gen.MemberID}
 			s.member(ctx, cl, group, gen)
 			if ctx.Err() != nil {
 				return joined, context.Cause(ctx)
@@ -127,9 +136,43 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 		default:
 			failures++
 			s.setJoined(false)
-			s.log.Warn().Err(err).Str("hint", s.cfg.hint(err)).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
+			s.hinted(seldom(s.log, failures), err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
+			if gone := last; gone.id != "" && !errors.Is(err, kafka.RebalanceInProgress) {
+				last = member{}
+				leaving.Go(func() { s.leave(ctx, cl, gone) })
+			}
 		}
 	}
+}
+
+// leave takes the member that this process was out of the group as soon as the
+// coordinator answers. kafka-go forgets its member id when it can not leave,
+// and joins as another one: the group would then wait a session timeout for
+// this one.
+func (s *Source) leave(ctx context.Context, cl *cluster, gone member) {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.sessionTimeout())
+	defer cancel()
+	coord := &coordinator{cluster: cl, timeout: callTimeout}
+	for ctx.Err() == nil && coord.leave(ctx, gone) != nil {
+		sleep(ctx, leaveRetry)
+	}
+}
+
+// seldom is a line of the log about the nth failure in a row: a warning where n
+// is 1, 2, 4, 8 and so on.
+func seldom(log zerolog.Logger, n int) *zerolog.Event {
+	if n&(n-1) == 0 {
+		return log.Warn()
+	}
+	return log.Debug()
+}
+
+// hinted adds err to a line, and which setting it may come from.
+func (s *Source) hinted(line *zerolog.Event, err error) *zerolog.Event {
+	if hint := s.hint(err); hint != "" {
+		line = line.Str("hint", hint)
+	}
+	return line.Err(err)
 }
 
 // member lives through one generation. Where ctx has ended it also leaves the
@@ -158,6 +201,7 @@ func (s *Source) setJoined(yes bool) {
 	s.joined.Store(yes)
 	value := 0.0
 	if yes {
+		s.met.Store(true)
 		value = 1
 	}
 	s.metrics.SourceConnected.Set(value)
@@ -178,9 +222,11 @@ func refused(err error) bool {
 	return false
 }
 
-// hint names the settings that an error at the door most likely comes from.
-func (c *Config) hint(err error) string {
+// hint names the settings that an error most likely comes from. It is empty for
+// what a cluster that was joined before says in its normal life.
+func (s *Source) hint(err error) string {
 	var dns *net.DNSError
+	var answer kafka.Error
 	switch {
 	case errors.Is(err, errNoCredentials):
 		return "they come from Port's API; with USING_LOCAL_PORT_INSTANCE they come from KAFKA_CONSUMER_BOOTSTRAP_SERVERS"
@@ -196,6 +242,8 @@ func (c *Config) hint(err error) string {
 		return "see KAFKA_CONSUMER_SESSION_TIMEOUT_MS"
 	case errors.As(err, &dns):
 		return "the broker's name is not known; see KAFKA_CONSUMER_BOOTSTRAP_SERVERS or Port's Kafka credentials"
+	case errors.As(err, &answer), s.met.Load():
+		return ""
 	default:
 		return "see KAFKA_CONSUMER_SECURITY_PROTOCOL and the brokers' addresses"
 	}

@@ -60,9 +60,10 @@ func (w *worker) run(ctx context.Context) {
 		}
 		// The first failure is most often a leader that has moved or a connection
 		// that was closed while it was idle.
+		failures++
 		line := w.log.Debug()
-		if failures++; failures == 3 {
-			line = w.log.Warn()
+		if failures > 2 {
+			line = seldom(w.log, failures)
 		}
 		line.Err(err).Int64("offset", next).Int("failures", failures).Dur("retry_in_ms", delay).Msg("reading of partition failed")
 		sleep(ctx, delay)

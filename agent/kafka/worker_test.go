@@ -421,3 +421,80 @@ func slow(next func(context.Context, map[partition]commit) error) func(context.C
 		return next(ctx, commits)
 	}
 }
+
+// TestWorkerPassesByLargeRecords counts what is too large and reads on.
+func TestWorkerPassesByLargeRecords(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: []int64{0, 1, 9, 10}, large: map[int64]int{1: 8}}
+		var book notebook
+		s := workIn(t, log, newTracker(runsZero, 0, ledger{high: 9, entries: []entry{{0, false}, {4, true}}}), func(_ context.Context, ev *agent.Event) error {
+			book.note(ev)
+			return nil
+		}, nil)
+		time.Sleep(time.Second)
+		if got, want := book.offsets(), []int64{0, 9, 10}; !slices.Equal(got, want) {
+			t.Errorf("offsets: got %v, want %v", got, want)
+		}
+		if got := testutil.ToFloat64(s.events.WithLabelValues("runs", agent.EventOversized)); got != 8 {
+			t.Errorf("%v records counted as oversized, want 8", got)
+		}
+		s.wantCommitted(t, 11, ledger{high: 11})
+		s.end(t)
+	})
+}
+
+// TestWorkerOvertakenByRetention goes on at the first record that there is.
+func TestWorkerOvertakenByRetention(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log := &fakeLog{offsets: []int64{40, 41}, first: 40}
+		var book notebook
+		s := workIn(t, log, newTracker(runsZero, 3, ledger{high: 5, entries: []entry{{3, true}}}), func(_ context.Context, ev *agent.Event) error {
+			book.note(ev)
+			return nil
+		}, nil)
+		time.Sleep(time.Second)
+		if got, want := book.offsets(), []int64{40, 41}; !slices.Equal(got, want) {
+			t.Errorf("offsets: got %v, want %v", got, want)
+		}
+		s.wantCommitted(t, 42, ledger{high: 42})
+		s.end(t)
+	})
+}
+
+// TestWorkerFollows leaves followed events out of the lag and out of the
+// account of memory, while they stay started and the window goes on.
+func TestWorkerFollows(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const followed, all = 400, 2000
+		log := &fakeLog{offsets: offsetsUpTo(all)}
+		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+			if ev.Offset >= followed {
+				return nil
+			}
+			if err := ev.Ledger.Start(ctx); err != nil {
+				return err
+			}
+			ev.Ledger.Following()
+			<-ctx.Done() // a pipeline that takes a day
+			return context.Cause(ctx)
+		}, func(w *worker) { w.memory = newBudget(50 * eventCost(4)).share() })
+		time.Sleep(time.Second)
+		if got := log.count(); got != all {
+			t.Errorf("%d records were read, want %d", got, all)
+		}
+		if got := s.tracker.behind(all + 3); got != 3 {
+			t.Errorf("lag is %d, want 3: followed events do not count", got)
+		}
+		offset, l := s.broker.ledgerOf(t, runsZero)
+		if offset != 0 || len(l.entries) != followed || !l.entries[0].started || !l.entries[followed-1].started {
+			t.Errorf("committed %d with %d entries, want 0 with %d started ones", offset, len(l.entries), followed)
+		}
+		if s.memory.used != 0 {
+			t.Errorf("followed events hold %d bytes", s.memory.used)
+		}
+		s.end(t)
+	})
+}

@@ -15,6 +15,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
@@ -194,6 +196,36 @@ func (c *Cluster) Committed(ctx context.Context, group, topic string) (map[int]C
 		}
 	})
 	return out, nil
+}
+
+// SetCommit commits for a group that has no members, as an operator's tool does.
+func (c *Cluster) SetCommit(ctx context.Context, group, topic string, partition int, commit Commit) error {
+	var offsets kadm.Offsets
+	offsets.Add(kadm.Offset{Topic: topic, Partition: int32(partition), At: commit.Offset, LeaderEpoch: -1, Metadata: commit.Metadata})
+	if err := c.admin.CommitAllOffsets(ctx, group, offsets); err != nil {
+		return fmt.Errorf("commit for %s: %w", group, err)
+	}
+	return nil
+}
+
+// ProduceBatch appends a record batch as it stands.
+func (c *Cluster) ProduceBatch(ctx context.Context, topic string, partition int, batch []byte) error {
+	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.MaxVersions(kversion.V3_0_0()), kgo.BrokerMaxWriteBytes(64<<20))
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	req := kmsg.NewPtrProduceRequest()
+	req.Acks, req.TimeoutMillis = -1, 10_000
+	req.Topics = []kmsg.ProduceRequestTopic{{Topic: topic, Partitions: []kmsg.ProduceRequestTopicPartition{{Partition: int32(partition), Records: batch}}}}
+	res, err := req.RequestWith(ctx, client)
+	if err == nil {
+		err = kerr.ErrorForCode(res.Topics[0].Partitions[0].ErrorCode)
+	}
+	if err != nil {
+		return fmt.Errorf("produce to %s: %w", topic, err)
+	}
+	return nil
 }
 
 // Ends gives the end offsets of a topic by partition.
