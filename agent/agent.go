@@ -85,8 +85,9 @@ var _ Invoker = (*invoker.Invoker)(nil)
 
 // Deps is what the pipeline works with.
 type Deps struct {
-	Secret   invoker.Secret // PORT_CLIENT_SECRET: signatures and encrypted fields
-	Mapping  *transform.Mapping
+	Secret invoker.Secret // PORT_CLIENT_SECRET: signatures and encrypted fields
+	// Mapping returns the mapping in force. It is called once for each event.
+	Mapping  func() *transform.Mapping
 	Invoker  Invoker
 	Reporter Reporter
 	Redactor *Redactor

@@ -15,7 +15,7 @@ import (
 
 // explainer explains with what f works with.
 func explainer(f *fixture) *Explainer {
-	return &Explainer{Secret: f.Secret, Mapping: f.Mapping, Invoker: f.backend.Invoker, OnNoMatch: f.cfg.OnNoMatch}
+	return &Explainer{Secret: f.Secret, Mapping: f.Mapping(), Invoker: f.backend.Invoker, OnNoMatch: f.cfg.OnNoMatch}
 }
 
 const explainMapping = `[

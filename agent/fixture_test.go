@@ -74,7 +74,7 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 	f := &fixture{port: &fakePort{}, backend: &fakeBackend{Invoker: builder}, registry: prometheus.NewRegistry(), log: new(safeBuffer)}
 	redactor := NewRedactor(testSecret)
 	f.Agent = New(cfg, Deps{
-		Secret: testSecret, Mapping: rules, Invoker: f.backend, Reporter: f.port, Redactor: redactor,
+		Secret: testSecret, Mapping: func() *transform.Mapping { return rules }, Invoker: f.backend, Reporter: f.port, Redactor: redactor,
 		Metrics: NewMetrics(f.registry, "test"), LogOutput: f.log,
 	}, zerolog.New(redactor.Writer(f.log)).Level(zerolog.DebugLevel))
 	return f

@@ -48,6 +48,10 @@ type Metrics struct {
 	Commits           *prometheus.CounterVec // outcome
 	Rebalances        prometheus.Counter
 	SourceConnected   prometheus.Gauge
+	MappingInfo       *prometheus.GaugeVec   // hash
+	MappingReloads    *prometheus.CounterVec // outcome
+	MappingReloaded   prometheus.Gauge
+	MappingLoadedAt   prometheus.Gauge // Unix time in seconds
 
 	unsettled unsettled
 }
@@ -83,6 +87,11 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 		Commits:         counter("commits_total", "Offset commits.", "outcome"),
 		Rebalances:      prometheus.NewCounter(prometheus.CounterOpts{Namespace: "port_agent", Name: "rebalances_total", Help: "Generations of the consumer group joined."}),
 		SourceConnected: gauge("source_connected", "1 while the source of events is connected."),
+		MappingInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "port_agent", Name: "mapping_info",
+			Help: "1, with the SHA-256 of the file of the mapping in force."}, []string{"hash"}),
+		MappingReloads:  counter("mapping_reloads_total", "Reloads of a mapping file that had changed.", "outcome"),
+		MappingReloaded: gauge("mapping_reload_successful", "1 while the mapping file as it is now is in force, 0 where it was refused."),
+		MappingLoadedAt: gauge("mapping_reload_success_timestamp_seconds", "When the mapping in force was loaded, in Unix time."),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Namespace: "port_agent", Name: "build_info", Help: "1, with the version as labels.",
@@ -91,7 +100,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 	build.Set(1)
 	reg.MustRegister(m.Events, m.Invocations, m.AttemptSeconds, m.InvocationSeconds, m.InFlight, m.Lag, m.Reports,
 		m.PortCalls, m.TokenRenewals, m.RuleMatches, m.MappingErrors, m.Interrupted, m.Commits, m.Rebalances,
-		m.SourceConnected, build, m.unsettled.count(), m.unsettled.oldest())
+		m.SourceConnected, m.MappingInfo, m.MappingReloads, m.MappingReloaded, m.MappingLoadedAt, build, m.unsettled.count(), m.unsettled.oldest())
 	m.presetLabels()
 	return m
 }
@@ -114,6 +123,9 @@ func (m *Metrics) presetLabels() {
 	}
 	for _, outcome := range []string{"ok", "retried", "fenced"} {
 		m.Commits.WithLabelValues(outcome)
+	}
+	for _, outcome := range []string{"accepted", "refused"} {
+		m.MappingReloads.WithLabelValues(outcome)
 	}
 	for _, outcome := range []string{"already_ended", "failed", "sent_again"} {
 		m.Interrupted.WithLabelValues(outcome)

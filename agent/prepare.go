@@ -141,7 +141,7 @@ func (a *Agent) orderKey(ev *Event, msg *Message) string {
 
 // match picks the rule of the event, and the order key that the rule gives.
 func (a *Agent) match(ctx context.Context, j *job, root map[string]any) error {
-	rule, err := a.Mapping.Match(ctx, root)
+	rule, err := a.Mapping().Match(ctx, root)
 	if err != nil {
 		if err != transform.ErrNoRule { // it tells of rules whose enabled failed
 			a.countMappingError("enabled")

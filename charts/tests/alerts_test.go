@@ -69,6 +69,11 @@ func TestAlertsFire(t *testing.T) {
 				port_agent_lag{namespace="port", job="agent", pod="b", topic="org.runs", partition="0"} _x115 284-1x5`,
 		},
 		{
+			alert:   "PortAgentMappingRefused",
+			bad:     `port_agent_mapping_reload_successful{` + pod + `} 1x110 0x10`,
+			healthy: `port_agent_mapping_reload_successful{` + pod + `} 0x110 1x10`,
+		},
+		{
 			alert:   "PortAgentReportsRefused",
 			bad:     `port_agent_reports_total{` + pod + `, kind="status", outcome="refused"} 0x110 1x10`,
 			healthy: `port_agent_reports_total{` + pod + `, kind="log", outcome="refused"} 0x110 1+1x10`,

@@ -65,7 +65,19 @@ func newPortAPI(t *testing.T, backend string) *portAPI {
 		w.WriteHeader(http.StatusCreated)
 		writeJSON(w, map[string]any{"ok": true})
 	}
-	mux.HandleFunc("POST /v1/actions/runs/{id}/logs", tell)
+	mux.HandleFunc("POST /v1/actions/runs/{id}/logs", func(w http.ResponseWriter, r *http.Request) {
+		var got map[string]any
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+			t.Errorf("log line is no JSON: %v", err)
+		}
+		text, _ := json.Marshal(got)
+		p.texts <- string(text)
+		if status, ok := got["terminationStatus"]; ok {
+			p.ended <- map[string]any{"status": status}
+		}
+		w.WriteHeader(http.StatusCreated)
+		writeJSON(w, map[string]any{"ok": true})
+	})
 	mux.HandleFunc("PATCH /v1/actions/runs/{id}/response", tell)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		t.Errorf("the agent called %s %s, which the stand-in does not know", r.Method, r.URL.Path)

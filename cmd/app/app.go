@@ -23,7 +23,6 @@ import (
 	"port-agent/agent/polling"
 	"port-agent/agent/port"
 	"port-agent/invoker"
-	"port-agent/transform"
 )
 
 // App is the whole agent, ready to run.
@@ -37,7 +36,7 @@ type App struct {
 	port     *port.Client
 	invoker  *invoker.Invoker
 	agent    *agent.Agent
-	mapping  *transform.Mapping
+	mapping  *mapping
 	listener net.Listener // nil: no server
 	source   atomic.Value // of type source, once there is one
 	refused  atomic.Bool  // Port no longer takes the credentials
@@ -61,7 +60,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	userAgent := "port-agent/" + version
 
 	var err error
-	if a.mapping, err = transform.Load(cfg.Transform, os.Environ()); err != nil {
+	if a.mapping, err = loadMapping(cfg.Transform, a.metrics, a.log); err != nil {
 		return nil, err
 	}
 	if cfg.Port.Transport, err = invoker.Transport(cfg.Invoker, os.LookupEnv); err != nil {
@@ -79,7 +78,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a.agent = agent.New(cfg.Agent, agent.Deps{
-		Secret: cfg.Port.ClientSecret, Mapping: a.mapping, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
+		Secret: cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
 	}, a.log)
 	if cfg.Process.HTTPAddr != "" {
 		a.listener, err = net.Listen("tcp", cfg.Process.HTTPAddr)
@@ -144,6 +143,7 @@ func (a *App) work(ctx context.Context) error {
 	defer beside.Wait()
 	defer stop(nil)
 	beside.Go(func() { a.watchCredentials(ctx, stop) })
+	beside.Go(func() { a.mapping.watch(ctx, a.cfg.Process.reloadInterval()) })
 	if !a.cfg.Kafka.Local {
 		beside.Go(func() { a.setStreamer(ctx) })
 	}
@@ -160,15 +160,16 @@ func (a *App) work(ctx context.Context) error {
 
 // announce says at start what is in force.
 func (a *App) announce() {
-	for _, w := range a.mapping.Warnings() {
+	m := a.mapping.current()
+	for _, w := range m.Warnings() {
 		a.log.Warn().Str("finding", w.String()).Msg("mapping doubtful")
 	}
-	file := a.mapping.File()
+	file := m.File()
 	if file == "" {
 		file = "built-in rule"
 	}
 	a.log.Info().Str("version", a.version).Str("source", strings.ToUpper(a.cfg.Process.Streamer)).Str("mapping", file).
-		Int("rules", a.mapping.Len()).Str("address", a.Addr()).Msg("agent started")
+		Int("rules", m.Len()).Str("address", a.Addr()).Msg("agent started")
 }
 
 // connect finds the organisation and makes the source. Where PORT_ORG_ID does

@@ -48,6 +48,7 @@ type Process struct {
 	LogFormat       string  `envconfig:"LOG_FORMAT" default:"json"`
 	HTTPAddr        string  `envconfig:"HTTP_ADDR" default:":8080"` // empty: no server
 	ShutdownTimeout float64 `envconfig:"SHUTDOWN_TIMEOUT_SECONDS" default:"45"`
+	MappingReload   float64 `envconfig:"MAPPING_RELOAD_SECONDS" default:"15"` // 0: only at SIGHUP
 
 	// HTTPAddrSet is whether HTTPAddr was asked for: only then is it a fault
 	// that the address is taken.
@@ -75,7 +76,14 @@ func (p *Process) Validate() error {
 	if !(p.ShutdownTimeout >= 1 && p.ShutdownTimeout <= 3600) {
 		errs = append(errs, fmt.Errorf("SHUTDOWN_TIMEOUT_SECONDS: %v is not between 1 and 3600", p.ShutdownTimeout))
 	}
+	if !(p.MappingReload >= 0 && p.MappingReload <= 86400) {
+		errs = append(errs, fmt.Errorf("MAPPING_RELOAD_SECONDS: %v is not between 0 and 86400", p.MappingReload))
+	}
 	return errors.Join(errs...)
+}
+
+func (p *Process) reloadInterval() time.Duration {
+	return time.Duration(p.MappingReload * float64(time.Second))
 }
 
 // shutdownReserve is the part of the shutdown time that is kept for the last

@@ -80,7 +80,7 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 
 // run works until SIGTERM or SIGINT and then drains. A second signal ends the
 // process at once: the next owner of its partitions finds in the ledger what
-// was started.
+// was started. SIGHUP loads the mapping file again.
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		fmt.Fprintf(stderr, "run takes no arguments, got %q\n", args)
@@ -105,6 +105,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer cancel()
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	hangUps := make(chan os.Signal, 1)
+	signal.Notify(hangUps, syscall.SIGHUP)
+	go func() {
+		for range hangUps {
+			a.Reload()
+		}
+	}()
 	go func() {
 		<-signals
 		cancel()
