@@ -12,137 +12,118 @@ import (
 	"time"
 )
 
-// hostile are expressions that would take the agent down if they could, on an
-// event of hostileEvent. Each ends with an error or with the right answer.
+// hostile are expressions that somebody may write who means well, on an event
+// of hostileEvent, which does not. gojq alone would take seconds or gigabytes
+// for most of them. Each ends with an error or with the right answer.
 var hostile = []struct{ expr, want string }{
-	// endless
+	// endless, whoever wrote it
 	{`def f: f; f`, "takes more than"},
-	{`def f: 1 + f; f`, "takes more than"},
-	{`def f: (1, 2) | f; f`, "takes more than"},
-	{`def f: .[]?, f; f`, "gives more than 1000 values"},
 	{`[range(1e12)]`, "takes more than"},
-	{`[range(1e12) | {a: ., b: .}]`, "takes more than"},
-	{`[limit(1e9; repeat(1))]`, "takes more than"},
-	{`[repeat(1)]`, "takes more than"},
 	{`repeat(1)`, "gives more than 1000 values"},
 	{`last(range(1e12))`, "takes more than"},
 	{`until(false; .)`, "takes more than"},
-	{`[while(true; .)]`, "takes more than"},
-	{`[recurse(1)]`, "takes more than"},
 	{`try (def f: f; f) catch "caught"`, "takes more than"},
-	{`[.[]?, (def f: f; f)?] | length`, "takes more than"},
-	{`label $x | foreach range(1e12) as $i (0; 1; empty)`, "takes more than"},
-	// much from little
-	{`reduce range(40) as $i ("x"; . + .)`, "makes more than"},
-	{`reduce range(40) as $i ("x"; "\(.)\(.)")`, "makes more than"},
-	{`reduce range(40) as $i ([1]; . + .)`, "makes more than"},
-	{`reduce range(40) as $i ({a: 1}; . + {"\($i)": .})`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .])`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | tojson`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | flatten`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | . == (.[0] | [., .])`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | [., .] | sort, unique`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | contains([1])`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | del(.[0][0])`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | @html`, "makes more than"},
-	{`reduce range(40) as $i (1; [., .]) | index([1])`, "makes more than"},
-	{`reduce range(40) as $i ({}; {a: ., b: .}) | . * .`, "makes more than"},
-	{`reduce range(1e6) as $i (0; [.])`, "takes more than"},
-	{`reduce range(2000) as $i (0; [.])`, "nested"},
-	{`reduce range(2000) as $i (0; [.]) | tojson`, "nested"},
-	{`reduce range(5000) as $i (0; {a: .}) | [paths] | length`, "makes more than"},
-	{`reduce range(40) as $i (10; . * .)`, "too many digits"},
-	{`"1" * 1000 | tonumber | [limit(20; repeat(. * .))] | length`, `20`},
-	{`"x" * 1e9`, "makes more than"},
-	{`["x" * 1000000] * 100`, "cannot multiply"},
-	{`"x" * 1000000 as $s | [range(1000) | $s] | add`, "makes more than"},
-	{`"x" * 1000000 as $s | [range(1000) | $s] | join("")`, "more than"},
-	{`"x" * 1000000 as $s | [range(1000) | $s + "y"] | length`, "makes more than"},
-	{`"x" * 1000000 as $s | [range(1000) | $s | explode] | length`, "makes more than"},
-	{`[range(1000)] as $l | [range(100000) | $l | map(.)] | length`, "takes more than"},
-	{`.b[500000000] = 1`, "index 500000000 is too large"},
-	{`setpath(["b", 500000000]; 1)`, "index 500000000 is too large"},
-	{`.b[500000000] |= 1`, "index 500000000 is too large"},
-	{`.b[500000000] += 1`, "index 500000000 is too large"},
-	{`pick(.b[500000000])`, "index 500000000 is too large"},
-	{`fromstream([["a", 500000000], 1], [["a", 500000000]])`, "index 500000000 is too large"},
-	{`[.list, .list, .list] | combinations | length`, "gives more than"},
-	{`reduce range(5000) as $i ([]; . + [[1, 2]]) | combinations | length`, "makes more than"},
-	{`.list | combinations(1e6)`, "takes more than"},
-	{`[.list[]] as $l | [$l[] | $l[] | $l[]] | length`, "takes more than"},
-	{`. as $x | def f: $x.list[] | f; f`, "than"},
-	{`[.list, [range(1000) | [1]][]] | transpose | length`, "makes more than"},
-	{`.list[.list[:25000]]`, "used as an index"},
-	{`getpath(["list", .list[:25000]])`, "used as an index"},
-	{`.list | . as {(.[:25000]): $x} | $x`, "used as an index"},
-	{`.list[[0, 0]] | length`, `49999`},
-	{`"9" * 3000000 | fromjson`, `1.7976931348623157e+308`},
-	{`.list - .list | length`, "takes more than"},
-	{`.list | indices([0, 0]) | length`, `49999`},
-	{`.list | indices(.[:25000]) | length`, "takes more than"},
-	// text
+	// regular expressions
 	{`.text | gsub("a"; "bb") | length`, "makes more than"},
-	{`.text | gsub("a"; .) | length`, "makes more than"},
-	{`.text | gsub("(?<x>a)"; "\(.x)b") | length`, "makes more than"},
-	{`.text | [match("a"; "g")] | length`, "makes more than"},
+	{`.text[:65536] | gsub("a"; "bb") | length`, `131072`},
+	{`.text[:65536] | [match("a"; "g").offset] | length`, "than"},
+	{`.text[:65536] | [scan("a")] | length`, "than"},
+	{`.text | [splits("a")] | length`, "than"},
+	{`.text[:65536] | gsub("(?<x>a)"; "\(.x)b") | length`, "than"},
+	{`.text | gsub("b"; "c") | length`, `1048576`},
 	{`.text | test("(a*)*b")`, `false`},
 	{`.text | test("(a{0,500}){0,2}b")`, "too long for a regular expression"},
-	{`"a" * 5000 | test(.)`, "longer than 2048 bytes"},
-	{`"(" * 1000 + ")" * 1000 | . as $x | "a" | test($x)`, "invalid regular expression"},
-	{`"a" | test("(((a{1,10}){1,10}){1,10}){1,10}")`, "invalid regular expression"},
-	{`.text[:100000] | gsub("a"; "b") | length`, `100000`},
-	{`.text | gsub("b"; "c") | length`, `1048576`},
-	{`.text | [splits("b")] | length`, `1`},
-	{`.text | explode | implode | length`, "makes more than"},
-	{`.text | split("") | length`, "makes more than"},
-	{`.text | indices("a" * 1000) | length`, "takes more than"},
-	{`.text | @uri | @uri | length`, `1048576`},
-	{`.text | fromjson`, "not JSON"},
-	{`"[" * 100000 | fromjson`, "not JSON"},
-	{`"[" * 5000 + "]" * 5000 | fromjson`, "nested"},
-	{`"[0" + ",0" * 2000000 + "]" | fromjson | length`, "makes more than"},
-	{`"9" * 100000 | tonumber`, "no number"},
-	{`[limit(10; repeat("x" * 3000000))] | length`, `10`},
-	// others
-	{`jn(1e9; 1e10)`, "not between"},
-	{`0 | strftime("%1000d" * 100000)`, "longer than 512 bytes"},
-	{`[range(1e5)] | group_by(.) | length`, "takes more than"},
-	{`[range(10000)] | sort_by(-.) | .[0]`, `9999`},
-	{`[range(30000)] | [.[] |= . + 1] | .[0][0]`, "takes more than"},
-	{`[range(5000)] | (.[] |= . + 1) | .[0]`, `1`},
-	{`nan | [., -., . + 1]`, `[null,null,null]`},
-	{`[splits(1)]`, "cannot be applied"},
+	{`.text | .[:5000] as $re | test($re)`, "longer than 2048 bytes"},
+	{`.text | gsub("a.*b|a"; "c") | length`, "than"},
+	// sums, products, texts
+	{`.small * 60000000`, "makes more than"},
+	{`.small * .number`, "makes more than"},
+	{`.text as $s | reduce .list[] as $x (""; . + $s)`, "makes more than"},
+	{`.text as $s | reduce .list[] as $x (""; "\(.)\($s)")`, "makes more than"},
+	{`.text as $s | {} | reduce range(100) as $x (.; .out += $s)`, "makes more than"},
+	{`. as $e | reduce .list[] as $x ([]; . + $e.list)`, "makes more than"},
+	{`.text as $s | [.list[] | $s] | add`, "than"},
+	{`.text as $s | add(.list[] | $s)`, "than"},
+	{`.text as $s | [.list[:1000][] | $s] | join(",")`, "than"},
+	{`.text as $s | .list | join($s)`, "than"},
+	{`. as $e | [.list[] | $e | tojson] | length`, "makes more than"},
+	{`. as $e | [.list[] | $e | tostring] | length`, "makes more than"},
+	{`.text | explode | length`, `1048576`},
+	{`[.text, .text, .text] | map(explode) | length`, "makes more than"},
+	{`.text | split("a") | length`, "makes more than"},
+	{`[.text, .text, .text] | map(split("")) | length`, "makes more than"},
+	{`[.list, (.list[] | [])] | transpose | length`, "makes more than"},
+	// comparing each with each
+	{`.list - .list | length`, `0`},
+	{`.list - [1] | length`, `50000`},
+	{`.list | contains([range(1000) | 1])`, `false`},
+	{`.numbers | contains(.)`, "takes more than"},
+	{`.numbers as $n | .numbers | inside($n)`, "takes more than"},
+	{`.list | indices([0, 0]) | length`, `49999`},
+	{`.list as $l | .list | index($l[:25000])`, "takes more than"},
+	{`.list[.list[:25000]]`, "used as an index"},
+	{`.text | rindex("b")`, `null`},
+	// numbers, indexes, times
+	{`.digits | tonumber`, "a text of 1000000 bytes"},
+	{`.digits | fromjson`, `1.7976931348623157e+308`},
+	{`.json | fromjson | length`, "makes more than"},
+	{`.list[.number] = 1`, "too large"},
+	{`.list[.number] |= 1`, "too large"},
+	{`.list[.number] += 1`, "too large"},
+	{`setpath(["list", .number]; 1)`, "too large"},
+	{`. as $e | pick(.list[$e.number])`, "too large"},
+	{`getpath(["list", .number]) = 1`, "too large"},
+	{`. as $e | fromstream([["a", $e.number], 1], [["a", $e.number]])`, "too large"},
+	{`.text as $f | 0 | strftime($f)`, "longer than 512 bytes"},
+	// deletions
+	{`del(.list[] | select(. == 0)) | .list | length`, `0`},
+	{`.list |= map(select(. > 0)) | .list | length`, `0`},
+	{`.deep | [paths] | length`, "makes more than"},
+	{`[.deep | tostream] | length`, "than"},
 }
 
 func hostileEvent() any {
-	list := make([]any, 50_000)
+	list, numbers := make([]any, 50_000), make([]any, 50_000)
 	for i := range list {
-		list[i] = 0
+		list[i], numbers[i] = 0, i
 	}
-	return map[string]any{"text": strings.Repeat("a", 1<<20), "list": list}
+	deep := any(1)
+	for range 900 {
+		deep = []any{deep}
+	}
+	wide := make([]any, 20_000)
+	for i := range wide {
+		wide[i] = i
+	}
+	deep = any(wide)
+	for range 900 {
+		deep = []any{deep}
+	}
+	return map[string]any{"text": strings.Repeat("a", 1<<20), "list": list, "numbers": numbers, "number": 500_000_000,
+		"small": "sixteen letters!", "digits": strings.Repeat("9", 1_000_000), "deep": deep,
+		"json": "[" + strings.Repeat("{},", 1_000_000) + "{}]"}
 }
 
-// TestHostile runs one hostile expression after the other and watches the
+// TestHostile runs one hostile expression after the other and watches time and
 // heap. It is not parallel: what others take would count as well.
 func TestHostile(t *testing.T) {
 	const (
-		timeout   = 30 * time.Second // what is to end them is the other bounds
+		maxTime   = 1500 * time.Millisecond
 		maxMemory = 64 << 20
 	)
 	event := hostileEvent()
 	env := newEnvironment(nil)
-	runtime.GC()
-	base := heap()
 	var worst uint64
-	for i, test := range hostile {
-		if underRace && i%5 != 0 {
-			continue // one goroutine has nothing to race with
-		}
-		e, cerr := compile(test.expr, place{field: "body"}, timeout, env)
+	for _, test := range hostile {
+		e, cerr := compile(test.expr, place{field: "body"}, time.Second, env)
 		if cerr != nil {
 			t.Fatalf("%s: %s", test.expr, cerr.message)
 		}
+		runtime.GC()
+		base := heap()
+		began := time.Now()
 		v, err := e.eval(t.Context(), event)
+		took := time.Since(began)
 		grown := max(heap(), base) - base
 		worst = max(worst, grown)
 
@@ -150,13 +131,15 @@ func TestHostile(t *testing.T) {
 		if err != nil {
 			got = err.Error()
 		}
-		if !strings.Contains(got, test.want) {
+		if !strings.Contains(got, test.want) && !(underRace && strings.Contains(got, "takes longer")) {
 			t.Errorf("%s gives %.200s, want %q", test.expr, got, test.want)
 		}
-		if grown > maxMemory {
+		if took > maxTime && !underRace {
+			t.Errorf("%s took %v", test.expr, took)
+		}
+		if grown > maxMemory && !underRace {
 			t.Errorf("%s: the heap has grown by %d MiB", test.expr, grown>>20)
 		}
-		runtime.GC()
 	}
 	t.Logf("the heap grew by %d MiB at most", worst>>20)
 }
@@ -169,43 +152,42 @@ func heap() uint64 {
 	return m.HeapAlloc + m.StackInuse
 }
 
-// TestHostileTogether has many hostile events at once, and others that have to
-// go on meanwhile.
+// TestHostileTogether has a hundred hostile events at once, and others that
+// have to go on meanwhile.
 func TestHostileTogether(t *testing.T) {
 	env := newEnvironment(nil)
-	bad, cerr := compile(`def f: (1, 2) | f; f`, place{field: "body"}, time.Minute, env)
-	if cerr != nil {
-		t.Fatal(cerr.message)
-	}
+	event := hostileEvent()
 	good, cerr := compile(`[.list[:10][] | tostring] | join(",")`, place{field: "body"}, time.Minute, env)
 	if cerr != nil {
 		t.Fatal(cerr.message)
 	}
-	event := hostileEvent()
+	var bad []*expr
+	for _, x := range []string{`. as $e | [.list[] | $e | tojson]`, `.text | gsub("a"; "bb")`, `[.text, .text, .text] | map(explode)`,
+		`.numbers | contains(.)`, `del(.list[] | select(. == 0))`} {
+		e, cerr := compile(x, place{field: "body"}, time.Minute, env)
+		if cerr != nil {
+			t.Fatal(cerr.message)
+		}
+		bad = append(bad, e)
+	}
 	runtime.GC()
 	base := heap()
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	for range 100 {
-		wg.Go(func() {
-			if _, err := bad.eval(ctx, event); !errors.Is(err, errSteps) && ctx.Err() == nil {
-				t.Errorf("error %v, want %v", err, errSteps)
-			}
-		})
+	for i := range 100 {
+		wg.Go(func() { _, _ = bad[i%len(bad)].eval(ctx, event) })
 	}
 	var worst uint64
-	for range 10 {
-		if _, err := good.eval(t.Context(), event); err != nil {
-			t.Error(err)
+	for range 20 {
+		if v, err := good.eval(t.Context(), event); err != nil || v != "0,0,0,0,0,0,0,0,0,0" {
+			t.Errorf("got %v, %v", v, err)
 		}
-		runtime.GC() // what they hold counts, not what they have made
 		worst = max(worst, max(heap(), base)-base)
+		runtime.Gosched()
 	}
 	cancel() // those that still wait for their turn end now
 	wg.Wait()
-	// Those that wait hold some 150 KiB each; without a turn to wait for it
-	// would be 40 MiB.
-	if worst > 192<<20 {
+	if worst > 256<<20 && !underRace {
 		t.Errorf("the heap has grown by %d MiB", worst>>20)
 	}
 	t.Logf("the heap grew by %d MiB at most", worst>>20)
@@ -218,15 +200,11 @@ func TestManyRegularExpressions(t *testing.T) {
 	}
 	runtime.GC()
 	base := heap()
-	n := 100_000
-	if underRace {
-		n /= 10
-	}
-	for i := range n {
+	for i := range 10_000 {
 		if _, err := e.eval(t.Context(), fmt.Sprintf("(some|[a-f]+ %d)$", i)); err != nil {
 			t.Fatal(err)
 		}
-		if i%10_000 == 0 {
+		if i%2_000 == 0 {
 			runtime.GC()
 			if grown := max(heap(), base) - base; grown > 16<<20 {
 				t.Fatalf("after %d expressions the heap has grown by %d MiB", i, grown>>20)
@@ -234,7 +212,6 @@ func TestManyRegularExpressions(t *testing.T) {
 		}
 	}
 }
-
 func TestHostileEvents(t *testing.T) {
 	t.Parallel()
 	deep := any(1)
@@ -247,8 +224,6 @@ func TestHostileEvents(t *testing.T) {
 		want       string
 	}{
 		{"deep", `.`, deep, "nested more than"},
-		{"deep in tojson", `tojson`, deep, "nested more than"},
-		{"deep in comparison", `. == .`, deep, "nested more than"},
 		{"deep in an error", `.x`, deep, "expected an object but got: array"},
 		{"deep below", `.[0] | type`, deep, `"array"`},
 		{"NaN", `.`, math.NaN(), `null`},
@@ -278,7 +253,6 @@ func TestHostileEvents(t *testing.T) {
 		})
 	}
 }
-
 func TestCanceled(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("shut down")

@@ -1,9 +1,6 @@
 package transform
 
-import (
-	"strings"
-	"sync"
-)
+import "strings"
 
 // environment is what the expressions of one mapping share: the variables they
 // see as env and $ENV, and what bounds them together.
@@ -11,7 +8,6 @@ type environment struct {
 	values  map[string]any // never changed
 	heavy   chan struct{}  // holds a value while a heavy evaluation runs
 	regexes regexCache
-	frames  sync.Pool // of direct evaluations
 }
 
 // newEnvironment takes the variables as os.Environ gives them.

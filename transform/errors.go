@@ -18,10 +18,13 @@ var (
 	notApplicable  = regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to: ` + typeNames + `\b`)
 	notApplicable2 = regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to `)
 	withType       = regexp.MustCompile(`^([^":(]+: ` + typeNames + `)\b`)
+	twoTypes       = regexp.MustCompile(`^(cannot \w+: ` + typeNames + `)\b(?s:.*) and ` + typeNames + `\b`)
+	divided        = regexp.MustCompile(`^cannot (?:divide|modulo) `)
+	wrapped        = regexp.MustCompile(`^(?s:.*) cannot be applied to (?s:.*): (expected an? [a-z ]+ but got: ` + typeNames +
+		`|array index should not be negative|array index too large|invalid number)\b`)
 )
 
-// ownError is an error of one of the package's own functions. It shows no
-// values to begin with.
+// ownError is an error of one of guards. It shows no value to begin with.
 type ownError struct{ error }
 
 // maxErrorText bounds the text of error(…), which is the author's own.
@@ -47,6 +50,15 @@ func cleanError(err error) error {
 	s := err.Error()
 	if m := notApplicable.FindStringSubmatch(s); m != nil {
 		return errors.New(m[1] + " cannot be applied to: " + m[2])
+	}
+	if m := wrapped.FindStringSubmatch(s); m != nil {
+		return errors.New(m[1])
+	}
+	if m := twoTypes.FindStringSubmatch(s); m != nil {
+		return errors.New(m[1] + " and " + m[3])
+	}
+	if divided.MatchString(s) {
+		return errors.New("cannot divide by zero")
 	}
 	if m := notApplicable2.FindStringSubmatch(s); m != nil {
 		return errors.New(m[1] + " cannot be applied to this value")

@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
 
@@ -20,29 +21,24 @@ const (
 // expr is a compiled expression. It may be evaluated from many goroutines.
 type expr struct {
 	place
-	text  string
-	unset []string // variables it reads that are not set
-	null  bool     // it is the literal null
+	text     string
+	unset    []string  // variables it reads that are not set
+	patterns []pattern // constant regular expressions and formats of times
+	outputs  []string  // constant texts that it may give
+	prefix   string    // what the text that it gives begins with, "" where that is not known
+	null     bool      // it is the literal null
 
 	timeout time.Duration
 	env     *environment
-
-	// direct evaluates the expression without the interpreter, with so many
-	// variables; nil where that cannot be done.
-	direct direct
-	slots  int
-	// free are machines that no evaluation uses, at most one for each
-	// processor. Expressions that are evaluated directly have none until one
-	// fails: of thousands of rules few are ever used.
-	free chan *machine
+	code    *gojq.Code
+	direct  direct // evaluates without the interpreter; nil for what cannot be
+	// deleting holds a value while the expression is evaluated, if it may
+	// delete: gojq deletes in its input and in the constants of the code.
+	deleting chan struct{}
 }
 
-// machine is the code of an expression with the account that its functions
-// are bound to.
-type machine struct {
-	code *gojq.Code
-	run  run
-}
+// variables are what every query sees. Their values are those of expr.run.
+var variables = []string{runName, "$ENV", "$__loc__"}
 
 // compileError is an expression that does not compile.
 type compileError struct {
@@ -56,46 +52,42 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 	if len(text) > maxExpr {
 		return nil, &compileError{message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
 	}
-	e := &expr{place: at, text: text, timeout: timeout, env: env, free: make(chan *machine, runtime.GOMAXPROCS(0))}
-	q, w, ce := e.rewrite()
-	if ce != nil {
-		return nil, ce
-	}
-	e.unset = w.unset
-	e.null = q.Term != nil && q.Term.Type == gojq.TermTypeNull
-	if e.direct, e.slots = compileDirect(q, &w.uses); e.direct != nil {
-		return e, nil // every name in it has been found
-	}
-	m, err := e.machine(q, &w.uses)
-	if err != nil {
-		_, name, _ := strings.Cut(err.Error(), ": ")
-		return nil, nameError(text, err.Error(), name)
-	}
-	e.give(m)
-	return e, nil
-}
-
-// rewrite parses and rewrites the expression.
-func (e *expr) rewrite() (*gojq.Query, *rewriter, *compileError) {
-	src := e.text
+	src := text
 	if strings.TrimSpace(src) == "" {
 		src = "." // as it has always been
 	}
 	q, err := gojq.Parse(src)
 	if err != nil {
-		return nil, nil, parseError(e.text, err)
+		return nil, parseError(text, err)
 	}
 	if q.Term == nil && q.Left == nil { // nothing but comments
-		q.Term = identity().Term
+		q.Term = &gojq.Term{Type: gojq.TermTypeIdentity}
 	}
-	prelude := loadPrelude()
-	w := &rewriter{prelude: prelude, env: e.env}
-	w.query(q)
+	e := &expr{place: at, text: text, timeout: timeout, env: env}
+	e.null = q.Term != nil && q.Term.Type == gojq.TermTypeNull
+	e.outputs, e.prefix = constants(q), prefix(q)
+	if at.field == "enabled" {
+		e.direct = directly(q)
+	}
+	w := walker{env: env, uses: map[string]bool{}}
+	w.walk(reflect.ValueOf(q), 0)
+	if w.err == nil && w.hidden != "" && !w.defines[w.hidden] {
+		name, _, _ := strings.Cut(w.hidden, "/")
+		w.fail("function not defined: "+w.hidden, name)
+	}
 	if w.err != nil {
-		return nil, nil, nameError(e.text, w.err.message, w.err.token)
+		return nil, nameError(text, w.err.message, w.err.token)
 	}
-	q.FuncDefs = append(prelude.link(&w.uses), q.FuncDefs...)
-	return q, w, nil
+	e.unset, e.patterns = w.unset, w.patterns
+	if w.deletes {
+		e.deleting = make(chan struct{}, 1)
+	}
+	q.FuncDefs = append(link(w.uses), q.FuncDefs...)
+	if e.code, err = gojq.Compile(q, options...); err != nil {
+		_, name, _ := strings.Cut(err.Error(), ": ")
+		return nil, nameError(text, err.Error(), name)
+	}
+	return e, nil
 }
 
 // parseError says where an expression does not parse.
@@ -113,6 +105,7 @@ func parseError(text string, err error) *compileError {
 
 // nameError says that an expression uses a name that does not exist.
 func nameError(text, message, name string) *compileError {
+	name, _, _ = strings.Cut(name, "/")
 	hint := quoteHint(text)
 	if hint == "" {
 		hint = dashHint(text, name)
@@ -132,111 +125,63 @@ func find(text, name string) int {
 	return at[2] + 1
 }
 
-// machine makes a machine of a rewritten expression.
-func (e *expr) machine(q *gojq.Query, u *uses) (*machine, error) {
-	m := &machine{run: run{env: e.env, timeout: e.timeout}}
-	options := make([]gojq.CompilerOption, 0, len(u.functions))
-	for name, f := range u.functions {
-		options = append(options, gojq.WithFunction(name, f.args, f.args, func(in any, args []any) any {
-			if m.run.err != nil {
-				return m.run.err
-			}
-			v := f.call(&m.run, in, args)
-			if err, ok := v.(error); ok {
-				return &ownError{err}
-			}
-			return v
-		}))
-	}
-	var err error
-	m.code, err = gojq.Compile(q, options...)
-	return m, err
-}
-
-// take gives a machine that is free, or another one.
-func (e *expr) take() (*machine, error) {
-	select {
-	case m := <-e.free:
-		return m, nil
-	default:
-	}
-	q, w, ce := e.rewrite()
-	if ce != nil {
-		return nil, errors.New(ce.message)
-	}
-	return e.machine(q, &w.uses)
-}
-
-func (e *expr) give(m *machine) {
-	select {
-	case e.free <- m:
-	default:
-	}
-}
-
 // eval gives the first output of e for input, null where there is none. An
 // error is about the expression and holds no value of the input, or it is the
 // cause of ctx's end.
 func (e *expr) eval(ctx context.Context, input any) (any, error) {
 	if e.direct != nil {
-		if v, ok, err := e.evalDirect(ctx, input); ok {
-			return v, err
+		if v, ok := e.direct(input); ok && scalar(v) {
+			return v, nil
 		}
 	}
-	return e.interpret(ctx, input)
+	if e.deleting == nil {
+		return e.run(ctx, input, e.env.values)
+	}
+	select {
+	case e.deleting <- struct{}{}:
+		defer func() { <-e.deleting }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	return e.run(ctx, input, maps.Clone(e.env.values))
 }
 
-// evalDirect evaluates e without the interpreter. ok is false where it failed.
-func (e *expr) evalDirect(ctx context.Context, input any) (v any, ok bool, err error) {
-	f := e.env.frame(e)
-	f.run.start(ctx)
+func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, err error) {
+	r := &run{Context: ctx, env: e.env, timeout: e.timeout, next: checkEvery}
 	defer func() {
-		f.run.end()
-		if recover() != nil { // the interpreter says what it is
-			v, ok, err = nil, false, nil
-			return
+		r.end()
+		if recover() != nil {
+			v, err = nil, errors.New("the evaluation broke down")
 		}
-		e.env.done(f)
 	}()
-	if v, ok = e.direct(f, input); !ok {
-		return nil, false, nil
+	if e.deleting != nil {
+		if input, err = r.clone(input); err != nil {
+			return nil, err
+		}
 	}
-	v, err = f.run.settle(v)
-	return v, true, err
-}
-
-// interpret evaluates e with the interpreter.
-func (e *expr) interpret(ctx context.Context, input any) (v any, err error) {
-	m, err := e.take()
+	outputs := e.code.RunWithContext(r, input, r, env, map[string]any{"file": "<top-level>", "line": 1})
+	first, err := r.first(outputs)
 	if err != nil {
 		return nil, err
 	}
-	m.run.start(ctx)
-	defer func() {
-		m.run.end()
-		if recover() != nil { // and the machine is dropped
-			v, err = nil, errors.New("the evaluation broke down")
-			return
-		}
-		e.give(m)
-	}()
-	return m.eval(input)
+	if v, err = settle(first); err == nil && e.deleting != nil {
+		return r.clone(v) // it may hold constants of the code
+	}
+	return v, err
 }
 
-func (m *machine) eval(input any) (any, error) {
-	outputs := m.code.RunWithContext(&m.run, input)
-	var first any
+func (r *run) first(outputs gojq.Iter) (first any, err error) {
 	for n := 0; ; n++ {
 		v, ok := outputs.Next()
 		if !ok {
-			break
+			return first, nil
 		}
 		if err, ok := v.(error); ok {
-			if m.run.err != nil {
-				return nil, m.run.err
+			if r.err != nil {
+				return nil, r.err
 			}
-			if halted(err) {
-				break
+			if h, ok := errors.AsType[*gojq.HaltError](err); ok && h.Value() == nil && h.ExitCode() == 0 {
+				return first, nil
 			}
 			return nil, cleanError(err)
 		}
@@ -247,11 +192,31 @@ func (m *machine) eval(input any) (any, error) {
 			first = v
 		}
 	}
-	return m.run.settle(first)
 }
 
-// halted reports whether an expression has ended itself with halt.
-func halted(err error) bool {
-	var h *gojq.HaltError
-	return errors.As(err, &h) && h.Value() == nil && h.ExitCode() == 0
+// clone gives a copy of v that shares no list and no object with it.
+func (r *run) clone(v any) (any, error) {
+	if err := r.make(shallow(v)); err != nil {
+		return nil, err
+	}
+	var err error
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			if out[i], err = r.clone(v[i]); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			if out[k], err = r.clone(v[k]); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return v, nil
 }

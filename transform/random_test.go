@@ -129,6 +129,6 @@ func gojqFirst(code *gojq.Code, input any) (first any, ok bool, err error) {
 			return nil, true, errSteps
 		}
 	}
-	first, err = (&run{}).settle(first)
+	first, err = settle(first)
 	return first, true, err
 }

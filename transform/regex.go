@@ -7,22 +7,30 @@ import (
 	"regexp/syntax"
 	"strings"
 	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/itchyny/gojq"
 )
 
 // Regular expressions are Go's, so they have no look-around, and one search
-// takes linear time. gojq's own functions on top of them are quadratic, keep
-// every expression they ever saw, and cannot be interrupted.
+// takes linear time. gojq's functions on top of them are quadratic, keep every
+// expression they ever saw, and cannot be interrupted.
 
 const (
 	maxRegex      = 2048    // bytes of a regular expression
 	maxProgram    = 20_000  // instructions it compiles to
 	maxSearch     = 1 << 25 // instructions times bytes of text, for one search
 	maxRegexCache = 256     // expressions that are kept
+	captureBytes  = 500     // of a match and of each of its groups, about
 )
 
 // regex is a compiled regular expression.
 type regex struct {
 	*regexp.Regexp
+	// probe is a letter and the expression behind it. It finds an empty match
+	// at the end of another one, which jq takes and package regexp skips.
+	probe   *regexp.Regexp
 	program int  // instructions
 	global  bool // flag g: every match, not only the first
 	filled  bool // flag n: no empty matches
@@ -35,133 +43,296 @@ type regexCache struct {
 	m  map[[2]string]*regex
 }
 
-func (c *regexCache) get(re, flags string) *regex {
+func (c *regexCache) get(re, flags string) (*regex, error) {
+	key := [2]string{re, flags}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.m[[2]string{re, flags}]
-}
-
-func (c *regexCache) put(re, flags string, x *regex) {
+	x := c.m[key]
+	c.mu.Unlock()
+	if x != nil {
+		return x, nil
+	}
+	x, err := compileRegex(re, flags)
+	if err != nil {
+		return nil, err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.m == nil || len(c.m) >= maxRegexCache {
 		c.m = make(map[[2]string]*regex, maxRegexCache)
 	}
-	c.m[[2]string{re, flags}] = x
+	c.m[key] = x
+	return x, nil
 }
 
-// compileRegex compiles an expression with jq's flags.
-func compileRegex(r *run, re, flags string) (*regex, error) {
-	if x := r.env.regexes.get(re, flags); x != nil {
-		return x, nil
-	}
+// compileRegex compiles an expression with jq's flags: g, i and m of gojq's,
+// and n, s, l and p of jq 1.5.
+func compileRegex(re, flags string) (*regex, error) {
 	if len(re) > maxRegex {
-		return nil, fmt.Errorf("a regular expression is longer than %d bytes", maxRegex)
+		return nil, refuse("a regular expression is longer than %d bytes", maxRegex)
 	}
-	if err := r.make(256 * len(re)); err != nil {
-		return nil, err
+	x := &regex{global: strings.Contains(flags, "g"), filled: strings.Contains(flags, "n")}
+	if i := strings.IndexFunc(flags, func(f rune) bool { return !strings.ContainsRune("gimnslp", f) }); i >= 0 {
+		return nil, refuse("a regular expression has no flag %.1q", flags[i:])
 	}
-	x := &regex{}
-	source, longest, err := x.flag(re, flags)
+	source := re
+	if strings.Contains(flags, "i") {
+		source = "(?i)" + source
+	}
+	if strings.ContainsAny(flags, "mp") { // the dot matches the end of a line too
+		source = "(?s)" + source
+	}
+	tree, err := syntax.Parse(source, syntax.Perl)
 	if err != nil {
-		return nil, err
+		return nil, regexError(err)
 	}
-	if x.program, err = programSize(source); err != nil {
-		return nil, err
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return nil, regexError(err)
 	}
-	if x.program > maxProgram {
-		return nil, errors.New("a regular expression is too large")
-	}
-	if err := r.make(40 * x.program); err != nil {
-		return nil, err
+	if x.program = len(program.Inst); x.program > maxProgram {
+		return nil, refuse("a regular expression is too large")
 	}
 	if x.Regexp, err = regexp.Compile(source); err != nil {
 		return nil, regexError(err)
 	}
-	if longest {
+	if strings.Contains(flags, "l") {
 		x.Longest()
 	}
-	r.env.regexes.put(re, flags, x)
+	if x.global && !x.filled {
+		x.probe, _ = regexp.Compile(`\A(?s:.)(?:` + source + `)`) // nil where it gets too large
+	}
 	return x, nil
-}
-
-// flag reads jq's flags. It gives the expression to compile, and whether the
-// longest match is wanted and not the first.
-func (x *regex) flag(re, flags string) (source string, longest bool, err error) {
-	prefix := ""
-	for _, f := range flags {
-		switch f {
-		case 'g':
-			x.global = true
-		case 'n':
-			x.filled = true
-		case 'i':
-			prefix += "i"
-		case 'm', 'p': // the dot matches the end of a line too
-			prefix += "s"
-		case 'l':
-			longest = true
-		case 's': // ^ and $ match at the ends of the text alone, as always
-		case 'x':
-			re = extended(re)
-		default:
-			return "", false, fmt.Errorf("a regular expression has no flag %q", f)
-		}
-	}
-	if prefix != "" {
-		re = "(?" + prefix + ")" + re
-	}
-	return re, longest, nil
-}
-
-// programSize gives the number of instructions of an expression.
-func programSize(re string) (int, error) {
-	tree, err := syntax.Parse(re, syntax.Perl)
-	if err != nil {
-		return 0, regexError(err)
-	}
-	prog, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return 0, regexError(err)
-	}
-	return len(prog.Inst), nil
 }
 
 // regexError keeps the kind of the fault and drops the expression, which may
 // come from an event.
 func regexError(err error) error {
-	var e *syntax.Error
-	if errors.As(err, &e) {
-		return fmt.Errorf("invalid regular expression: %s", e.Code)
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		return refuse("invalid regular expression: %s", e.Code)
 	}
-	return errors.New("invalid regular expression")
+	return refuse("invalid regular expression")
 }
 
-// extended takes white space and comments out of an expression, as flag x
-// asks for.
-func extended(re string) string {
-	var b strings.Builder
-	class := false
-	for i := 0; i < len(re); i++ {
-		c := re[i]
-		switch {
-		case c == '\\' && i+1 < len(re):
-			b.WriteByte(c)
-			i++
-			c = re[i]
-		case class:
-			class = c != ']'
-		case c == '[':
-			class = true
-		case strings.IndexByte(" \t\r\n\v\f", c) >= 0:
-			continue
-		case c == '#':
-			for i+1 < len(re) && re[i+1] != '\n' {
-				i++
-			}
+// prepareSearch gives the text in and the expression args[0] with the flags
+// args[1], and counts one search.
+func prepareSearch(r *run, in any, args []any) (s string, x *regex, err error) {
+	s, ok := in.(string)
+	re, reOK := args[0].(string)
+	flags, flagsOK := args[1].(string)
+	switch {
+	case !ok:
+		return "", nil, refuse("a regular expression cannot be applied to: %s", gojq.TypeOf(in))
+	case !reOK:
+		return "", nil, refuse("a regular expression is a string, not: %s", gojq.TypeOf(args[0]))
+	case !flagsOK && args[1] != nil:
+		return "", nil, refuse("the flags of a regular expression are a string, not: %s", gojq.TypeOf(args[1]))
+	}
+	if x, err = r.env.regexes.get(re, flags); err != nil {
+		return "", nil, err
+	}
+	if len(s) > maxSearch/max(1, x.program) {
+		return "", nil, r.fail(errors.New("a text is too long for a regular expression of this size"))
+	}
+	return s, x, r.work(8 + len(s)*x.program/64)
+}
+
+func regexTest(r *run, in any, args []any) any {
+	s, x, err := prepareSearch(r, in, args)
+	if err != nil {
+		return err
+	}
+	return x.MatchString(s)
+}
+
+// find gives the matches in s. An expression may have to look at the whole
+// rest of the text for each match; so it asks for few matches first and for
+// twice as many while the time allows, which at most doubles the work.
+func (x *regex) find(r *run, s string) (found [][]int, err error) {
+	n := 1
+	if x.global {
+		n = 64
+		if len(s) > 1<<14 {
+			n = 2
+		}
+	}
+	for ; ; n *= 2 {
+		began := time.Now()
+		found = x.FindAllStringSubmatchIndex(s, n)
+		if err := r.make((24 + 16*(x.NumSubexp()+1)) * len(found)); err != nil {
+			return nil, err
+		}
+		if len(found) < n || !x.global {
+			break
+		}
+		if 3*time.Since(began) > r.left() {
+			return nil, r.fail(fmt.Errorf("a regular expression takes longer than %v for this text", r.timeout))
+		}
+	}
+	if !x.global || x.probe == nil && !x.filled {
+		return found, nil
+	}
+	var out [][]int
+	for i, m := range found {
+		if m[0] < m[1] || !x.filled {
+			out = append(out, m)
+		}
+		if x.filled || m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
 			continue
 		}
-		b.WriteByte(c)
+		if err := r.work(x.program / 4); err != nil {
+			return nil, err
+		}
+		if e := x.emptyAt(s, m[1]); e != nil {
+			out = append(out, e)
+		}
 	}
+	return out, nil
+}
+
+// emptyAt gives the empty match at a place behind a letter, if there is one.
+func (x *regex) emptyAt(s string, at int) []int {
+	_, width := utf8.DecodeLastRuneInString(s[:at])
+	m := x.probe.FindStringSubmatchIndex(s[at-width:])
+	if m == nil || m[1] != width {
+		return nil
+	}
+	m[0] = width
+	for i := range m {
+		if m[i] >= 0 {
+			m[i] += at - width
+		}
+	}
+	return m
+}
+
+func regexMatches(r *run, in any, args []any) any {
+	s, x, err := prepareSearch(r, in, args)
+	if err != nil {
+		return err
+	}
+	found, err := x.find(r, s)
+	if err != nil {
+		return err
+	}
+	names := x.SubexpNames()
+	if err := r.make(captureBytes * len(names) * len(found)); err != nil {
+		return err
+	}
+	out := make([]any, len(found))
+	letters, at := 0, 0 // matches come in order, so letters are counted once
+	for i, m := range found {
+		letters += utf8.RuneCountInString(s[at:m[0]])
+		at = m[0]
+		groups := make([]any, len(names)-1)
+		for j := range groups {
+			group := map[string]any{"name": nil, "offset": -1, "length": 0, "string": nil}
+			if from, to := m[2*j+2], m[2*j+3]; from >= 0 {
+				group = match(s[from:to], letters+utf8.RuneCountInString(s[m[0]:from]))
+				group["name"] = nil
+			}
+			if names[j+1] != "" {
+				group["name"] = names[j+1]
+			}
+			groups[j] = group
+		}
+		whole := match(s[m[0]:m[1]], letters)
+		whole["captures"] = groups
+		out[i] = whole
+	}
+	return out
+}
+
+func match(s string, offset int) map[string]any {
+	return map[string]any{"string": s, "offset": offset, "length": utf8.RuneCountInString(s)}
+}
+
+func regexSplits(r *run, in any, args []any) any {
+	s, x, err := prepareSearch(r, in, args)
+	if err != nil {
+		return err
+	}
+	found, err := x.find(r, s)
+	if err != nil {
+		return err
+	}
+	if err := r.make(2 * valueBytes * len(found)); err != nil {
+		return err
+	}
+	out := make([]any, 0, len(found)+1)
+	at := 0
+	for _, m := range found {
+		out = append(out, s[at:m[0]])
+		at = m[1]
+	}
+	return append(out, s[at:])
+}
+
+// regexReplace puts the constant text args[1] in the place of each match.
+func regexReplace(r *run, in any, args []any) any {
+	s, x, err := prepareSearch(r, in, []any{args[0], args[2]})
+	if err != nil {
+		return err
+	}
+	found, err := x.find(r, s)
+	if err != nil {
+		return err
+	}
+	text := args[1].(string)
+	if err := r.make(len(s) + len(found)*len(text)); err != nil {
+		return err
+	}
+	var b strings.Builder
+	at := 0
+	for _, m := range found {
+		b.WriteString(s[at:m[0]])
+		b.WriteString(text)
+		at = m[1]
+	}
+	b.WriteString(s[at:])
 	return b.String()
+}
+
+// regexReplaced puts the replacements args[1] in the places of the matches
+// args[0]. It gives one text for each replacement that a match has: the first
+// with the first of every match, and so on.
+func regexReplaced(r *run, in any, args []any) any {
+	s, replacements := in.(string), args[1].([]any)
+	var texts []*strings.Builder
+	at, letters := 0, 0
+	for i, m := range args[0].([]any) {
+		m := m.(map[string]any)
+		from := at
+		for offset := m["offset"].(int); letters < offset; letters++ {
+			_, width := utf8.DecodeRuneInString(s[from:])
+			from += width
+		}
+		for j, v := range replacements[i].([]any) {
+			text, ok := v.(string)
+			if !ok && v != nil { // null adds nothing, as it does in a sum
+				return refuse("a replacement is %s, not text", gojq.TypeOf(v))
+			}
+			if j == len(texts) {
+				texts = append(texts, &strings.Builder{})
+			}
+			if err := r.make(2 * (from - at + len(text))); err != nil {
+				return err
+			}
+			texts[j].WriteString(s[at:from])
+			texts[j].WriteString(text)
+		}
+		at = from + len(m["string"].(string))
+		letters += m["length"].(int)
+	}
+	if len(texts) == 0 {
+		return []any{s}
+	}
+	if err := r.make(len(texts) * (len(s) - at)); err != nil {
+		return err
+	}
+	out := make([]any, len(texts))
+	for i, b := range texts {
+		b.WriteString(s[at:])
+		out[i] = b.String()
+	}
+	return out
 }

@@ -14,7 +14,9 @@ const (
 	maxSteps  = 500_000  // of the interpreter, and of work that counts as such
 	maxBytes  = 40 << 20 // made in all, whether still in use or not
 	stepBytes = 64       // what the interpreter itself may make in one step
-	maxDepth  = 1000     // of a value that is compared, printed or given back
+	maxDepth  = 1000     // of a value that is given back
+
+	maxBigDigits = 10_000 // of an integer that is given back: printing takes more than linear time
 
 	// An evaluation beyond either of these is heavy. Heavy ones run one at a
 	// time, which bounds what many of them take together; the others, which
@@ -29,6 +31,8 @@ var (
 	errSteps = fmt.Errorf("takes more than %d steps", maxSteps)
 	errBytes = fmt.Errorf("makes more than %d MiB of values", maxBytes>>20)
 	errDepth = fmt.Errorf("a value is nested more than %d levels deep", maxDepth)
+
+	errDigits = fmt.Errorf("a number has more than %d digits", maxBigDigits)
 )
 
 // run is the account of one evaluation. It is the context that the interpreter
@@ -55,18 +59,12 @@ var stopped = func() <-chan struct{} {
 	return c
 }()
 
-// start makes r ready for another evaluation.
-func (r *run) start(ctx context.Context) {
-	*r = run{Context: ctx, env: r.env, timeout: r.timeout, next: checkEvery}
-}
-
 // end gives back what the evaluation held.
 func (r *run) end() {
 	if r.holds {
 		<-r.env.heavy
 		r.holds = false
 	}
-	r.Context = nil
 }
 
 // Done counts one step of the interpreter.

@@ -11,14 +11,11 @@ import (
 // settle makes sure that v can be sent: it bounds its size and depth and
 // brings what JSON cannot hold to what jq prints for it. v itself is not
 // changed.
-func (r *run) settle(v any) (any, error) {
+func settle(v any) (any, error) {
 	s := size{}
-	clean, ok := s.inspect(v, 0)
-	if !ok {
-		return nil, errDepth
-	}
-	if s.beyond() {
-		return nil, errBytes
+	clean := s.inspect(v, 0)
+	if s.err != nil {
+		return nil, s.err
 	}
 	if clean {
 		return v, nil
@@ -26,49 +23,50 @@ func (r *run) settle(v any) (any, error) {
 	return scrub(v), nil
 }
 
-// inspect is count, and also reports whether JSON can hold v as it is.
-func (s *size) inspect(v any, depth int) (clean, ok bool) {
-	if depth > maxDepth {
-		return false, false
+// size adds up what a value takes.
+type size struct {
+	bytes int
+	err   error
+}
+
+// inspect adds v, and reports whether JSON can hold it as it is.
+func (s *size) inspect(v any, depth int) (clean bool) {
+	if s.bytes += shallow(v); s.bytes > maxBytes {
+		s.err = errBytes
 	}
-	s.nodes++
-	if s.beyond() {
-		return true, true
+	if depth > maxDepth {
+		s.err = errDepth
+	}
+	if s.err != nil {
+		return false
 	}
 	switch v := v.(type) {
 	case nil, bool, int:
-		return true, true
+		return true
 	case string:
-		s.bytes += len(v)
-		return utf8.ValidString(v), true
+		return utf8.ValidString(v)
 	case float64:
-		return !math.IsNaN(v) && !math.IsInf(v, 0), true
+		return !math.IsNaN(v) && !math.IsInf(v, 0)
 	case *big.Int:
-		s.bytes += v.BitLen() / 3
-		return true, true
-	case []any:
-		clean, ok = true, true
-		for _, w := range v {
-			c, o := s.inspect(w, depth+1)
-			clean, ok = clean && c, ok && o
-			if !ok {
-				return false, false
-			}
+		if v.BitLen() > 4*maxBigDigits {
+			s.err = errDigits
 		}
-		return clean, ok
+		return true
+	case []any:
+		clean = true
+		for _, w := range v {
+			clean = s.inspect(w, depth+1) && clean
+		}
+		return clean
 	case map[string]any:
-		clean, ok = true, true
+		clean = true
 		for k, w := range v {
 			s.bytes += len(k)
-			c, o := s.inspect(w, depth+1)
-			clean, ok = clean && c && utf8.ValidString(k), ok && o
-			if !ok {
-				return false, false
-			}
+			clean = s.inspect(w, depth+1) && utf8.ValidString(k) && clean
 		}
-		return clean, ok
+		return clean
 	}
-	return false, true
+	return false
 }
 
 // scrub gives a copy of v that JSON can hold.
