@@ -9,6 +9,7 @@
 package port
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,7 +23,13 @@ import (
 )
 
 const (
-	maxConcurrent = 1536 // calls under way, each on a connection of its own where Port speaks HTTP/1.1
+	// Calls under way, each on a connection of its own where Port speaks
+	// HTTP/1.1. Port allows 50 calls a second; this serves them while each takes
+	// five seconds.
+	maxConcurrent = 256
+
+	// Below the 60 s after which load balancers commonly close a connection.
+	idleTimeout = 30 * time.Second
 
 	// One attempt of a call. Port answers within a second; past ten something
 	// is wrong with the way, and a new attempt serves the run better.
@@ -62,7 +69,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 	}
 	c := &Client{
 		base: base, orgID: cfg.OrgID, userAgent: []string{userAgent},
-		transport: newPool(cfg.Transport),
+		transport: newTransport(cfg.Transport),
 		slots:     make(chan struct{}, maxConcurrent),
 		metrics:   m, log: log,
 		retries: log.Sample(&zerolog.BurstSampler{Burst: 3, Period: 10 * time.Second}),
@@ -74,6 +81,22 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 		}
 	}
 	return c, nil
+}
+
+// newTransport is base with a pool of its own. Of a base that is not an
+// *http.Transport nothing is known, and it is left as it is.
+func newTransport(base http.RoundTripper) http.RoundTripper {
+	t, ok := cmp.Or(base, http.DefaultTransport).(*http.Transport)
+	if !ok {
+		return base
+	}
+	t = t.Clone()
+	t.MaxIdleConns, t.MaxIdleConnsPerHost, t.MaxConnsPerHost = maxConcurrent, maxConcurrent, maxConcurrent
+	t.IdleConnTimeout = idleTimeout
+	// A connection whose other end is gone without a word is found out by a
+	// ping, not by ten seconds of every call that is put on it.
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 5 * time.Second}
+	return t
 }
 
 // Close drops the idle connections.

@@ -1,0 +1,72 @@
+package port_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"port-agent/agent"
+	"port-agent/agent/port"
+	"port-agent/agent/port/porttest"
+)
+
+// Bursts open no more connections than calls may be under way, and the next
+// burst finds them open, whichever HTTP Port speaks.
+func TestConnectionsAreFewAndKept(t *testing.T) {
+	t.Parallel()
+	for _, http2 := range []bool{true, false} {
+		t.Run(fmt.Sprintf("http2 %t", http2), func(t *testing.T) {
+			t.Parallel()
+			const calls, most = 600, 256
+			stand := porttest.New(porttest.Config{Errorf: t.Errorf})
+			t.Cleanup(stand.Close)
+			var opened, other atomic.Int64
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if (r.ProtoMajor == 2) != http2 {
+					other.Add(1)
+				}
+				stand.Handler().ServeHTTP(w, r)
+			}))
+			server.Config.ErrorLog = log.New(io.Discard, "", 0)
+			server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+				if state == http.StateNew {
+					opened.Add(1)
+				}
+			}
+			server.EnableHTTP2 = http2
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			client, err := port.New(port.Config{ClientID: "client", ClientSecret: "secret", BaseURL: server.URL, Transport: server.Client().Transport},
+				"port-agent/test", agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.Nop())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(client.Close)
+			burst := func(name string) {
+				parallel(calls, func(i int) {
+					if err := client.Report(t.Context(), fmt.Sprintf("r_%s%d", name, i), agent.Report{Response: json.RawMessage(`{}`)}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			burst("a")
+			first := opened.Load()
+			burst("b")
+			if got := opened.Load(); first > most+most/2 || got > first+most/2 {
+				t.Errorf("connections: got %d and then %d more, want about %d at most and then few", first, got-first, most)
+			}
+			if got := other.Load(); got != 0 {
+				t.Errorf("calls by another protocol: got %d, want 0", got)
+			}
+		})
+	}
+}
