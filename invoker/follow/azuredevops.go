@@ -46,7 +46,7 @@ func isAzureRun(c *invoker.Credential, req *invoker.Request) bool {
 	return ok && azureRuns.MatchString(rest)
 }
 
-func (f *azureDevOps) start(_ context.Context, run *Run, req *invoker.Request, res *invoker.Response) ([]string, error) {
+func (f *azureDevOps) start(ctx context.Context, run *Run, req *invoker.Request, res *invoker.Response) ([]string, error) {
 	base, rest, err := f.rest(bare(req.URL))
 	if err != nil {
 		return nil, err
@@ -56,24 +56,23 @@ func (f *azureDevOps) start(_ context.Context, run *Run, req *invoker.Request, r
 		if json.Unmarshal(res.Body, &started) != nil || started.ID == "" {
 			return nil, errors.New("the answer of Azure DevOps names no run")
 		}
-		place := base.Base() + m[1] + "/_apis/build/builds/" + started.ID.String()
-		return []string{place}, f.check(place)
+		places := []string{base.Base() + m[1] + "/_apis/build/builds/" + started.ID.String()}
+		return places, f.check(nil, Handle{Places: places})
 	}
 	m := azureWebhook.FindStringSubmatch(rest)
-	project := ruleOf(run).project
+	project, err := project(ctx, run)
+	if err != nil {
+		return nil, err
+	}
 	if m == nil || project == "" {
 		return nil, quiet("an incoming webhook of Azure DevOps names no build; give the rule follow.project, and the pipeline name: port-${{ parameters.HOOK.context.runId }}")
 	}
-	place := base.Base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(run.ID)
-	return []string{place}, f.check(place)
+	places := []string{base.Base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(run.ID)}
+	return places, f.check(nil, Handle{Places: places})
 }
 
-func (f *azureDevOps) check(place string) error {
-	_, rest, err := f.rest(place)
-	if err == nil && !azureBuild.MatchString(rest) && !azureBuilds.MatchString(rest) {
-		return fmt.Errorf("%s is no build", bare(place))
-	}
-	return err
+func (f *azureDevOps) check(_ *Run, h Handle) error {
+	return f.ours(h, "build", azureBuild, azureBuilds)
 }
 
 type build struct {
@@ -99,7 +98,7 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 	if err := f.get(ctx, place+"?"+azureVersion, &b); err != nil {
 		return view{}, err
 	}
-	v := view{place: place, name: strings.TrimSpace(b.Definition.Name + " " + b.Number), link: b.Links.Web.Href, id: b.ID.String()}
+	v := view{place: place, name: strings.TrimSpace(b.Definition.Name + " " + b.Number), links: put(nil, b.Links.Web.Href), id: b.ID.String()}
 	switch {
 	case b.Status == "inProgress" || b.Status == "cancelling":
 		v.label = f.timeline(ctx, place).label()
@@ -116,7 +115,7 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 	case "partiallySucceeded":
 		where, why := f.timeline(ctx, place).failed()
 		v.summary = ending(v.name, "succeeded partially", took, where, why)
-		v.warn = v.summary
+		v.warnings = []string{v.summary}
 	case "failed":
 		where, why := f.timeline(ctx, place).failed()
 		v.summary = ending(v.name, "failed", took, where, why)
@@ -139,8 +138,7 @@ func (f *azureDevOps) find(ctx context.Context, place string) (string, error) {
 		return "", &Error{Kind: Missing, Err: fmt.Errorf("Azure DevOps lists no build with the number %s", number),
 			Hint: "the YAML of the pipeline needs name: port-${{ parameters.HOOK.context.runId }}, with the alias of its webhook for HOOK"}
 	}
-	place = bare(place) + "/" + list.Value[0].ID.String()
-	return place, f.check(place)
+	return bare(place) + "/" + list.Value[0].ID.String(), nil
 }
 
 // timeline is what a build consists of: stages, jobs, tasks and checkpoints.

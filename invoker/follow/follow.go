@@ -57,15 +57,18 @@ type Follower struct {
 type follower interface {
 	// start reads the places from the answer of a trigger.
 	start(ctx context.Context, run *Run, req *invoker.Request, res *invoker.Response) (places []string, err error)
-	// check refuses a place that is not one of the backend's own.
-	check(place string) error
+	// check refuses a handle whose places are not the backend's own.
+	check(run *Run, h Handle) error
 	// look looks at one place.
 	look(ctx context.Context, w *Watch, j *job) (view, error)
 }
 
 // New returns a Follower. It calls nobody.
 func New(cfg Config, inv Invoker) *Follower {
-	return &Follower{cfg: cfg, inv: inv, followers: newFollowers(inv)}
+	return &Follower{cfg: cfg, inv: inv, followers: map[string]follower{
+		invoker.Jenkins: newJenkins(inv), invoker.GitLab: newGitLab(inv), invoker.GitHub: newGitHub(inv), invoker.AzureDevOps: newAzureDevOps(inv),
+		Rule: &rule{inv},
+	}}
 }
 
 // quietError says why a run is not followed that nobody has asked to follow.
@@ -86,9 +89,13 @@ func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res
 		places, err = f.followers[name].start(ctx, &run, req, res)
 	}
 	if err == nil {
-		return f.watch(run, name, Handle{Places: places}), ""
+		h := Handle{Backend: name, Places: places}
+		if name == Rule {
+			h.seal = (&rule{f.inv}).seal(&run, places[0])
+		}
+		return f.watch(run, h), ""
 	}
-	if calm := (*quietError)(nil); errors.As(err, &calm) && !asked(&run) {
+	if calm := (*quietError)(nil); errors.As(err, &calm) && followOf(&run) == nil {
 		return nil, ""
 	}
 	return nil, "Not followed: " + err.Error()
@@ -99,31 +106,30 @@ func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res
 // followed any more, in words for the run's log.
 func (f *Follower) Resume(run Run, h Handle) (*Watch, error) {
 	follower, ok := f.followers[h.Backend]
-	if !ok || h.IsZero() {
-		return nil, fmt.Errorf("the run's log names nothing that this agent can follow")
-	}
-	if f.cfg.Off() {
+	said := followOf(&run)
+	switch {
+	case !ok || h.IsZero():
+		return nil, errors.New("the run's log names nothing that this agent can follow")
+	case f.cfg.Off():
 		return nil, errors.New("FOLLOW is off")
+	case said != nil && said.Off:
+		return nil, errors.New("the rule says not to follow")
 	}
-	for _, place := range h.Places {
-		if err := follower.check(place); err != nil {
-			return nil, err
-		}
+	if err := follower.check(&run, h); err != nil {
+		return nil, err
 	}
-	return f.watch(run, h.Backend, h), nil
+	return f.watch(run, h), nil
 }
 
 // wanted reports whether the run is to be followed if it can be.
 func (f *Follower) wanted(run *Run) bool {
-	rule := ruleOf(run)
-	return run.ID != "" && !run.NoFollow && !f.cfg.Off() && !rule.off && (rule.on || !run.Sync)
+	said := followOf(run)
+	return run.ID != "" && !run.NoFollow && !f.cfg.Off() && (said == nil || !said.Off) && (said != nil || !run.Sync)
 }
-
-func asked(run *Run) bool { return ruleOf(run).on }
 
 // choose names the follower of a request.
 func (f *Follower) choose(run *Run, req *invoker.Request) (string, error) {
-	if ruleOf(run).url {
+	if said := followOf(run); said != nil && said.Generic() {
 		return Rule, nil
 	}
 	name := req.Backend
@@ -136,10 +142,13 @@ func (f *Follower) choose(run *Run, req *invoker.Request) (string, error) {
 	return name, nil
 }
 
-func (f *Follower) watch(run Run, name string, h Handle) *Watch {
-	w := &Watch{run: run, backend: name, follower: f.followers[name], seal: h.seal, timeout: f.cfg.Timeout()}
-	if t := ruleOf(&run).timeout; t > 0 {
-		w.timeout = t
+func (f *Follower) watch(run Run, h Handle) *Watch {
+	w := &Watch{run: run, backend: h.Backend, follower: f.followers[h.Backend], seal: h.seal, timeout: f.cfg.Timeout()}
+	if said := followOf(&run); said != nil {
+		w.interval, w.success = said.Interval, said.Success
+		if said.Timeout > 0 {
+			w.timeout = said.Timeout
+		}
 	}
 	for _, place := range h.Places {
 		w.jobs = append(w.jobs, &job{place: place})

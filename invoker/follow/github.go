@@ -51,8 +51,8 @@ func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 		ID json.Number `json:"workflow_run_id"`
 	}
 	if json.Unmarshal(res.Body, &answer) == nil && answer.ID != "" {
-		place := base.Base() + m[1] + "/runs/" + answer.ID.String()
-		return []string{place}, f.check(place)
+		places := []string{base.Base() + m[1] + "/runs/" + answer.ID.String()}
+		return places, f.check(nil, Handle{Places: places})
 	}
 	at, err := http.ParseTime(res.Header.Get("Date"))
 	if err != nil {
@@ -61,15 +61,8 @@ func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 	return []string{base.Base() + m[1] + m[2] + "/runs#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
 }
 
-func (f *gitHub) check(place string) error {
-	_, rest, err := f.rest(place)
-	if err != nil {
-		return err
-	}
-	if _, bad := time.Parse(time.RFC3339, fragment(place)); bad == nil && gitHubRuns.MatchString(rest) || gitHubRunPath.MatchString(rest) {
-		return nil
-	}
-	return fmt.Errorf("%s is no workflow run", bare(place))
+func (f *gitHub) check(_ *Run, h Handle) error {
+	return f.ours(h, "workflow run", gitHubRuns, gitHubRunPath)
 }
 
 type gitHubRun struct {
@@ -86,7 +79,7 @@ type gitHubRun struct {
 
 func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	place := j.place
-	if fragment(place) != "" {
+	if strings.HasSuffix(bare(place), "/runs") {
 		var err error
 		if place, err = f.find(ctx, w, j); err != nil {
 			return view{}, err
@@ -96,7 +89,7 @@ func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	if err != nil {
 		return view{}, err
 	}
-	v := view{place: place, name: fmt.Sprintf("%s #%d", run.Name, run.Number), link: run.URL, id: run.ID.String()}
+	v := view{place: place, name: fmt.Sprintf("%s #%d", run.Name, run.Number), links: put(nil, run.URL), id: run.ID.String()}
 	switch run.Status {
 	case "completed":
 		if run.Conclusion == "" {
@@ -165,8 +158,7 @@ func (f *gitHub) find(ctx context.Context, w *Watch, j *job) (place string, err 
 	if err != nil {
 		return "", err
 	}
-	place = base.Base() + gitHubRuns.FindStringSubmatch(rest)[1] + "/runs/" + found.ID.String()
-	return place, f.check(place)
+	return base.Base() + gitHubRuns.FindStringSubmatch(rest)[1] + "/runs/" + found.ID.String(), nil
 }
 
 type gitHubJobs struct {

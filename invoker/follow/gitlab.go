@@ -38,17 +38,11 @@ func (f *gitLab) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 	if json.Unmarshal(res.Body, &pipeline) != nil || pipeline.ID == "" || pipeline.Project == "" {
 		return nil, fmt.Errorf("the answer of GitLab names no pipeline")
 	}
-	place := fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base.Base(), pipeline.Project, pipeline.ID)
-	return []string{place}, f.check(place)
+	places := []string{fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base.Base(), pipeline.Project, pipeline.ID)}
+	return places, f.check(nil, Handle{Places: places})
 }
 
-func (f *gitLab) check(place string) error {
-	_, rest, err := f.rest(place)
-	if err == nil && !pipelinePath.MatchString(rest) {
-		return fmt.Errorf("%s is no pipeline", bare(place))
-	}
-	return err
-}
+func (f *gitLab) check(_ *Run, h Handle) error { return f.ours(h, "pipeline", pipelinePath) }
 
 // gitLabLabels are the states of a pipeline that goes on.
 var gitLabLabels = map[string]string{
@@ -66,7 +60,7 @@ func (f *gitLab) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	if err := f.get(ctx, j.place, &p); err != nil {
 		return view{}, err
 	}
-	v := view{name: gitLabName(p.WebURL, p.ID.String()), link: p.WebURL, id: p.ID.String()}
+	v := view{name: gitLabName(p.WebURL, p.ID.String()), links: put(nil, p.WebURL), id: p.ID.String()}
 	took := time.Duration(p.Duration * float64(time.Second))
 	switch p.Status {
 	case "success", "failed", "canceled", "skipped":

@@ -65,12 +65,8 @@ func (f *jenkins) start(_ context.Context, _ *Run, req *invoker.Request, res *in
 	return places, nil
 }
 
-func (f *jenkins) check(place string) error {
-	_, rest, err := f.rest(place)
-	if err == nil && !queuePath.MatchString(rest) && !buildPath.MatchString(rest) {
-		return fmt.Errorf("%s is neither a queue item nor a build", bare(place))
-	}
-	return err
+func (f *jenkins) check(_ *Run, h Handle) error {
+	return f.ours(h, "queue item and no build", queuePath, buildPath)
 }
 
 func (f *jenkins) look(ctx context.Context, w *Watch, j *job) (view, error) {
@@ -153,9 +149,9 @@ func (f *jenkins) build(ctx context.Context, w *Watch, j *job, place string) (vi
 	if err := f.get(ctx, tree(place, buildFields), &build); err != nil {
 		return view{}, err
 	}
-	v := view{place: place, name: build.FullDisplayName, id: strconv.FormatInt(build.Number, 10), link: place}
+	v := view{place: place, name: build.FullDisplayName, id: strconv.FormatInt(build.Number, 10), links: []string{place}}
 	if path := jobPath(build.URL); path != "" { // the root that Jenkins is configured with is where people find it
-		v.link = build.URL
+		v.links = []string{build.URL}
 	}
 	stages := f.stages(ctx, j, place)
 	if build.Building || build.Result == "" {

@@ -31,17 +31,17 @@ func (p *Progress) News() bool {
 
 // view is what one place looks like at one moment.
 type view struct {
-	name    string // of the pipeline, for lines and summary: "smoke-tests #42"
-	label   string
-	why     string   // what it waits for, behind the label in a line
-	lines   []string // further lines, each written once
-	link    string
-	id      string
-	place   string // where it is to be looked at from now on, if that has changed
-	over    bool
-	success bool
-	warn    string // a line for people, at the end
-	summary string // once over
+	name     string // of the pipeline, for lines and summary: "smoke-tests #42"
+	label    string
+	why      string   // what it waits for, behind the label in a line
+	lines    []string // further lines, each written once
+	warnings []string // the same, for what people should look at
+	links    []string
+	id       string
+	place    string // where it is to be looked at from now on, if that has changed
+	over     bool
+	success  bool
+	summary  string
 }
 
 // job is one place and what is known of it. Several jobs of one run end
@@ -50,27 +50,28 @@ type job struct {
 	place   string
 	seen    bool // an answer told of it
 	last    view
-	said    string            // the last line, without its digits
-	plain   bool              // Jenkins: there are no stages to ask for
-	answers map[string]answer // GitHub: what a URL answered last
+	said    string        // the last line about the state, without its digits
+	written map[Line]bool // further lines
+	plain   bool          // Jenkins: there are no stages to ask for
+	answers map[string]answer
 }
 
 // merge takes over what a look has brought, and returns the lines that are
-// new. Lines are one per change: numbers in the text of a queue that count
-// down are not a change.
+// new. There is one for each change: numbers that count down, as in the text
+// of a queue, are no change.
 func (j *job) merge(v view) (lines []Line) {
-	if v.place != "" && v.place != j.place {
+	if v.place != "" {
 		j.place = v.place
 	}
 	text := v.label
 	if v.why != "" {
 		text += ": " + v.why
 	}
+	if v.name != "" && text != "" {
+		text = v.name + ": " + text
+	}
 	if v.over {
 		text = v.summary
-	}
-	if v.name != "" && !v.over && text != "" {
-		text = v.name + ": " + text
 	}
 	text = oneLine(text, maxLine)
 	if said := undigit(text); text != "" && said != j.said {
@@ -78,19 +79,32 @@ func (j *job) merge(v view) (lines []Line) {
 		lines = append(lines, Line{Text: text})
 	}
 	for _, l := range v.lines {
-		lines = append(lines, Line{Text: oneLine(l, maxLine)})
+		lines = j.once(lines, Line{Text: l})
 	}
-	if v.warn != "" {
-		lines = append(lines, Line{Warn: true, Text: oneLine(v.warn, maxLine)})
+	for _, l := range v.warnings {
+		lines = j.once(lines, Line{Warn: true, Text: l})
 	}
-	if v.link == "" {
-		v.link = j.last.link
+	if len(v.links) == 0 {
+		v.links = j.last.links
 	}
 	if v.id == "" {
 		v.id = j.last.id
 	}
 	j.last = v
 	return lines
+}
+
+// once adds a line that was not written before. Beyond maxLines none is.
+func (j *job) once(lines []Line, l Line) []Line {
+	l.Text = oneLine(l.Text, maxLine)
+	if l.Text == "" || j.written[l] || len(j.written) >= maxLines {
+		return lines
+	}
+	if j.written == nil {
+		j.written = map[Line]bool{}
+	}
+	j.written[l] = true
+	return append(lines, l)
 }
 
 func undigit(s string) string {

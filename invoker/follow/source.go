@@ -2,16 +2,15 @@ package follow
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
+	"regexp"
+	"slices"
 	"strings"
-	"time"
 
 	"port-agent/invoker"
 )
@@ -49,6 +48,21 @@ func (s *source) rest(place string) (*invoker.Credential, string, error) {
 		return nil, "", quiet("%s is not below %s, the only place that the credential is sent to", u.Host, c.Base())
 	}
 	return c, rest, nil
+}
+
+// ours refuses places that are not below the base, or whose rest no pattern
+// matches.
+func (s *source) ours(h Handle, what string, patterns ...*regexp.Regexp) error {
+	for _, place := range h.Places {
+		_, rest, err := s.rest(place)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(rest) }) {
+			return fmt.Errorf("%s is no %s", bare(place), what)
+		}
+	}
+	return nil
 }
 
 // get reads one JSON answer into v.
@@ -110,11 +124,11 @@ func judge(method, place string, res *invoker.Response, err error) *Error {
 	if err == nil {
 		err = fmt.Errorf("%s %s answered %d", method, bare(place), res.StatusCode)
 	}
-	after, limited := limit(res)
+	after, limited := res.Limited()
 	switch code := res.StatusCode; {
 	case code == http.StatusNotModified:
 		return nil
-	case limited || code >= 500 || code == http.StatusRequestTimeout || code == http.StatusTooManyRequests:
+	case limited || code >= 500 || code == http.StatusRequestTimeout:
 		return &Error{Kind: Busy, RetryAfter: after, Err: err}
 	case code == http.StatusNotFound:
 		return &Error{Kind: Missing, Err: err}
@@ -122,29 +136,6 @@ func judge(method, place string, res *invoker.Response, err error) *Error {
 		return &Error{Kind: Refused, Err: err}
 	}
 	return nil
-}
-
-// limit reports whether an answer says that there were too many requests, and
-// when to come back. GitHub says so with 403 too:
-// https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
-func limit(res *invoker.Response) (after time.Duration, limited bool) {
-	if res.StatusCode < 400 {
-		return 0, false
-	}
-	h := res.Header
-	exhausted := h.Get("X-Ratelimit-Remaining") == "0"
-	if v := h.Get("Retry-After"); v != "" {
-		limited = true
-		if seconds, err := strconv.ParseInt(v, 10, 32); err == nil {
-			after = time.Duration(seconds) * time.Second
-		} else if at, err := http.ParseTime(v); err == nil {
-			after = time.Until(at)
-		}
-	} else if reset, err := strconv.ParseInt(cmp.Or(h.Get("X-Ratelimit-Reset"), h.Get("Ratelimit-Reset")), 10, 64); err == nil && exhausted {
-		after = time.Until(time.Unix(reset, 0))
-	}
-	limited = limited || exhausted || res.StatusCode == http.StatusForbidden && bytes.Contains(bytes.ToLower(res.Body), []byte("rate limit"))
-	return max(0, after), limited
 }
 
 func (s *source) decode(place string, res *invoker.Response, v any) error {
@@ -162,7 +153,8 @@ func (s *source) decode(place string, res *invoker.Response, v any) error {
 
 // isPage tells of HTML.
 func isPage(res *invoker.Response) bool {
-	return strings.Contains(strings.ToLower(res.Header.Get("Content-Type")), "html") || bytes.HasPrefix(bytes.TrimSpace(res.Body), []byte("<"))
+	start := bytes.ToLower(bytes.TrimSpace(res.Body[:min(len(res.Body), 64)]))
+	return strings.Contains(strings.ToLower(res.Header.Get("Content-Type")), "html") || bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
 }
 
 // bare is a URL without query and fragment.

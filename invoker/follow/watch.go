@@ -20,6 +20,8 @@ type Watch struct {
 	follower follower
 	jobs     []*job
 	timeout  time.Duration
+	interval time.Duration
+	success  []string // end states that count as success; nil: the backend's
 	told     told
 }
 
@@ -52,7 +54,7 @@ func (w *Watch) Host() string {
 func (w *Watch) Timeout() time.Duration { return w.timeout }
 
 // Interval is the rule's own time between looks, or 0: the usual schedule.
-func (w *Watch) Interval() time.Duration { return 0 }
+func (w *Watch) Interval() time.Duration { return w.interval }
 
 // MaxWait bounds the time to the next look, also after errors: Jenkins forgets
 // an item of its queue five minutes after the build has begun.
@@ -118,7 +120,7 @@ func (w *Watch) tell(p *Progress) {
 		if len(w.jobs) > 1 && label != "" {
 			label = v.name + ": " + label
 		}
-		labels, links, ids, summaries = put(labels, label), put(links, v.link), put(ids, v.id), put(summaries, v.summary)
+		labels, links, ids, summaries = put(labels, label), append(links, v.links...), put(ids, v.id), put(summaries, v.summary)
 	}
 	now := told{label: oneLine(strings.Join(labels, ", "), maxLine), links: strings.Join(links, " "), id: strings.Join(ids, ", "), handle: w.Handle().String()}
 	if now.label != w.told.label {

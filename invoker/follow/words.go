@@ -11,6 +11,8 @@ import (
 const (
 	// maxJobs is how many jobs of one run are followed.
 	maxJobs = 20
+	// maxLines bounds the lines of one job that come from a rule's log.
+	maxLines = 200
 	// maxLine bounds what a backend's text takes of a line or summary, in
 	// characters.
 	maxLine = 500
@@ -72,8 +74,8 @@ func ending(name, verb string, took time.Duration, where, why string) string {
 // good reports whether an end state counts as success: by the rule's list
 // where there is one, else by the backend's.
 func good(w *Watch, state string, usual ...string) bool {
-	if said := ruleOf(&w.run).success; len(said) > 0 {
-		usual = said
+	if len(w.success) > 0 {
+		usual = w.success
 	}
 	return slices.ContainsFunc(usual, func(s string) bool { return strings.EqualFold(s, state) })
 }
