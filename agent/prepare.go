@@ -188,7 +188,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 	}
 	j.req, err = a.Invoker.Build(ctx, invoker.Target{
 		Key: j.ev.Key(j.run), Event: j.body, Root: decrypted, Method: method, Decrypted: len(secrets) > 0, Rule: override(j.rule, over),
-		NeedBody: j.sync || j.rule.HasReport(),
+		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow() != nil,
 	})
 	if err != nil {
 		return fmt.Errorf("build request: %w", err)

@@ -63,7 +63,7 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 	rep := new(Report)
 	if j.sync && out.res != nil {
 		rep.StatusCode = out.res.StatusCode
-		if len(out.res.Body) > 0 {
+		if len(out.res.Body) > 0 && !j.req.HideAnswer {
 			res := *out.res
 			res.Body = j.redactor.Bytes(res.Body) // before it is cut
 			rep.Response = responseOf(&res)

@@ -2,8 +2,11 @@ package invoker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
+	"strings"
 )
 
 // azureDevOps posts to an incoming webhook of Azure DevOps, which checks an
@@ -16,17 +19,15 @@ type azureDevOps struct {
 
 var _ Backend = azureDevOps{}
 
-var errAzure = errors.New("the invocation method lacks org or webhook")
-
 func (a azureDevOps) URL(t *Target) (string, error) {
-	org, hook := t.Method.Org, t.Method.Webhook
-	if org != "" && hook != "" {
-		return join(a.base, "/%s"+azurePath+"%s", org, hook) + "?api-version=6.0-preview", nil
+	m := &t.Method
+	if m.URL != "" && (m.Org == "" || m.Webhook == "") {
+		return m.URL, nil
 	}
-	if u := t.Method.URL; u != "" {
-		return u, nil
+	if err := named("org", m.Org, "webhook", m.Webhook); err != nil {
+		return "", err
 	}
-	return "", errAzure
+	return join(a.base, "/%s"+azurePath+"%s", m.Org, m.Webhook) + "?api-version=6.0-preview", nil
 }
 
 func (azureDevOps) Body(t *Target) (Body, error) {
@@ -36,14 +37,67 @@ func (azureDevOps) Body(t *Target) (Body, error) {
 	return eventBody(t), nil
 }
 
-func (azureDevOps) Header(http.Header) error { return nil }
+func (azureDevOps) Header(*Request) error { return nil }
 
 func (azureDevOps) Accept(*Request, *Response) error { return nil }
 
 // sha1Signer signs with HMAC-SHA1 over the body.
 type sha1Signer struct{ signer *Signer }
 
-func (s sha1Signer) Authorize(_ context.Context, h http.Header, body []byte) error {
-	h[headerSignature] = []string{s.signer.SHA1(body)}
+func (s sha1Signer) Authorize(_ context.Context, req *Request, h http.Header) error {
+	h[headerSignature] = []string{s.signer.SHA1(req.Body)}
+	return nil
+}
+
+// azureRun starts a pipeline by the Runs API, whatever the backend of the rule
+// is: https://learn.microsoft.com/rest/api/azure/devops/pipelines/runs/run-pipeline.
+type azureRun struct {
+	Backend
+	pat *Credential // nil: the rule has its own
+}
+
+var (
+	_ Backend  = azureRun{}
+	_ reviewer = azureRun{}
+
+	azureRuns = regexp.MustCompile(`^(?:/[^/]+)+/_apis/pipelines/[0-9]+/runs/?$`)
+)
+
+// azureRun makes req one of the Runs API where its URL is below
+// AZURE_DEVOPS_URL and says so.
+func (i *Invoker) azureRun(req *Request) {
+	if rest, ok := i.azure.Rest(req.url); ok && azureRuns.MatchString(rest) {
+		req.backend, req.NeedBody = azureRun{req.backend, i.credentials[AzureDevOps]}, true
+	}
+}
+
+func (a azureRun) Header(req *Request) error {
+	if a.pat != nil && req.Header.Get("Authorization") == "" {
+		if err := a.pat.Authorize(context.Background(), req.url, req.Header); err != nil {
+			return err
+		}
+	}
+	return a.Backend.Header(req)
+}
+
+// review finds the sign-in page that Azure DevOps answers with, as 203 or as a
+// redirect, where another server would answer 401.
+func (azureRun) review(_ *Request, res *Response) (again bool, refusal string) {
+	html := strings.Contains(res.Header.Get("Content-Type"), "html")
+	if res.StatusCode == http.StatusNonAuthoritativeInfo && html || res.StatusCode == http.StatusFound {
+		return false, "was answered with a sign-in page: the personal access token (AZURE_DEVOPS_EXT_PAT, or the rule's own) has expired or is not valid"
+	}
+	return false, ""
+}
+
+func (azureRun) Accept(_ *Request, res *Response) error {
+	var run struct {
+		ID    json.Number
+		Links struct{ Web struct{ Href string } } `json:"_links"`
+	}
+	if err := json.Unmarshal(res.Body, &run); err != nil || run.ID == "" {
+		return errors.New("answered without a run")
+	}
+	res.ExternalRunID, res.Link = run.ID.String(), run.Links.Web.Href
 	return nil
 }

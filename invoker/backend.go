@@ -15,11 +15,11 @@ type Backend interface {
 	URL(t *Target) (string, error)
 	// Body is what is sent unless the rule says so.
 	Body(t *Target) (Body, error)
-	// Header adds the headers that a rule has left open and that are the same
-	// at every attempt.
-	Header(h http.Header) error
+	// Header adds to req.Header what a rule has left open and what is the same
+	// at every attempt. It refuses a URL that is not the backend's.
+	Header(req *Request) error
 	// Authorize adds, to the headers of one attempt, what proves the sender.
-	Authorize(ctx context.Context, h http.Header, body []byte) error
+	Authorize(ctx context.Context, req *Request, h http.Header) error
 	// Accept reads link and external run id from an answer with status 2xx.
 	// An error says why the backend has not taken the work in spite of it.
 	Accept(req *Request, res *Response) error
@@ -44,9 +44,9 @@ func newBackends(i *Invoker) map[string]Backend {
 		Webhook:     hook,
 		AzureDevOps: azureDevOps{sha1Signer: sha1, base: i.cfg.AzureDevOpsURL},
 		Jenkins:     jenkins{sha1Signer: sha1},
-		GitLab:      gitLab{webhook: hook, base: i.cfg.GitLabURL, env: i.deps.Env},
+		GitLab:      gitLab{webhook: hook, base: i.cfg.GitLabURL, env: i.deps.Env, setting: i.deps.Setting},
 		GitHub:      newGitHub(i),
-		PortAPI:     portAPI{token: i.deps.Token},
+		PortAPI:     portAPI{token: i.deps.Token, base: i.portAPI},
 	}
 }
 
@@ -65,7 +65,8 @@ const (
 )
 
 // choose names the backend of a target: by the rule, else by the type of the
-// invocation method, else by the URL.
+// invocation method, else by the URL. Only an action's own URL leads to Port's
+// API: one that a rule has made of inputs may look like it and be another.
 func (i *Invoker) choose(t *Target) (string, error) {
 	if t.Rule.Backend != "" {
 		name := strings.ToLower(strings.ReplaceAll(t.Rule.Backend, "-", "_"))
@@ -77,14 +78,16 @@ func (i *Invoker) choose(t *Target) (string, error) {
 	if name, ok := byType[t.Method.Type]; ok {
 		return name, nil
 	}
-	raw := t.Method.URL
 	if t.Rule.URL != nil {
-		raw = *t.Rule.URL
+		return chooseByURL(*t.Rule.URL), nil
 	}
-	return i.chooseByURL(raw), nil
+	if u, err := url.Parse(t.Method.URL); err == nil && i.portAPI != nil && sameOrigin(u, i.portAPI) {
+		return PortAPI, nil
+	}
+	return chooseByURL(t.Method.URL), nil
 }
 
-func (i *Invoker) chooseByURL(raw string) string {
+func chooseByURL(raw string) string {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
@@ -93,8 +96,6 @@ func (i *Invoker) chooseByURL(raw string) string {
 		return AzureDevOps
 	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), jenkinsPath):
 		return Jenkins
-	case i.portHost != "" && origin(u) == i.portHost:
-		return PortAPI
 	}
 	return Webhook
 }
@@ -121,6 +122,20 @@ func hostPort(u *url.URL) string {
 		host = "[" + host + "]"
 	}
 	return host + ":" + port
+}
+
+// named refuses what is no name in a path: nothing, or a step to another
+// place. Pairs are of what it is called and its value.
+func named(pairs ...string) error {
+	for n := 0; n < len(pairs); n += 2 {
+		switch what, name := pairs[n], pairs[n+1]; name {
+		case "":
+			return fmt.Errorf("the invocation method lacks %s", what)
+		case ".", "..":
+			return fmt.Errorf("%s of the invocation method is %q, which is no name", what, name)
+		}
+	}
+	return nil
 }
 
 // join puts the parts of a path behind a base URL, each percent-encoded as

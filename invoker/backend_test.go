@@ -290,7 +290,7 @@ func TestGitLabToken(t *testing.T) {
 		{"g", "a/b", "literal", ""},
 		{"g", "c/d", "replaced", ""},
 		{"g/sub", "x", "", "the environment variable g_sub_x, which holds the trigger token of g/sub/x, is not set"},
-		{"", "x", "", errGitLab.Error()},
+		{"", "x", "", "the invocation method lacks groupName"},
 	} {
 		got, err := g.token(&Target{Method: Method{Group: tc.group, Project: tc.project}})
 		if got != tc.want || (err == nil) != (tc.wantErr == "") || err != nil && err.Error() != tc.wantErr {

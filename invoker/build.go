@@ -24,6 +24,8 @@ func (i *Invoker) Build(ctx context.Context, t Target) (*Request, error) {
 	if err := req.setURL(&t); err != nil {
 		return nil, err
 	}
+	i.azureRun(req)
+	req.HideAnswer = name == PortAPI && userShaped(&t, req.url)
 	if err := req.setHeader(&t, i.deps.UserAgent); err != nil {
 		return nil, err
 	}
@@ -42,6 +44,35 @@ type preparer interface {
 	// prepare returns what completes the request before its first attempt, or
 	// nil where it is complete.
 	prepare(t *Target) func(context.Context, *Request) error
+}
+
+// reviewer is a Backend that looks at an answer before it is judged.
+type reviewer interface {
+	// review may change req and ask for it to be sent again at once, where
+	// the answer says that nothing was done; or say why the credential was
+	// refused in spite of the status.
+	review(req *Request, res *Response) (again bool, refusal string)
+}
+
+// deliver sends a request and lets its backend review the answer.
+func (i *Invoker) deliver(ctx context.Context, clock *clock, req *Request, h *hop) (*Response, error) {
+	res, err := i.follow(ctx, clock, req, h)
+	r, ok := req.backend.(reviewer)
+	if !ok || res == nil {
+		return res, err
+	}
+	again, refusal := r.review(req, res)
+	if again {
+		h.body = req.Body
+		if res, err = i.follow(ctx, clock, req, h); res != nil {
+			r.review(req, res)
+		}
+		return res, err
+	}
+	if refusal != "" {
+		return res, &StatusError{Endpoint: req.Endpoint(), StatusCode: http.StatusUnauthorized, Reason: refusal}
+	}
+	return res, err
 }
 
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
@@ -117,4 +148,11 @@ func (r *Request) setBody(t *Target) error {
 	}
 	r.secrets = append(r.secrets, body.Secrets...)
 	return r.setContent(body)
+}
+
+// EncodeBody prints a body as a content type asks, and sets the content type
+// where there is none.
+func EncodeBody(value any, h http.Header) ([]byte, error) {
+	text, _, err := Body{Value: value}.encode(h)
+	return text, err
 }

@@ -17,6 +17,8 @@ import (
 // once.
 type Credential struct {
 	base *url.URL
+	// asks is whether set may ask the backend for a token.
+	asks bool
 	set  func(ctx context.Context, u *url.URL, h http.Header) error
 }
 
@@ -45,7 +47,7 @@ func (c *Credential) Base() string { return c.base.String() }
 // for a URL that is not below the base: of another origin, beside it, or
 // with a path that leads out of it.
 func (c *Credential) Rest(u *url.URL) (string, bool) {
-	if origin(u) != origin(c.base) || u.User != nil {
+	if !sameOrigin(u, c.base) || u.User != nil {
 		return "", false
 	}
 	rest, ok := strings.CutPrefix(u.EscapedPath(), c.base.EscapedPath())
@@ -53,6 +55,13 @@ func (c *Credential) Rest(u *url.URL) (string, bool) {
 		return "", false
 	}
 	return rest, true
+}
+
+// sameOrigin holds for one scheme, host and port, the last two however they
+// are spelt. A dot behind the host makes it another.
+func sameOrigin(a, b *url.URL) bool {
+	dot := strings.HasSuffix(a.Hostname(), ".") != strings.HasSuffix(b.Hostname(), ".")
+	return a.Host != "" && origin(a) == origin(b) && !dot
 }
 
 // dotted reports whether a path holds a segment that servers resolve.
@@ -68,7 +77,7 @@ func dotted(path string) bool {
 // Authorize adds the credential to the header of a request to u. It may ask
 // the backend for a token first. It refuses a URL of another origin.
 func (c *Credential) Authorize(ctx context.Context, u *url.URL, h http.Header) error {
-	if origin(u) != origin(c.base) {
+	if !sameOrigin(u, c.base) {
 		return errElsewhere
 	}
 	return c.set(ctx, u, h)

@@ -1,11 +1,13 @@
 package invoker
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"net/url"
 	"sync"
 	"time"
 )
@@ -14,12 +16,13 @@ import (
 // that Port's cloud cannot reach:
 // https://docs.github.com/rest/actions/workflows#create-a-workflow-dispatch-event.
 type gitHub struct {
-	base  string
-	token Secret
-	do    func(context.Context, *Request) (*Response, error)
+	base       string
+	credential *Credential // nil: a rule has to bring its own
+	do         func(context.Context, *Request) (*Response, error)
 
 	mu       sync.Mutex
 	branches map[string]branch // by org/repo
+	details  map[string]bool   // by origin: whether the server knows return_run_details
 }
 
 // branch is the default branch of a repository for a while.
@@ -34,28 +37,27 @@ const (
 
 	branchTime  = 10 * time.Minute
 	maxBranches = 1000
+	maxServers  = 100
 )
 
 var (
 	_ Backend  = (*gitHub)(nil)
 	_ preparer = (*gitHub)(nil)
+	_ reviewer = (*gitHub)(nil)
 )
 
-var (
-	errGitHub      = errors.New("the invocation method lacks org, repo or workflow")
-	errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not set")
-)
+var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not set, and no GitHub App is")
 
 func newGitHub(i *Invoker) *gitHub {
-	return &gitHub{base: i.cfg.GitHubAPIURL, token: Secret(strings.TrimSpace(i.cfg.GitHubToken.Reveal())), do: i.Do, branches: map[string]branch{}}
+	return &gitHub{base: i.cfg.GitHubAPIURL, credential: i.credentials[GitHub], do: i.Do, branches: map[string]branch{}, details: map[string]bool{}}
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {
-	org, repo, workflow := t.Method.Org, t.Method.Repo, t.Method.Workflow
-	if org == "" || repo == "" || workflow == "" {
-		return "", errGitHub
+	m := &t.Method
+	if err := named("org", m.Org, "repo", m.Repo, "workflow", m.Workflow); err != nil {
+		return "", err
 	}
-	return join(g.base, "/repos/%s/%s/actions/workflows/%s/dispatches", org, repo, workflow), nil
+	return join(g.base, "/repos/%s/%s/actions/workflows/%s/dispatches", m.Org, m.Repo, m.Workflow), nil
 }
 
 // Body has a placeholder for the reference where only GitHub knows it.
@@ -69,6 +71,7 @@ func (g *gitHub) Body(t *Target) (Body, error) {
 
 func (g *gitHub) body(t *Target, ref string) (Body, error) {
 	inputs := t.inputs(t.Method.WorkflowInputs)
+	delete(inputs, "ref") // it is where the workflow runs, in each of the ways to say it
 	if !t.Method.OmitPayload {
 		payload := eventBody(t)
 		if payload.JSON == nil {
@@ -79,15 +82,73 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 		}
 		inputs["port_payload"] = string(payload.JSON)
 	}
-	return jsonBody(map[string]any{"ref": ref, "inputs": anyMap(inputs)})
+	body := map[string]any{"ref": ref, "inputs": anyMap(inputs)}
+	if known, details := g.knowsDetails(g.base); details || !known {
+		body[runDetails] = true
+	}
+	return jsonBody(body)
+}
+
+// runDetails asks GitHub to say which run it has started. Servers before
+// GitHub Enterprise 3.21 refuse the field.
+const runDetails = "return_run_details"
+
+func (g *gitHub) knowsDetails(server string) (known, details bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	details, known = g.details[serverOf(server)]
+	return known, details
+}
+
+func (g *gitHub) noteDetails(server string, details bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.details) >= maxServers {
+		clear(g.details)
+	}
+	g.details[serverOf(server)] = details
+}
+
+func serverOf(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return ""
+	}
+	return origin(u)
+}
+
+// review sends a dispatch once more without the field where a server refuses
+// it: nothing was started. What the server knows is remembered.
+func (g *gitHub) review(req *Request, res *Response) (again bool, refusal string) {
+	if req.withoutDetails && res.StatusCode/100 == 2 {
+		g.noteDetails(req.URL, false)
+	}
+	var body map[string]json.RawMessage
+	if req.Method != http.MethodPost || json.Unmarshal(req.Body, &body) != nil || body[runDetails] == nil {
+		return false, ""
+	}
+	switch known, _ := g.knowsDetails(req.URL); {
+	case res.StatusCode/100 == 2:
+		g.noteDetails(req.URL, true)
+	case known || res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusUnprocessableEntity:
+	default:
+		delete(body, runDetails)
+		text, err := marshal(body)
+		if err != nil {
+			return false, ""
+		}
+		req.Body, req.withoutDetails = text, true
+		return true, ""
+	}
+	return false, ""
 }
 
 // ref is the reference to run, or "" where it has to be asked for.
 func (g *gitHub) ref(t *Target) string {
-	if ref := t.ref(); ref != "" {
-		return ref
+	if v := t.Method.WorkflowInputs["ref"]; v != nil && text(v) != "" {
+		return text(v)
 	}
-	if ref := t.Method.Ref; ref != "" {
+	if ref := cmp.Or(t.ref(), t.Method.Ref); ref != "" {
 		return ref
 	}
 	g.mu.Lock()
@@ -154,20 +215,38 @@ func (g *gitHub) keep(repo, name string) {
 	g.branches[repo] = branch{name, time.Now().Add(branchTime)}
 }
 
-func (g *gitHub) Header(h http.Header) error {
+func (g *gitHub) Header(req *Request) error {
+	h := req.Header
 	setDefault(h, "Accept", gitHubMedia)
 	setDefault(h, "X-Github-Api-Version", gitHubVersion)
+	switch {
+	case h.Get("Authorization") != "":
+		return nil
+	case g.credential == nil:
+		return errGitHubToken
+	case !sameOrigin(req.url, g.credential.base):
+		return fmt.Errorf("the credential for GitHub goes to %s only, and the URL names %s; give the rule a header Authorization", g.credential.Base(), req.Host())
+	case g.credential.asks:
+		return nil
+	}
+	return g.credential.Authorize(context.Background(), req.url, h)
+}
+
+// Authorize adds the token of a GitHub App. GitHub takes no signature.
+func (g *gitHub) Authorize(ctx context.Context, req *Request, h http.Header) error {
 	if h.Get("Authorization") != "" {
 		return nil
 	}
-	if g.token == "" {
-		return errGitHubToken
-	}
-	h["Authorization"] = []string{"Bearer " + g.token.Reveal()}
-	return nil
+	return g.credential.Authorize(ctx, req.url, h)
 }
 
-// Authorize adds nothing: GitHub takes a token and no signature.
-func (*gitHub) Authorize(context.Context, http.Header, []byte) error { return nil }
-
-func (*gitHub) Accept(*Request, *Response) error { return nil }
+func (*gitHub) Accept(_ *Request, res *Response) error {
+	var run struct {
+		ID   json.Number `json:"workflow_run_id"`
+		Page string      `json:"html_url"`
+	}
+	if json.Unmarshal(res.Body, &run) == nil { // 204 where the server does not say
+		res.ExternalRunID, res.Link = run.ID.String(), run.Page
+	}
+	return nil
+}

@@ -41,8 +41,8 @@ func TestGitHub(t *testing.T) {
 	if got, want := seen.uri, "/api/v3/repos/acme/api/actions/workflows/deploy.yml/dispatches"; got != want {
 		t.Errorf("path: got %s, want %s", got, want)
 	}
-	want := asJSON(t, map[string]any{"ref": "v2", "inputs": map[string]any{
-		"ref": "v2", "dry": "true", "tags": `["a<b"]`, "level": "2", "port_payload": string(target.Event),
+	want := asJSON(t, map[string]any{"ref": "v2", "return_run_details": true, "inputs": map[string]any{
+		"dry": "true", "tags": `["a<b"]`, "level": "2", "port_payload": string(target.Event),
 	}})
 	body := Response{Body: seen.body}
 	if got := asJSON(t, must(body.JSON())); got != want {
@@ -65,7 +65,7 @@ func TestGitHubDefaultBranch(t *testing.T) {
 		"type": "GITHUB", "org": "acme", "repo": "api", "workflow": 4711, "omitPayload": true, "omitUserInputs": true,
 	}, map[string]any{"a": 1})
 	req := build(t, i, target)
-	if got, want := asJSON(t, req.Value()["body"]), `{"inputs":{},"ref":"[default branch of acme/api]"}`; got != want {
+	if got, want := asJSON(t, req.Value()["body"]), `{"inputs":{},"ref":"[default branch of acme/api]","return_run_details":true}`; got != want {
 		t.Errorf("before: got %s, want %s", got, want)
 	}
 	if got := len(s.exchanges()); got != 0 {
@@ -74,7 +74,7 @@ func TestGitHubDefaultBranch(t *testing.T) {
 	if _, err := i.Do(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := asJSON(t, req.Value()["body"]), `{"inputs":{},"ref":"trunk"}`; got != want {
+	if got, want := asJSON(t, req.Value()["body"]), `{"inputs":{},"ref":"trunk","return_run_details":true}`; got != want {
 		t.Errorf("after: got %s, want %s", got, want)
 	}
 	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil {
@@ -84,7 +84,7 @@ func TestGitHubDefaultBranch(t *testing.T) {
 	for _, e := range s.exchanges() {
 		got = append(got, e.method+" "+strings.TrimPrefix(e.uri, "/api/v3/repos/acme/api")+" "+string(e.body))
 	}
-	dispatch := `POST /actions/workflows/4711/dispatches {"inputs":{},"ref":"trunk"}`
+	dispatch := `POST /actions/workflows/4711/dispatches {"inputs":{},"ref":"trunk","return_run_details":true}`
 	if want := "GET  |" + dispatch + "|" + dispatch; strings.Join(got, "|") != want {
 		t.Errorf("requests: got %q, want %q", got, want)
 	}

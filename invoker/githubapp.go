@@ -58,7 +58,7 @@ func (i *Invoker) newGitHubApp() (*Credential, error) {
 		base: strings.TrimRight(i.cfg.GitHubAPIURL, "/"), id: i.cfg.GitHubAppID, installation: i.cfg.GitHubAppInstallation,
 		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), fetch: i.Fetch, conceal: i.deps.Conceal, tokens: map[string]appToken{},
 	}
-	return NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
+	c, err := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
 		token, err := app.token(ctx, u)
 		if err != nil {
 			return &tokenError{"get a token for the GitHub App", err}
@@ -66,6 +66,10 @@ func (i *Invoker) newGitHubApp() (*Credential, error) {
 		h["Authorization"] = []string{"Bearer " + token.Reveal()}
 		return nil
 	})
+	if err == nil {
+		c.asks = true
+	}
+	return c, err
 }
 
 // token gives a token for the repository that u is about, a new one shortly

@@ -2,9 +2,7 @@ package invoker
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 )
 
@@ -16,18 +14,30 @@ type gitLab struct {
 	webhook // signs in the same way
 	base    string
 	env     func(string) (string, bool)
+	setting func(string) bool // may be nil
 }
 
 var _ Backend = gitLab{}
 
-var errGitLab = errors.New("the invocation method lacks groupName or projectName")
-
 func (g gitLab) URL(t *Target) (string, error) {
 	group, project := t.Method.Group, t.Method.Project
-	if group == "" || project == "" {
-		return "", errGitLab
+	if err := gitLabNamed(group, project); err != nil {
+		return "", err
 	}
 	return join(g.base, "/api/v4/projects/%s/trigger/pipeline", group+"/"+project), nil
+}
+
+// gitLabNamed refuses a group or project with a part that is no name.
+func gitLabNamed(group, project string) error {
+	if err := named("groupName", group, "projectName", project); err != nil {
+		return err
+	}
+	for part := range strings.SplitSeq(group+"/"+project, "/") {
+		if part == "" || part == "." || part == ".." {
+			return fmt.Errorf("the invocation method names the GitLab project %q, of which a part is no name", group+"/"+project)
+		}
+	}
+	return nil
 }
 
 func (g gitLab) Body(t *Target) (Body, error) {
@@ -46,9 +56,13 @@ func (g gitLab) Body(t *Target) (Body, error) {
 		Ref       string            `json:"ref"`
 		Token     string            `json:"token"`
 		Variables map[string]string `json:"variables"`
+		Inputs    map[string]any    `json:"inputs,omitempty"`
 		Payload   any               `json:"port_payload"`
-	}{ref, token, t.inputs(t.Method.PipelineVariables), map[string]any{}}
+	}{ref, token, t.inputs(t.Method.PipelineVariables), t.Method.Inputs, map[string]any{}}
 	value := map[string]any{"ref": ref, "token": token, "variables": anyMap(wire.Variables), "port_payload": map[string]any{}}
+	if len(wire.Inputs) > 0 {
+		value["inputs"] = wire.Inputs
+	}
 	if !t.Method.OmitPayload {
 		wire.Payload, value["port_payload"] = eventBody(t).raw(), t.Root
 	}
@@ -76,21 +90,35 @@ func anyMap(m map[string]string) map[string]any {
 // itself or for _.
 func (g gitLab) token(t *Target) (string, error) {
 	group, project := t.Method.Group, t.Method.Project
-	if group == "" || project == "" {
-		return "", errGitLab
+	if err := gitLabNamed(group, project); err != nil {
+		return "", err
 	}
 	name := strings.ReplaceAll(group, "/", "_") + "_" + project
-	if token, _ := g.env(name); token != "" {
-		return token, nil
+	for _, name := range []string{name, strings.ReplaceAll(name, "/", "_")} {
+		token, _ := g.env(name)
+		switch {
+		case token == "":
+		case g.notTrigger(name):
+			return "", fmt.Errorf("the environment variable %s is no trigger token of %s/%s: the name is a setting's or another secret's", name, group, project)
+		default:
+			return token, nil
+		}
 	}
 	name = strings.ReplaceAll(name, "/", "_")
-	if token, _ := g.env(name); token != "" {
-		return token, nil
-	}
 	return "", fmt.Errorf("the environment variable %s, which holds the trigger token of %s/%s, is not set", name, group, project)
 }
 
-func (gitLab) Header(http.Header) error { return nil }
+// notTrigger reports whether a variable is something else than a trigger
+// token: a setting of the agent, a proxy, or a secret with a name as secrets
+// in an environment usually have it, all in capitals. Groups and projects of
+// GitLab are spelt in small letters, or can be.
+func (g gitLab) notTrigger(name string) bool {
+	upper := strings.ToUpper(name)
+	if g.setting != nil && g.setting(upper) || strings.HasSuffix(upper, "_PROXY") {
+		return true
+	}
+	return name == upper && NamesSecret(name)
+}
 
 func (gitLab) Accept(_ *Request, res *Response) error {
 	pipeline := res.object()

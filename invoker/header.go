@@ -31,7 +31,7 @@ func (r *Request) setHeader(t *Target, userAgent string) error {
 		setDefault(h, "X-Port-Run-Id", t.Key)
 	}
 	r.Header = h
-	return r.backend.Header(h)
+	return r.backend.Header(r)
 }
 
 // spell remembers how the rule writes a header, since some servers look at the

@@ -9,6 +9,7 @@ package invoker
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -32,6 +33,9 @@ type Deps struct {
 	// Env reads one environment variable: proxies, certificate files and the
 	// trigger tokens of GitLab projects. Nil means os.LookupEnv.
 	Env func(name string) (string, bool)
+	// Setting reports whether an environment variable is a setting of the
+	// agent, which is never the trigger token of a GitLab project. Nil: none is.
+	Setting func(name string) bool
 	// Secret gives the present value of a secret setting that may change while
 	// the agent runs, nil for one that does not. Nil: none does.
 	Secret func(setting string) SecretFunc
@@ -54,7 +58,8 @@ type Invoker struct {
 	backends map[string]Backend
 
 	credentials map[string]*Credential // by backend
-	portHost    string                 // scheme://host:port of Port's API, or empty
+	azure       *Credential            // knows what is below AZURE_DEVOPS_URL; it has nothing to add
+	portAPI     *url.URL               // base of Port's API, or nil
 
 	proxies *proxies
 	dialer  *net.Dialer
@@ -81,11 +86,14 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 	if err := i.prepare(); err != nil {
 		return nil, err
 	}
-	if u, err := url.Parse(deps.PortAPI); err == nil {
-		i.portHost = origin(u)
+	if u, err := url.Parse(deps.PortAPI); err == nil && u.Host != "" {
+		i.portAPI = u
 	}
 	if i.credentials, err = i.newCredentials(); err != nil {
 		return nil, err
+	}
+	if i.azure, err = NewCredential(cfg.AzureDevOpsURL, nil); err != nil {
+		return nil, fmt.Errorf("AZURE_DEVOPS_URL: %w", err)
 	}
 	i.backends = newBackends(i)
 	if !cfg.VerifySSL {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
@@ -25,7 +24,7 @@ func (jenkins) URL(t *Target) (string, error) { return methodURL(t) }
 
 func (jenkins) Body(t *Target) (Body, error) { return eventBody(t), nil }
 
-func (jenkins) Header(http.Header) error { return nil }
+func (jenkins) Header(*Request) error { return nil }
 
 // Accept looks for a job that was triggered. Link and id are those of the
 // first one by name. An empty answer comes from jobs that are all configured

@@ -3,13 +3,18 @@ package invoker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 )
 
 // portAPI calls Port's own API with the agent's token, for actions that only
-// change the catalog.
+// change the catalog. It calls no other place than the base URL's origin.
 type portAPI struct {
 	token func(context.Context) (string, error)
+	base  *url.URL // nil: there is no such API
 }
 
 var _ Backend = portAPI{}
@@ -23,9 +28,14 @@ func (portAPI) Body(t *Target) (Body, error) {
 	return eventBody(t), nil
 }
 
-func (portAPI) Header(http.Header) error { return nil }
+func (p portAPI) Header(req *Request) error {
+	if p.base == nil || !sameOrigin(req.url, p.base) {
+		return fmt.Errorf("the backend PORT_API calls Port's API only, and the URL names %s", req.url.Scheme+"://"+req.Host())
+	}
+	return nil
+}
 
-func (p portAPI) Authorize(ctx context.Context, h http.Header, _ []byte) error {
+func (p portAPI) Authorize(ctx context.Context, _ *Request, h http.Header) error {
 	if h.Get("Authorization") != "" {
 		return nil
 	}
@@ -52,3 +62,39 @@ type tokenError struct {
 
 func (e *tokenError) Error() string { return e.what + ": " + e.err.Error() }
 func (e *tokenError) Unwrap() error { return e.err }
+
+// userShaped reports whether the user may have shaped a URL: the rule has made
+// it, or it holds one of the user's inputs, which Port may have put there.
+func userShaped(t *Target, u *url.URL) bool {
+	if t.Rule.URL != nil {
+		return true
+	}
+	s := strings.ToLower(u.Path + "?" + u.RawQuery)
+	if q, err := url.QueryUnescape(u.RawQuery); err == nil {
+		s += "&" + strings.ToLower(q)
+	}
+	parts := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune("/?&=", r) })
+	return anyLeaf(t.properties(), func(v string) bool {
+		v = strings.ToLower(v)
+		// A short value stands in many URLs by chance, but not as a part of its own.
+		return len(v) >= 3 && strings.Contains(s, v) || slices.Contains(parts, v)
+	})
+}
+
+// anyLeaf reports whether f holds for any text or number in v.
+func anyLeaf(v any, f func(string) bool) bool {
+	switch v := v.(type) {
+	case nil, bool:
+		return false
+	case map[string]any:
+		for _, v := range v {
+			if anyLeaf(v, f) {
+				return true
+			}
+		}
+		return false
+	case []any:
+		return slices.ContainsFunc(v, func(v any) bool { return anyLeaf(v, f) })
+	}
+	return f(text(v))
+}

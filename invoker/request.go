@@ -23,6 +23,10 @@ type Request struct {
 	// whose body breaks off is a failure then. Build takes it from the Target;
 	// it may be changed before Do.
 	NeedBody bool
+	// HideAnswer is set where the answer is that of Port's API and the user may
+	// have shaped the URL: it must not become the run's response, since the
+	// agent's token may read what the user may not.
+	HideAnswer bool
 	// OnAnswer, if not nil, is called once per attempt by the goroutine of Do,
 	// when the header of the answer has come. A redirect that is followed is
 	// no answer.
@@ -38,6 +42,9 @@ type Request struct {
 	// where nothing is open, and after it has succeeded.
 	pending func(context.Context, *Request) error
 	secrets []string
+	// withoutDetails is set where GitHub was asked a second time without
+	// return_run_details.
+	withoutDetails bool
 }
 
 // Host is the host:port that the request goes to, in lower case.

@@ -108,9 +108,9 @@ func TestBuildRefuses(t *testing.T) {
 		{"header name", map[string]any{"url": "https://ci.test"}, Override{Headers: map[string]string{"X Token": "a"}}, `header name "X Token" is not valid`},
 		{"method", map[string]any{"url": "https://ci.test", "method": "TRACE"}, Override{}, `method "TRACE" is not one of GET, POST, PUT, PATCH, DELETE`},
 		{"backend", map[string]any{"url": "https://ci.test"}, Override{Backend: "X"}, `backend "X" is not known`},
-		{"azure", map[string]any{"type": "AZURE_DEVOPS", "org": "x"}, Override{}, errAzure.Error()},
-		{"github", map[string]any{"type": "GITHUB", "org": "x", "repo": "y"}, Override{}, errGitHub.Error()},
-		{"gitlab", map[string]any{"type": "GITLAB"}, Override{}, errGitLab.Error()},
+		{"azure", map[string]any{"type": "AZURE_DEVOPS", "org": "x"}, Override{}, "the invocation method lacks webhook"},
+		{"github", map[string]any{"type": "GITHUB", "org": "x", "repo": "y"}, Override{}, "the invocation method lacks workflow"},
+		{"gitlab", map[string]any{"type": "GITLAB"}, Override{}, "the invocation method lacks groupName"},
 		{"a body that is no JSON", map[string]any{"url": "https://ci.test"}, Override{HasBody: true, Body: func() {}}, "encode body: json: unsupported type: func()"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package invoker
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"math"
@@ -110,7 +111,15 @@ func limited(res *Response) bool {
 			return true
 		}
 	}
-	return false
+	return bytes.Contains(bytes.ToLower(res.Body[:min(len(res.Body), 4<<10)]), []byte("rate limit"))
+}
+
+// Limited reports whether an answer says that a limit of requests is used up,
+// and when to come back; 0: it does not say.
+func (r *Response) Limited() (after time.Duration, limit bool) {
+	limit = r.StatusCode == http.StatusTooManyRequests || limited(r)
+	after, _ = retryAfter(r.Header, limit)
+	return after, limit
 }
 
 // maxReset bounds a wait that a rate limit names.

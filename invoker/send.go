@@ -30,11 +30,11 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 		req.pending = nil
 	}
 	header := maps.Clone(req.Header)
-	if err := req.backend.Authorize(ctx, header, req.Body); err != nil {
+	if err := req.backend.Authorize(ctx, req, header); err != nil {
 		return nil, &TransportError{Endpoint: req.Endpoint(), Err: err}
 	}
 	first := &hop{method: req.Method, url: req.url, header: header, spelling: req.spelling, body: req.Body}
-	res, err := i.follow(ctx, clock, req, first)
+	res, err := i.deliver(ctx, clock, req, first)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (i *Invoker) judge(req *Request, res *Response, sent http.Header) (*Respons
 			return res, nil // of a broken answer, what can be read is taken
 		}
 		reason = i.excerpt(req, sent, err.Error())
-	} else {
+	} else if !req.HideAnswer {
 		body = i.excerpt(req, sent, res.excerpt())
 	}
 	return res, newStatusError(req.Endpoint(), res, reason, body)

@@ -16,10 +16,10 @@ func (webhook) URL(t *Target) (string, error) { return methodURL(t) }
 
 func (webhook) Body(t *Target) (Body, error) { return eventBody(t), nil }
 
-func (webhook) Header(http.Header) error { return nil }
+func (webhook) Header(*Request) error { return nil }
 
-func (w webhook) Authorize(_ context.Context, h http.Header, body []byte) error {
-	w.signer.addV1(h, time.Now(), body)
+func (w webhook) Authorize(_ context.Context, req *Request, h http.Header) error {
+	w.signer.addV1(h, time.Now(), req.Body)
 	return nil
 }
 

@@ -71,7 +71,8 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		return nil, err
 	}
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
-		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv, UserAgent: userAgent,
+		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv,
+		Setting: IsSetting, Conceal: func(s string) { a.redactor.Add(s) }, UserAgent: userAgent,
 		Listeners: []string{cfg.Process.HTTPAddr},
 	}, a.log)
 	if err != nil {

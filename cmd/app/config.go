@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kelseyhightower/envconfig"
@@ -123,6 +124,20 @@ func ReadConfig() (Config, error) {
 	c.Polling.Window = c.Agent.MaxInFlight
 	return c, errors.Join(errs...)
 }
+
+// IsSetting reports whether an environment variable is a setting of the agent.
+func IsSetting(name string) bool { return settingNames()[name] }
+
+var settingNames = sync.OnceValue(func() map[string]bool {
+	names := map[string]bool{}
+	for _, p := range new(Config).parts() {
+		t := reflect.TypeOf(p).Elem()
+		for i := range t.NumField() {
+			names[t.Field(i).Tag.Get("envconfig")] = true
+		}
+	}
+	return names
+})
 
 // read fills in one part and gives every value that does not parse. envconfig
 // stops at the first one, so none that it would not take is left for it: the

@@ -66,7 +66,7 @@ const notSet = "[not set]"
 // standIn is not empty it takes the place of credentials that are not set.
 func (e *Explainer) invoker(standIn string) (*invoker.Invoker, error) {
 	cfg := e.Config.Invoker
-	if cfg.GitHubToken == "" {
+	if cfg.GitHubToken == "" && cfg.GitHubAppID == "" {
 		cfg.GitHubToken = invoker.Secret(standIn)
 	}
 	cfg.CADir, cfg.ClientCertDir = "", ""
@@ -81,7 +81,7 @@ func (e *Explainer) invoker(standIn string) (*invoker.Invoker, error) {
 		return standIn, true
 	}
 	inv, err := invoker.New(cfg, invoker.Deps{
-		Signer: e.Config.Port.ClientSecret, PortAPI: e.Config.Port.BaseURL, Env: env, UserAgent: "port-agent/" + e.Version,
+		Signer: e.Config.Port.ClientSecret, PortAPI: e.Config.Port.BaseURL, Env: env, Setting: app.IsSetting, UserAgent: "port-agent/" + e.Version,
 	}, zerolog.Nop())
 	made = true
 	return inv, err
