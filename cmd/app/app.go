@@ -70,28 +70,41 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	if a.port, err = port.New(cfg.Port, userAgent, a.metrics, a.log); err != nil {
 		return nil, err
 	}
+	if err = a.listen(); err != nil {
+		return nil, err
+	}
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv,
 		Setting: IsSetting, Conceal: func(s string) { a.redactor.Add(s) }, UserAgent: userAgent,
-		Listeners: []string{cfg.Process.HTTPAddr},
+		Listeners: []string{a.Addr()},
 	}, a.log)
 	if err != nil {
+		a.closeListener()
 		return nil, err
 	}
 	a.agent = agent.New(cfg.Agent, agent.Deps{
 		Secret: cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
 	}, a.log)
-	if cfg.Process.HTTPAddr != "" {
-		a.listener, err = net.Listen("tcp", cfg.Process.HTTPAddr)
-		switch {
-		case err != nil && cfg.Process.HTTPAddrSet:
-			return nil, fmt.Errorf("HTTP_ADDR: %w", err)
-		case err != nil: // a second agent on one host, or the port of another service: work comes first
-			a.listener = nil
-			a.log.Warn().Err(err).Msg("health server not started")
-		}
-	}
 	return a, nil
+}
+
+// listen opens HTTP_ADDR. Where that was not asked for, the default one may be
+// taken: by a second agent on one host, or by another service.
+func (a *App) listen() error {
+	p := a.cfg.Process
+	if p.HTTPAddr == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", p.HTTPAddr)
+	switch {
+	case err != nil && p.HTTPAddrSet:
+		return fmt.Errorf("HTTP_ADDR: %w", err)
+	case err != nil: // work comes first
+		a.log.Warn().Err(err).Msg("health server not started")
+		return nil
+	}
+	a.listener = l
+	return nil
 }
 
 // setTimeFormat sets what zerolog keeps for the whole process: once, for other
@@ -110,6 +123,12 @@ func logOutput(p Process, out io.Writer) io.Writer {
 func newLogger(p Process, out io.Writer) zerolog.Logger {
 	setTimeFormat()
 	return zerolog.New(out).Level(logLevels[strings.ToUpper(p.LogLevel)]).With().Timestamp().Logger()
+}
+
+func (a *App) closeListener() {
+	if a.listener != nil {
+		_ = a.listener.Close()
+	}
 }
 
 // Run works until ctx ends, drains and returns nil; an error is one that

@@ -2,10 +2,15 @@ package app
 
 import (
 	"errors"
+	"net"
 	"net/http"
+	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 )
 
 // serve answers health and metrics until the function that it returns is
@@ -25,13 +30,50 @@ func (a *App) serve() (stop func()) {
 		}
 		answer(w, http.StatusOK, "ready")
 	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	mux.Handle("GET /metrics", metricsHandler(a.registry))
+	return serveBounded(a.listener, mux, defaultLimits, a.log)
+}
+
+func answer(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// metricsHandler gathers metrics for one request at a time. It lets go of the
+// next before it writes, so that a slow reader delays nobody else's scrape.
+func metricsHandler(from prometheus.Gatherer) http.Handler {
+	handler := promhttp.HandlerFor(from, promhttp.HandlerOpts{})
+	var gathering sync.Mutex
+	inTurn := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		gathering.Lock()
+		defer gathering.Unlock()
+		handler.ServeHTTP(w, r)
+	})
+	// http.TimeoutHandler hands over what it keeps only once inTurn is done.
+	return http.TimeoutHandler(inTurn, 5*time.Second, "metrics are gathered for others\n")
+}
+
+// limits bound what callers can take of a listener that others in the cluster
+// reach.
+type limits struct {
+	read, write, idle time.Duration
+	connections       int // all at once; more wait to be accepted
+	perAddress        int // of them from one address; more are closed, so that one caller cannot keep out the kubelet's probes
+}
+
+var defaultLimits = limits{read: 5 * time.Second, write: 10 * time.Second, idle: time.Minute, connections: 64, perAddress: 16}
+
+// serveBounded serves handler on l within limits until the function that it
+// returns is called.
+func serveBounded(l net.Listener, handler http.Handler, most limits, log zerolog.Logger) (stop func()) {
+	server := &http.Server{Handler: handler, ReadTimeout: most.read, WriteTimeout: most.write, IdleTimeout: most.idle, MaxHeaderBytes: 8 << 10}
+	l = &addressLimit{Listener: netutil.LimitListener(l, most.connections), most: most.perAddress, open: make(map[string]int)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
-			a.log.Error().Err(err).Msg("health server failed")
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			log.Error().Err(err).Msg("health server failed")
 		}
 	}()
 	return func() {
@@ -40,8 +82,53 @@ func (a *App) serve() (stop func()) {
 	}
 }
 
-func answer(w http.ResponseWriter, status int, text string) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(text + "\n"))
+// addressLimit closes connections from an address that has as many as it may.
+type addressLimit struct {
+	net.Listener
+	most int
+
+	mu   sync.Mutex
+	open map[string]int // by address
+}
+
+func (l *addressLimit) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
+		if l.enter(host) {
+			return &limitedConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(host) })}, nil
+		}
+		_ = c.Close()
+	}
+}
+
+func (l *addressLimit) enter(host string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[host] >= l.most {
+		return false
+	}
+	l.open[host]++
+	return true
+}
+
+func (l *addressLimit) leave(host string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[host]--; l.open[host] == 0 {
+		delete(l.open, host)
+	}
+}
+
+type limitedConn struct {
+	net.Conn
+	leave func()
+}
+
+func (c *limitedConn) Close() error {
+	defer c.leave()
+	return c.Conn.Close()
 }

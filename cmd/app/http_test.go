@@ -1,0 +1,201 @@
+package app
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// bounded serves handler on a port of its own within limits that a test can
+// wait for.
+func bounded(t *testing.T, handler http.Handler, most limits) (addr string, closed <-chan struct{}) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan struct{}, 1000)
+	t.Cleanup(serveBounded(tellingListener{l, told}, handler, most, zerolog.Nop()))
+	return l.Addr().String(), told
+}
+
+var alive = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
+
+func dial(t *testing.T, addr, send string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, send); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Logf("write: %v", err) // the other end may have closed it
+	}
+	return c
+}
+
+// A neighbour opens 300 connections and ends the header of none. All but 16 are
+// closed at once and those after the read timeout; then there is room again.
+func TestUnfinishedHeadersAreBounded(t *testing.T) {
+	t.Parallel()
+	most := defaultLimits
+	most.read = 300 * time.Millisecond
+	addr, _ := bounded(t, alive, most)
+	var conns []net.Conn
+	for range 300 {
+		conns = append(conns, dial(t, addr, "GET /livez HTTP/1.1\r\nHost: agent\r\nX-Padding: "))
+	}
+	for i, c := range conns {
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("connection %d is still open", i)
+		}
+	}
+	checkAlive(t, addr)
+}
+
+func checkAlive(t *testing.T, addr string) {
+	t.Helper()
+	client := http.Client{Timeout: 10 * time.Second, Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	res, err := client.Get("http://" + addr + "/livez")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); err != nil || string(body) != "alive\n" {
+		t.Errorf("got %q, %v, want alive", body, err)
+	}
+}
+
+func TestLargeHeaderIsRefused(t *testing.T) {
+	t.Parallel()
+	addr, _ := bounded(t, alive, defaultLimits)
+	c := dial(t, addr, "GET /livez HTTP/1.1\r\nHost: agent\r\nX-Padding: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if got, want := res.StatusCode, http.StatusRequestHeaderFieldsTooLarge; got != want {
+		t.Errorf("got %d, want %d", got, want)
+	}
+}
+
+// slow is a collector of many metrics that counts how often it is asked at once.
+type slow struct {
+	desc      *prometheus.Desc
+	now, most atomic.Int32
+}
+
+func (s *slow) Describe(c chan<- *prometheus.Desc) { c <- s.desc }
+
+func (s *slow) Collect(c chan<- prometheus.Metric) {
+	n := s.now.Add(1)
+	defer s.now.Add(-1)
+	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
+	}
+	for i := range 2000 {
+		c <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(i), strings.Repeat("x", 4096)+string(rune('a'+i%26))+time.Duration(i).String())
+	}
+}
+
+// Neighbours ask for metrics and read nothing. Metrics are gathered once at a
+// time, another scrape gets its answer meanwhile, and the connections end with
+// the write timeout.
+func TestSlowReadersOfMetricsAreBounded(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	many := &slow{desc: prometheus.NewDesc("many", "Many metrics.", []string{"label"}, nil)}
+	registry.MustRegister(many)
+	most := defaultLimits
+	most.write, most.read, most.idle = 3*time.Second, time.Second, time.Second
+	addr, closed := bounded(t, metricsHandler(registry), most)
+	var conns []net.Conn
+	for range 10 {
+		c := dial(t, addr, "GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n")
+		_ = c.(*net.TCPConn).SetReadBuffer(4096)
+		conns = append(conns, c)
+	}
+	client := http.Client{Timeout: 30 * time.Second, Transport: new(http.Transport)}
+	defer client.CloseIdleConnections()
+	res, err := client.Get("http://" + addr + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if want := 2000; err != nil || bytes.Count(body, []byte("\nmany{")) != want {
+		t.Errorf("got %d metrics, %v, want %d", bytes.Count(body, []byte("\nmany{")), err, want)
+	}
+	if got := many.most.Load(); got != 1 {
+		t.Errorf("metrics were gathered %d times at once, want 1", got)
+	}
+	for range conns {
+		select {
+		case <-closed:
+		case <-time.After(30 * time.Second):
+			t.Fatal("a connection is still open")
+		}
+	}
+}
+
+// tellingListener tells closed of each connection that the server has closed.
+type tellingListener struct {
+	net.Listener
+	closed chan struct{}
+}
+
+func (l tellingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return tellingConn{c, sync.OnceFunc(func() { l.closed <- struct{}{} })}, err
+}
+
+type tellingConn struct {
+	net.Conn
+	tell func()
+}
+
+func (c tellingConn) Close() error {
+	c.tell()
+	return c.Conn.Close()
+}
+
+// One address may hold so many connections; another one has its own.
+func TestConnectionsPerAddress(t *testing.T) {
+	t.Parallel()
+	l := &addressLimit{most: 2, open: make(map[string]int)}
+	for _, step := range []struct {
+		host  string
+		leave bool
+		want  bool
+	}{
+		{"10.0.0.1", false, true}, {"10.0.0.1", false, true}, {"10.0.0.1", false, false}, {"10.0.0.2", false, true},
+		{"10.0.0.1", true, true}, {"10.0.0.1", false, true}, {"10.0.0.1", false, false},
+	} {
+		if step.leave {
+			l.leave(step.host)
+		} else if got := l.enter(step.host); got != step.want {
+			t.Errorf("%s: got %t, want %t", step.host, got, step.want)
+		}
+	}
+	for range 2 {
+		l.leave("10.0.0.1")
+	}
+	l.leave("10.0.0.2")
+	if len(l.open) != 0 {
+		t.Errorf("%v left", l.open)
+	}
+}
