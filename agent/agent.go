@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 	"port-agent/transform"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	// DrainTimeout is how long an event that was started may take once the
 	// context of Handle has ended. Its last tenth is for the report.
 	DrainTimeout time.Duration `ignored:"true"`
+	// FollowMaxRuns bounds the runs followed at once per partition, 0: no bound.
+	FollowMaxRuns int `ignored:"true"`
 }
 
 // Validate names everything that is wrong with c.
@@ -90,6 +93,7 @@ type Deps struct {
 	Mapping  func() *transform.Mapping
 	Invoker  Invoker
 	Reporter Reporter
+	Follower *follow.Follower // nil: no pipeline is followed
 	Redactor *Redactor
 	// LogOutput is where log writes once it has redacted. Lines about an event
 	// that has secrets of its own go there through a Redactor of the event.
@@ -109,6 +113,9 @@ type Agent struct {
 	recent *recent
 	graces graces
 	counts tallies
+
+	polls   *slots // of looks at pipelines
+	follows follows
 }
 
 // New makes an Agent. It starts nothing and calls nobody.
@@ -118,6 +125,7 @@ func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 		signer: invoker.NewSigner(deps.Secret),
 		slots:  newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
 		order:  newOrder(),
+		polls:  newSlots(pollSlots, pollsPerHost),
 		recent: newRecent(),
 		graces: graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"port-agent/invoker/follow"
 )
 
 func TestConfigValidate(t *testing.T) {
@@ -68,9 +70,13 @@ func TestMetricsArePresent(t *testing.T) {
 	want := map[string]int{
 		"build_info": 1, "in_flight": 1, "rebalances_total": 1, "source_connected": 1,
 		"oldest_unsettled_seconds": 1, "unsettled_events": 1,
-		"events_total":         len(EventOutcomes),
-		"invocations_total":    backends * (1 + len(reasons)),
-		"reports_total":        16,
+		"events_total":          len(EventOutcomes),
+		"invocations_total":     backends * (1 + len(reasons)),
+		"reports_total":         16,
+		"mapping_reloads_total": 2, "mapping_reload_successful": 1, "mapping_reload_success_timestamp_seconds": 1,
+		"following":            len(follow.Backends),
+		"follow_polls_total":   len(follow.Backends) * 6,
+		"follow_ended_total":   len(follow.Backends) * 5,
 		"token_renewals_total": 2, "commits_total": 3, "interrupted_total": 3, "mapping_errors_total": 8,
 	}
 	for name, n := range want {

@@ -20,21 +20,19 @@ func closing(status, detail string) string {
 	return closingPrefix + status + "): " + detail
 }
 
-// findClosing looks for the line in the messages of a run's log.
+// findClosing looks for the last such line in the messages of a run's log.
 func findClosing(messages []string) (status, detail string, found bool) {
-	for _, m := range messages {
-		for line := range strings.Lines(m) {
-			rest, ok := strings.CutPrefix(strings.TrimSpace(line), closingPrefix)
-			if !ok {
-				continue
-			}
-			if status, detail, ok = strings.Cut(rest, "): "); ok {
-				if status == statusOpen {
-					status = ""
-				}
-				return status, detail, true
-			}
+	for _, line := range linesOf(messages) {
+		rest, ok := strings.CutPrefix(strings.TrimSpace(line), closingPrefix)
+		if !ok {
+			continue
+		}
+		if s, d, ok := strings.Cut(rest, "): "); ok {
+			status, detail, found = s, d, true
 		}
 	}
-	return "", "", false
+	if status == statusOpen {
+		status = ""
+	}
+	return status, detail, found
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 	"port-agent/transform"
 )
 
@@ -64,9 +65,14 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 	}
 	builder, err := invoker.New(invoker.Config{
 		Timeout: 30, VerifySSL: true, GitLabURL: "https://gitlab.example/", AzureDevOpsURL: "https://azure.example",
-		GitHubAPIURL: "https://github.example", CADir: t.TempDir(),
+		GitHubAPIURL: "https://github.example", CADir: t.TempDir(), GitLabToken: "glpat-0123456789",
 	}, invoker.Deps{
-		Signer: testSecret, UserAgent: "port-agent/test", Env: func(string) (string, bool) { return "", false },
+		Signer: testSecret, UserAgent: "port-agent/test", Env: func(name string) (string, bool) {
+			if name != "group_project" {
+				return "", false
+			}
+			return "trigger-token", true
+		},
 	}, zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +80,7 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 	f := &fixture{port: &fakePort{}, backend: &fakeBackend{Invoker: builder}, registry: prometheus.NewRegistry(), log: new(safeBuffer)}
 	redactor := NewRedactor(testSecret)
 	f.Agent = New(cfg, Deps{
-		Secret: testSecret, Mapping: func() *transform.Mapping { return rules }, Invoker: f.backend, Reporter: f.port, Redactor: redactor,
+		Secret: testSecret, Mapping: func() *transform.Mapping { return rules }, Invoker: f.backend, Follower: follow.New(follow.Config{Mode: "auto", TimeoutSeconds: 86400}, f.backend), Reporter: f.port, Redactor: redactor,
 		Metrics: NewMetrics(f.registry, "test"), LogOutput: f.log,
 	}, zerolog.New(redactor.Writer(f.log)).Level(zerolog.DebugLevel))
 	return f
@@ -119,9 +125,24 @@ func (f *fixture) count(t testing.TB, name string, labels ...string) float64 {
 type fakeBackend struct {
 	*invoker.Invoker
 	do func(ctx context.Context, req *invoker.Request) (*invoker.Response, error) // nil: 200
+	// fetch answers a look at a pipeline; looks has the times of all so far.
+	fetch func(ctx context.Context, url string) (*invoker.Response, error)
 
-	mu   sync.Mutex
-	seen []*invoker.Request
+	mu    sync.Mutex
+	seen  []*invoker.Request
+	looks []time.Time
+}
+
+// Fetch counts looks at the pipeline itself; what a follower asks beside that
+// has no answer.
+func (b *fakeBackend) Fetch(ctx context.Context, f invoker.FetchRequest) (*invoker.Response, error) {
+	if strings.Contains(f.URL, "/jobs") {
+		return answered(404, ""), nil
+	}
+	b.mu.Lock()
+	b.looks = append(b.looks, time.Now())
+	b.mu.Unlock()
+	return b.fetch(ctx, f.URL)
 }
 
 func (b *fakeBackend) Do(ctx context.Context, req *invoker.Request) (*invoker.Response, error) {

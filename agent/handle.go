@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -20,10 +21,18 @@ type job struct {
 	kind string // of the run, see Report
 	rule *transform.Rule
 	req  *invoker.Request
-	err  error // why there is no request, or no rule
-	key  string
+	// backend and host are those of req, and stay when a followed run lets go
+	// of it.
+	backend, host string
 
-	signed time.Time // by Port; zero: unknown
+	answer *invoker.Response // that a rule's follow looks at
+
+	err error // why there is no request, or no rule
+	key string
+
+	signed   time.Time // by Port; zero: unknown
+	noFollow bool      // the invocation method rules following out
+	settled  func()    // leaves the event out of the metrics of what is not settled
 
 	label    string         // of the rule
 	notes    []string       // expressions that failed without harm, for the run's log
@@ -56,8 +65,8 @@ func (j *job) about(line *zerolog.Event) *zerolog.Event {
 	if j.rule != nil {
 		line = line.Str("rule", j.label)
 	}
-	if j.req != nil {
-		line = line.Str("backend", j.req.Backend).Str("host", j.req.Host())
+	if j.backend != "" {
+		line = line.Str("backend", j.backend).Str("host", j.host)
 	}
 	return line
 }
@@ -75,13 +84,15 @@ func (j *job) about(line *zerolog.Event) *zerolog.Event {
 // sent again, as the rule or the method says, need not end: it is left as well
 // where it waits for another attempt or is cut off at the end of that time.
 func (a *Agent) Handle(ctx context.Context, ev *Event) error {
-	defer a.Metrics.unsettled.add(ev.Time)()
+	settled := sync.OnceFunc(a.Metrics.unsettled.add(ev.Time))
+	defer settled()
 	j, err := a.prepare(ctx, ev)
 	ev.Place.Wait() // also for an event that is dropped: a place is done after all before it
 	if j == nil {
 		ev.Place.Done()
 		return a.drop(ev, err)
 	}
+	j.settled = settled
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
@@ -120,6 +131,10 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 			turn.leave()
 			return a.send(grace.late, j, past.owed)
 		}
+		if !past.handle.IsZero() {
+			turn.leave()
+			return a.followOn(ctx, grace.late, j, past)
+		}
 		if past.unknown && !j.ev.Interrupted {
 			out.err = errUnknown
 		}
@@ -140,7 +155,34 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 		}
 	}
 	turn.leave() // the backend is done with it; the report need not delay the entity's next event
-	return a.report(grace.late, j, out)
+	f, err := a.report(grace.late, j, out)
+	if err != nil || f == nil {
+		return err
+	}
+	return f.run(ctx)
+}
+
+// followOn follows a run that an earlier owner has followed.
+func (a *Agent) followOn(ctx, late context.Context, j *job, past past) error {
+	if !j.ev.Interrupted { // no ledger says so, or none of this group
+		if err := j.ev.Ledger.Start(ctx); err != nil {
+			return err
+		}
+	}
+	j.started = true
+	f, err := a.resume(late, j, past.handle, past.state)
+	if err != nil || f == nil {
+		return err
+	}
+	return f.run(ctx)
+}
+
+// triggered is about when the run's pipeline was.
+func (j *job) triggered() time.Time {
+	if j.signed.IsZero() {
+		return j.ev.Time
+	}
+	return j.signed
 }
 
 // drop settles an event that is not carried out, and says why.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"port-agent/invoker/follow"
 )
 
 // errInterrupted is wrapped by interruptedError.
@@ -24,7 +26,9 @@ type past struct {
 	// owed is what Port has not been told of an invocation that has ended, which
 	// may be nothing; nil where no invocation is known to have ended.
 	owed    *Report
-	unknown bool // Port refused to tell
+	unknown bool          // Port refused to tell
+	handle  follow.Handle // the pipeline that was followed; zero: none
+	state   RunState
 }
 
 // lookUp asks Port about a run that an earlier owner may have invoked. Its
@@ -40,6 +44,9 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
 		return past{unknown: true}, nil
 	}
 	status, detail, found := findClosing(state.Logs)
+	if handle := followedBefore(state.Logs); !state.Ended && !handle.IsZero() {
+		return past{handle: handle, state: state}, nil
+	}
 	if !state.Ended && !found {
 		return past{}, nil
 	}
@@ -58,6 +65,20 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
 		}
 	}
 	return past{owed: owed}, nil
+}
+
+// followedBefore gives the pipeline that a run's log says is followed: the last
+// one, unless a closing line after it says how that ended.
+func followedBefore(messages []string) follow.Handle {
+	var last follow.Handle
+	for _, line := range linesOf(messages) {
+		if h, ok := follow.ParseHandle(line); ok {
+			last = h
+		} else if _, _, closed := findClosing([]string{line}); closed {
+			last = follow.Handle{}
+		}
+	}
+	return last
 }
 
 // resolve decides about an event whose earlier request's end is unknown: nil

@@ -29,6 +29,7 @@ type outcome struct {
 	err      error             // nil: the backend accepted
 	attempts int
 	took     time.Duration
+	followed bool // the run ends with its pipeline
 }
 
 // invoke makes attempts until one is accepted, the backend says no for good,

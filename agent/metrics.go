@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 )
 
 // Outcomes of an event, the closed set of events_total.
@@ -38,6 +39,9 @@ type Metrics struct {
 	AttemptSeconds    *prometheus.HistogramVec // backend
 	InvocationSeconds *prometheus.HistogramVec // backend
 	InFlight          prometheus.Gauge
+	Following         *prometheus.GaugeVec   // backend
+	FollowPolls       *prometheus.CounterVec // backend, outcome
+	FollowEnded       *prometheus.CounterVec // backend, outcome
 	Lag               *prometheus.GaugeVec   // topic, partition
 	Reports           *prometheus.CounterVec // kind, outcome
 	PortCalls         *prometheus.CounterVec // route, code
@@ -76,6 +80,10 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 		AttemptSeconds:    seconds("attempt_seconds", "Duration of one HTTP request to a backend."),
 		InvocationSeconds: seconds("invocation_seconds", "Duration of an invocation from its first attempt to its end, waits between attempts included."),
 		InFlight:          gauge("in_flight", "Invocations that hold a slot now."),
+		Following: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "port_agent", Name: "following",
+			Help: "Runs whose pipeline is followed now."}, []string{"backend"}),
+		FollowPolls: counter("follow_polls_total", "Looks at pipelines, by backend and outcome.", "backend", "outcome"),
+		FollowEnded: counter("follow_ended_total", "Runs that are no longer followed, by backend and outcome.", "backend", "outcome"),
 		Lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "port_agent", Name: "lag",
 			Help: "Records between the committed offset and the end of an assigned partition."}, []string{"topic", "partition"}),
 		Reports:         counter("reports_total", "Calls that tell Port of a run, by kind and outcome.", "kind", "outcome"),
@@ -98,7 +106,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
 	})
 	build.Set(1)
-	reg.MustRegister(m.Events, m.Invocations, m.AttemptSeconds, m.InvocationSeconds, m.InFlight, m.Lag, m.Reports,
+	reg.MustRegister(m.Events, m.Invocations, m.AttemptSeconds, m.InvocationSeconds, m.InFlight, m.Following, m.FollowPolls, m.FollowEnded, m.Lag, m.Reports,
 		m.PortCalls, m.TokenRenewals, m.RuleMatches, m.MappingErrors, m.Interrupted, m.Commits, m.Rebalances,
 		m.SourceConnected, m.MappingInfo, m.MappingReloads, m.MappingReloaded, m.MappingLoadedAt, build, m.unsettled.count(), m.unsettled.oldest())
 	m.presetLabels()
@@ -116,6 +124,15 @@ func (m *Metrics) presetLabels() {
 		m.Invocations.WithLabelValues(backend, "accepted", reasonOK)
 		for _, reason := range reasons {
 			m.Invocations.WithLabelValues(backend, "failed", reason)
+		}
+	}
+	for _, backend := range follow.Backends {
+		m.Following.WithLabelValues(backend)
+		for _, outcome := range []string{pollOK, follow.Busy.String(), follow.Missing.String(), follow.Deleted.String(), follow.Refused.String(), follow.Hopeless.String()} {
+			m.FollowPolls.WithLabelValues(backend, outcome)
+		}
+		for _, outcome := range []string{endedSuccess, endedFailure, endedNotFollowed, endedTimeout, endedElsewhere} {
+			m.FollowEnded.WithLabelValues(backend, outcome)
 		}
 	}
 	for _, outcome := range []string{"ok", "error"} {

@@ -119,7 +119,7 @@ func signedAt(timestamp string) (at time.Time, ok bool) {
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg),
-		redactor: a.Redactor, log: a.log}
+		noFollow: msg.Method.NoFollow, redactor: a.Redactor, log: a.log}
 	j.signed, _ = signedAt(msg.Timestamp)
 	if j.sync {
 		j.kind += ", synchronized"
@@ -193,6 +193,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 	if err != nil {
 		return fmt.Errorf("build request: %w", err)
 	}
+	j.backend, j.host = j.req.Backend, j.req.Host()
 	a.conceal(j, j.req.Secrets())
 	return nil
 }

@@ -10,32 +10,80 @@ import (
 	"port-agent/transform"
 )
 
-// report says in the log and to Port how an event ended. An error means that
+// report says in the log and to Port how an invocation ended. Where its
+// pipeline is to be followed, it returns the followed to run. An error means that
 // Port has not taken it before ctx ended: the event stays unsettled.
-func (a *Agent) report(ctx context.Context, j *job, out outcome) error {
+func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, error) {
 	a.count(j, out)
 	a.logOutcome(j, out)
 	if j.run == "" {
-		return nil
+		return nil, nil
 	}
+	f := a.watchRun(ctx, j, out)
+	out.followed = f != nil
 	rep := a.compose(j, out)
 	for _, note := range j.notes {
 		j.runLog.note(LevelWarn, note)
 	}
+	if f != nil {
+		if rep.Status == "" { // otherwise the rule's report ends the run
+			if err := a.reportFollowed(ctx, f, out, rep); err != nil {
+				a.follows.release(j.ev)
+				return nil, err
+			}
+			return f, nil
+		}
+		a.follows.release(j.ev)
+	}
 	last := closing(rep.Status, a.closingLine(j, out))
 	if rep.Status != "" && !IsNodeRun(j.run) {
 		rep.Kind, rep.Lines = j.kind, j.runLog.finish(ctx, levelOf(out), last)
-		return a.send(ctx, j, rep)
+		return nil, a.send(ctx, j, rep)
 	}
 	// The response goes first, and last what the run's page can do without: the
 	// line between them is what a next owner goes by if the agent stops here.
 	if rep.Response != nil && !IsNodeRun(j.run) {
 		if err := a.sendResponse(ctx, j, rep); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	j.runLog.close(ctx, levelOf(out), last)
-	return a.send(ctx, j, rep)
+	return nil, a.send(ctx, j, rep)
+}
+
+// reportFollowed tells Port that a run's request was accepted and where its
+// pipeline is: a next owner goes on from that line. The rest of the report is
+// told with the pipeline's own news.
+func (a *Agent) reportFollowed(ctx context.Context, f *followed, out outcome, rep *Report) error {
+	if rep.Response != nil && !IsNodeRun(f.j.run) {
+		if err := a.sendResponse(ctx, f.j, rep); err != nil {
+			return err
+		}
+	}
+	lines := f.j.runLog.finish(ctx, LevelInfo, closing("", a.closingLine(f.j, out)))
+	lines = append(lines, LogLine{Level: LevelInfo, Message: f.watch.Handle().String()})
+	if err := a.send(ctx, f.j, &Report{Lines: lines}); err != nil {
+		return err
+	}
+	if IsNodeRun(f.j.run) && len(rep.Response) <= maxKeptAnswer {
+		f.output = Report{Response: rep.Response, StatusCode: rep.StatusCode}
+	}
+	rep.Response, rep.StatusCode = nil, 0
+	f.news = news{owed: *rep, links: linksOf(rep.Link), id: rep.ExternalRunID, label: rep.StatusLabel != ""}
+	return nil
+}
+
+// linksOf is the list of a report's links.
+func linksOf(link any) []string {
+	switch link := link.(type) {
+	case string:
+		if link != "" {
+			return []string{link}
+		}
+	case []string:
+		return link
+	}
+	return nil
 }
 
 // sendResponse tells Port the response alone, and takes it out of rep.
@@ -78,7 +126,7 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 	switch {
 	case out.err != nil:
 		rep.Status, rep.Summary = StatusFailure, out.err.Error()
-	case j.sync:
+	case j.sync && !out.followed:
 		rep.Status = StatusSuccess
 	}
 	if out.res != nil && j.rule.HasReport() {

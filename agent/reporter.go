@@ -107,6 +107,7 @@ func (r *Report) Add(news Report) {
 type RunState struct {
 	Status string   // as Port names it
 	Ended  bool     // no further status is accepted
+	Links  []string // on its page
 	Logs   []string // messages of its log, the oldest first, as far as Port gives them; none of a run that has ended
 }
 

@@ -37,8 +37,9 @@ type ticket struct {
 
 	release func() // takes the run out of the load
 
-	acked atomic.Bool
-	sent  atomic.Bool // a request may be on its way, or an answer on its way to Port
+	acked    atomic.Bool
+	followed atomic.Bool // its pipeline is followed
+	sent     atomic.Bool // a request may be on its way, or an answer on its way to Port
 }
 
 var _ agent.Ledger = (*ticket)(nil)
@@ -63,7 +64,10 @@ func (t *ticket) Reset() { t.sent.Store(false) }
 
 // Following makes room for another run: one that is followed costs next to
 // nothing.
-func (t *ticket) Following() { t.release() }
+func (t *ticket) Following() {
+	t.followed.Store(true)
+	t.release()
+}
 
 // ack asks for the run until Port answers or the claim ends. While the claim
 // holds nobody else can ack the run, so that "somebody else has it" after an
@@ -116,6 +120,8 @@ func (t *ticket) left(ctx context.Context, err error) {
 	switch {
 	case !t.acked.Load():
 		t.log.Info().Err(err).Msg("claimed run left to other agents")
+	case t.followed.Load():
+		t.log.Info().Err(err).Msg("followed run left to the next start")
 	case t.sent.Load():
 		t.log.Error().Err(err).Msg("run not reported")
 	default:

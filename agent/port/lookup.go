@@ -18,6 +18,7 @@ type runAnswer struct {
 
 type runObject struct {
 	Status      string          `json:"status"`
+	Link        json.RawMessage `json:"link"`
 	EndedAt     json.RawMessage `json:"endedAt"`
 	Logs        json.RawMessage `json:"logs"`
 	NodeRunLogs json.RawMessage `json:"nodeRunLogs"`
@@ -39,6 +40,19 @@ func messages(logs ...json.RawMessage) []string {
 	return all
 }
 
+// links are those of a run's page: one, or a list.
+func links(raw json.RawMessage) []string {
+	var list []string
+	if json.Unmarshal(raw, &list) == nil {
+		return list
+	}
+	var one string
+	if json.Unmarshal(raw, &one) != nil || one == "" {
+		return nil
+	}
+	return []string{one}
+}
+
 // Lookup asks Port how a run stands. The log is asked for only while the run
 // has not ended.
 func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error) {
@@ -56,7 +70,7 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 	} else if answer.NodeRun != nil {
 		object = answer.NodeRun
 	}
-	state := agent.RunState{Status: object.Status, Ended: object.ended(), Logs: messages(object.Logs, object.NodeRunLogs)}
+	state := agent.RunState{Status: object.Status, Ended: object.ended(), Links: links(object.Link), Logs: messages(object.Logs, object.NodeRunLogs)}
 	if state.Ended || len(state.Logs) > 0 {
 		return state, nil
 	}

@@ -23,6 +23,7 @@ import (
 	"port-agent/agent/polling"
 	"port-agent/agent/port"
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 )
 
 // App is the whole agent, ready to run.
@@ -82,8 +83,10 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		a.closeListener()
 		return nil, err
 	}
+	cfg.Agent.FollowMaxRuns = cfg.Follow.MaxRuns
 	a.agent = agent.New(cfg.Agent, agent.Deps{
-		Secret: cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
+		Follower: follow.New(cfg.Follow, a.invoker),
+		Secret:   cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
 	}, a.log)
 	return a, nil
 }

@@ -1,0 +1,186 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"port-agent/invoker/follow"
+)
+
+// maxNews is how many lines of its pipeline a run's log is given.
+const maxNews = 200
+
+// news is what Port has not been told yet of a followed run.
+type news struct {
+	owed  Report
+	links []string // those of the rule and the backend, kept before the pipeline's
+	id    string   // the external run id that Port was given
+	label bool     // Port was given a label
+	lines int      // written so far
+	had   []string // lines that an earlier owner wrote
+}
+
+// line adds a line of the run's log, as long as there is room for it.
+func (n *news) line(level, text string) {
+	if n.lines++; n.lines > maxNews {
+		return
+	}
+	if n.lines == maxNews {
+		level, text = LevelWarn, "Further lines of the pipeline are left out."
+	}
+	n.owed.Lines = append(n.owed.Lines, LogLine{Level: level, Message: text})
+}
+
+// add takes over what a look has brought.
+func (n *news) add(f *followed, p follow.Progress) {
+	clean := f.j.redactor.String
+	for _, l := range p.Lines {
+		level := LevelInfo
+		if l.Warn {
+			level = LevelWarn
+		}
+		if text := clean(quoted(l.Text)); text != clean(p.Summary) && !slices.Contains(n.had, text) {
+			n.line(level, text)
+		}
+	}
+	n.had = nil // what comes up a second time later is news
+	if !p.Moved.IsZero() {
+		n.owed.Lines = append(n.owed.Lines, LogLine{Level: LevelInfo, Message: p.Moved.String()})
+	}
+	later := Report{StatusLabel: clean(p.Label)}
+	if p.ExternalRunID != "" && p.ExternalRunID != n.id {
+		n.id = p.ExternalRunID
+		later.ExternalRunID = clean(n.id)
+	}
+	if !p.Over {
+		later.Summary = clean(p.Summary)
+	}
+	if links := n.allLinks(p.Links); links != nil {
+		later.Link = f.j.redactor.Value(links)
+	}
+	for _, note := range later.Clean() {
+		n.line(LevelWarn, note)
+	}
+	n.owed.Add(later)
+	n.label = n.label || p.Label != ""
+}
+
+// allLinks gives the rule's links and the pipeline's, nil where there is none
+// but the rule's. A run has one list of links, which each report replaces.
+func (n *news) allLinks(found []string) any {
+	all := slices.Clone(n.links)
+	for _, link := range found {
+		if !slices.Contains(all, link) {
+			all = append(all, link)
+		}
+	}
+	switch len(all) {
+	case len(n.links):
+		return nil
+	case 1:
+		return all[0]
+	}
+	return all
+}
+
+// quoted keeps a text of a pipeline from being read as a line of the agent's
+// own.
+func quoted(text string) string {
+	if _, handle := follow.ParseHandle(text); handle || strings.HasPrefix(text, closingPrefix) {
+		return "> " + text
+	}
+	return text
+}
+
+// tell tells Port the news in one call, if there are any. What there is no room
+// for in it, or what Port does not take now, goes with the next.
+func (f *followed) tell(ctx context.Context) (ended bool, err error) {
+	if f.news.owed.Empty() {
+		return false, nil
+	}
+	f.news.owed, err = f.Reporter.Progress(ctx, f.j.run, f.news.owed)
+	switch {
+	case ctx.Err() != nil:
+		return false, context.Cause(ctx)
+	case errors.Is(err, ErrRunEnded):
+		f.close(endedElsewhere)
+		f.j.about(f.j.log.Info()).Msg("followed run was ended by somebody else")
+		return true, nil
+	case errors.Is(err, ErrRejected):
+		f.j.about(f.j.log.Debug()).Err(err).Msg("news of a pipeline refused by port")
+	}
+	return false, nil
+}
+
+// end reports how the following ended. status is empty where the run goes on
+// without being followed, detail then says why.
+func (f *followed) end(ctx context.Context, outcome, status, detail string) error {
+	detail = f.j.redactor.String(detail)
+	rep := f.news.owed
+	rep.Status, rep.Kind = status, f.j.kind
+	rep.Response, rep.StatusCode = f.output.Response, f.output.StatusCode
+	level := LevelInfo
+	switch outcome {
+	case endedNotFollowed:
+		level, rep.StatusLabel, detail = LevelWarn, "Not followed", "not followed: "+detail
+	case endedSuccess:
+		rep.Summary = detail
+		f.label(&rep, "Succeeded")
+	default:
+		level, rep.Summary = LevelError, detail
+		f.label(&rep, "Failed")
+	}
+	rep.Lines = append(slices.Clip(rep.Lines), LogLine{Level: level, Message: closing(status, detail)})
+	if err := f.send(ctx, f.j, &rep); err != nil {
+		return err
+	}
+	f.close(outcome)
+	line, msg := f.j.log.Info(), "pipeline ended"
+	if outcome == endedNotFollowed {
+		line, msg = f.j.log.Warn(), "pipeline not followed"
+	}
+	f.j.about(line).Str("outcome", outcome).Str("detail", detail).Msg(msg)
+	return nil
+}
+
+// label replaces what the pipeline was doing last, where Port was told.
+func (f *followed) label(rep *Report, end string) {
+	if f.news.label {
+		rep.StatusLabel = end
+	}
+}
+
+func (f *followed) close(outcome string) {
+	f.Metrics.FollowEnded.WithLabelValues(f.watch.Backend(), outcome).Inc()
+}
+
+// resume makes the followed of a run whose log names a pipeline that another
+// process has followed. Where it cannot be followed on, Port is told why.
+func (a *Agent) resume(ctx context.Context, j *job, h follow.Handle, state RunState) (*followed, error) {
+	if a.Follower == nil {
+		return nil, nil
+	}
+	f := &followed{Agent: a, j: j, since: j.triggered(), resumed: true}
+	f.news.links, f.news.had, f.news.lines = state.Links, linesOf(state.Logs), len(state.Logs)
+	var err error
+	if f.watch, err = a.Follower.Resume(a.followRun(j), h); err != nil {
+		text := fmt.Sprintf("not followed: %v", err)
+		j.about(j.log.Warn()).Str("place", h.String()).Str("detail", j.redactor.String(text)).Msg("pipeline not followed")
+		return nil, a.send(ctx, j, &Report{StatusLabel: "Not followed",
+			Lines: []LogLine{{Level: LevelWarn, Message: closing("", j.redactor.String(text))}}})
+	}
+	a.follows.take(j.ev, 0)
+	return f, nil
+}
+
+func linesOf(messages []string) (lines []string) {
+	for _, m := range messages {
+		for line := range strings.Lines(m) {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return lines
+}
