@@ -1,0 +1,117 @@
+// Package activity keeps what the agent is doing now and what it has done of
+// late, in memory of a fixed size, for its status page: the events that are not
+// settled, the last runs, the failures of the last hour by kind, the rules'
+// hits, and the minutes of the last hour.
+//
+// It holds no body, header or input of an event, and no person's name. Texts
+// are what the agent's log says, redacted by whoever passes them in. Only
+// agent writes to it and cmd reads it.
+package activity
+
+import "time"
+
+// Sizes of what is kept.
+const (
+	keptRuns     = 100
+	keptFailures = 200 // kinds of failures
+	keptRules    = 2000
+	keptMinutes  = 60
+	longestText  = 300 // bytes of one text
+)
+
+// State says where an event is on its way.
+type State string
+
+// States of an event, in the order of its way.
+const (
+	Preparing State = "preparing"
+	Ordered   State = "waits for its turn"   // an event of the same entity is before it
+	Asking    State = "asks Port"            // whether it was carried out before
+	Queued    State = "waits for a slot"     // of its host, or of the agent
+	Sent      State = "waits for the answer" // of its backend
+	Retrying  State = "waits for a retry"
+	Reporting State = "reports to Port"
+	Followed  State = "followed"
+)
+
+// Event is one event on its way.
+type Event struct {
+	Topic     string    `json:"topic"`
+	Partition int       `json:"partition"`
+	Offset    int64     `json:"offset"`
+	Run       string    `json:"run,omitempty"`
+	Action    string    `json:"action,omitempty"`
+	Rule      string    `json:"rule,omitempty"`
+	Backend   string    `json:"backend,omitempty"`
+	Host      string    `json:"host,omitempty"`
+	State     State     `json:"state"`
+	Detail    string    `json:"detail,omitempty"` // of the state: when the retry is, or the pipeline's label
+	Since     time.Time `json:"since"`            // of the state
+	Arrived   time.Time `json:"arrived"`
+}
+
+// Result is how the work on an event ended.
+type Result struct {
+	OK       bool
+	Result   string // "SUCCESS", "FAILURE", "IN_PROGRESS"
+	Reason   string // of a failure, one of the agent's closed set
+	Status   int    // that the backend answered, 0: none
+	Attempts int
+	Took     time.Duration
+}
+
+// Run is an event whose work has ended.
+type Run struct {
+	Time     time.Time `json:"time"`
+	Run      string    `json:"run,omitempty"`
+	Action   string    `json:"action,omitempty"`
+	Rule     string    `json:"rule,omitempty"`
+	Backend  string    `json:"backend,omitempty"`
+	Host     string    `json:"host,omitempty"`
+	Status   int       `json:"status,omitempty"`
+	Attempts int       `json:"attempts"`
+	Seconds  float64   `json:"seconds"`
+	Result   string    `json:"result"`
+	Reason   string    `json:"reason,omitempty"`
+}
+
+// Failure counts failures of one kind within the last hour.
+type Failure struct {
+	Reason string    `json:"reason"`
+	Rule   string    `json:"rule,omitempty"`
+	Host   string    `json:"host,omitempty"`
+	Status int       `json:"status,omitempty"`
+	Count  int       `json:"count"`
+	First  time.Time `json:"first"` // to the minute
+	Last   time.Time `json:"last"`
+	Run    string    `json:"run,omitempty"` // the last one
+}
+
+// Rule counts what a rule has done since the agent started.
+type Rule struct {
+	Label    string    `json:"rule"`
+	Hits     int       `json:"hits"`
+	Failures int       `json:"failures"`
+	LastHit  time.Time `json:"lastHit,omitzero"`
+}
+
+// Minute sums up the work that ended within one minute.
+type Minute struct {
+	Time    time.Time `json:"time"`
+	OK      int       `json:"ok"`
+	Failed  int       `json:"failed"`
+	Slowest float64   `json:"slowest"` // seconds
+	Median  float64   `json:"median"`  // seconds, of the first 200
+}
+
+// Snapshot is what a Log holds at one moment.
+type Snapshot struct {
+	Unsettled int       `json:"unsettled"`
+	Oldest    []Event   `json:"oldest"`   // the oldest that are not followed
+	Followed  []Event   `json:"followed"` // the oldest that are
+	Following int       `json:"following"`
+	Runs      []Run     `json:"runs"`     // the last first
+	Failures  []Failure `json:"failures"` // the last first
+	Rules     []Rule    `json:"rules"`
+	Minutes   []Minute  `json:"minutes"` // the last hour, the oldest first
+}

@@ -1,0 +1,277 @@
+package activity
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Log is the agent's record. Its methods may be called from many goroutines at
+// once.
+type Log struct {
+	mu       sync.Mutex
+	work     map[*Work]struct{}
+	runs     []Run // a ring
+	next     int
+	failures map[kind]*failure
+	rules    map[string]*Rule
+	minutes  []minute
+}
+
+type kind struct {
+	reason, rule, host string
+	status             int
+}
+
+// failure counts by the minute, so that an hour is an hour.
+type failure struct {
+	Failure
+	minutes [keptMinutes]struct {
+		at    time.Time
+		count int
+	}
+}
+
+type minute struct {
+	Minute
+	took []float64
+}
+
+// New returns an empty Log.
+func New() *Log {
+	return &Log{work: map[*Work]struct{}{}, failures: map[kind]*failure{}, rules: map[string]*Rule{}}
+}
+
+// Work is one event in a Log. Its methods may be called from many goroutines at
+// once, also on nil, which is an event that is not kept.
+type Work struct {
+	log   *Log
+	event Event
+}
+
+// Begin adds an event.
+func (l *Log) Begin(e Event) *Work {
+	now := time.Now()
+	e.Since, e.State, e.Action = now, cmp.Or(e.State, Preparing), cut(e.Action)
+	if e.Arrived.IsZero() {
+		e.Arrived = now
+	}
+	w := &Work{l, e}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.work[w] = struct{}{}
+	return w
+}
+
+// Matched says which rule takes the event, and counts its hit.
+func (w *Work) Matched(rule string) {
+	if w == nil {
+		return
+	}
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	w.event.Rule = rule
+	r := w.log.rule(rule)
+	r.Hits++
+	r.LastHit = time.Now()
+}
+
+// For says where the event's request goes.
+func (w *Work) For(backend, host string) {
+	if w == nil {
+		return
+	}
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	w.event.Backend, w.event.Host = backend, host
+}
+
+// At says where the event is now; detail may be empty.
+func (w *Work) At(s State, detail string) {
+	if w == nil {
+		return
+	}
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	if w.event.State != s {
+		w.event.Since = time.Now()
+	}
+	w.event.State, w.event.Detail = s, cut(detail)
+}
+
+// Ended counts how the work on the event ended. The event stays until Leave.
+func (w *Work) Ended(r Result) {
+	if w == nil {
+		return
+	}
+	l, now, e := w.log, time.Now(), &w.event
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.keepRun(Run{Time: now, Run: e.Run, Action: e.Action, Rule: e.Rule, Backend: e.Backend, Host: e.Host,
+		Status: r.Status, Attempts: r.Attempts, Seconds: r.Took.Seconds(), Result: r.Result, Reason: r.Reason})
+	m := l.minute(now)
+	m.Slowest = max(m.Slowest, r.Took.Seconds())
+	if len(m.took) < 200 {
+		m.took = append(m.took, r.Took.Seconds())
+	}
+	if r.OK {
+		m.OK++
+		return
+	}
+	m.Failed++
+	if e.Rule != "" {
+		l.rule(e.Rule).Failures++
+	}
+	l.fail(kind{r.Reason, e.Rule, e.Host, r.Status}, e.Run, now)
+}
+
+// Leave removes the event: it is settled, or left to another owner.
+func (w *Work) Leave() {
+	if w == nil {
+		return
+	}
+	w.log.mu.Lock()
+	defer w.log.mu.Unlock()
+	delete(w.log.work, w)
+}
+
+// Fail counts a failure that belongs to no event's work, such as a dropped
+// event.
+func (l *Log) Fail(reason, run string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail(kind{reason: reason}, run, time.Now())
+}
+
+func (l *Log) fail(k kind, run string, now time.Time) {
+	f := l.failures[k]
+	if f == nil {
+		if len(l.failures) >= keptFailures {
+			l.forget(now)
+		}
+		f = &failure{Failure: Failure{Reason: k.reason, Rule: k.rule, Host: k.host, Status: k.status}}
+		l.failures[k] = f
+	}
+	at := now.Truncate(time.Minute)
+	m := &f.minutes[at.Unix()/60%keptMinutes]
+	if !m.at.Equal(at) {
+		m.at, m.count = at, 0
+	}
+	m.count++
+	f.Last, f.Run = now, run
+}
+
+// lastHour is what f counts within the hour before now; ok is false where that
+// is nothing.
+func (f *failure) lastHour(now time.Time) (out Failure, ok bool) {
+	out = f.Failure
+	for _, m := range f.minutes {
+		if m.count == 0 || now.Sub(m.at) >= keptMinutes*time.Minute {
+			continue
+		}
+		out.Count += m.count
+		if out.First.IsZero() || m.at.Before(out.First) {
+			out.First = m.at
+		}
+	}
+	return out, out.Count > 0
+}
+
+// forget drops the failures that are more than an hour old, and at least the
+// oldest.
+func (l *Log) forget(now time.Time) {
+	var oldest kind
+	for k, f := range l.failures {
+		if now.Sub(f.Last) > time.Hour {
+			delete(l.failures, k)
+		} else if o := l.failures[oldest]; o == nil || f.Last.Before(o.Last) {
+			oldest = k
+		}
+	}
+	if len(l.failures) >= keptFailures {
+		delete(l.failures, oldest)
+	}
+}
+
+func (l *Log) rule(label string) *Rule {
+	r := l.rules[label]
+	if r == nil {
+		if len(l.rules) >= keptRules { // a mapping that was reloaded often
+			clear(l.rules)
+		}
+		r = &Rule{Label: label}
+		l.rules[label] = r
+	}
+	return r
+}
+
+func (l *Log) keepRun(r Run) {
+	if len(l.runs) < keptRuns {
+		l.runs = append(l.runs, r)
+		return
+	}
+	l.runs[l.next] = r
+	l.next = (l.next + 1) % keptRuns
+}
+
+func (l *Log) minute(now time.Time) *minute {
+	at := now.Truncate(time.Minute)
+	if n := len(l.minutes); n == 0 || l.minutes[n-1].Time.Before(at) {
+		l.minutes = append(l.minutes, minute{Minute: Minute{Time: at}})
+		l.minutes = slices.Delete(l.minutes, 0, max(0, len(l.minutes)-keptMinutes))
+	}
+	return &l.minutes[len(l.minutes)-1]
+}
+
+// cut bounds a text.
+func cut(s string) string {
+	if len(s) > longestText {
+		return s[:longestText] + "…"
+	}
+	return s
+}
+
+// Snapshot returns what the Log holds, with at most most of the events that are
+// not settled and of those that are followed.
+func (l *Log) Snapshot(most int) Snapshot {
+	now := time.Now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Snapshot{Oldest: []Event{}, Followed: []Event{}, Runs: make([]Run, 0, len(l.runs)), Failures: []Failure{}, Rules: []Rule{}, Minutes: []Minute{}}
+	for w := range l.work {
+		if w.event.State == Followed {
+			s.Followed = append(s.Followed, w.event)
+		} else {
+			s.Oldest = append(s.Oldest, w.event)
+		}
+	}
+	s.Unsettled, s.Following = len(s.Oldest), len(s.Followed)
+	s.Oldest, s.Followed = oldest(s.Oldest, most), oldest(s.Followed, most)
+	for i := range l.runs {
+		s.Runs = append(s.Runs, l.runs[(l.next+len(l.runs)-1-i)%len(l.runs)])
+	}
+	for _, f := range l.failures {
+		if f, ok := f.lastHour(now); ok {
+			s.Failures = append(s.Failures, f)
+		}
+	}
+	slices.SortFunc(s.Failures, func(a, b Failure) int { return b.Last.Compare(a.Last) })
+	for _, r := range l.rules {
+		s.Rules = append(s.Rules, *r)
+	}
+	slices.SortFunc(s.Rules, func(a, b Rule) int { return cmp.Compare(a.Label, b.Label) })
+	for _, m := range l.minutes {
+		if now.Sub(m.Time) <= keptMinutes*time.Minute {
+			took := slices.Sorted(slices.Values(m.took))
+			m.Median = took[len(took)/2]
+			s.Minutes = append(s.Minutes, m.Minute)
+		}
+	}
+	return s
+}
+
+func oldest(events []Event, most int) []Event {
+	slices.SortFunc(events, func(a, b Event) int { return a.Arrived.Compare(b.Arrived) })
+	return slices.Clone(events[:min(most, len(events))])
+}

@@ -1,0 +1,143 @@
+package status
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"port-agent/agent/activity"
+)
+
+// Thresholds of the diagnosis.
+const (
+	hangs      = 20 * time.Second // a request that waits longer than this
+	portQuiet  = 30 * time.Second // Port takes no call for longer than this
+	lagThought = 100              // records behind that are worth a thought
+)
+
+// Diagnose sets the health of s: the first of these that holds, from what stops
+// all runs to what slows some down.
+func Diagnose(s *Status) {
+	for _, check := range []func(*Status) (sentence, section string){
+		sourceAway, credentialsRefused, portLimits, portAway, mappingRejected, hostHangs, windowFull, lagGrows,
+	} {
+		if sentence, section := check(s); sentence != "" {
+			s.Health = Health{Sentence: sentence, Page: "docs/operate.md#" + strings.ToLower(section)}
+			return
+		}
+	}
+	s.Health = Health{Working: true, Sentence: "working"}
+}
+
+func sourceAway(s *Status) (string, string) {
+	if s.Source.Connected {
+		return "", ""
+	}
+	name := "Kafka"
+	if s.Source.Kind == "POLLING" {
+		name = "Port's API"
+	}
+	return withCause(name+" is not reached, so no events come in", s.Source.Error), "PortAgentSourceDisconnected"
+}
+
+func credentialsRefused(s *Status) (string, string) {
+	if !s.Port.Refused {
+		return "", ""
+	}
+	return "Port refuses PORT_CLIENT_ID and PORT_CLIENT_SECRET, so no run can be reported", "PortAgentTokenFailing"
+}
+
+func portLimits(s *Status) (string, string) {
+	if !s.Port.Limited {
+		return "", ""
+	}
+	return fmt.Sprintf("Port's rate limit is used up (429), so reports wait until %s", clock(s.Port.Reset)), "PortAgentReportsNotAccepted"
+}
+
+func portAway(s *Status) (string, string) {
+	if s.Port.Error == "" || s.Port.OKAt.After(s.Port.ErrorAt) || s.Time.Sub(s.Port.OKAt) < portQuiet {
+		return "", ""
+	}
+	return withCause("Port's API does not take calls, so reports wait", s.Port.Error), "PortAgentReportsNotAccepted"
+}
+
+func mappingRejected(s *Status) (string, string) {
+	if s.Mapping.Rejected == "" {
+		return "", ""
+	}
+	return withCause("the changed mapping was refused, and the one loaded at "+clock(s.Mapping.Loaded)+" stays in force", s.Mapping.Rejected), "PortAgentMappingRefused"
+}
+
+func hostHangs(s *Status) (string, string) {
+	for _, h := range s.Slots.Hosts {
+		if oldest := time.Duration(h.Oldest * float64(time.Second)); oldest > hangs {
+			return fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name, count(h.Used, "request"),
+				age(oldest), count(h.Waiting, "event")), "PortAgentEventsStuck"
+		}
+	}
+	return "", ""
+}
+
+func windowFull(s *Status) (string, string) {
+	for _, p := range s.Source.Partitions {
+		if p.Full {
+			cause := ""
+			if len(s.Oldest) > 0 {
+				cause = fmt.Sprintf("the oldest event, %s, %s", name(s.Oldest[0]), s.Oldest[0].State)
+			}
+			return withCause(fmt.Sprintf("%s/%d reads no further: its window of unsettled events is full", p.Topic, p.ID), cause), "PortAgentEventsStuck"
+		}
+	}
+	return "", ""
+}
+
+func lagGrows(s *Status) (string, string) {
+	var worst Partition
+	for _, p := range s.Source.Partitions {
+		if p.Lag > lagThought && p.Lag > p.Before && p.Lag > worst.Lag {
+			worst = p
+		}
+	}
+	if worst.Lag == 0 {
+		return "", ""
+	}
+	return fmt.Sprintf("%s/%d falls behind: %d records, %d more than some minutes ago", worst.Topic, worst.ID, worst.Lag, worst.Lag-worst.Before), "PortAgentLagGrowing"
+}
+
+func withCause(sentence, cause string) string {
+	if cause == "" {
+		return sentence
+	}
+	return sentence + ": " + cause
+}
+
+// name is how an event is called: by its run, else by its place.
+func name(e activity.Event) string {
+	if e.Run != "" {
+		return e.Run
+	}
+	return fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offset)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
+
+// age prints a duration with its two largest units.
+func age(d time.Duration) string {
+	s := int(d.Seconds())
+	switch {
+	case s < 60:
+		return fmt.Sprintf("%d s", s)
+	case s < 3600:
+		return fmt.Sprintf("%d min %d s", s/60, s%60)
+	case s < 86400:
+		return fmt.Sprintf("%d h %d min", s/3600, s/60%60)
+	}
+	return fmt.Sprintf("%d d %d h", s/86400, s/3600%24)
+}
