@@ -62,12 +62,28 @@ func (p *ruleParser) backend(v any, at place) {
 	p.rule.Backend = s
 }
 
-func (p *ruleParser) url(v any, at place)     { p.rule.url = p.jq(v, at) }
-func (p *ruleParser) method(v any, at place)  { p.rule.method = p.jq(v, at) }
+func (p *ruleParser) url(v any, at place) {
+	p.rule.url = p.jq(v, at)
+	p.web(p.rule.url)
+}
+
+func (p *ruleParser) method(v any, at place) {
+	p.rule.method = p.jq(v, at)
+	p.oneOf(p.rule.method, "GET", "POST", "PUT", "PATCH", "DELETE")
+}
+
 func (p *ruleParser) orderBy(v any, at place) { p.rule.orderBy = p.jq(v, at) }
-func (p *ruleParser) body(v any, at place)    { p.rule.body = p.template(v, at) }
-func (p *ruleParser) headers(v any, at place) { p.rule.headers = p.object(v, at, false) }
 func (p *ruleParser) query(v any, at place)   { p.rule.query = p.object(v, at, true) }
+
+func (p *ruleParser) headers(v any, at place) {
+	p.rule.headers = p.object(v, at, false)
+	p.sendable(p.rule.headers)
+}
+
+func (p *ruleParser) body(v any, at place) {
+	p.rule.body = p.template(v, at)
+	p.ownBody(p.rule.body)
+}
 
 // object reads headers or query: an object of expressions, or an expression
 // that gives one.
@@ -101,7 +117,14 @@ func (p *ruleParser) report(v any, at place) {
 // reported reads a field of the report.
 func reported(p *ruleParser, v any, at place) {
 	name := strings.TrimPrefix(at.field, "report.")
-	p.rule.report = append(p.rule.report, reportField{name, p.template(v, at)})
+	t := p.template(v, at)
+	switch name {
+	case "status":
+		t.each(func(e *expr) { p.oneOf(e, "SUCCESS", "FAILURE", "IN_PROGRESS") })
+	case "link":
+		t.each(p.web)
+	}
+	p.rule.report = append(p.rule.report, reportField{name, t})
 }
 
 func (p *ruleParser) decryptPaths(v any, at place) {

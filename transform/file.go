@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"unicode/utf8"
 
@@ -61,6 +62,9 @@ func at(data []byte, offset int, message, hint string) *Finding {
 	return f
 }
 
+// notJSON finds what YAML begins with: a dash, or a key that is not quoted.
+var notJSON = regexp.MustCompile(`\A(?:\s*#.*\n)*\s*(---|- |\w+:(?:\s|$))`)
+
 // syntaxFinding says in a mapping's terms what encoding/json has against it.
 func syntaxFinding(data []byte, err error) *Finding {
 	var syntax *json.SyntaxError
@@ -73,6 +77,9 @@ func syntaxFinding(data []byte, err error) *Finding {
 	i := int(syntax.Offset) - 1
 	if i < 0 || i >= len(data) {
 		return at(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
+	}
+	if m := notJSON.FindSubmatchIndex(data); m != nil {
+		return at(data, m[2], "the file looks like YAML", `a mapping is JSON: [{"name": "…", "enabled": "…"}]`)
 	}
 	c := data[i]
 	before := bytes.TrimRight(data[:i], " \t\r\n")

@@ -196,3 +196,95 @@ func TestFindingPlace(t *testing.T) {
 		})
 	}
 }
+
+// TestCheckConstants looks at what is constant in a mapping and cannot work.
+func TestCheckConstants(t *testing.T) {
+	t.Parallel()
+	const web = `; write it like "https://host/path"`
+	tests := []struct {
+		rule string
+		want []string // the text underlined, and the finding
+	}{
+		// regular expressions
+		{`{"enabled": ".action | test(\"^(?!x)a\")"}`, []string{`\"^(?!x)a\"`, `enabled: invalid regular expression: invalid or unsupported Perl syntax; look-ahead and look-behind do not exist here: match more and take a group of it, or use two tests`}},
+		{`{"enabled": ".action | test(\"(?<=x)a\")"}`, []string{`\"(?<=x)a\"`, `enabled: invalid regular expression: invalid named capture; look-ahead and look-behind do not exist here: match more and take a group of it, or use two tests`}},
+		{`{"body": {"a": ".a | gsub(\"\\\\u00e9\"; \"e\")"}}`, []string{`\"\\\\u00e9\"`, `body.a: invalid regular expression: invalid escape sequence; write \x{00e9}`}},
+		{`{"body": {"a": ".a | sub(\"(a)\\\\1\"; .x)"}}`, []string{`\"(a)\\\\1\"`, `body.a: invalid regular expression: invalid escape sequence; references to groups do not exist here`}},
+		{`{"body": ["[scan(\"[\")]"]}`, []string{`\"[\"`, `body[0]: invalid regular expression: missing closing ]`}},
+		{`{"orderBy": ".a | capture(\"a\"; \"x\")"}`, []string{`\"a\"`, `orderBy: a regular expression has no flag "x"`}},
+		{`{"query": {"a": "[splits(\"a{2000}\")]"}}`, []string{`\"a{2000}\"`, `query.a: invalid regular expression: invalid repeat count`}},
+		{`{"report": {"summary": ".a | [match(\"(\"; \"g\")] | length"}}`, []string{`\"(\"`, `warning: report.summary: invalid regular expression: missing closing )`}},
+		{`{"enabled": "def test(x): true; test(\"(\")"}`, nil},
+		{`{"enabled": ".a | test(\"\\\\x{00e9}\\\\bfoo$\"; \"gi\")"}`, nil},
+		// times
+		{`{"body": ".a | strptime(\"%Y-%m-%dT%H:%M:%Q\")"}`, []string{`\"%Y-%m-%dT%H:%M:%Q\"`, `body: the format of a time has no %Q`}},
+		{`{"body": "now | strftime(\"%Y %E\")"}`, []string{`\"%Y %E\"`, `body: the format of a time has no %E`}},
+		{`{"body": "now | strftime(\"100%% %-d %:z %T\")"}`, nil},
+		// methods, statuses
+		{`{"method": "\"POTS\""}`, []string{`\"POTS\"`, `method: "POTS" is not one of GET, POST, PUT, PATCH, DELETE`}},
+		{`{"method": "if .a then \"put\" elif .b then \"HEAD\" else .m // \"GET\" end"}`, []string{`\"HEAD\"`, `method: "HEAD" is not one of GET, POST, PUT, PATCH, DELETE`}},
+		{`{"report": {"status": "if .a then \"SUCCESS\" else \"FAILED\" end"}}`, []string{`\"FAILED\"`, `warning: report.status: "FAILED" is not one of SUCCESS, FAILURE, IN_PROGRESS`}},
+		{`{"report": {"status": ".a | if . then \"success\" else .x end"}}`, nil},
+		{`{"follow": {"url": "\"https://h\"", "done": "true", "status": "\"IN_PROGRESS\"", "method": "\"PUT\""}}`, []string{
+			`\"PUT\"`, `follow.method: "PUT" is not one of GET, POST`, `\"IN_PROGRESS\"`, `follow.status: "IN_PROGRESS" is not one of SUCCESS, FAILURE`}},
+		// URLs
+		{`{"url": "\"htps://h/x\""}`, []string{`\"htps://h/x\"`, `url: "htps://h/x" is not an http(s) URL` + web}},
+		{`{"url": "\"ops.internal/\" + .x"}`, []string{`\"ops.internal/\"`, `url: a URL that begins with "ops.internal/" is not an http(s) URL` + web}},
+		{`{"url": "\"/api/\\(.x)\""}`, []string{`"\"/api/\\(.x)\""`, `url: a URL that begins with "/api/" is not an http(s) URL` + web}},
+		{`{"url": ".x // \"https:///path\""}`, []string{`\"https:///path\"`, `url: "https:///path" is not an http(s) URL` + web}},
+		{`{"url": "\"\""}`, []string{`\"\"`, `url: "" is not an http(s) URL` + web}},
+		{`{"url": "\"HTTP\" + (if .tls then \"S\" else \"\" end) + \"://h\""}`, nil},
+		{`{"url": "env.TOKEN + \"/x\""}`, nil},
+		{`{"report": {"link": ["\"ftp://h/\"", ".x // \"\""]}}`, []string{`\"ftp://h/\"`, `warning: report.link[0]: "ftp://h/" is not an http(s) URL` + web}},
+		// headers
+		{`{"headers": {"X Y": "\"1\"", "Ünï": "1"}}`, []string{`"X Y"`, `headers: "X Y" is no name of a header; letters, digits and dashes`, `"Ünï"`, `headers: "Ünï" is no name of a header; letters, digits and dashes`}},
+		{`{"headers": {"A": "\"a\\nb\""}}`, []string{`\"a\\nb\"`, `headers.A: a header cannot hold this text; line ends and control characters cannot be sent`}},
+		// a body that a user writes
+		{`{"body": ".payload.properties.x"}`, []string{`".payload.properties.x"`, `warning: body: the whole body is a single user input: whoever runs the action writes what the agent signs; put it into an object, such as {"input": …}`}},
+		{`{"body": " .payload.properties[\"x y\"] | fromjson "}`, []string{`" .payload.properties[\"x y\"] | fromjson "`, `warning: body: the whole body is a single user input: whoever runs the action writes what the agent signs; put it into an object, such as {"input": …}`}},
+		{`{"body": {"a": ".payload.properties.x"}}`, nil},
+		{`{"body": ".payload.properties"}`, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.rule, func(t *testing.T) {
+			t.Parallel()
+			file := "[" + test.rule + "]"
+			var got []string
+			for _, f := range Check("", []byte(file), testEnv) {
+				f.Rule = -1
+				got = append(got, file[f.Start:f.End], f.String())
+			}
+			if strings.Join(got, "\n") != strings.Join(test.want, "\n") {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))
+			}
+		})
+	}
+}
+
+func TestCheckYAML(t *testing.T) {
+	t.Parallel()
+	for file, line := range map[string]int{"- name: a\n  enabled: true\n": 1, "# rules\n\n- enabled: true\n": 3, "rules:\n  - name: a\n": 1, "---\n- a\n": 1} {
+		f := Check("m.json", []byte(file), nil)
+		if len(f) != 1 || f[0].Message != "the file looks like YAML" || f[0].Hint == "" || f[0].Line != line {
+			t.Errorf("%q gives %v, want line %d", file, f, line)
+		}
+	}
+}
+
+// TestFraction names kind, format and hint where a time has milliseconds.
+func TestFraction(t *testing.T) {
+	t.Parallel()
+	for x, want := range map[string]string{
+		`"2024-01-02T03:04:05.678Z" | fromdate`: `strptime cannot read the text as "%Y-%m-%dT%H:%M:%S%z", because it has a fraction of a second; take that out before: sub("\\.[0-9]+"; "")`,
+		`"yesterday" | fromdate`:                `strptime cannot read the text as "%Y-%m-%dT%H:%M:%S%z"`,
+		`12 | strptime("%H")`:                   `strptime reads text, not: number`,
+		`"12" | strptime(1)`:                    `strptime needs a format, which is text of at most 512 bytes`,
+	} {
+		if _, err := evaluate(t, x, `{}`); err == nil || err.Error() != want {
+			t.Errorf("%s fails with %v, want %s", x, err, want)
+		}
+	}
+	if got, err := evaluate(t, `"2024-01-02T03:04:05.678Z" | sub("\\.[0-9]+"; "") | fromdate`, `{}`); got != "1704164645" {
+		t.Errorf("got %s, %v", got, err)
+	}
+}

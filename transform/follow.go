@@ -224,6 +224,12 @@ var (
 
 // checkFollow looks at what the members of follow mean for one another.
 func (p *ruleParser) checkFollow(m map[string]any, at place) {
+	f := p.rule.follow
+	p.web(f.url)
+	f.link.each(p.web)
+	p.oneOf(f.method, "GET", "POST")
+	p.oneOf(f.status, "SUCCESS", "FAILURE")
+	p.sendable(f.headers)
 	if m["url"] != nil && m["done"] == nil {
 		p.fail(at, "has url, but no done: the run would never end", `"done" is jq on .poll that gives true when it is over`)
 	}

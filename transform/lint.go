@@ -1,47 +1,177 @@
 package transform
 
-import "github.com/itchyny/gojq"
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
 
-// constants gives the constant texts that q may give.
-func constants(q *gojq.Query) []string {
+	"github.com/itchyny/gojq"
+	"golang.org/x/net/http/httpguts"
+)
+
+// literals gives the constant texts that q may give.
+func literals(q *gojq.Query) []string {
 	if q == nil {
 		return nil
 	}
 	if s, ok := text(q); ok {
 		return []string{s}
 	}
+	switch q.Op {
+	case gojq.OpAlt, gojq.OpComma:
+		return append(literals(q.Left), literals(q.Right)...)
+	case gojq.OpPipe:
+		return literals(q.Right)
+	}
 	switch {
-	case q.Op == gojq.OpAlt, q.Op == gojq.OpComma:
-		return append(constants(q.Left), constants(q.Right)...)
-	case q.Op == gojq.OpPipe:
-		return constants(q.Right)
 	case q.Term == nil || len(q.Term.SuffixList) > 0:
 		return nil
 	case q.Term.Type == gojq.TermTypeQuery:
-		return constants(q.Term.Query)
+		return literals(q.Term.Query)
 	case q.Term.Type == gojq.TermTypeIf:
-		out := append(constants(q.Term.If.Then), constants(q.Term.If.Else)...)
+		out := append(literals(q.Term.If.Then), literals(q.Term.If.Else)...)
 		for _, e := range q.Term.If.Elif {
-			out = append(out, constants(e.Then)...)
+			out = append(out, literals(e.Then)...)
 		}
 		return out
 	}
 	return nil
 }
 
-// prefix gives the constant text that what q gives begins with, "" without one.
-func prefix(q *gojq.Query) string {
+// beginning gives the constant text that what q gives begins with, "" without
+// one.
+func beginning(q *gojq.Query) string {
 	switch {
 	case q == nil:
 	case q.Op == gojq.OpAdd:
-		return prefix(q.Left)
+		return beginning(q.Left)
 	case q.Term == nil || len(q.Term.SuffixList) > 0:
 	case q.Term.Type == gojq.TermTypeQuery:
-		return prefix(q.Term.Query)
+		return beginning(q.Term.Query)
 	case q.Term.Type == gojq.TermTypeString && q.Term.Str.Queries == nil:
 		return q.Term.Str.Str
 	case q.Term.Type == gojq.TermTypeString && len(q.Term.Str.Queries) > 0:
-		return prefix(q.Term.Str.Queries[0])
+		return beginning(q.Term.Str.Queries[0])
 	}
 	return ""
+}
+
+// wrong reports a constant of e that cannot work. In a report it is a warning:
+// a report that fails changes nothing.
+func (p *ruleParser) wrong(e *expr, literal, message, hint string) {
+	f := Finding{Field: e.field, pointer: e.pointer, Message: message, Hint: hint, Warning: strings.HasPrefix(e.field, "report.")}
+	quoted, _ := gojq.Marshal(literal)
+	if i := strings.Index(e.text, string(quoted)); i >= 0 {
+		f.inExpr = span{i, i + len(quoted)}
+	}
+	p.find(f)
+}
+
+// lint looks at the constants of an expression, wherever it stands.
+func (p *ruleParser) lint(e *expr) {
+	for _, c := range e.patterns {
+		if strings.Contains(c.function, "time/") { // strptime, strftime, strflocaltime
+			if bad := badDirective.FindString(percent.ReplaceAllString(c.text, "")); bad != "" {
+				p.wrong(e, c.text, fmt.Sprintf("the format of a time has no %s", bad), "")
+			}
+			continue
+		}
+		if _, err := compileRegex(c.text, c.flags); err != nil {
+			p.wrong(e, c.text, err.Error(), regexHint(c.text))
+		}
+	}
+}
+
+var (
+	percent      = regexp.MustCompile(`%%`)
+	badDirective = regexp.MustCompile(`%[-_^#0-9:]*[^-_^#0-9:GYgyCmBbhAawuVUWedjkHlIPpMSsfZztn+cvrFDxTXR%]`)
+	lookAround   = regexp.MustCompile(`\(\?<?[=!]`)
+	unicode      = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
+	backRef      = regexp.MustCompile(`\\[1-9]`)
+)
+
+func regexHint(re string) string {
+	if m := unicode.FindStringSubmatch(re); m != nil {
+		return `write \x{` + m[1] + "}"
+	}
+	if lookAround.MatchString(re) {
+		return "look-ahead and look-behind do not exist here: match more and take a group of it, or use two tests"
+	}
+	if backRef.MatchString(re) {
+		return "references to groups do not exist here"
+	}
+	return ""
+}
+
+// oneOf checks texts that a field takes.
+func (p *ruleParser) oneOf(e *expr, allowed ...string) {
+	if e == nil {
+		return
+	}
+	for _, s := range e.literals {
+		if !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s))) {
+			p.wrong(e, s, fmt.Sprintf("%.40q is not one of %s", s, strings.Join(allowed, ", ")), "")
+		}
+	}
+}
+
+// web checks URLs.
+func (p *ruleParser) web(e *expr) {
+	if e == nil {
+		return
+	}
+	for _, s := range e.literals {
+		if s == "" && !strings.HasSuffix(e.field, "url") || strings.Contains(s, "{{") {
+			continue // no link, or what is refused at run time with a better reason
+		}
+		if u, err := url.Parse(s); err != nil || u.Host == "" || !webURL(s) {
+			p.wrong(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), `write it like "https://host/path"`)
+		}
+	}
+	if s := e.beginning; s != "" && len(e.literals) == 0 && !webURL(s) {
+		p.wrong(e, s, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", s), `write it like "https://host/path"`)
+	}
+}
+
+// webURL reports whether s begins like an http(s) URL, as far as it goes.
+func webURL(s string) bool {
+	s = strings.ToLower(s)
+	for _, scheme := range []string{"http://", "https://"} {
+		if n := min(len(s), len(scheme)); s[:n] == scheme[:n] {
+			return true
+		}
+	}
+	return false
+}
+
+// sendable checks the names and values of headers.
+func (p *ruleParser) sendable(t *template) {
+	if t == nil {
+		return
+	}
+	for _, m := range t.members {
+		if !httpguts.ValidHeaderFieldName(m.name) {
+			p.find(Finding{Field: t.field, pointer: m.value.pointer, onName: true, Message: fmt.Sprintf("%.60q is no name of a header", m.name),
+				Hint: "letters, digits and dashes"})
+		}
+		m.value.each(func(e *expr) {
+			for _, s := range e.literals {
+				if !httpguts.ValidHeaderFieldValue(s) {
+					p.wrong(e, s, "a header cannot hold this text", "line ends and control characters cannot be sent")
+				}
+			}
+		})
+	}
+}
+
+var userInput = regexp.MustCompile(`^\s*\.payload\.properties(?:\.\w+|\.?"[^"]+"|\.?\[\s*"[^"]+"\s*\])+\s*(?:\|\s*(?:fromjson|tojson|tostring|\.)\s*|//[^|]*)*$`)
+
+// ownBody warns about a body that is a user's alone: what is sent is signed.
+func (p *ruleParser) ownBody(t *template) {
+	if t.expr != nil && userInput.MatchString(t.expr.text) {
+		p.warn(t.place, "the whole body is a single user input: whoever runs the action writes what the agent signs",
+			`put it into an object, such as {"input": …}`)
+	}
 }

@@ -158,6 +158,7 @@ func (p *ruleParser) expr(text string, at place) *expr {
 	for _, name := range e.unset {
 		p.warn(at, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
 	}
+	p.lint(e)
 	if looksPlain(text) {
 		p.warn(at, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
 	}

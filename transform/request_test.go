@@ -153,7 +153,7 @@ func TestReport(t *testing.T) {
 			`{"externalRunId":12345678901234567890,"link":["a","b"],"status":"SUCCESS","statusLabel":"done","summary":"run r"}`, 0},
 		{"null and failing", `{"report": {"status": ".response.none", "link": ".request.url.x", "summary": "\"s\"", "externalRunId": null}}`, `{"summary":"s"}`, 2},
 		{"strict changes nothing", `{"report": {"link": ".request.url.x", "summary": "\"s\""}}`, `{"summary":"s"}`, 1},
-		{"link of two", `{"report": {"link": [".request.url", "\"b\""]}}`, `{"link":["https://h/","b"]}`, 0},
+		{"link of two", `{"report": {"link": [".request.url", "\"https://b\""]}}`, `{"link":["https://h/","https://b"]}`, 0},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

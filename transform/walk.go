@@ -216,8 +216,10 @@ func (w *walker) call(f *gojq.Func) {
 		w.deletes = true
 	case "test/1", "match/1", "capture/1", "scan/1", "splits/1", "sub/2", "gsub/2", "strptime/1", "strftime/1", "strflocaltime/1",
 		"test/2", "match/2", "capture/2", "scan/2", "splits/2", "sub/3", "gsub/3", "split/2":
-		p := pattern{function: key}
-		var ok bool
+		p, ok := pattern{function: key}, false
+		if w.defines[key] {
+			return
+		}
 		if p.text, ok = text(f.Args[0]); !ok {
 			return
 		}
