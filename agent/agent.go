@@ -114,6 +114,8 @@ type Agent struct {
 	graces graces
 	counts tallies
 
+	answers *answers
+
 	polls   *slots // of looks at pipelines
 	follows follows
 }
@@ -122,11 +124,12 @@ type Agent struct {
 func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 	return &Agent{
 		cfg: cfg, Deps: deps, log: log,
-		signer: invoker.NewSigner(deps.Secret),
-		slots:  newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
-		order:  newOrder(),
-		polls:  newSlots(pollSlots, pollsPerHost),
-		recent: newRecent(),
-		graces: graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
+		signer:  invoker.NewSigner(deps.Secret),
+		slots:   newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
+		order:   newOrder(),
+		answers: newAnswers(),
+		polls:   newSlots(pollSlots, pollsPerHost),
+		recent:  newRecent(),
+		graces:  graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
 	}
 }

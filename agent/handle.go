@@ -42,6 +42,7 @@ type job struct {
 	redactor *Redactor      // of the process, and from its first secret on the run's own
 	log      zerolog.Logger // redacts with redactor
 	runLog   runLog
+	memory   share // of the answer, until its report is out
 }
 
 // young is for how long after its signing a vouched event is invoked without
@@ -93,6 +94,7 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 		return a.drop(ev, err)
 	}
 	j.settled = settled
+	defer j.memory.release()
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
@@ -156,6 +158,7 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	}
 	turn.leave() // the backend is done with it; the report need not delay the entity's next event
 	f, err := a.report(grace.late, j, out)
+	j.memory.release()
 	if err != nil || f == nil {
 		return err
 	}

@@ -103,6 +103,7 @@ func (a *Agent) unmark(j *job) {
 // attempt makes one attempt in a slot and puts into out how it ended. An error
 // means that it was not made, and that nothing is on record that says otherwise.
 func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) error {
+	j.memory.release() // of the answer before
 	host := j.req.Host()
 	if err := a.slots.acquire(wait, host); err != nil {
 		return err
@@ -125,7 +126,13 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) erro
 	if out.attempts == 0 {
 		j.begun = begun
 	}
+	j.req.Reserve = func(n int) bool { return j.memory.reserve(finish, n) }
 	res, err := a.Invoker.Do(finish, j.req)
+	if res == nil {
+		j.memory.release()
+	} else {
+		j.memory.shrink(len(res.Body))
+	}
 	took := time.Since(begun)
 	answered = res != nil
 	a.Metrics.AttemptSeconds.WithLabelValues(j.req.Backend).Observe(took.Seconds())

@@ -119,7 +119,7 @@ func signedAt(timestamp string) (at time.Time, ok bool) {
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg),
-		noFollow: msg.Method.NoFollow, redactor: a.Redactor, log: a.log}
+		noFollow: msg.Method.NoFollow, redactor: a.Redactor, log: a.log, memory: share{answers: a.answers}}
 	j.signed, _ = signedAt(msg.Timestamp)
 	if j.sync {
 		j.kind += ", synchronized"

@@ -14,20 +14,35 @@ import (
 // maxAnswer is how much of an answer is read.
 const maxAnswer = 1 << 20
 
-// readBody reads at most maxAnswer bytes of an unpacked body; more reports
-// that there were more. It calls progress whenever bytes have come.
-func readBody(res *http.Response, progress func()) (body []byte, more bool, err error) {
+// freeAnswer is how much of an answer is read without a reservation.
+const freeAnswer = 32 << 10
+
+// readBody reads at most maxAnswer bytes of an unpacked body, or freeAnswer
+// where reserve refuses the rest; more reports that there were more. It calls
+// progress whenever bytes have come.
+func readBody(res *http.Response, reserve func(n int) bool, progress func()) (body []byte, more bool, err error) {
 	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == http.NoBody {
 		return nil, false, nil // after a switch, what follows is a connection
 	}
-	r := decompress(res.Header, &progressReader{res.Body, progress})
-	buf := new(bytes.Buffer)
-	if n := res.ContentLength; n > 0 && n <= maxAnswer {
-		buf.Grow(int(n) + bytes.MinRead)
+	size := res.ContentLength // of the body as it comes
+	if size < 0 || size > maxAnswer || res.Header.Get("Content-Encoding") != "" {
+		size = maxAnswer
 	}
-	_, err = buf.ReadFrom(io.LimitReader(r, maxAnswer+1))
-	if buf.Len() > maxAnswer {
-		buf.Truncate(maxAnswer)
+	r := decompress(res.Header, &progressReader{res.Body, progress})
+	buf, limit := new(bytes.Buffer), maxAnswer
+	if res.ContentLength > 0 {
+		buf.Grow(int(min(size, freeAnswer)) + bytes.MinRead)
+	}
+	_, err = buf.ReadFrom(io.LimitReader(r, freeAnswer))
+	if err == nil && buf.Len() == freeAnswer && size > freeAnswer {
+		if reserve != nil && !reserve(int(size-freeAnswer)) {
+			limit = freeAnswer
+		}
+		progress()
+		_, err = buf.ReadFrom(io.LimitReader(r, int64(limit-freeAnswer+1)))
+	}
+	if buf.Len() > limit {
+		buf.Truncate(limit)
 		return buf.Bytes(), true, nil
 	}
 	return buf.Bytes(), false, err

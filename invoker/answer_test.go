@@ -245,3 +245,38 @@ func TestContentEncoding(t *testing.T) {
 		}
 	}
 }
+
+// An answer is cut at 32 KiB where there is no room for more, and only then.
+func TestReserveForAnswer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		size    int
+		chunked bool
+		room    bool
+		asked   int // -1: not at all
+		length  int
+		cut     bool
+	}{
+		{"small", 100, false, false, -1, 100, false},
+		{"just what is free", freeAnswer, false, false, -1, freeAnswer, false},
+		{"just what is free, of unknown length", freeAnswer, true, false, maxAnswer - freeAnswer, freeAnswer, false},
+		{"larger, room", 100_000, false, true, 100_000 - freeAnswer, 100_000, false},
+		{"larger, of unknown length, room", 100_000, true, true, maxAnswer - freeAnswer, 100_000, false},
+		{"larger, no room", 100_000, false, false, 100_000 - freeAnswer, freeAnswer, true},
+		{"more than is read", 2 << 20, false, true, maxAnswer - freeAnswer, maxAnswer, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			res := &http.Response{StatusCode: 200, Header: http.Header{}, ContentLength: int64(tt.size), Body: io.NopCloser(bytes.NewReader(make([]byte, tt.size)))}
+			if tt.chunked {
+				res.ContentLength = -1
+			}
+			asked := -1
+			body, more, err := readBody(res, func(n int) bool { asked = n; return tt.room }, func() {})
+			if err != nil || asked != tt.asked || len(body) != tt.length || more != tt.cut {
+				t.Errorf("asked for %d, got %d bytes, cut %t (%v); want %d, %d, %t", asked, len(body), more, err, tt.asked, tt.length, tt.cut)
+			}
+		})
+	}
+}

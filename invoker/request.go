@@ -31,6 +31,10 @@ type Request struct {
 	// when the header of the answer has come. A redirect that is followed is
 	// no answer.
 	OnAnswer func()
+	// Reserve, if not nil, is asked for room for n bytes of an answer's body
+	// beyond its first 32 KiB, by the goroutine of Do. Where it returns false,
+	// the rest of the body is cut off.
+	Reserve func(n int) bool
 
 	spelling map[string]string // header names as the rule writes them, by canonical name
 	backend  Backend

@@ -22,7 +22,7 @@ const (
 type Response struct {
 	StatusCode int
 	Header     http.Header
-	Body       []byte // as it came, unpacked, at most 1 MiB
+	Body       []byte // as it came, unpacked, at most 1 MiB; 32 KiB where Request.Reserve said so
 	Truncated  bool   // there was more than Body holds
 	Broken     bool   // the connection ended before the body did
 
@@ -42,11 +42,18 @@ func (r *Response) Text() string {
 	s := string(r.utf8())
 	switch {
 	case r.Truncated:
-		return s + "… [cut at 1 MiB]"
+		return s + "… [cut at " + sizeText(len(r.Body)) + "]"
 	case r.Broken:
 		return s + "… [the connection broke off]"
 	}
 	return s
+}
+
+func sizeText(n int) string {
+	if n == freeAnswer {
+		return "32 KiB"
+	}
+	return "1 MiB"
 }
 
 // excerpt is the beginning of the text, for an error.

@@ -131,7 +131,7 @@ func answer(ctx context.Context, c *clock, h *hop, req *Request, res *http.Respo
 	} else { // the other backends take something from the body, needed or not
 		c.answering(c.limit)
 	}
-	body, more, err := readBody(res, progress)
+	body, more, err := readBody(res, req.Reserve, progress)
 	if err != nil && accepted && req.NeedBody {
 		return nil, transportError(ctx, h, &brokenAnswer{res.StatusCode, cause(ctx, err)}, true)
 	}
