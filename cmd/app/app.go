@@ -32,6 +32,7 @@ type App struct {
 	version  string
 	log      zerolog.Logger
 	redactor *agent.Redactor
+	issued   *issued // secrets learned at work
 	metrics  *agent.Metrics
 	registry *prometheus.Registry
 	port     *port.Client
@@ -54,6 +55,7 @@ type source interface {
 func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, version: version, registry: prometheus.NewRegistry()}
 	a.redactor = agent.NewRedactor(Secrets(cfg, os.Environ())...)
+	a.issued = &issued{redactor: a.redactor, most: 500}
 	out = logOutput(cfg.Process, out)
 	a.log = newLogger(cfg.Process, a.redactor.Writer(out))
 	a.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -76,7 +78,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	}
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv,
-		Setting: IsSetting, Conceal: func(s string) { a.redactor.Add(s) }, UserAgent: userAgent,
+		Setting: IsSetting, Secret: a.secrets(), Conceal: a.issued.conceal, UserAgent: userAgent,
 		Listeners: []string{a.Addr()},
 	}, a.log)
 	if err != nil {
@@ -89,6 +91,17 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		Secret:   cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
 	}, a.log)
 	return a, nil
+}
+
+// secrets gives the present values of secrets that files hold, nil for others.
+func (a *App) secrets() func(setting string) invoker.SecretFunc {
+	files := secretFiles(&a.cfg, a.issued.conceal, a.log)
+	return func(setting string) invoker.SecretFunc {
+		if f := files[setting]; f != nil {
+			return f.get
+		}
+		return nil
+	}
 }
 
 // listen opens HTTP_ADDR. Where that was not asked for, the default one may be
@@ -183,6 +196,7 @@ func (a *App) work(ctx context.Context) error {
 
 // announce says at start what is in force.
 func (a *App) announce() {
+	a.nameUnsupported()
 	m := a.mapping.current()
 	for _, w := range m.Warnings() {
 		a.log.Warn().Str("finding", w.String()).Msg("mapping doubtful")
@@ -241,7 +255,7 @@ func (a *App) kafkaCredentials(ctx context.Context) (kafka.Credentials, error) {
 	if err != nil {
 		return kafka.Credentials{}, err
 	}
-	a.redactor.Add(got.Password.Reveal())
+	a.issued.conceal(got.Password.Reveal())
 	return kafka.Credentials{Brokers: got.Brokers, Username: got.Username, Password: got.Password}, nil
 }
 

@@ -109,7 +109,7 @@ func (c *Config) parts() []part {
 // is wrong with them, one fault a line.
 //
 // A variable that is set but empty counts as unset, except HTTP_ADDR, which it
-// switches off.
+// switches off. A secret NAME may be in a file that NAME_FILE names instead.
 func ReadConfig() (Config, error) {
 	var c Config
 	var errs []error
@@ -133,7 +133,10 @@ var settingNames = sync.OnceValue(func() map[string]bool {
 	for _, p := range new(Config).parts() {
 		t := reflect.TypeOf(p).Elem()
 		for i := range t.NumField() {
-			names[t.Field(i).Tag.Get("envconfig")] = true
+			name := t.Field(i).Tag.Get("envconfig")
+			if names[name] = true; t.Field(i).Type == secretType {
+				names[name+fileSuffix] = true
+			}
 		}
 	}
 	return names
@@ -165,7 +168,7 @@ func read(p part) error {
 		}
 		os.Setenv(name, plain)
 	}
-	return errors.Join(append(errs, envconfig.Process("", p))...)
+	return errors.Join(append(errs, envconfig.Process("", p), readSecretFiles(p))...)
 }
 
 var (

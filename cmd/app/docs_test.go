@@ -200,18 +200,14 @@ var variable = regexp.MustCompile("`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`"
 var notSettings = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", // read by others, or read elsewhere
 	"AZURE_DEVOPS", "IN_PROGRESS", "SASL_PLAINTEXT", "SASL_SSL", // values
-	"KAFKA_BROKERS",          // read by tests
-	"KAFKA_CONSUMER_BROKERS", // of older agents
+	"KAFKA_BROKERS", // read by tests
+	"NAME_FILE",     // stands for all of them
 }
 
 // TestSettingsThatTheDocumentationNamesExist finds typing errors, and what a
 // renamed setting left behind.
 func TestSettingsThatTheDocumentationNamesExist(t *testing.T) {
 	t.Parallel()
-	known := slices.Clone(notSettings)
-	for _, s := range settings(new(Config)) {
-		known = append(known, s.name)
-	}
 	for _, file := range append(documents(t), filepath.Join(root, "charts/port-agent/README.md")) {
 		if strings.Contains(file, "examples/") {
 			continue // mappings there read variables of their own
@@ -221,7 +217,7 @@ func TestSettingsThatTheDocumentationNamesExist(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, m := range variable.FindAllStringSubmatch(fence.ReplaceAllString(string(text), ""), -1) {
-			if !slices.Contains(known, m[1]) {
+			if !IsSetting(m[1]) && unsupported[m[1]] == "" && !slices.Contains(notSettings, m[1]) {
 				t.Errorf("%s names %s, which is no setting", file, m[1])
 			}
 		}

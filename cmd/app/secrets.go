@@ -1,8 +1,11 @@
 package app
 
 import (
+	"reflect"
 	"strings"
+	"sync"
 
+	"port-agent/agent"
 	"port-agent/invoker"
 )
 
@@ -10,13 +13,50 @@ import (
 // environ is the environment, as os.Environ returns it: mappings read their
 // credentials from variables of any name.
 func Secrets(cfg Config, environ []string) []string {
-	i := cfg.Invoker
-	secrets := []string{cfg.Port.ClientSecret.Reveal(), i.GitHubToken.Reveal(), i.GitHubAppKey.Reveal(), i.JenkinsToken.Reveal(),
-		i.GitLabToken.Reveal(), i.AzureExtPAT.Reveal(), i.AzureDevOpsPAT.Reveal()}
+	var secrets []string
+	for _, value := range secretSettings(&cfg) {
+		secrets = append(secrets, value.Reveal())
+	}
 	for _, v := range environ {
-		if name, value, _ := strings.Cut(v, "="); invoker.NamesSecret(name) {
+		name, value, _ := strings.Cut(v, "=")
+		if invoker.NamesSecret(name) && !strings.HasSuffix(name, fileSuffix) { // that is a path
 			secrets = append(secrets, value)
 		}
 	}
 	return secrets
+}
+
+// secretSettings returns the secret settings of cfg by their names.
+func secretSettings(cfg *Config) map[string]invoker.Secret {
+	secrets := make(map[string]invoker.Secret)
+	for _, p := range cfg.parts() {
+		v := reflect.ValueOf(p).Elem()
+		for i := range v.NumField() {
+			if name := v.Type().Field(i).Tag.Get("envconfig"); name != "" && v.Field(i).Type() == secretType {
+				secrets[name] = invoker.Secret(v.Field(i).String())
+			}
+		}
+	}
+	return secrets
+}
+
+// issued conceals secrets that are learned while the agent runs. It keeps the
+// newest so many, so that an agent that runs for a year searches for no more
+// than one that has just started.
+type issued struct {
+	redactor *agent.Redactor
+	most     int
+
+	mu     sync.Mutex
+	forget []func() // oldest first
+}
+
+func (i *issued) conceal(secret string) {
+	forget := i.redactor.Add(secret)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.forget = append(i.forget, forget); len(i.forget) > i.most {
+		i.forget[0]()
+		i.forget = i.forget[1:]
+	}
 }

@@ -1,0 +1,126 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"port-agent/invoker"
+)
+
+// fileSuffix ends the name of a setting that names the file of a secret.
+const fileSuffix = "_FILE"
+
+var secretType = reflect.TypeFor[invoker.Secret]()
+
+// fromFile reads a secret setting from the file that NAME_FILE names. It is
+// empty where that is not set.
+func fromFile(name string) (string, error) {
+	path := os.Getenv(name + fileSuffix)
+	if path == "" {
+		return "", nil
+	}
+	if os.Getenv(name) != "" {
+		return "", fmt.Errorf("%s and %s%s are both set; set one of them", name, name, fileSuffix)
+	}
+	value, err := readSecret(path)
+	if err != nil {
+		return "", fmt.Errorf("%s%s: %w", name, fileSuffix, err)
+	}
+	return value, nil
+}
+
+// readSecret returns what a file holds, without the line feeds at its end.
+func readSecret(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	value := strings.TrimRight(string(text), "\r\n")
+	if value == "" {
+		return "", errors.New(path + " is empty")
+	}
+	return value, nil
+}
+
+// readSecretFiles fills in the secrets of p that files hold.
+func readSecretFiles(p part) error {
+	var errs []error
+	v := reflect.ValueOf(p).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).Type() != secretType {
+			continue
+		}
+		value, err := fromFile(v.Type().Field(i).Tag.Get("envconfig"))
+		if errs = append(errs, err); value != "" {
+			v.Field(i).SetString(value)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// lookInterval is how often the file of a secret is looked at, at most.
+const lookInterval = time.Second
+
+// secretFile is a secret that is read again when its file changes. A file that
+// cannot be read leaves the secret as it was.
+type secretFile struct {
+	name, path string
+	conceal    func(secret string)
+	log        zerolog.Logger
+
+	mu     sync.Mutex
+	value  invoker.Secret
+	looked time.Time
+	seen   os.FileInfo // of the file as it was last read; nil: not known
+}
+
+// secretFiles makes a secretFile of each secret setting of cfg that comes from
+// a file, by its name. conceal is told of each new value.
+func secretFiles(cfg *Config, conceal func(string), log zerolog.Logger) map[string]*secretFile {
+	files := make(map[string]*secretFile)
+	for name, value := range secretSettings(cfg) {
+		if path := os.Getenv(name + fileSuffix); path != "" {
+			files[name] = &secretFile{name: name, path: path, conceal: conceal, log: log, value: value}
+		}
+	}
+	return files
+}
+
+// get returns the present value.
+func (f *secretFile) get() invoker.Secret {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if now := time.Now(); now.Sub(f.looked) >= lookInterval {
+		f.looked = now
+		f.look()
+	}
+	return f.value
+}
+
+func (f *secretFile) look() {
+	info, err := os.Stat(f.path)
+	if err == nil && f.seen != nil && os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() {
+		return
+	}
+	var value string
+	if err == nil {
+		value, err = readSecret(f.path)
+	}
+	if err != nil {
+		f.log.Warn().Err(err).Str("setting", f.name+fileSuffix).Msg("secret not read again, the one before stays in use")
+		return
+	}
+	f.seen = info
+	if invoker.Secret(value) != f.value {
+		f.conceal(value)
+		f.value = invoker.Secret(value)
+		f.log.Info().Str("setting", f.name+fileSuffix).Msg("secret read again")
+	}
+}
