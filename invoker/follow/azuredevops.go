@@ -115,7 +115,7 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 	case "partiallySucceeded":
 		where, why := f.timeline(ctx, place).failed()
 		v.summary = ending(v.name, "succeeded partially", took, where, why)
-		v.warnings = []string{v.summary}
+		v.warnings = []string{"Azure DevOps calls the build partially succeeded, which counts as success"}
 	case "failed":
 		where, why := f.timeline(ctx, place).failed()
 		v.summary = ending(v.name, "failed", took, where, why)

@@ -13,9 +13,9 @@ type Progress struct {
 	// Handle.
 	Moved Handle
 
-	Over    bool // the pipeline has ended, and Watch.Look is not called again
-	Success bool // where Over
-	Summary string
+	Over    bool   // the pipeline has ended, and Watch.Look is not called again
+	Success bool   // where Over
+	Summary string // not among Lines, where Over
 }
 
 // Line is one line for the run's log.
@@ -63,15 +63,15 @@ func (j *job) merge(v view) (lines []Line) {
 	if v.place != "" {
 		j.place = v.place
 	}
-	text := v.label
-	if v.why != "" {
-		text += ": " + v.why
-	}
-	if v.name != "" && text != "" {
-		text = v.name + ": " + text
-	}
-	if v.over {
+	text := ""
+	switch {
+	case v.over:
 		text = v.summary
+	case v.name == "" || v.label == "": // a rule says itself which lines it wants
+	case v.why != "":
+		text = v.name + ": " + v.label + ": " + v.why
+	default:
+		text = v.name + ": " + v.label
 	}
 	text = oneLine(text, maxLine)
 	if said := undigit(text); text != "" && said != j.said {

@@ -138,6 +138,7 @@ func (w *Watch) tell(p *Progress) {
 	if over {
 		now.summary = strings.Join(summaries, "; ")
 		p.Over, p.Success = true, success
+		p.Lines = slices.DeleteFunc(p.Lines, func(l Line) bool { return l.Text == now.summary })
 	} else if v := &w.jobs[0].last; len(w.jobs) == 1 {
 		now.summary = v.summary
 	}

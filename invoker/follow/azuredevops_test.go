@@ -1,0 +1,96 @@
+package follow
+
+import (
+	"testing"
+	"time"
+
+	"port-agent/invoker"
+	"port-agent/invoker/follow/cistand"
+)
+
+func azureStage(t *testing.T, plan cistand.Plan) (*stage, *cistand.AzureDevOps) {
+	t.Helper()
+	clock := cistand.NewClock(begin)
+	a := cistand.NewAzureDevOps(clock, plan)
+	return newStage(t, clock, a, func(cfg *invoker.Config, url string) { cfg.AzureDevOpsURL, cfg.AzureExtPAT = url, "azure-pat" }), a
+}
+
+// azureRun is a call of the Runs API by an action without a type.
+func azureRun(st *stage) map[string]any {
+	return map[string]any{"url": st.url + "/acme/Web%20Shop/_apis/pipelines/7/runs?api-version=7.1"}
+}
+
+func TestAzureStories(t *testing.T) {
+	t.Parallel()
+	partial := ended("partiallySucceeded")
+	partial.Stages = []cistand.Stage{{Name: "Build", Takes: 20 * time.Second}, {Name: "Lint", Takes: 5 * time.Second, Error: "3 warnings"}}
+	for _, tc := range []struct {
+		story
+		set func(a *cistand.AzureDevOps)
+	}{
+		{story: story{name: "success", plan: twoStages, step: 5 * time.Second}},
+		{story: story{name: "failed", plan: failing}},
+		{story: story{name: "partial", plan: partial}},
+		{story: story{name: "canceled", plan: ended("canceled")}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			st, a := azureStage(t, tc.plan)
+			if tc.set != nil {
+				tc.set(a)
+			}
+			tc.run(t, st, "azure", azureRun(st))
+		})
+	}
+}
+
+func TestAzureWaitsForApproval(t *testing.T) {
+	t.Parallel()
+	st, a := azureStage(t, approval)
+	s := story{name: "approval", act: func(at time.Duration) {
+		if at == time.Minute {
+			a.Release()
+		}
+	}}
+	s.run(t, st, "azure", azureRun(st))
+}
+
+// An expired PAT is answered with a page, by status 203 or by a redirect.
+func TestAzurePATExpires(t *testing.T) {
+	t.Parallel()
+	for _, redirect := range []bool{false, true} {
+		st, a := azureStage(t, twoStages)
+		a.Redirect = redirect
+		name := "pat-expires"
+		if redirect {
+			name += "-redirect"
+		}
+		s := story{name: name, act: func(at time.Duration) {
+			if at == 20*time.Second {
+				a.PAT = "renewed"
+			}
+		}}
+		s.run(t, st, "azure", azureRun(st))
+	}
+}
+
+// The build of an incoming webhook is found by its number where the rule says
+// in which project to look.
+func TestAzureWebhook(t *testing.T) {
+	t.Parallel()
+	method := map[string]any{"type": "AZURE_DEVOPS", "org": "acme", "webhook": "PortDeploy"}
+	for _, tc := range []struct{ name, number, rule string }{
+		{"webhook", "port-r_1", `{"follow": {"project": "\"Web Shop\""}}`},
+		{"webhook-not-found", "20260102.1", `{"follow": {"project": "\"Web Shop\""}}`},
+		{"webhook-no-project", "port-r_1", `{"follow": true}`},
+	} {
+		st, a := azureStage(t, twoStages)
+		a.BuildNumber = tc.number
+		s := story{name: tc.name, rule: tc.rule}
+		s.run(t, st, "azure", method)
+	}
+	st, _ := azureStage(t, twoStages)
+	if _, w, why := st.trigger(t, method, ""); w != nil || why != "" {
+		t.Errorf("nobody asked: got %v, %q, want neither", w, why)
+	}
+}

@@ -1,0 +1,152 @@
+package follow
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"port-agent/invoker"
+	"port-agent/invoker/follow/cistand"
+)
+
+func gitHubStage(t *testing.T, plan cistand.Plan) (*stage, *cistand.GitHub) {
+	t.Helper()
+	clock := cistand.NewClock(begin)
+	g := cistand.NewGitHub(clock, plan)
+	return newStage(t, clock, g, func(cfg *invoker.Config, url string) { cfg.GitHubAPIURL, cfg.GitHubToken = url, "github-token" }), g
+}
+
+func gitHubMethod() map[string]any {
+	return map[string]any{"type": "GITHUB", "org": "acme", "repo": "shop", "workflow": "deploy.yml", "ref": "main"}
+}
+
+func TestGitHubStories(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		story
+		set func(g *cistand.GitHub)
+	}{
+		{story: story{name: "success", plan: twoStages, step: 5 * time.Second}},
+		{story: story{name: "failure", plan: failing}},
+		{story: story{name: "cancelled", plan: ended("cancelled")}},
+		{story: story{name: "skipped", plan: ended("skipped")}},
+		{story: story{name: "neutral", plan: ended("neutral")}},
+		{story: story{name: "timed-out", plan: ended("timed_out")}},
+		{story: story{name: "startup-failure", plan: ended("startup_failure")}},
+		{story: story{name: "old-server", plan: twoStages}, set: func(g *cistand.GitHub) { g.Old, g.Name = true, "Deploy for r_1" }},
+		{story: story{name: "old-server-one-run", plan: twoStages}, set: func(g *cistand.GitHub) { g.Old, g.Name = true, "Deploy" }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			st, g := gitHubStage(t, tc.plan)
+			if tc.set != nil {
+				tc.set(g)
+			}
+			tc.run(t, st, "github", gitHubMethod())
+			if got := g.Triggered(); got != 1 {
+				t.Errorf("got %d runs of the workflow, want 1", got)
+			}
+		})
+	}
+}
+
+func TestGitHubWaitsForApproval(t *testing.T) {
+	t.Parallel()
+	st, g := gitHubStage(t, approval)
+	s := story{name: "approval", act: func(at time.Duration) {
+		if at == time.Minute {
+			g.Release()
+		}
+	}}
+	s.run(t, st, "github", gitHubMethod())
+}
+
+// A token that expires while a run is followed is refused, and the pipeline's
+// result is not guessed.
+func TestGitHubTokenExpires(t *testing.T) {
+	t.Parallel()
+	st, g := gitHubStage(t, twoStages)
+	s := story{name: "token-expires", act: func(at time.Duration) {
+		switch at {
+		case 20 * time.Second:
+			g.Token = "renewed"
+		case 80 * time.Second:
+			g.Token = "github-token"
+		}
+	}}
+	s.run(t, st, "github", gitHubMethod())
+}
+
+// Of several runs since the dispatch, none is taken that does not hold the id.
+func TestGitHubRunsThatCannotBeTold(t *testing.T) {
+	t.Parallel()
+	st, g := gitHubStage(t, twoStages)
+	g.Old = true
+	st.invoke(t, gitHubMethod(), "")
+	s := story{name: "ambiguous"}
+	s.run(t, st, "github", gitHubMethod())
+}
+
+func TestGitHubRateLimit(t *testing.T) {
+	t.Parallel()
+	st, g := gitHubStage(t, cistand.Plan{Queued: time.Hour})
+	_, w, why := st.trigger(t, gitHubMethod(), "")
+	if w == nil {
+		t.Fatal(why)
+	}
+	for range 20 { // what has not changed costs nothing
+		if _, err := w.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.Limit = 2 // the dispatch and one look
+	if _, err := w.Look(t.Context()); err == nil || err.(*Error).Kind != Busy {
+		t.Errorf("got %v, want a limit", err)
+	}
+	g.Fault(func(*http.Request) *cistand.Answer {
+		return &cistand.Answer{Status: 403, Header: http.Header{"Retry-After": {"77"}}, Body: `{"message":"You have exceeded a secondary rate limit"}`}
+	})
+	_, err := w.Look(t.Context())
+	if e, ok := err.(*Error); !ok || e.Kind != Busy || e.RetryAfter != 77*time.Second {
+		t.Errorf("got %v, want busy for 77 s", err)
+	}
+}
+
+// An App triggers and follows with tokens of its installation, and asks for a
+// new one shortly before the old one expires.
+func TestGitHubApp(t *testing.T) {
+	t.Parallel()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	for _, installation := range []string{"", "17"} {
+		clock := cistand.Wall()
+		g := cistand.NewGitHub(clock, twoStages)
+		g.Token, g.AppKey = "no other token", &key.PublicKey
+		st := newStage(t, clock, g, func(cfg *invoker.Config, url string) {
+			cfg.GitHubAPIURL, cfg.GitHubAppID, cfg.GitHubAppInstallation = url, "4711", installation
+			cfg.GitHubAppKey = invoker.Secret(strings.ReplaceAll(string(text), "\n", `\n`))
+		})
+		method := gitHubMethod()
+		delete(method, "ref") // the default branch is asked for too
+		_, w, why := st.trigger(t, method, "")
+		if w == nil {
+			t.Fatal(why)
+		}
+		for range 3 {
+			if _, err := w.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if g.Minted != 1 || g.Bodies[0]["ref"] != "trunk" {
+			t.Errorf("installation %q: got %d tokens, body %v", installation, g.Minted, g.Bodies[0])
+		}
+	}
+}
