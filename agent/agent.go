@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 	"port-agent/transform"
@@ -99,6 +100,7 @@ type Deps struct {
 	// that has secrets of its own go there through a Redactor of the event.
 	LogOutput io.Writer
 	Metrics   *Metrics
+	Activity  *activity.Log // what is done, for a status page; nil: not kept
 }
 
 // Agent takes events through the pipeline. Its methods may be called from many

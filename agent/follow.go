@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker/follow"
 )
 
@@ -139,6 +140,7 @@ func (f *followed) run(ctx context.Context) error {
 	f.Metrics.Following.WithLabelValues(backend).Inc()
 	defer f.Metrics.Following.WithLabelValues(backend).Dec()
 	f.j.settled()
+	f.j.work.At(activity.Followed, "")
 	f.j.ev.Ledger.Following()
 	if backend != follow.Rule { // hours may pass: keep nothing of the event that is not needed
 		f.j.body, f.j.req, f.j.answer = nil, nil, nil

@@ -1,12 +1,15 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker/follow"
 )
 
@@ -51,6 +54,9 @@ func (n *news) add(f *followed, p follow.Progress) {
 		n.owed.Lines = append(n.owed.Lines, LogLine{Level: LevelInfo, Message: p.Moved.String()})
 	}
 	later := Report{StatusLabel: clean(p.Label)}
+	if p.Label != "" {
+		f.j.work.At(activity.Followed, later.StatusLabel)
+	}
 	if p.ExternalRunID != "" && p.ExternalRunID != n.id {
 		n.id = p.ExternalRunID
 		later.ExternalRunID = clean(n.id)
@@ -138,6 +144,7 @@ func (f *followed) end(ctx context.Context, outcome, status, detail string) erro
 		return err
 	}
 	f.close(outcome)
+	f.j.work.Ended(f.result(outcome, status))
 	line, msg := f.j.log.Info(), "pipeline ended"
 	if outcome == endedNotFollowed {
 		line, msg = f.j.log.Warn(), "pipeline not followed"
@@ -151,6 +158,15 @@ func (f *followed) label(rep *Report, end string) {
 	if f.news.label {
 		rep.StatusLabel = end
 	}
+}
+
+// result is the end of the following for the status page.
+func (f *followed) result(outcome, status string) activity.Result {
+	r := activity.Result{OK: outcome == endedSuccess, Result: cmp.Or(status, statusOpen), Attempts: 1, Took: time.Since(f.since)}
+	if !r.OK {
+		r.Reason = "pipeline_" + outcome
+	}
+	return r
 }
 
 func (f *followed) close(outcome string) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker"
 	"port-agent/transform"
 )
@@ -34,6 +35,7 @@ type job struct {
 	noFollow bool      // the invocation method rules following out
 	settled  func()    // leaves the event out of the metrics of what is not settled
 
+	work     *activity.Work // the event on the status page
 	label    string         // of the rule
 	notes    []string       // expressions that failed without harm, for the run's log
 	begun    time.Time      // when the first attempt began
@@ -95,6 +97,8 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	}
 	j.settled = settled
 	defer j.memory.release()
+	defer j.work.Leave()
+	j.work.At(activity.Ordered, "")
 	turn := a.order.join(j.key)
 	ev.Place.Done()
 	defer turn.leave()
@@ -125,6 +129,7 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	grace := a.graces.after(ctx)
 	out := outcome{err: j.err}
 	if j.run != "" && (j.ev.Interrupted || !j.vouched()) {
+		j.work.At(activity.Asking, "")
 		past, err := a.lookUp(ctx, j)
 		if err != nil {
 			return err
@@ -192,6 +197,9 @@ func (j *job) triggered() time.Time {
 func (a *Agent) drop(ev *Event, why error) error {
 	kind := dropped(why)
 	a.Metrics.Events.WithLabelValues(ev.Topic, kind).Inc()
+	if kind != EventNotOurs && kind != EventSettled && kind != EventNoRule {
+		a.Activity.Fail(kind, "")
+	}
 	line := a.log.Warn()
 	switch {
 	case kind == EventNotOurs, kind == EventSettled, why == transform.ErrNoRule: // one that wraps it tells of rules that failed

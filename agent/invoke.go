@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker"
 )
 
@@ -59,6 +60,7 @@ func (a *Agent) invoke(ctx, finish context.Context, j *job, out *outcome) error 
 		}
 		a.unmark(j)
 		a.sayRetry(ctx, j, *out, delay)
+		j.work.At(activity.Retrying, "at "+time.Now().Add(delay).UTC().Format(time.TimeOnly)+" UTC")
 		if err := Pause(wait, delay); err != nil {
 			return a.cutShort(j, out, err)
 		}
@@ -105,9 +107,11 @@ func (a *Agent) unmark(j *job) {
 func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) error {
 	j.memory.release() // of the answer before
 	host := j.req.Host()
+	j.work.At(activity.Queued, "")
 	if err := a.slots.acquire(wait, host); err != nil {
 		return err
 	}
+	j.work.At(activity.Sent, "")
 	answered := false
 	defer func() { a.slots.release(host, answered) }()
 	a.Metrics.InFlight.Inc()

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker"
 	"port-agent/transform"
 )
@@ -42,9 +43,11 @@ func (a *Agent) prepare(ctx context.Context, ev *Event) (*job, error) {
 	err = a.match(ctx, j, msg.Root)
 	// A run that was started has to end, though the mapping has lost its rule.
 	if errors.Is(err, transform.ErrNoRule) && (j.run == "" || a.cfg.OnNoMatch != "fail" && !ev.Interrupted) {
+		j.work.Leave()
 		return nil, err
 	}
 	if ev.ChangeLog && !ev.Vouched && !ev.Interrupted && a.cfg.OnUnvouched == "skip" {
+		j.work.Leave()
 		return nil, errUnvouched // there is no run to ask Port about
 	}
 	if j.err = err; err == nil {
@@ -124,6 +127,8 @@ func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	if j.sync {
 		j.kind += ", synchronized"
 	}
+	action, _ := msg.Root["action"].(string)
+	j.work = a.Activity.Begin(activity.Event{Topic: ev.Topic, Partition: ev.Partition, Offset: ev.Offset, Run: j.run, Action: action, Arrived: ev.Time})
 	j.runLog.reporter, j.runLog.run = a.Reporter, j.run
 	return j
 }
@@ -149,6 +154,7 @@ func (a *Agent) match(ctx context.Context, j *job, root map[string]any) error {
 		return err
 	}
 	j.rule, j.label = rule, rule.Label()
+	j.work.Matched(j.label)
 	a.Metrics.RuleMatches.WithLabelValues(j.label).Inc()
 	if a.cfg.OrderBy == "partition" {
 		return nil
@@ -195,6 +201,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 	}
 	j.backend, j.host = j.req.Backend, j.req.Host()
 	a.conceal(j, j.req.Secrets())
+	j.work.For(j.req.Backend, j.req.Host())
 	return nil
 }
 

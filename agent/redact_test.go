@@ -342,7 +342,7 @@ func TestRedactSecretsWithOneBeginning(t *testing.T) {
 		nested[i] = strings.Repeat("a", minLine+i) + "b"
 	}
 	for name, tt := range map[string]struct{ secret, text string }{
-		"lines that hold one another": {strings.Join(nested, "\n"), strings.Repeat("a", size/16)},
+		"lines that hold one another":         {strings.Join(nested, "\n"), strings.Repeat("a", size/16)},
 		"lines with one beginning":            {strings.Join(lines, "\n"), strings.Repeat("a", size)},
 		"lines with the same few bytes first": {strings.Join(others, "\n"), strings.Repeat("a", size)},
 		"a secret that repeats":               {strings.Repeat("b"+strings.Repeat("a", 16), maxRunBytes/18) + "c", strings.Repeat("b"+strings.Repeat("a", 16), size/17)},

@@ -1,11 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker"
 	"port-agent/transform"
 )
@@ -16,12 +18,15 @@ import (
 func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, error) {
 	a.count(j, out)
 	a.logOutcome(j, out)
+	j.work.At(activity.Reporting, "")
 	if j.run == "" {
+		j.keep(out, "")
 		return nil, nil
 	}
 	f := a.watchRun(ctx, j, out)
 	out.followed = f != nil
 	rep := a.compose(j, out)
+	j.keep(out, rep.Status)
 	for _, note := range j.notes {
 		j.runLog.note(LevelWarn, note)
 	}
@@ -261,6 +266,23 @@ func (a *Agent) logOutcome(j *job, out outcome) {
 		line = line.Int("status", out.res.StatusCode)
 	}
 	j.about(line).Int("attempt", out.attempts).Float64("duration_ms", milliseconds(out.took)).Msg(msg)
+}
+
+// keep puts the end of an invocation on the status page; status is what Port is
+// told.
+func (j *job) keep(out outcome, status string) {
+	r := activity.Result{OK: out.err == nil, Result: cmp.Or(status, statusOpen), Attempts: out.attempts, Took: out.took}
+	if j.run == "" {
+		r.Result = StatusSuccess
+	}
+	if out.err != nil {
+		r.Reason = reasonOf(out)
+		r.Result = StatusFailure
+	}
+	if out.res != nil {
+		r.Status = out.res.StatusCode
+	}
+	j.work.Ended(r)
 }
 
 // Reasons of invocations_total, a closed set.

@@ -104,12 +104,21 @@ type Minute struct {
 	Median  float64   `json:"median"`  // seconds, of the first 200
 }
 
+// Host is one host's requests.
+type Host struct {
+	Name    string    `json:"name"`
+	Used    int       `json:"used"`    // requests that wait for an answer
+	Waiting int       `json:"waiting"` // events that wait for a slot
+	Oldest  time.Time `json:"oldest,omitzero"`
+}
+
 // Snapshot is what a Log holds at one moment.
 type Snapshot struct {
 	Unsettled int       `json:"unsettled"`
 	Oldest    []Event   `json:"oldest"`   // the oldest that are not followed
 	Followed  []Event   `json:"followed"` // the oldest that are
 	Following int       `json:"following"`
+	Hosts     []Host    `json:"hosts"`    // those with requests under way or waiting, the busiest first
 	Runs      []Run     `json:"runs"`     // the last first
 	Failures  []Failure `json:"failures"` // the last first
 	Rules     []Rule    `json:"rules"`

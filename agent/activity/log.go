@@ -50,8 +50,11 @@ type Work struct {
 	event Event
 }
 
-// Begin adds an event.
+// Begin adds an event. A nil Log keeps nothing.
 func (l *Log) Begin(e Event) *Work {
+	if l == nil {
+		return nil
+	}
 	now := time.Now()
 	e.Since, e.State, e.Action = now, cmp.Or(e.State, Preparing), cut(e.Action)
 	if e.Arrived.IsZero() {
@@ -139,6 +142,9 @@ func (w *Work) Leave() {
 // Fail counts a failure that belongs to no event's work, such as a dropped
 // event.
 func (l *Log) Fail(reason, run string) {
+	if l == nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fail(kind{reason: reason}, run, time.Now())
@@ -239,13 +245,16 @@ func (l *Log) Snapshot(most int) Snapshot {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := Snapshot{Oldest: []Event{}, Followed: []Event{}, Runs: make([]Run, 0, len(l.runs)), Failures: []Failure{}, Rules: []Rule{}, Minutes: []Minute{}}
+	hosts := map[string]Host{}
 	for w := range l.work {
 		if w.event.State == Followed {
 			s.Followed = append(s.Followed, w.event)
 		} else {
 			s.Oldest = append(s.Oldest, w.event)
+			hosts[w.event.Host] = hosts[w.event.Host].with(w.event)
 		}
 	}
+	s.Hosts = busiest(hosts)
 	s.Unsettled, s.Following = len(s.Oldest), len(s.Followed)
 	s.Oldest, s.Followed = oldest(s.Oldest, most), oldest(s.Followed, most)
 	for i := range l.runs {
@@ -269,6 +278,34 @@ func (l *Log) Snapshot(most int) Snapshot {
 		}
 	}
 	return s
+}
+
+// with adds an event that has a request under way, or waits for a slot.
+func (h Host) with(e Event) Host {
+	h.Name = e.Host
+	switch e.State {
+	case Sent:
+		if h.Used++; h.Oldest.IsZero() || e.Since.Before(h.Oldest) {
+			h.Oldest = e.Since
+		}
+	case Queued:
+		h.Waiting++
+	}
+	return h
+}
+
+// busiest sorts the hosts that have requests or events waiting.
+func busiest(hosts map[string]Host) []Host {
+	out := []Host{}
+	for _, h := range hosts {
+		if h.Used+h.Waiting > 0 {
+			out = append(out, h)
+		}
+	}
+	slices.SortFunc(out, func(a, b Host) int {
+		return cmp.Or(cmp.Compare(b.Used+b.Waiting, a.Used+a.Waiting), cmp.Compare(a.Name, b.Name))
+	})
+	return out
 }
 
 func oldest(events []Event, most int) []Event {

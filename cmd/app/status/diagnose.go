@@ -69,8 +69,8 @@ func mappingRejected(s *Status) (string, string) {
 }
 
 func hostHangs(s *Status) (string, string) {
-	for _, h := range s.Slots.Hosts {
-		if oldest := time.Duration(h.Oldest * float64(time.Second)); oldest > hangs {
+	for _, h := range s.Hosts {
+		if oldest := s.Time.Sub(h.Oldest); h.Used > 0 && oldest > hangs {
 			return fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name, count(h.Used, "request"),
 				age(oldest), count(h.Waiting, "event")), "PortAgentEventsStuck"
 		}

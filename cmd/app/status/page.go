@@ -15,13 +15,12 @@ import (
 var pageText string
 
 var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"age":     func(from, to time.Time) string { return age(to.Sub(from)) },
-	"seconds": func(s float64) string { return age(time.Duration(s * float64(time.Second))) },
-	"clock":   clock,
-	"name":    name,
-	"count":   count,
-	"time":    func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
-	"took":    func(s float64) string { return fmt.Sprintf("%.2f s", s) },
+	"age":   func(from, to time.Time) string { return age(to.Sub(from)) },
+	"clock": clock,
+	"name":  name,
+	"count": count,
+	"time":  func(t time.Time) string { return t.UTC().Format(time.TimeOnly) },
+	"took":  func(s float64) string { return fmt.Sprintf("%.2f s", s) },
 	"args": func(now time.Time, events []activity.Event) any {
 		return struct {
 			Time   time.Time

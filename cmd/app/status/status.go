@@ -57,21 +57,12 @@ type Partition struct {
 	Full      bool   `json:"full"`     // the window is full: nothing more is read
 }
 
-// Slots are the requests to backends under way.
+// Slots are the bounds of the requests to backends under way.
 type Slots struct {
-	Limit   int    `json:"limit"`
-	PerHost int    `json:"perHost"`
-	Used    int    `json:"used"`
-	Waiting int    `json:"waiting"`
-	Hosts   []Host `json:"hosts"` // those with requests or queues, the busiest first
-}
-
-// Host is one host's share.
-type Host struct {
-	Name    string  `json:"name"`
-	Used    int     `json:"used"`
-	Waiting int     `json:"waiting"`
-	Oldest  float64 `json:"oldest"` // seconds since the oldest of its requests was sent
+	Limit   int `json:"limit"`
+	PerHost int `json:"perHost"`
+	Used    int `json:"used"`
+	Waiting int `json:"waiting"`
 }
 
 // Port is Port's API as this agent sees it.

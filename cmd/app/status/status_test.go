@@ -28,9 +28,10 @@ func fixed() *Status {
 			{Topic: "org.runs", ID: 0, Committed: 120, Position: 131, End: 133, Lag: 13, Before: 20, Window: 11},
 			{Topic: "org.change.log", ID: 0, Committed: 9, Position: 9, End: 9},
 		}},
-		Slots: Slots{Limit: 512, PerHost: 32, Used: 3, Waiting: 1, Hosts: []Host{
-			{Name: "ci.corp.example:443", Used: 2, Waiting: 1, Oldest: 3.5}, {Name: "hooks.corp.example:8443", Used: 1, Oldest: 0.2}}},
+		Slots: Slots{Limit: 512, PerHost: 32, Used: 3, Waiting: 1},
 		Snapshot: activity.Snapshot{
+			Hosts: []activity.Host{{Name: "ci.corp.example:443", Used: 2, Waiting: 1, Oldest: ago(3 * time.Second)},
+				{Name: "hooks.corp.example:8443", Used: 1, Oldest: ago(200 * time.Millisecond)}},
 			Unsettled: 2, Following: 1,
 			Oldest: []activity.Event{
 				{Topic: "org.runs", Partition: 0, Offset: 121, Run: "r_retry", Action: "deploy", Rule: `1 "deploy"`, Backend: "jenkins", Host: "ci.corp.example:443", State: activity.Retrying, Detail: "in 12 s", Since: ago(2 * time.Second), Arrived: ago(40 * time.Second)},
@@ -158,7 +159,7 @@ func TestDiagnose(t *testing.T) {
 		},
 			want: "the changed mapping was refused, and the one loaded at 02:04:05 UTC stays in force: invocations.json:3:9: rule 1: url: unexpected token", page: "portagentmappingrefused"},
 		{name: "host hangs", change: func(s *Status) {
-			s.Slots.Hosts[0] = Host{Name: "ci.corp.example:443", Used: 32, Waiting: 1, Oldest: 25}
+			s.Hosts[0] = activity.Host{Name: "ci.corp.example:443", Used: 32, Waiting: 1, Oldest: ago(25 * time.Second)}
 		},
 			want: "ci.corp.example:443 hangs: 32 requests without an answer, the oldest for 25 s, and 1 event in its queue", page: "portagenteventsstuck"},
 		{name: "window full", change: func(s *Status) { s.Source.Partitions[0].Full = true },

@@ -114,15 +114,18 @@ func (p *printer) source() {
 }
 
 func (p *printer) slots() {
-	s := p.s.Slots
-	rows := make([]string, 0, len(s.Hosts)+1)
-	if len(s.Hosts) > 0 {
+	var rows []string
+	if len(p.s.Hosts) > 0 {
 		rows = append(rows, "host\tin flight\twaiting\toldest")
 	}
-	for _, h := range s.Hosts {
-		rows = append(rows, fmt.Sprintf("%s\t%d of %d\t%d\t%s", h.Name, h.Used, s.PerHost, h.Waiting, age(time.Duration(h.Oldest*float64(time.Second)))))
+	for _, h := range p.s.Hosts {
+		oldest := "-"
+		if h.Used > 0 {
+			oldest = p.ago(h.Oldest)
+		}
+		rows = append(rows, fmt.Sprintf("%s\t%d of %d\t%d\t%s", cell(h.Name), h.Used, p.s.Slots.PerHost, h.Waiting, oldest))
 	}
-	p.section(fmt.Sprintf("REQUESTS  %d of %d in flight, %d waiting", s.Used, s.Limit, s.Waiting), rows)
+	p.section(fmt.Sprintf("REQUESTS  %d of %d in flight, %d waiting", p.s.Slots.Used, p.s.Slots.Limit, p.s.Slots.Waiting), rows)
 }
 
 func (p *printer) unsettled() {
