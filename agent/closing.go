@@ -1,6 +1,9 @@
 package agent
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // The last line that the agent writes to a run's log says how the invocation
 // ended and which status Port is told next. A partition's next owner finds
@@ -35,4 +38,22 @@ func findClosing(messages []string) (status, detail string, found bool) {
 		status = ""
 	}
 	return status, detail, found
+}
+
+// owner ends the lines of a run's log which say that its request is under way,
+// where the run was claimed: only the agent of that name can take it up again.
+func owner(instance string) string { return " (agent " + instance + ")" }
+
+// Unfinished reports whether the log of a claimed run that has not ended says
+// that an agent stopped in the middle of it: while its pipeline was followed,
+// before Port was told of its end, or while its request was under way and
+// instance had sent it.
+func Unfinished(messages []string, instance string) bool {
+	if !followedBefore(messages).IsZero() {
+		return true
+	}
+	if status, _, found := findClosing(messages); found {
+		return status != ""
+	}
+	return slices.ContainsFunc(linesOf(messages), func(line string) bool { return strings.HasSuffix(line, owner(instance)) })
 }

@@ -25,6 +25,9 @@ type Event struct {
 	// Interrupted is set where an earlier owner started the event and nobody
 	// knows how that ended.
 	Interrupted bool
+	// Owner is the name of the agent that a claimed event belongs to, which the
+	// run's log gives while its request is under way. Empty: none is given.
+	Owner string
 	// Vouched is set where the source's own records say that nobody else has
 	// worked on the event before. For an event that is neither Vouched nor
 	// Trusted, Port is asked how its run stands before it is invoked.

@@ -187,3 +187,44 @@ func TestFindClosing(t *testing.T) {
 		}
 	}
 }
+
+func TestUnfinished(t *testing.T) {
+	t.Parallel()
+	const own, other = "Sent POST https://x, no answer yet after 2s. (agent pod-1)", "Sent POST https://x, no answer yet after 2s. (agent pod-2)"
+	const following = "Following jenkins https://ci/queue/item/7/"
+	tests := []struct {
+		name     string
+		messages []string
+		want     bool
+	}{
+		{"nothing said", nil, false},
+		{"own request under way", []string{own}, true},
+		{"own request, retried", []string{own + "\nAttempt 1 failed: no. Next attempt in 1 s. (agent pod-1)"}, true},
+		{"another's request under way", []string{other}, false},
+		{"quoted by a backend", []string{"Attempt 1 failed: (agent pod-1) said no. (agent pod-2)"}, false},
+		{"goes on by design", []string{own, closing("", "x")}, false},
+		{"end not told", []string{other, closing(StatusSuccess, "x")}, true},
+		{"followed", []string{closing("", "x"), following}, true},
+		{"no longer followed", []string{following, closing("", "not followed: no right")}, false},
+		{"followed by another", []string{other, following}, true},
+	}
+	for _, tt := range tests {
+		if got := Unfinished(tt.messages, "pod-1"); got != tt.want {
+			t.Errorf("%s: got %t, want %t", tt.name, got, tt.want)
+		}
+	}
+}
+
+// The log of a claimed run names the agent that has its request under way.
+func TestRunLogNamesOwner(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, builtIn)
+		f.backend.do = takes(3*time.Second, accepts(200, `{}`))
+		ev := runEvent(t, "r_1")
+		ev.Owner = "pod-1"
+		f.settle(t, ev)
+		if got := f.port.messages("r_1"); len(got) != 2 || !Unfinished([]string{strings.TrimPrefix(got[0], "INFO ")}, "pod-1") {
+			t.Errorf("got %q, want a first line by which pod-1 knows its own", got)
+		}
+	})
+}

@@ -238,12 +238,19 @@ func (a *Agent) repeatable(j *job) bool {
 }
 
 func (a *Agent) sayUnderWay(ctx context.Context, j *job) {
-	j.runLog.add(ctx, LevelInfo, j.redactor.String(fmt.Sprintf("Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime)))
+	j.runLog.add(ctx, LevelInfo, j.redactor.String(fmt.Sprintf("Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime))+j.owner())
 }
 
 func (a *Agent) sayRetry(ctx context.Context, j *job, out outcome, delay time.Duration) {
 	j.about(j.log.Warn()).Err(out.err).Int("attempt", out.attempts).Float64("retry_in_ms", milliseconds(delay)).Msg("attempt failed")
-	j.runLog.add(ctx, LevelWarn, j.redactor.String(fmt.Sprintf("Attempt %d failed: %s. Next attempt in %s.", out.attempts, out.err, seconds(delay))))
+	j.runLog.add(ctx, LevelWarn, j.redactor.String(fmt.Sprintf("Attempt %d failed: %s. Next attempt in %s.", out.attempts, out.err, seconds(delay)))+j.owner())
+}
+
+func (j *job) owner() string {
+	if j.ev.Owner == "" {
+		return ""
+	}
+	return owner(j.ev.Owner)
 }
 
 // seconds prints a duration for people.

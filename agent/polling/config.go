@@ -20,6 +20,10 @@ type Config struct {
 
 	// Window is how many runs the agent works on at once, MAX_IN_FLIGHT.
 	Window int `ignored:"true"`
+	// Instance is the name by which an agent takes up what it had under way when
+	// it was killed: two that run at once must not share one. The host's name,
+	// which is the pod's, where empty.
+	Instance string `ignored:"true"`
 }
 
 // Validate names everything that is wrong with c.

@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,8 @@ type API interface {
 	ClaimNodeRuns(ctx context.Context, limit int) ([]port.Claimed, error)
 	AckRuns(ctx context.Context, ids ...string) (int, error)
 	AckNodeRun(ctx context.Context, id string) (bool, error)
+	ActiveRuns(ctx context.Context) ([]port.Claimed, error)
+	RunLog(ctx context.Context, run string) ([]string, error)
 	Report(ctx context.Context, run string, rep agent.Report) error
 }
 
@@ -62,11 +65,12 @@ type Poller struct {
 	log     zerolog.Logger
 
 	load      *load
+	earlier   earlier
+	claims    atomic.Int64
 	connected atomic.Bool
 
 	// Of the goroutine of Run alone.
 	places     agent.Sequence
-	claims     int64
 	failing    failure
 	ever       bool // a poll has succeeded
 	nodesFirst bool
@@ -80,6 +84,9 @@ func New(cfg Config, api API, handle Handler, m *agent.Metrics, log zerolog.Logg
 	}
 	if cfg.Window < 1 {
 		return nil, fmt.Errorf("a window of %d runs", cfg.Window)
+	}
+	if cfg.Instance == "" {
+		cfg.Instance, _ = os.Hostname() // unknown: no name in a log, and nothing taken up by it
 	}
 	m.PresetTopic(topic)
 	return &Poller{cfg: cfg, api: api, handle: handle, metrics: m, log: log, load: newLoad(cfg.Window)}, nil
@@ -98,6 +105,9 @@ func (p *Poller) Run(ctx context.Context) error {
 	defer running.Wait() // last: those that are not started end with ctx
 	defer cancel()
 	defer p.setConnected(false)
+	p.log.Info().Str("instance", p.cfg.Instance).
+		Msg("polling started; port sends no encrypted inputs and no organisation secrets this way")
+	running.Go(func() { p.takeUp(ctx, &running) })
 	for {
 		room, err := p.load.room(ctx, p.cfg.BatchSize)
 		if err != nil {
@@ -205,23 +215,32 @@ func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *
 	if !p.load.add(r.ID) {
 		return // its claim has ended while it waited here, and it was claimed once more
 	}
+	p.earlier.claimed(r.ID)
+	p.work(ctx, p.ticket(r, node), p.places.Next(), running)
+}
+
+// ticket makes the ticket of a run.
+func (p *Poller) ticket(r port.Claimed, node bool) *ticket {
 	t := &ticket{api: p.api, run: r, node: node, claimed: time.Now(), log: p.log.With().Str("run", r.ID).Logger()}
 	t.release = sync.OnceFunc(func() { p.load.done(r.ID) })
-	record, err := record(r, node)
-	if err != nil {
-		running.Go(func() {
-			defer t.release()
-			t.refuse(ctx, err)
-		})
-		return
-	}
-	ev := &agent.Event{
-		Topic: topic, Offset: p.claims, Time: t.claimed, Record: record,
-		Trusted: true, Place: p.places.Next(), Ledger: t,
-	}
-	p.claims++
+	return t
+}
+
+// work hands a run to the agent, in a goroutine of its own.
+func (p *Poller) work(ctx context.Context, t *ticket, place agent.Place, running *sync.WaitGroup) {
+	record, err := record(t.run, t.node)
 	running.Go(func() {
 		defer t.release()
+		if err != nil {
+			place.Wait()
+			place.Done()
+			t.refuse(ctx, err)
+			return
+		}
+		ev := &agent.Event{
+			Topic: topic, Offset: p.claims.Add(1) - 1, Time: t.claimed, Record: record,
+			Trusted: true, Interrupted: t.taken, Owner: p.cfg.Instance, Place: place, Ledger: t,
+		}
 		if err := p.handle(ctx, ev); err != nil {
 			t.left(ctx, err)
 		}

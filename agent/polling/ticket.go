@@ -36,6 +36,7 @@ type ticket struct {
 	log     zerolog.Logger
 
 	release func() // takes the run out of the load
+	taken   bool   // an agent before this one had acked it
 
 	acked    atomic.Bool
 	followed atomic.Bool // its pipeline is followed
@@ -120,7 +121,7 @@ func (t *ticket) left(ctx context.Context, err error) {
 	switch {
 	case !t.acked.Load():
 		t.log.Info().Err(err).Msg("claimed run left to other agents")
-	case t.followed.Load():
+	case t.followed.Load() && !t.node: // Port lists no node runs
 		t.log.Info().Err(err).Msg("followed run left to the next start")
 	case t.sent.Load():
 		t.log.Error().Err(err).Msg("run not reported")

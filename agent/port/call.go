@@ -29,6 +29,7 @@ var errDropped = errors.New("dropped while port asks for fewer calls")
 type call struct {
 	route    *route
 	id       string        // of the run, where the route has one
+	query    string        // of the URL
 	body     [][]byte      // JSON, in parts so that a large response is not copied; nil: none
 	answer   any           // what the answer is decoded into; nil: it is not needed
 	max      int64         // bytes of the answer, maxAnswer where 0
@@ -156,6 +157,7 @@ func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Req
 		req.Body, _ = req.GetBody()
 	}
 	req.URL = cl.route.url(c.base, cl.id) // known in parts: nothing to parse
+	req.URL.RawQuery = cl.query
 	h := req.Header
 	h["User-Agent"] = c.userAgent
 	h["Accept"] = headerJSON

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -69,7 +70,7 @@ func (c *Client) claim(ctx context.Context, r *route, ask map[string]any, answer
 		return err
 	}
 	if err := c.try(ctx, &call{route: r, body: [][]byte{body}, answer: answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}); err != nil {
-		return fmt.Errorf("claim runs: %w", err)
+		return fmt.Errorf("claim runs: %w", forbidden(err))
 	}
 	return nil
 }
@@ -115,6 +116,63 @@ func (c *Client) ack(ctx context.Context, r *route, ask map[string]any, answer a
 		return nil
 	}
 	return fmt.Errorf("ack: %w", err)
+}
+
+// maxPages bounds how many pages of runs are read.
+const maxPages = 10
+
+// ActiveRuns gives the action runs that go on, with their payload where it is
+// for agents: those that wait to be claimed, those that this agent has, and
+// those of others. The newest come first, 10,000 at most. It is repeated until
+// Port answers, refuses it for good (ErrRejected) or ctx ends.
+func (c *Client) ActiveRuns(ctx context.Context) ([]Claimed, error) {
+	var runs []Claimed
+	seen := make(map[string]bool)
+	next := ""
+	for range maxPages {
+		var answer struct {
+			Runs []struct {
+				ID      string          `json:"id"`
+				Payload json.RawMessage `json:"payload"`
+			} `json:"runs"`
+			Next string `json:"next"`
+		}
+		query := url.Values{"active": {"true"}, "limit": {"1000"}}
+		if next != "" {
+			query.Set("next", next)
+		}
+		err := c.repeat(ctx, &call{route: routeRuns, query: query.Encode(), answer: &answer, max: maxClaimAnswer, timeout: claimTimeout}, nil)
+		if err != nil {
+			return nil, fmt.Errorf("list active runs: %w", err)
+		}
+		before := len(seen)
+		for _, r := range answer.Runs {
+			if seen[r.ID] {
+				continue
+			}
+			seen[r.ID] = true
+			var method struct {
+				Agent any `json:"agent"`
+			}
+			if _ = json.Unmarshal(r.Payload, &method); method.Agent == true || method.Agent == "true" {
+				runs = append(runs, Claimed{ID: r.ID, Body: r.Payload})
+			}
+		}
+		if next = answer.Next; next == "" || len(seen) == before { // no more, or the same page again
+			break
+		}
+	}
+	return runs, nil
+}
+
+// forbidden names the usual causes of a 403 to calls that only an organisation's
+// agent makes.
+func forbidden(err error) error {
+	if status(err) != http.StatusForbidden {
+		return err
+	}
+	return fmt.Errorf("%w; the usual causes: PORT_CLIENT_ID and PORT_CLIENT_SECRET are a person's and not the organisation's, "+
+		"or PORT_API_BASE_URL is not the api of the organisation's region (EU %s, US %s)", err, DefaultBaseURL, usBaseURL)
 }
 
 func instant(text string) time.Time {

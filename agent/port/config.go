@@ -12,8 +12,10 @@ import (
 	"port-agent/invoker"
 )
 
-// DefaultBaseURL is Port's API in the EU; the US one is https://api.us.getport.io.
+// DefaultBaseURL is Port's API in the EU.
 const DefaultBaseURL = "https://api.getport.io"
+
+const usBaseURL = "https://api.us.getport.io"
 
 // Config says which organisation of Port the agent works for and how it
 // proves that it may.

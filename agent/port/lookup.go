@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"time"
 
 	"port-agent/agent"
 )
@@ -24,18 +26,26 @@ type runObject struct {
 	NodeRunLogs json.RawMessage `json:"nodeRunLogs"`
 }
 
-// messages are those of logs, lists of objects with a message. What has
-// another form is passed over: a log is worth less than the run's status.
+// messages are those of logs, lists of objects with a message, the oldest first
+// where each says when it was written. What has another form is passed over: a
+// log is worth less than the run's status.
 func messages(logs ...json.RawMessage) []string {
-	var all []string
+	type line struct {
+		Message string    `json:"message"`
+		At      time.Time `json:"createdAt"`
+	}
+	var lines []line
 	for _, raw := range logs {
-		var list []struct {
-			Message string `json:"message"`
-		}
+		var list []line
 		_ = json.Unmarshal(raw, &list)
-		for _, l := range list {
-			all = append(all, l.Message)
-		}
+		lines = append(lines, list...)
+	}
+	if !slices.ContainsFunc(lines, func(l line) bool { return l.At.IsZero() }) {
+		slices.SortStableFunc(lines, func(a, b line) int { return a.At.Compare(b.At) })
+	}
+	var all []string
+	for _, l := range lines {
+		all = append(all, l.Message)
 	}
 	return all
 }
@@ -82,6 +92,12 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 // maxLogFaults is how often Port may fail to give the log of a run that it has
 // just told the status of.
 const maxLogFaults = 5
+
+// RunLog gives the messages of an action run's log, the oldest first, and none
+// where Port does not give them.
+func (c *Client) RunLog(ctx context.Context, run string) ([]string, error) {
+	return c.logs(ctx, routeLogs, run)
+}
 
 // logs asks for the messages of a run's log; none where Port does not give
 // them. Unlike the run's status they can be done without.

@@ -36,6 +36,7 @@ var (
 	routeOrganization = newRoute("GET", "/v1/organization")
 	routeStreamer     = newRoute("PATCH", "/v1/organization")
 
+	routeRuns     = newRoute("GET", "/v1/actions/runs")
 	routeRun      = newRoute("GET", "/v1/actions/runs/{id}")
 	routeStatus   = newRoute("PATCH", "/v1/actions/runs/{id}")
 	routeResponse = newRoute("PATCH", "/v1/actions/runs/{id}/response")
@@ -53,7 +54,7 @@ var (
 
 	routes = []*route{
 		routeToken, routeKafka, routeOrganization, routeStreamer,
-		routeRun, routeStatus, routeResponse, routeLogs, routeLog, routeClaim, routeAck,
+		routeRuns, routeRun, routeStatus, routeResponse, routeLogs, routeLog, routeClaim, routeAck,
 		routeNode, routeNodeStatus, routeNodeLogs, routeNodeLog, routeNodeClaim, routeNodeAck,
 	}
 )

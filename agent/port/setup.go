@@ -29,7 +29,7 @@ func (c *Client) KafkaCredentials(ctx context.Context) (KafkaCredentials, error)
 		} `json:"credentials"`
 	}
 	if err := c.ask(ctx, &call{route: routeKafka, answer: &answer}); err != nil {
-		return KafkaCredentials{}, fmt.Errorf("get kafka credentials: %w", err)
+		return KafkaCredentials{}, fmt.Errorf("get kafka credentials: %w", forbidden(err))
 	}
 	if answer.Credentials == nil || len(answer.Credentials.Brokers) == 0 {
 		return KafkaCredentials{}, ErrNoTopic
@@ -50,7 +50,7 @@ func (c *Client) Organization(ctx context.Context) (string, error) {
 		} `json:"organization"`
 	}
 	if err := c.ask(ctx, &call{route: routeOrganization, answer: &answer}); err != nil {
-		return "", fmt.Errorf("get the organisation (PORT_ORG_ID is unset): %w", err)
+		return "", fmt.Errorf("get the organisation (PORT_ORG_ID is unset): %w", forbidden(err))
 	}
 	if answer.Organization.ID == "" {
 		return "", errors.New("get the organisation: port gave no id; set PORT_ORG_ID")

@@ -2,7 +2,10 @@ package port_test
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,6 +250,79 @@ func TestClaims(t *testing.T) {
 	for i, want := range []bool{true, false} {
 		if got, err := f.AckNodeRun(t.Context(), "wfnr_1"); got != want || err != nil {
 			t.Errorf("node ack %d: got %v and %v, want %v", i, got, err, want)
+		}
+	}
+}
+
+// A 403 to what only an organisation's agent asks for names its usual causes.
+func TestForbiddenNamesTheUsualCauses(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	f.server.Fault(porttest.RouteKafka, porttest.Fault{Status: http.StatusForbidden})
+	f.server.Fault(porttest.RouteClaim, porttest.Fault{Status: http.StatusForbidden})
+	_, kafka := f.KafkaCredentials(t.Context())
+	_, claim := f.ClaimRuns(t.Context(), 1)
+	f.server.Fault(porttest.RouteToken, porttest.Fault{Status: http.StatusUnauthorized})
+	f.server.ExpireTokens()
+	_, token := f.Organization(t.Context())
+	for name, test := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"kafka": {kafka, []string{"answered 403", "a person's", "https://api.us.getport.io", "PORT_API_BASE_URL"}},
+		"claim": {claim, []string{"answered 403", "a person's", "https://api.us.getport.io", "PORT_API_BASE_URL"}},
+		"token": {token, []string{"answered 401", "PORT_CLIENT_SECRET", "https://api.us.getport.io", "PORT_API_BASE_URL"}},
+	} {
+		for _, want := range test.want {
+			if !strings.Contains(fmt.Sprint(test.err), want) {
+				t.Errorf("%s: got %v, want it to name %s", name, test.err, want)
+			}
+		}
+	}
+}
+
+// The runs that go on come in pages; only those for agents are given.
+func TestActiveRuns(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, porttest.Config{})
+	var want []string
+	for i := range 2300 {
+		run := fmt.Sprintf("r_%d", i)
+		if err := f.server.Enqueue(run, map[string]any{"type": "WEBHOOK", "agent": i%2 == 0}); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case i%10 == 0:
+			f.server.End(run, "SUCCESS")
+		case i%2 == 0:
+			want = append(want, run)
+		}
+	}
+	runs, err := f.ActiveRuns(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range slices.Backward(runs) {
+		got = append(got, r.ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %d runs, want %d", len(got), len(want))
+	}
+	if n := f.server.Count(porttest.RouteRuns); n != 3 {
+		t.Errorf("calls: got %d, want 3", n)
+	}
+}
+
+// Of a log in either order the last line is the last that was written.
+func TestRunLogInOrder(t *testing.T) {
+	t.Parallel()
+	for _, order := range []string{"2026-01-01T00:00:02Z 2026-01-01T00:00:01Z", "2026-01-01T00:00:01.5+02:00 2026-01-01T00:00:01.4+02:00"} {
+		f := newFixture(t, porttest.Config{})
+		second, first, _ := strings.Cut(order, " ")
+		f.server.Fault(porttest.RouteLogs, porttest.Fault{Status: 200, Body: `{"ok":true,"runLogs":[{"message":"b","createdAt":"` + second + `"},{"message":"a","createdAt":"` + first + `"}]}`})
+		if got, err := f.RunLog(t.Context(), "r_1"); err != nil || !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("got %q, %v; want a, b", got, err)
 		}
 	}
 }

@@ -220,7 +220,9 @@ func (c *Client) fetchToken(ctx context.Context, creds credentials) (token, erro
 // question and refuses.
 func tokenError(err error) error {
 	switch status(err) {
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity:
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%w, or PORT_API_BASE_URL is not the api of their region (EU %s, US %s): %w", ErrCredentials, DefaultBaseURL, usBaseURL, err)
+	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		return fmt.Errorf("%w: %w", ErrCredentials, err)
 	case http.StatusNotFound:
 		return fmt.Errorf("%w, or PORT_API_BASE_URL is not port's api: %w", ErrCredentials, err)
