@@ -46,7 +46,8 @@ func formsOf(secret string) []string {
 	return unique
 }
 
-// escapes returns text as URLs have it, and as JSON and JSON in JSON have it.
+// escapes returns text as URLs have it and as JSON has it, JSON in JSON and once
+// more.
 func escapes(text string) []string {
 	query, path := url.QueryEscape(text), url.PathEscape(text)
 	if query == text {
@@ -54,8 +55,12 @@ func escapes(text string) []string {
 	}
 	forms := []string{query, path, strings.ReplaceAll(query, "+", "%20"), lowerEscapes(query), lowerEscapes(path)}
 	for _, quote := range []func(string) string{quotePlain, quoteHTML, quoteASCII, quoteSlashes} {
-		once := quote(text)
-		forms = append(forms, once, quote(once))
+		for _, quoted := range []string{text, path} {
+			for range 3 {
+				quoted = quote(quoted)
+				forms = append(forms, quoted)
+			}
+		}
 	}
 	return forms
 }

@@ -134,6 +134,21 @@ func (r *Redactor) String(text string) string {
 	return r.inside(text)
 }
 
+// links returns a link, or a list of them, without secrets.
+func (r *Redactor) links(v any) any {
+	switch v := v.(type) {
+	case string:
+		return r.String(v)
+	case []string:
+		clean := make([]string, len(v))
+		for i := range v {
+			clean[i] = r.String(v[i])
+		}
+		return clean
+	}
+	return v
+}
+
 // inside returns text without the secrets that are searched for inside of it.
 func (r *Redactor) inside(text string) string {
 	if r.full && text != "" {

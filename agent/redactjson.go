@@ -12,14 +12,15 @@ import (
 // Bytes returns text without secrets. Where text is JSON, so is the result: a
 // number that holds a secret becomes a string, and a value that holds one
 // across several of its parts becomes one string. What holds no secret is
-// returned byte for byte; it may be text itself.
+// returned byte for byte; it may be text itself. What is escaped in a string is
+// searched as well, so one layer deeper than formsOf goes.
 func (r *Redactor) Bytes(text []byte) []byte {
 	switch {
 	case r.full && jsontext.Value(text).IsValid():
 		return []byte(`"` + withheld + `"`)
 	case r.full:
 		return []byte(withheld)
-	case !r.hasShort() && r.clean(text):
+	case !r.hasShort() && bytes.IndexByte(text, '\\') < 0 && r.clean(text):
 		return text
 	}
 	return r.rewrite(text, func(t jsonText) string {
@@ -35,7 +36,7 @@ var shownFields = map[string]bool{"level": true, "time": true, "topic": true, "r
 
 // line returns a line of the log without secrets.
 func (r *Redactor) line(text []byte) []byte {
-	if !r.full && r.clean(text) {
+	if !r.full && bytes.IndexByte(text, '\\') < 0 && r.clean(text) {
 		return text
 	}
 	return r.rewrite(text, func(t jsonText) string {
@@ -50,7 +51,7 @@ func (r *Redactor) hasShort() bool {
 	return len(r.known.Load().whole) > 0 || r.base != nil && r.base.hasShort()
 }
 
-// clean reports whether text holds no secret.
+// clean reports whether text holds no secret as it stands.
 func (r *Redactor) clean(text []byte) bool {
 	s := string(text)
 	return r.inside(s) == s

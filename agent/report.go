@@ -145,7 +145,7 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 // shown.
 func finish(j *job, rep *Report) {
 	rep.Summary = j.redactor.String(rep.Summary)
-	rep.Link = j.redactor.Value(rep.Link)
+	rep.Link = j.redactor.links(rep.Link)
 	rep.ExternalRunID = j.redactor.String(rep.ExternalRunID)
 	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
 	j.notes = append(j.notes, rep.Clean()...)

@@ -94,6 +94,9 @@ func TestLargeHeaderIsRefused(t *testing.T) {
 	}
 }
 
+// manyMetrics take 4 MB, more than sockets keep.
+const manyMetrics = 20
+
 // slow is a collector of many metrics that counts how often it is asked at once.
 type slow struct {
 	desc      *prometheus.Desc
@@ -107,8 +110,8 @@ func (s *slow) Collect(c chan<- prometheus.Metric) {
 	defer s.now.Add(-1)
 	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
 	}
-	for i := range 2000 {
-		c <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(i), strings.Repeat("x", 4096)+string(rune('a'+i%26))+time.Duration(i).String())
+	for i := range manyMetrics {
+		c <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(i), strings.Repeat(string(rune('a'+i)), 200<<10))
 	}
 }
 
@@ -121,7 +124,7 @@ func TestSlowReadersOfMetricsAreBounded(t *testing.T) {
 	many := &slow{desc: prometheus.NewDesc("many", "Many metrics.", []string{"label"}, nil)}
 	registry.MustRegister(many)
 	most := defaultLimits
-	most.write, most.read, most.idle = 3*time.Second, time.Second, time.Second
+	most.write, most.read, most.idle = 5*time.Second, time.Second, time.Second
 	addr, closed := bounded(t, metricsHandler(registry), most)
 	var conns []net.Conn
 	for range 10 {
@@ -137,7 +140,7 @@ func TestSlowReadersOfMetricsAreBounded(t *testing.T) {
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if want := 2000; err != nil || bytes.Count(body, []byte("\nmany{")) != want {
+	if want := manyMetrics; err != nil || bytes.Count(body, []byte("\nmany{")) != want {
 		t.Errorf("got %d metrics, %v, want %d", bytes.Count(body, []byte("\nmany{")), err, want)
 	}
 	if got := many.most.Load(); got != 1 {

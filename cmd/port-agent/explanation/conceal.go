@@ -1,6 +1,7 @@
 package explanation
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 
@@ -81,7 +82,7 @@ func (c concealer) value(v any) any {
 	if c.redactor == nil {
 		return v
 	}
-	return c.walk(c.redactor.Value(v), false)
+	return c.walk(v, false)
 }
 
 // walk conceals texts that stand under the name of a secret.
@@ -101,9 +102,14 @@ func (c concealer) walk(v any, secret bool) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for name, x := range v {
-			out[name] = c.walk(x, secretField(name))
+			out[c.redactor.String(name)] = c.walk(x, secretField(name))
 		}
 		return out
+	case nil, bool:
+		return v
+	}
+	if number := fmt.Sprint(v); len(number) > 5 && c.redactor.String(number) != number {
+		return redacted
 	}
 	return v
 }
