@@ -1,0 +1,126 @@
+package port
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"port-agent/agent"
+)
+
+// Log appends lines to a run's log in one call: an action run gets them as
+// one message, a node run as a batch. It is dropped while Port asks for fewer
+// calls; a run that has ended takes no more lines. Neither is an error.
+func (c *Client) Log(ctx context.Context, run string, lines []agent.LogLine) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	cl, err := logCall(run, shown(agent.Report{Lines: lines}).Lines, agent.Report{})
+	if err != nil {
+		return err
+	}
+	if err = c.once(ctx, cl); errors.Is(err, errDropped) || errors.Is(err, agent.ErrRunEnded) {
+		return nil
+	}
+	return err
+}
+
+// once makes a call that waits for nobody, in one attempt.
+func (c *Client) once(ctx context.Context, cl *call) error {
+	cl.timeout, cl.optional = logTimeout, true
+	err := c.try(ctx, cl)
+	switch refusal := refusalOf(err); {
+	case err == nil:
+		c.reported("log", "accepted")
+	case refusal.final():
+		c.reported("log", "refused")
+		err = refusal.forGood(err)
+	default:
+		c.reported("log", "dropped")
+	}
+	return err
+}
+
+// Progress tells news of a run that goes on.
+func (c *Client) Progress(ctx context.Context, run string, news agent.Report) (agent.Report, error) {
+	news = shown(news)
+	left := news
+	left.Lines = nil
+	var cl *call
+	var err error
+	switch fields := runFields(news); {
+	case len(news.Lines) > 0:
+		left.StatusLabel = ""
+		cl, err = logCall(run, news.Lines, agent.Report{StatusLabel: news.StatusLabel})
+	case len(fields) > 0 && !agent.IsNodeRun(run): // a node run has no place for them while it goes on
+		left = agent.Report{}
+		cl = &call{route: routeStatus, id: run}
+		body, encodeErr := encode(fields)
+		cl.body, err = [][]byte{body}, encodeErr
+	default:
+		return agent.Report{}, nil
+	}
+	if err != nil {
+		return left, fmt.Errorf("%w: %w", agent.ErrRejected, err)
+	}
+	err = c.once(ctx, cl)
+	if err == nil || errors.Is(err, agent.ErrRejected) || errors.Is(err, agent.ErrRunEnded) {
+		return left, err
+	}
+	return news, err
+}
+
+// logCall adds lines to a run's log, those of an action run together with the
+// status and label of with.
+func logCall(run string, lines []agent.LogLine, with agent.Report) (*call, error) {
+	if agent.IsNodeRun(run) {
+		type line struct {
+			Level   string `json:"level"`
+			Message string `json:"message"`
+		}
+		batch := make([]line, len(lines))
+		for i, l := range lines {
+			batch[i] = line(l)
+		}
+		body, err := encode(map[string]any{"logs": batch})
+		return &call{route: routeNodeLog, id: run, body: [][]byte{body}}, err
+	}
+	body, err := encode(struct {
+		Message string `json:"message"`
+		Status  string `json:"terminationStatus,omitempty"`
+		Label   string `json:"statusLabel,omitempty"`
+	}{joined(lines), with.Status, with.StatusLabel})
+	return &call{route: routeLog, id: run, body: [][]byte{body}}, err
+}
+
+// maxLines is how many bytes of lines go in one call, which has to stay below
+// 1 MiB with all that is escaped.
+const maxLines = 384 << 10
+
+// shown is a report as the page of a run can show it. It shares no lines with
+// rep; of more than fit the last ones are kept.
+func shown(rep agent.Report) agent.Report {
+	rep.Lines = slices.Clone(rep.Lines)
+	rep.Clean()
+	size, first := 0, len(rep.Lines)
+	for first > 0 && size <= maxLines {
+		first--
+		size += len(rep.Lines[first].Message)
+	}
+	if first > 0 {
+		rep.Lines = rep.Lines[first:]
+		rep.Lines[0] = agent.LogLine{Level: agent.LevelWarn, Message: fmt.Sprintf("%d lines left out.", first+1)}
+	}
+	return rep
+}
+
+// joined makes one message of lines.
+func joined(lines []agent.LogLine) string {
+	messages := make([]string, len(lines))
+	for i, l := range lines {
+		messages[i] = l.Message
+	}
+	return strings.Join(messages, "\n")
+}
