@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"port-agent/invoker"
 )
 
 const (
@@ -90,7 +92,8 @@ func (c *Client) enter(ctx context.Context, cl *call) error {
 
 // attempt makes the call once, now; auth is nil where the call needs no token. Its
 // error is a *CallError.
-func (c *Client) attempt(ctx context.Context, cl *call, auth *bearer) error {
+func (c *Client) attempt(ctx context.Context, cl *call, auth *bearer) (err error) {
+	defer func() { c.limit.ended(err) }()
 	timeout := cmp.Or(cl.timeout, callTimeout)
 	if end, ok := ctx.Deadline(); !ok || time.Until(end) > timeout { // else the caller's is enough
 		var cancel func()
@@ -235,7 +238,7 @@ func readRefusal(cl *call, res *http.Response) *CallError {
 func fail(cl *call, res *http.Response, err error, body []byte) *CallError {
 	return &CallError{
 		Route: cl.route.name, Status: res.StatusCode, Err: err,
-		Body: cut(string(body), maxErrorBody), TraceID: cut(res.Header.Get("X-Trace-Id"), 100),
+		Body: invoker.OneLine(string(body), maxErrorBody), TraceID: invoker.OneLine(res.Header.Get("X-Trace-Id"), 100),
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -108,17 +107,3 @@ func (c *Client) Close() {
 
 // BaseURL is the address of the API, without a slash at its end.
 func (c *Client) BaseURL() string { return c.base.String() }
-
-// cut shortens what a stranger wrote to n runes on one line.
-func cut(s string, n int) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
-	if len(s) <= n {
-		return s
-	}
-	for i := range s {
-		if n--; n < 0 {
-			return s[:i] + "…"
-		}
-	}
-	return s
-}

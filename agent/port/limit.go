@@ -28,6 +28,42 @@ type limit struct {
 	mu       sync.Mutex
 	closed   time.Time // no call before
 	lowUntil time.Time // no log before
+	state    State
+}
+
+// State is how the calls of Port's API go.
+type State struct {
+	Limited bool      // Port asks for fewer calls: none is made before Reset
+	Left    int       // calls that it allows until Reset, -1 where it has not said
+	Reset   time.Time // when its window begins anew, as far as it has said
+	Error   string    // of the last call that failed
+	ErrorAt time.Time // zero: none has failed
+	OKAt    time.Time // of the last call that it took
+}
+
+// State gives how the calls go at this moment.
+func (c *Client) State() State {
+	c.limit.mu.Lock()
+	defer c.limit.mu.Unlock()
+	s := c.limit.state
+	if s.Reset.IsZero() || time.Now().After(s.Reset) { // what was left of an earlier window says nothing
+		s.Left, s.Reset = -1, time.Time{}
+	}
+	if s.Limited = time.Now().Before(c.limit.closed); s.Limited {
+		s.Left, s.Reset = 0, c.limit.closed
+	}
+	return s
+}
+
+// ended notes how a call ended.
+func (l *limit) ended(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err == nil {
+		l.state.OKAt = time.Now()
+		return
+	}
+	l.state.Error, l.state.ErrorAt = err.Error(), time.Now()
 }
 
 // wait returns once a call may be made.
@@ -71,7 +107,13 @@ func (l *limit) note(status int, h http.Header) (after time.Duration, asked bool
 	}
 	if left, ok := number(h, "X-Ratelimit-Remaining"); ok {
 		total, _ := number(h, "X-Ratelimit-Limit")
-		if reset, ok := untilReset(h); ok && left <= 0 {
+		reset, ok := untilReset(h)
+		if ok {
+			l.mu.Lock()
+			l.state.Left, l.state.Reset = int(max(left, 0)), time.Now().Add(reset)
+			l.mu.Unlock()
+		}
+		if ok && left <= 0 {
 			l.close(reset)
 		} else if ok && left*20 < total {
 			l.lower(reset)

@@ -3,11 +3,13 @@ package port_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"port-agent/agent"
+	"port-agent/agent/port"
 	"port-agent/agent/port/porttest"
 )
 
@@ -123,6 +125,35 @@ func TestReportsComeBackSpread(t *testing.T) {
 			if n > 30 {
 				t.Errorf("%d calls within 10 ms (%d), want them spread", n, when)
 			}
+		}
+	})
+}
+
+// What Port says of its limit, and how the last calls went, can be looked at.
+func TestState(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, porttest.Config{RateLimit: 2, RateWindow: time.Minute})
+		if got := f.State(); got != (port.State{Left: -1}) {
+			t.Errorf("before any call: got %+v", got)
+		}
+		begun := time.Now()
+		if err := f.Report(t.Context(), "r_1", agent.Report{Summary: "goes on"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.State(); got.Left != 1 || got.Limited || !got.OKAt.Equal(begun) || got.Error != "" || got.Reset.Sub(begun) < time.Minute {
+			t.Errorf("after a call: got %+v, want 1 left of this minute", got)
+		}
+		f.server.Fault(porttest.RouteStatus, porttest.Fault{Times: 1, Status: 503})
+		if err := f.Report(t.Context(), "r_1", agent.Report{Summary: "goes on"}); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.State(); !strings.Contains(got.Error, "answered 503") || got.ErrorAt.IsZero() || got.Left != 0 || !got.Limited {
+			t.Errorf("after a fault and the last call: got %+v, want the fault, and no call left", got)
+		}
+		time.Sleep(2 * time.Minute)
+		if got := f.State(); got.Left != -1 || got.Limited {
+			t.Errorf("in the next minute: got %+v, want nothing known of it", got)
 		}
 	})
 }

@@ -31,6 +31,9 @@ func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error
 			if !errors.Is(err, agent.ErrRejected) {
 				return refused
 			}
+			if n := len(rep.Lines); n > 0 {
+				rep.Lines = slices.Insert(rep.Lines, n-1, leftOut("response", err))
+			}
 		}
 	}
 	if err := c.reportStatus(ctx, run, rep); err != nil {
@@ -51,7 +54,7 @@ func (c *Client) reportStatus(ctx context.Context, run string, rep agent.Report)
 		if !errors.Is(err, agent.ErrRejected) {
 			return err
 		}
-		rep.Lines = slices.Insert(slices.Clone(rep.Lines), len(rep.Lines)-1, leftOut(rep, err))
+		rep.Lines = slices.Insert(rep.Lines, len(rep.Lines)-1, leftOut(names(rep), err))
 	}
 	return c.end(ctx, run, rep.Kind, rep.Lines, end)
 }
@@ -98,16 +101,20 @@ func (c *Client) patch(ctx context.Context, run string, rep agent.Report) error 
 		return c.settled(kind, run, err)
 	}
 	_ = c.settled("details", run, err)
-	_ = c.Log(ctx, run, []agent.LogLine{leftOut(rep, err)})
+	_ = c.Log(ctx, run, []agent.LogLine{leftOut(names(rep), err)})
 	err = c.send(ctx, kind, routeStatus, run, map[string]any{"status": rep.Status})
 	return c.settled(kind, run, err)
 }
 
-// leftOut is the line that says which fields of a report Port has refused.
-func leftOut(rep agent.Report, err error) agent.LogLine {
+// leftOut is the line that says what of a report Port has refused.
+func leftOut(what string, err error) agent.LogLine {
+	return agent.LogLine{Level: agent.LevelWarn, Message: fmt.Sprintf("Left out: %s. %s.", what, refusalOf(err).brief())}
+}
+
+// names are those of the fields of rep beside its status.
+func names(rep agent.Report) string {
 	rep.Status = ""
-	names := slices.Sorted(maps.Keys(runFields(rep)))
-	return agent.LogLine{Level: agent.LevelWarn, Message: fmt.Sprintf("Left out: %s. %s.", strings.Join(names, ", "), refusalOf(err).brief())}
+	return strings.Join(slices.Sorted(maps.Keys(runFields(rep))), ", ")
 }
 
 // runFields are the fields of an action run that rep changes.

@@ -183,7 +183,7 @@ func TestReportRefusedForGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, porttest.Config{})
 		f.server.Fault(porttest.RouteResponse, porttest.Fault{Status: 413, Body: strings.Repeat("long ", 1000)})
-		err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`"big"`)})
+		err := f.Report(t.Context(), "r_1", agent.Report{Status: agent.StatusSuccess, Response: json.RawMessage(`"big"`), Lines: someLines})
 		if !errors.Is(err, agent.ErrRejected) {
 			t.Fatalf("got %v, want an error that wraps ErrRejected", err)
 		}
@@ -193,6 +193,8 @@ func TestReportRefusedForGood(t *testing.T) {
 		}
 		if run := f.run(t, "r_1"); !run.Succeeded() {
 			t.Errorf("got status %s, want SUCCESS although the response was refused", run.Status)
+		} else if got, want := strings.Join(run.Messages(), ""), "one\nLeft out: response. Port answered 413: Request Entity Too Large.\ntwo"; got != want {
+			t.Errorf("log: got %q, want %q", got, want)
 		}
 		if got := f.reports("response", "refused"); got != 1 {
 			t.Errorf("refused: got %d, want 1", got)
