@@ -109,7 +109,7 @@ func TestReportWithoutRequest(t *testing.T) {
 		{"url fails", `[{"url": ".payload | tonumber"}]`, nil, "field url: ", reasonMapping},
 		{"url is null", `[{"url": ".payload.none"}]`, nil, "field url: gave null", reasonMapping},
 		{"method is no text", `[{"method": "7"}]`, nil, "field method: ", reasonMapping},
-		{"unknown method", `[{"method": ".payload.properties.verb // \"BREW\""}]`, nil, `method "BREW" is not one of `, reasonMapping},
+		{"unknown method", `[{"method": ".payload.properties.verb"}]`, []any{"payload.properties.verb", "BREW"}, `method "BREW" is not one of `, reasonMapping},
 		{"header is an object", `[{"headers": {"X": ".payload"}}]`, nil, "field headers.X: ", reasonMapping},
 		{"no URL", builtIn, []any{"payload.action.invocationMethod.url", nil}, "build request: ", reasonMapping},
 		{"URL without a scheme", builtIn, []any{"payload.action.invocationMethod.url", "ci.internal"}, "the URL is not valid", reasonMapping},
