@@ -130,7 +130,11 @@ func (i *Invoker) newCredentials() (map[string]*Credential, error) {
 		return headerCredential(cfg.GitLabURL, "Private-Token", "", i.secret("GITLAB_TOKEN", cfg.GitLabToken))
 	})
 	add(AzureDevOps, cfg.azurePAT() != "", func() (*Credential, error) {
-		return basicCredential(cfg.AzureDevOpsURL, "", i.secret("AZURE_DEVOPS_EXT_PAT", cfg.azurePAT()))
+		name := "AZURE_DEVOPS_EXT_PAT"
+		if cfg.AzureExtPAT == "" {
+			name = "AZURE_DEVOPS_PAT"
+		}
+		return basicCredential(cfg.AzureDevOpsURL, "", i.secret(name, cfg.azurePAT()))
 	})
 	add(GitHub, cfg.GitHubAppID != "", i.newGitHubApp)
 	add(GitHub, cfg.GitHubAppID == "" && cfg.GitHubToken != "", func() (*Credential, error) {

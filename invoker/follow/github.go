@@ -62,6 +62,11 @@ func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 }
 
 func (f *gitHub) check(_ *Run, h Handle) error {
+	for _, place := range h.Places {
+		if _, err := time.Parse(time.RFC3339, fragment(place)); err != nil && strings.HasSuffix(bare(place), "/runs") {
+			return fmt.Errorf("%s lacks the time of the dispatch", bare(place))
+		}
+	}
 	return f.ours(h, "workflow run", gitHubRuns, gitHubRunPath)
 }
 

@@ -29,7 +29,7 @@ func TestHandleOfAStranger(t *testing.T) {
 		"jenkins https://ci.test/jenkins/../queue/item/1/", "jenkins https://ci.test/jenkins/job/a/../../b/1/", "jenkins https://ci.test/jenkins/job/%2e%2e/1/",
 		"jenkins https://ci.test/jenkins/script", "jenkins https://ci.test/jenkins/queue/item/1/ https://evil.test/queue/item/1/",
 		"gitlab https://gitlab.test/api/v4/user", "gitlab https://gitlab.test.evil/api/v4/projects/1/pipelines/1", "gitlab https://gitlab.test/api/v4/projects/a%2Fb/pipelines/1",
-		"github https://github.test/user", "github https://api.github.com/repos/a/b/actions/runs/1", "github https://github.test/repos/a/../actions/runs/1",
+		"github https://github.test/user", "github https://github.test/repos/a/b/actions/workflows/w/runs", "github https://api.github.com/repos/a/b/actions/runs/1", "github https://github.test/repos/a/../actions/runs/1",
 		"azure_devops https://dev.azure.com/a/b/_apis/build/builds/1", "azure_devops https://azure.test/a/b/_apis/git/repositories",
 		"webhook https://ci.test/", "port_api https://ci.test/",
 	} {
