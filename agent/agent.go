@@ -120,18 +120,22 @@ type Agent struct {
 
 	polls   *slots // of looks at pipelines
 	follows follows
+	// verdicts lets the report of a pipeline's end that is under way when a drain
+	// begins come to its end. Later ones are the next owner's.
+	verdicts graces
 }
 
 // New makes an Agent. It starts nothing and calls nobody.
 func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 	return &Agent{
 		cfg: cfg, Deps: deps, log: log,
-		signer:  invoker.NewSigner(deps.Secret),
-		slots:   newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
-		order:   newOrder(),
-		answers: newAnswers(),
-		polls:   newSlots(pollSlots, pollsPerHost),
-		recent:  newRecent(),
-		graces:  graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
+		signer:   invoker.NewSigner(deps.Secret),
+		slots:    newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
+		order:    newOrder(),
+		answers:  newAnswers(),
+		verdicts: graces{finish: verdictGrace, all: verdictGrace},
+		polls:    newSlots(pollSlots, pollsPerHost),
+		recent:   newRecent(),
+		graces:   graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
 	}
 }

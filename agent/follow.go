@@ -24,6 +24,9 @@ const (
 	patience = 5 * time.Minute
 	// catchUp spreads the first looks at runs that another process has followed.
 	catchUp = 3 * time.Second
+	// verdictGrace is how long the report of a pipeline's end may go on when the
+	// agent is to stop.
+	verdictGrace = 2 * time.Second
 	// maxKeptAnswer is how much of a trigger's answer is kept for the expressions
 	// of a rule's follow; of a longer one they see none, as after a restart.
 	maxKeptAnswer = 64 << 10

@@ -140,7 +140,7 @@ func (f *followed) end(ctx context.Context, outcome, status, detail string) erro
 		f.label(&rep, "Failed")
 	}
 	rep.Lines = append(slices.Clip(rep.Lines), LogLine{Level: level, Message: closing(status, detail)})
-	if err := f.send(ctx, f.j, &rep); err != nil {
+	if err := f.send(f.verdicts.after(ctx).finish, f.j, &rep); err != nil {
 		return err
 	}
 	f.close(outcome)

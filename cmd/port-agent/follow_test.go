@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"port-agent/agent/port/porttest"
+	"port-agent/invoker/follow/cistand"
+)
+
+// standIn opens a stand-in to the agent.
+func standIn(t *testing.T, h http.Handler) string {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s.URL
+}
+
+// plan is a pipeline that waits, builds and deploys.
+func plan(takes time.Duration, failure string) cistand.Plan {
+	return cistand.Plan{Queued: takes / 4, Why: "Waiting for next available executor", Stages: []cistand.Stage{
+		{Name: "Build", Takes: takes / 4}, {Name: "Deploy", Takes: takes / 2, Error: failure},
+	}}
+}
+
+// A run of each backend ends with its pipeline, for which no pipeline calls
+// Port.
+func TestFollowEachBackend(t *testing.T) {
+	t.Parallel()
+	const takes = 4 * time.Second
+	w := newWorld(t, 2)
+	clock := cistand.Wall()
+	jenkins := cistand.NewJenkins(clock, cistand.JenkinsJob{Name: "team/smoke", Token: "good", Plan: plan(takes, "")},
+		cistand.JenkinsJob{Name: "team/deploy", Token: "bad", Plan: plan(takes, "script returned exit code 1")})
+	gitLab, gitHub, azure := cistand.NewGitLab(clock, plan(takes, "")), cistand.NewGitHub(clock, plan(takes, "")), cistand.NewAzureDevOps(clock, plan(takes, ""))
+	gitHub.Name = "deploy"
+	jenkinsURL, azureURL := standIn(t, jenkins), standIn(t, azure)
+	jenkins.Root = jenkinsURL
+	begun := time.Now()
+	awx := standIn(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		state := "running"
+		if time.Since(begun) > takes {
+			state = "failed"
+		}
+		_, _ = fmt.Fprintf(rw, `{"job": 17, "status": %q}`, state)
+	}))
+	events := []porttest.Event{
+		{Run: "r_jenkins", URL: jenkinsURL + "/generic-webhook-trigger/invoke?token=good"},
+		{Run: "r_jenkins_fails", URL: jenkinsURL + "/generic-webhook-trigger/invoke?token=bad"},
+		{Run: "r_gitlab", Type: "GITLAB", Method: map[string]any{"groupName": "acme", "projectName": "shop", "defaultRef": "main"}},
+		{Run: "r_github", Type: "GITHUB", Method: map[string]any{"org": "acme", "repo": "shop", "workflow": "deploy.yml"}},
+		{Run: "r_azure", URL: azureURL + "/acme/Web%20Shop/_apis/pipelines/7/runs?api-version=7.1"},
+		{Run: "r_rule", URL: awx + "/launch", Synchronized: true},
+	}
+	w.publish(events...)
+	agent := w.agent(mapping(t,
+		map[string]any{"enabled": `.context.runId == "r_rule"`, "follow": map[string]any{
+			"url": `"` + awx + `/jobs/" + (.response.json.job | tostring)`, "done": `.poll.json.status != "running"`,
+			"status": `if .poll.json.status == "failed" then "FAILURE" else "SUCCESS" end`, "summary": `"job " + .poll.json.status`}},
+		map[string]any{"enabled": `.context.runId == "r_azure"`, "body": map[string]any{"resources": map[string]any{}}},
+		map[string]any{"enabled": true}),
+		"JENKINS_URL="+jenkinsURL, "JENKINS_USER_ID="+jenkins.User, "JENKINS_API_TOKEN="+jenkins.Token,
+		"GITLAB_URL="+standIn(t, gitLab), "GITLAB_TOKEN="+gitLab.Token, "acme_shop="+gitLab.Trigger,
+		"GITHUB_API_URL="+standIn(t, gitHub), "GITHUB_TOKEN="+gitHub.Token, "AZURE_DEVOPS_URL="+azureURL, "AZURE_DEVOPS_EXT_PAT="+azure.PAT)
+	w.waitEnded(events)
+	agent.terminate()
+	for _, e := range events {
+		run, _ := w.port.Run(e.Run)
+		want := "SUCCESS"
+		if e.Run == "r_jenkins_fails" || e.Run == "r_rule" {
+			want = "FAILURE"
+		}
+		var log []string
+		for _, l := range run.Logs {
+			log = append(log, l.Message)
+		}
+		if run.Status != want || run.Summary == "" || !hasLine(log, "Following ") {
+			t.Errorf("%s: %s, %q, log %q; want %s with a summary and its handle", e.Run, run.Status, run.Summary, log, want)
+		}
+		if want == "SUCCESS" && e.Run != "r_rule" && (len(run.Links) == 0 || run.ExternalRunID == "") {
+			t.Errorf("%s: links %q, external id %q; want both", e.Run, run.Links, run.ExternalRunID)
+		}
+	}
+	for name, n := range map[string]int{"jenkins": jenkins.Triggered(), "gitlab": gitLab.Triggered(), "github": gitHub.Triggered(), "azure": azure.Triggered()} {
+		if want := map[string]int{"jenkins": 2}[name]; n != max(want, 1) {
+			t.Errorf("%s: %d pipelines triggered, want %d", name, n, max(want, 1))
+		}
+	}
+	w.wantCommitted()
+}
+
+// gitLabRuns are n runs of one GitLab, and the settings that follow them.
+func gitLabRuns(t *testing.T, n int, p cistand.Plan) (*cistand.GitLab, []porttest.Event, []string) {
+	gitLab := cistand.NewGitLab(cistand.Wall(), p)
+	events := make([]porttest.Event, n)
+	for i := range events {
+		events[i] = porttest.Event{Run: fmt.Sprintf("r_%d", i), Type: "GITLAB", Method: map[string]any{"groupName": "acme", "projectName": "shop", "defaultRef": "main"}}
+	}
+	return gitLab, events, []string{"GITLAB_URL=" + standIn(t, gitLab), "GITLAB_TOKEN=" + gitLab.Token, "acme_shop=" + gitLab.Trigger}
+}
+
+// followed reports whether a run's log says that its pipeline is followed.
+func followed(run porttest.Run) bool {
+	return slices.ContainsFunc(run.Logs, func(l porttest.Log) bool { return strings.Contains(l.Message, "Following gitlab ") })
+}
+
+// After SIGKILL the next owner follows on: nothing is triggered twice and each
+// run ends with its pipeline's result.
+func TestFollowAfterKill(t *testing.T) {
+	for _, point := range []string{"handles sent", "between looks", "pipelines ended"} {
+		t.Run(point, func(t *testing.T) {
+			t.Parallel()
+			const n, takes = 20, 9 * time.Second
+			w := newWorld(t, 2)
+			gitLab, events, env := gitLabRuns(t, n, plan(takes, "exit code 1"))
+			w.publish(events...)
+			begun := time.Now()
+			first := w.agent(env...)
+			for _, e := range events {
+				w.waitRun(e.Run, followed)
+			}
+			switch point {
+			case "between looks":
+				for _, e := range events {
+					w.waitRun(e.Run, func(r porttest.Run) bool { return r.StatusLabel != "" })
+				}
+			case "pipelines ended":
+				time.Sleep(takes - time.Since(begun))
+				w.waitRun(events[0].Run, porttest.Run.Ended)
+			}
+			first.kill()
+			second := w.agent(env...)
+			w.waitEnded(events)
+			second.terminate()
+			if got := w.statuses(events); got["FAILURE"] != n {
+				t.Errorf("statuses %v, want all FAILURE", got)
+			}
+			for _, e := range events {
+				if run, _ := w.port.Run(e.Run); !strings.Contains(run.Summary, "Deploy") {
+					t.Errorf("%s: summary %q, want the stage that failed", e.Run, run.Summary)
+				}
+			}
+			if got := gitLab.Triggered(); got != n {
+				t.Errorf("%d pipelines triggered, want %d", got, n)
+			}
+			w.wantCommitted()
+		})
+	}
+}
+
+// A rolling update does not wait for pipelines: the old agent leaves within
+// five seconds, and the new one follows them to their end.
+func TestFollowRollingUpdate(t *testing.T) {
+	t.Parallel()
+	const n, takes = 200, 25 * time.Second
+	w := newWorld(t, 4)
+	gitLab, events, env := gitLabRuns(t, n, plan(takes, ""))
+	w.publish(events...)
+	first := w.agent(env...)
+	for _, e := range events {
+		w.waitRun(e.Run, followed)
+	}
+	second := w.agent(env...)
+	begun := time.Now()
+	first.terminate()
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("the old agent left after %s, want 5 s", took.Round(time.Millisecond))
+	}
+	w.waitEnded(events)
+	second.terminate()
+	if got := w.statuses(events); got["SUCCESS"] != n || gitLab.Triggered() != n {
+		t.Errorf("statuses %v, %d triggered; want %d each", got, gitLab.Triggered(), n)
+	}
+	w.wantCommitted()
+}
