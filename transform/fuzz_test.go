@@ -3,6 +3,7 @@ package transform
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -47,6 +48,10 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// large are numbers that only the author of a mapping can write, from whom
+// nothing is protected: .b[500000000] = 1 is eight gigabytes.
+var large = regexp.MustCompile(`\d{6}|\d[eE]`)
+
 // FuzzEval evaluates whatever compiles on whatever is JSON. It must not panic
 // or take long, direct evaluation has to give what the interpreter gives, and
 // the event has to stay as it was.
@@ -62,7 +67,10 @@ func FuzzEval(f *testing.F) {
 		if err != nil {
 			return
 		}
-		e, cerr := compile(text, place{field: "body"}, 500*time.Millisecond, newEnvironment(testEnv))
+		if large.MatchString(text) {
+			return
+		}
+		e, cerr := compile(text, place{field: "enabled"}, 500*time.Millisecond, newEnvironment(testEnv))
 		if cerr != nil {
 			if cerr.message == "" || cerr.column < 0 || cerr.column > len(text)+1 {
 				t.Errorf("%q: %+v", text, cerr)

@@ -199,7 +199,7 @@ var variable = regexp.MustCompile("`([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=[^`]*)?`"
 // notSettings are names of that form that are no settings of the agent.
 var notSettings = []string{
 	"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", // read by others, or read elsewhere
-	"AZURE_DEVOPS", "IN_PROGRESS", "SASL_PLAINTEXT", "SASL_SSL", // values
+	"AZURE_DEVOPS", "PORT_API", "IN_PROGRESS", "SASL_PLAINTEXT", "SASL_SSL", // values
 	"KAFKA_BROKERS", // read by tests
 	"NAME_FILE",     // stands for all of them
 }
