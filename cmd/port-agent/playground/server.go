@@ -61,11 +61,13 @@ func (s *Server) Handler() http.Handler {
 }
 
 // page serves the document. Its script and the styles that the editor makes
-// carry a nonce; no other script runs.
+// carry a nonce; no other script runs. Style attributes are allowed: browsers
+// write some themselves where a styled text is typed over. Images in the style
+// sheet of the editor are data.
 func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	nonce := rand.Text()
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+nonce+"'; style-src 'self' 'nonce-"+nonce+
-		"'; connect-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		"'; style-src-attr 'unsafe-inline'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	text, _ := assets.ReadFile("assets/index.html")
 	// Package html/template would make the agent's binary a sixth larger.

@@ -24,7 +24,7 @@ const nonce = document.querySelector("meta[name=nonce]")
 const styleNonce = nonce instanceof HTMLElement ? EditorView.cspNonce.of(nonce.nonce) : []
 
 /** @param {string} label */
-const named = label => EditorView.contentAttributes.of({"aria-label": label})
+const named = label => EditorView.contentAttributes.of({"aria-label": label, tabindex: "0"})
 
 /** @param {() => void} changed */
 const onChange = changed => EditorView.updateListener.of(update => {

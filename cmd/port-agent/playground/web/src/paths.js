@@ -13,7 +13,7 @@ import {expressionAt} from "./mapping.js"
 // One step of a path. Within a JSON string the quotes of ["a b"] are escaped.
 const step = String.raw`(?:\.[A-Za-z_]\w*|\.?\[(?:\d+|\\?"(?:[^"\\]|\\[^"])*\\?")?\]|\?)`
 const stepForm = new RegExp(step, "g")
-const tail = new RegExp(String.raw`(?<![\w)\]])((?:${step})*)\.?([A-Za-z_]\w*)?$`)
+const tail = new RegExp(String.raw`(?<![\w)\]])((?:${step})*?)\.([A-Za-z_]\w*)?$`)
 const whole = new RegExp(String.raw`(?<![\w)\]"])(?:${step})+`, "g")
 const piped = new RegExp(String.raw`(?:^|[(,;\[]|\bif |\bnot |=|\bor |\band )\s*((?:${step})+)\s*\|\s*$`)
 
@@ -63,7 +63,7 @@ function complete(context, from, root, variables, embedded) {
   const env = before.match(/(?:\$ENV|\benv)\.(\w*)$/)
   if (env) return {from: context.pos - env[1].length, options: variables.map(label => ({label, type: "variable"})), validFor: /^\w*$/}
   const path = before.match(tail)
-  if (path && (path[1] || /\.\w*$/.test(before))) return completePath(context, before, path, root, embedded)
+  if (path) return completePath(context, before, path, root, embedded)
   const word = before.match(/(?<![.$@\w"])[a-z_]\w*$/)
   if (!word && !context.explicit) return null
   return {from: context.pos - (word?.[0].length ?? 0), options: functionOptions, validFor: /^\w*$/}
@@ -78,7 +78,7 @@ function completePath(context, before, path, root, embedded) {
   const start = before.length - path[0].length
   const base = before.slice(0, start).match(piped)
   if (!base && /\|\s*$/.test(before.slice(0, start))) return null // what comes out of a pipe is not known here
-  const at = lookup(root, [...steps(base?.[1] ?? ""), ...steps(before.slice(start, before.length - typed.length))])
+  const at = lookup(root, [...steps(base?.[1] ?? ""), ...steps(path[1])])
   if (at === null || typeof at !== "object" || Array.isArray(at)) return null
   const quote = embedded ? '\\"' : '"'
   const options = Object.entries(at).map(([name, v]) => {
