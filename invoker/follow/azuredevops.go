@@ -108,7 +108,7 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 		return v, nil
 	}
 	v.over, v.success = true, good(w, b.Result, "succeeded", "partiallySucceeded")
-	took := b.Finished.Sub(b.Started)
+	took := between(b.Started, b.Finished)
 	switch b.Result {
 	case "succeeded":
 		v.summary = ending(v.name, "succeeded", took, "", "")

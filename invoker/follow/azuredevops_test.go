@@ -55,6 +55,17 @@ func TestAzureWaitsForApproval(t *testing.T) {
 	s.run(t, st, "azure", azureRun(st))
 }
 
+func TestAzureIsCanceledInTheQueue(t *testing.T) {
+	t.Parallel()
+	st, a := azureStage(t, cistand.Plan{Queued: time.Hour})
+	s := story{name: "canceled-in-queue", act: func(at time.Duration) {
+		if at == time.Minute {
+			a.Stop("canceled")
+		}
+	}}
+	s.run(t, st, "azure", azureRun(st))
+}
+
 // An expired PAT is answered with a page, by status 203 or by a redirect.
 func TestAzurePATExpires(t *testing.T) {
 	t.Parallel()

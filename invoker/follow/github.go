@@ -115,7 +115,7 @@ func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	if !v.success {
 		where = f.failed(ctx, j, place)
 	}
-	v.summary = ending(v.name, gitHubVerb(run.Conclusion), run.Updated.Sub(run.Started), where, "")
+	v.summary = ending(v.name, gitHubVerb(run.Conclusion), between(run.Started, run.Updated), where, "")
 	return v, nil
 }
 

@@ -54,6 +54,14 @@ func inWords(d time.Duration) string {
 	return fmt.Sprintf("%d s", s)
 }
 
+// between is the time from one moment to another, 0 where either is not known.
+func between(from, to time.Time) time.Duration {
+	if from.IsZero() || to.IsZero() {
+		return 0
+	}
+	return to.Sub(from)
+}
+
 // ending says how a pipeline ended:
 //
 //	smoke-tests #42 failed after 3 min 10 s in stage Deploy: script returned exit code 1

@@ -112,7 +112,9 @@ func (a *AzureDevOps) value(p *pipeline) any {
 		b["status"] = "notStarted"
 		return b
 	}
-	b["startTime"] = p.began.Add(p.plan.Queued).UTC()
+	if len(m.stages) > 0 { // a build that was cancelled in the queue has never begun
+		b["startTime"] = p.began.Add(p.plan.Queued).UTC()
+	}
 	if m.over {
 		b["status"], b["result"] = "completed", m.word("succeeded", "failed")
 		b["finishTime"] = p.began.Add(p.plan.Queued + m.took).UTC().Format(time.RFC3339Nano)
