@@ -26,9 +26,6 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, err
 	f := a.watchRun(ctx, j, out)
 	out.followed = f != nil
 	rep := a.compose(j, out)
-	if out.res != nil && len(out.res.Body) > maxKeptAnswer {
-		out.res.Body = nil // only the response is needed while Port is not reached
-	}
 	j.keep(out, rep.Status)
 	for _, note := range j.notes {
 		j.runLog.note(LevelWarn, note)
