@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 	"port-agent/transform"
 )
 
@@ -17,6 +18,7 @@ type Explainer struct {
 	Mapping   *transform.Mapping
 	Invoker   *invoker.Invoker
 	OnNoMatch string // as in Config
+	Follow    follow.Config
 	// StandIn makes an Invoker with stand-ins for credentials that are not
 	// set. Nil: a request that needs one cannot be shown.
 	StandIn func() (*invoker.Invoker, error)
@@ -45,19 +47,24 @@ type Explanation struct {
 	Refused error   // why the answer is no success
 	Retried bool    // the agent would try again before it takes that answer for the last one
 	Report  *Report // nil: no answer was given, and nothing failed
+
+	Followed *Followed // nil: nothing was triggered
+
+	noFollow bool // the invocation method rules following out
 }
 
 // ErrUnchecked says that a signature was not checked.
 var ErrUnchecked = errors.New("not checked, because PORT_CLIENT_SECRET is not set")
 
 // Explain tells what would become of a record. answer is what the backend is
-// taken to answer; it may be nil. An error means that record is no event: the
-// agent would drop it.
+// taken to answer; it may be nil. polls are what a look at the pipeline that was
+// triggered is answered. An error means that record is no event: the agent
+// would drop it.
 //
 // Which topic the event comes from is decided by what it holds. An event that
 // the agent would drop or whose request cannot be made is explained all the
 // same, as far as that goes.
-func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) (*Explanation, error) {
+func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, polls ...Answer) (*Explanation, error) {
 	msg, err := Decode(record)
 	if err != nil {
 		return nil, err
@@ -69,7 +76,7 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) 
 	} else {
 		x.Run, x.Signature = msg.Run, e.verify(msg)
 	}
-	x.ForAgent, x.Sync = method.Agent, method.Synchronized
+	x.ForAgent, x.Sync, x.noFollow = method.Agent, method.Synchronized, method.NoFollow
 	x.Rule, x.Considered = e.Mapping.Consider(ctx, msg.Root)
 	switch {
 	case x.Rule != nil:
@@ -78,7 +85,7 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer) 
 	case x.Run != "" && e.OnNoMatch == "fail":
 		x.Err = transform.ErrNoRule
 	}
-	e.report(ctx, x, answer)
+	e.report(ctx, x, answer, polls)
 	return x, nil
 }
 

@@ -62,7 +62,7 @@ func (a *Answer) value() map[string]any {
 
 // report fills in what Port would be told. Of an event without a run Port is
 // told nothing; then it is what the rule's report alone gives.
-func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer) {
+func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer, polls []Answer) {
 	out := outcome{err: x.Err}
 	if x.Err == nil {
 		if answer == nil || x.Request == nil {
@@ -72,6 +72,11 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer) 
 		out.err = e.Invoker.Judge(x.Request, out.res)
 		x.Refused = out.err
 		x.Retried, _ = invoker.Retryable(out.err, x.Request, x.retryStatuses())
+		if out.err == nil && x.Run != "" {
+			x.Followed = e.follow(ctx, x, answer, out.res, polls)
+			x.Warnings = append(x.Warnings, followWarnings(x.Followed)...)
+			out.followed = x.Followed.Place != ""
+		}
 	}
 	// An agent of its own: what it counts and logs is nobody's.
 	a := &Agent{Deps: Deps{Redactor: NewRedactor(), Metrics: NewMetrics(prometheus.NewRegistry(), "")}, log: zerolog.Nop()}

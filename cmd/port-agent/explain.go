@@ -13,7 +13,7 @@ import (
 	"port-agent/transform"
 )
 
-const explainUsage = `usage: port-agent explain -event FILE [-mapping FILE] [-response FILE] [-json] [-show-secrets]
+const explainUsage = `usage: port-agent explain -event FILE [-mapping FILE] [-response FILE] [-poll FILE] [-json] [-show-secrets]
 
 Shows what the agent makes of an event: whether it is for the agent, which rule
 takes it and why the others do not, the request that goes out and, of an
@@ -24,6 +24,9 @@ answer, what Port is told. It sends nothing and needs no credentials.
                   take (see port-agent check -help)
   -response FILE  an answer of the backend, as an object of statusCode, headers,
                   text and json; any of them may be missing
+  -poll FILE      what a look at the pipeline is answered that the request has
+                  triggered: such an object, or a list of them, one for each
+                  request of the look
   -json           one JSON object instead of text
   -show-secrets   show credentials and decrypted inputs, which are [redacted]
                   otherwise
@@ -35,8 +38,8 @@ event, 1 where a file cannot be read or used.
 
 // question is what explain is asked.
 type question struct {
-	mapping, event, response string
-	json, secrets            bool
+	mapping, event, response, poll string
+	json, secrets                  bool
 }
 
 // explain tells what the agent would do with an event.
@@ -46,6 +49,7 @@ func explain(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&q.mapping, "mapping", "", "")
 	flags.StringVar(&q.event, "event", "", "")
 	flags.StringVar(&q.response, "response", "", "")
+	flags.StringVar(&q.poll, "poll", "", "")
 	flags.BoolVar(&q.json, "json", false, "")
 	flags.BoolVar(&q.secrets, "show-secrets", false, "")
 	if code, done := parse(flags, args, stdout, false); done {
@@ -95,7 +99,17 @@ func (q question) answer(e *explanation.Explainer) (*explanation.View, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := e.Explain(context.Background(), mapping, event, response)
+	var poll []byte
+	if q.poll != "" {
+		if poll, err = os.ReadFile(q.poll); err != nil {
+			return nil, fmt.Errorf("read poll: %w", err)
+		}
+	}
+	polls, err := explanation.ParsePolls(q.poll, poll)
+	if err != nil {
+		return nil, err
+	}
+	v, err := e.Explain(context.Background(), mapping, event, response, polls...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", q.event, err)
 	}

@@ -21,7 +21,10 @@ type Entry struct {
 	Rule    any                  `json:"rule"` // name, index or nil
 	Request *explanation.Request `json:"request"`
 	Report  *explanation.Report  `json:"report,omitempty"`
-	Error   string               `json:"error,omitempty"`
+
+	PollReport *explanation.PollReport `json:"pollReport,omitempty"`
+
+	Error string `json:"error,omitempty"`
 }
 
 // Expect takes what came out for what is expected.
@@ -35,7 +38,7 @@ func (e *Entry) Expect(v *explanation.View) {
 		e.Request = v.Request
 	}
 	if len(e.Response) > 0 {
-		e.Report = v.Report
+		e.Report, e.PollReport = v.Report, v.Poll
 	}
 }
 

@@ -61,8 +61,13 @@ func (r *runner) run(ctx context.Context, c testCase) (res result) {
 		res.err = err
 		return res
 	}
+	polls, err := explanation.ParsePolls("poll", c.poll)
+	if err != nil {
+		res.err = err
+		return res
+	}
 	e := explanation.Explainer{Config: cfg, Environ: c.environ, Version: r.Version, ShowSecrets: true}
-	v, err := e.Explain(ctx, m, c.event, answer)
+	v, err := e.Explain(ctx, m, c.event, answer, polls...)
 	if err != nil {
 		v = explanation.Dropped(err)
 	}
@@ -134,8 +139,11 @@ func (j *judge) all(update bool) error {
 // create makes the text of a file that is not there yet.
 func (j *judge) create(key string, d *document) error {
 	var v any = j.view.Request
-	if key == "report" {
+	switch key {
+	case "report":
 		v = j.view.Report
+	case "pollReport":
+		v = j.view.Poll
 	}
 	if data, err := json.Marshal(v); err != nil || string(data) == "null" {
 		return err
@@ -158,22 +166,29 @@ func (j *judge) compare(c *comparison, key string, n *node) (outcome, error) {
 	case "request":
 		return j.compareRequest(c, n)
 	case "report":
-		got, err := generic(j.view.Report)
-		if got == nil && n.kind != 'n' {
-			c.differ(n, key, printJSON(n.value()), "no report: "+j.noReport())
-			return outcome{}, err
-		}
-		c.whole(key, n, got)
-		return outcome{got, true}, err
+		return j.compareReport(c, key, n, j.view.Report, j.response)
+	case "pollReport":
+		return j.compareReport(c, key, n, j.view.Poll, j.poll)
 	}
 	return j.compareError(c, n), nil
 }
 
-func (j *judge) noReport() string {
-	if j.response == nil {
-		return "the case has no response"
+// compareReport compares what Port is told; recorded is what it is told of.
+func (j *judge) compareReport(c *comparison, key string, n *node, report any, recorded []byte) (outcome, error) {
+	got, err := generic(report)
+	if got == nil && n.kind != 'n' {
+		why := j.notSent()
+		switch {
+		case recorded == nil:
+			why = "the case has no " + map[string]string{"report": "response", "pollReport": "poll"}[key]
+		case j.view.Rule != nil && len(j.view.Stopped()) == 0:
+			why = "the run is not followed, or the poll tells nothing"
+		}
+		c.differ(n, key, printJSON(n.value()), "none: "+why)
+		return outcome{}, err
 	}
-	return j.notSent()
+	c.whole(key, n, got)
+	return outcome{got, true}, err
 }
 
 // compareRule takes a rule's name, its index, or null for none.

@@ -25,6 +25,7 @@ type Details struct {
 	Good     bool   `json:"good"`     // it is taken for a success
 	Response any    `json:"response"` // what Port is told of the answer; nil: nothing
 	Notice   string `json:"notice"`   // why Port is told nothing
+	Followed string `json:"followed"` // where the pipeline is looked at; empty: it is not
 }
 
 // Details gives them.
@@ -50,6 +51,9 @@ func (v *View) Details() *Details {
 		d.Good = x.Err == nil && x.Refused == nil
 		d.Response = v.response()
 		d.Notice = v.silence()
+		if x.Followed != nil {
+			d.Followed = v.conceal.text(x.Followed.Place)
+		}
 	}
 	return d
 }

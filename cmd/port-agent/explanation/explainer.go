@@ -31,18 +31,19 @@ type Explainer struct {
 	ShowSecrets bool
 }
 
-// Explain explains a record. answer is the backend's answer, or nil. An error
-// means that the agent would drop the record, or that the settings are wrong.
-func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []byte, answer *agent.Answer) (*View, error) {
+// Explain explains a record. answer is the backend's answer, or nil; polls are
+// what a look at the pipeline is answered. An error means that the agent would
+// drop the record, or that the settings are wrong.
+func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []byte, answer *agent.Answer, polls ...agent.Answer) (*View, error) {
 	inv, err := e.invoker("")
 	if err != nil {
 		return nil, err
 	}
 	engine := agent.Explainer{
-		Secret: e.Config.Port.ClientSecret, Mapping: m, Invoker: inv, OnNoMatch: e.Config.Agent.OnNoMatch,
+		Secret: e.Config.Port.ClientSecret, Mapping: m, Invoker: inv, OnNoMatch: e.Config.Agent.OnNoMatch, Follow: e.Config.Follow,
 		StandIn: func() (*invoker.Invoker, error) { return e.invoker(notSet) },
 	}
-	x, err := engine.Explain(ctx, trimBOM(record), answer)
+	x, err := engine.Explain(ctx, trimBOM(record), answer, polls...)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the agent drops it", err)
 	}
@@ -111,6 +112,32 @@ func ParseAnswer(file string, data []byte) (*agent.Answer, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return &a, nil
+}
+
+// ParsePolls reads what a look at a pipeline is answered: one answer, or a list
+// of them, one for each request of the look.
+func ParsePolls(file string, data []byte) ([]agent.Answer, error) {
+	data = bytes.TrimSpace(trimBOM(data))
+	if !bytes.HasPrefix(data, []byte("[")) {
+		answer, err := ParseAnswer(file, data)
+		if answer == nil {
+			return nil, err
+		}
+		return []agent.Answer{*answer}, err
+	}
+	var list []json.RawMessage
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	var polls []agent.Answer
+	for i, raw := range list {
+		more, err := ParseAnswer(fmt.Sprintf("%s: answer %d", file, i), raw)
+		if err != nil {
+			return nil, err
+		}
+		polls = append(polls, *more)
+	}
+	return polls, nil
 }
 
 // trimBOM removes the byte order mark that some editors write.

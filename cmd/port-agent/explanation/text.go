@@ -191,6 +191,26 @@ func (v *View) writeReport(s *sheet) {
 	if x.Report.Response != nil {
 		s.part("response", "", "the body of the answer")
 	}
+	r.write(s)
+	if silence := v.silence(); silence != "" {
+		s.line("", faint, silence)
+	}
+	if f := x.Followed; f != nil && f.Place != "" {
+		s.line("followed", green, v.conceal.text(f.Place))
+	}
+	if v.Poll == nil {
+		return
+	}
+	s.line("", "", "after the look, Port is told")
+	v.Poll.write(s)
+	name := "log"
+	for _, line := range v.Poll.Log {
+		s.part(name, "", line)
+		name = ""
+	}
+}
+
+func (r *Report) write(s *sheet) {
 	parts := []struct{ name, value string }{
 		{"status", r.Status}, {"link", linkText(r.Link)}, {"summary", r.Summary}, {"run id", r.ExternalRunID}, {"label", r.StatusLabel},
 	}
@@ -198,9 +218,6 @@ func (v *View) writeReport(s *sheet) {
 		if p.value != "" {
 			s.part(p.name, "", p.value)
 		}
-	}
-	if silence := v.silence(); silence != "" {
-		s.line("", faint, silence)
 	}
 }
 

@@ -18,7 +18,8 @@ type View struct {
 	Backend    *string      `json:"backend"`
 	Considered []Considered `json:"considered"`
 	Request    *Request     `json:"request"`
-	Report     *Report      `json:"report"` // nil: there is no answer to report
+	Report     *Report      `json:"report"`         // nil: there is no answer to report
+	Poll       *PollReport  `json:"poll,omitempty"` // nil: no poll was given, or it told nothing
 	Warnings   []string     `json:"warnings"`
 
 	explanation *agent.Explanation // for what the text says beyond the JSON
@@ -51,6 +52,25 @@ type Report struct {
 	StatusLabel   string `json:"statusLabel,omitempty"`
 }
 
+// PollReport is what Port is told after a look at a pipeline.
+type PollReport struct {
+	Report
+	Log []string `json:"log,omitempty"` // lines of the run's log
+}
+
+// newPollReport shows it; lines that are no news but a warning say so.
+func newPollReport(r *agent.Report, c concealer) *PollReport {
+	out := &PollReport{Report: *newReport(r, c)}
+	for _, line := range r.Lines {
+		text := line.Message
+		if line.Level != agent.LevelInfo {
+			text = line.Level + ": " + text
+		}
+		out.Log = append(out.Log, c.text(text))
+	}
+	return out
+}
+
 func (r *Report) empty() bool {
 	return r.Status == "" && linkText(r.Link) == "" && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == ""
 }
@@ -68,6 +88,9 @@ func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
 	}
 	if x.Report != nil {
 		v.Report = newReport(x.Report, c)
+	}
+	if x.Followed != nil && x.Followed.Report != nil {
+		v.Poll = newPollReport(x.Followed.Report, c)
 	}
 	for _, w := range verdicts(x) {
 		v.warn(c.text(w))

@@ -86,6 +86,10 @@ func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e
 	if err != nil {
 		out.Faults["response"] = err.Error()
 	}
+	polls, err := explanation.ParsePolls("the poll", []byte(in.Poll))
+	if err != nil {
+		out.Faults["poll"] = err.Error()
+	}
 	if _, err := agent.Decode([]byte(in.Event)); err != nil {
 		out.Faults["event"] = err.Error()
 		return
@@ -93,7 +97,7 @@ func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e
 	if m == nil {
 		return
 	}
-	v, err := e.Explain(ctx, m, []byte(in.Event), answer)
+	v, err := e.Explain(ctx, m, []byte(in.Event), answer, polls...)
 	if err != nil {
 		out.Faults["event"] = err.Error()
 		return
@@ -194,8 +198,12 @@ func (s *Server) entry(ctx context.Context, name string, st state) (cases.Entry,
 	if err != nil {
 		return cases.Entry{}, err
 	}
+	polls, err := explanation.ParsePolls("the poll", []byte(st.Poll))
+	if err != nil {
+		return cases.Entry{}, err
+	}
 	e := explanation.Explainer{Config: cfg, Environ: environ, Version: s.version, ShowSecrets: true}
-	v, err := e.Explain(ctx, m, []byte(st.Event), answer)
+	v, err := e.Explain(ctx, m, []byte(st.Event), answer, polls...)
 	if err != nil {
 		return cases.Entry{}, err
 	}

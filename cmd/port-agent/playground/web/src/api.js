@@ -6,12 +6,11 @@
  * @typedef {{rule: number, enabled: boolean, why: string}} Considered
  * @typedef {{method: string, url: string | null, headers: Record<string, string>, query: Record<string, string[]>, body: unknown}} Request
  * @typedef {{status?: string, link?: string | string[], summary?: string, externalRunId?: string, statusLabel?: string}} Report
- * @typedef {{level?: string, message: string}} LogLine
  * @typedef {{rule: number | null, name: string | null, backend: string | null, considered: Considered[], request: Request | null,
  *   report: Report | null, warnings: string[], poll?: PollReport | null}} View
- * @typedef {{followed: boolean, why?: string, report?: Report, log?: string[], done?: boolean}} PollReport
+ * @typedef {Report & {log?: string[]}} PollReport
  * @typedef {{event: string, forAgent: boolean, verified: string, names: string[], rules: number, stopped: string[], doubts: string[],
- *   added: string[] | null, signed: string[] | null, heading: string, good: boolean, response: unknown, notice: string}} Details
+ *   added: string[] | null, signed: string[] | null, heading: string, good: boolean, response: unknown, notice: string, followed: string}} Details
  * @typedef {{findings: Finding[], faults: Record<string, string>, jq?: {value: unknown, error: string}, view: View | null, details: Details | null}} Verdict
  * @typedef {State & {given: boolean, file: string, version: string, write: boolean, examples: Named[], events: Named[]}} Opening
  * @typedef {{name: string, title: string}} Named

@@ -124,6 +124,7 @@ function showReport(view, details, jumps) {
   fill("report",
     make("p", {class: details.good ? "line good" : "line bad"}, details.heading[0].toUpperCase() + details.heading.slice(1) + "."),
     page(view.report), details.notice && make("p.faint", {}, details.notice + "."),
+    details.followed && make("p", {}, "Followed: ", make("code", {}, details.followed)),
     ...(view.poll ? followed(view.poll) : []),
     details.response !== null && make("h3", {}, "Response"),
     details.response !== null && (typeof details.response === "string" ? make("pre", {}, details.response) : jsonBlock(details.response)))
@@ -139,14 +140,10 @@ function page(report) {
     links.length + (report.externalRunId ? 1 : 0) > 0 && make("table", {}, ...links.map(l => row("link", l)), report.externalRunId ? row("run id", report.externalRunId) : ""))
 }
 
-/** @param {import("./api.js").PollReport} poll what following the pipeline tells */
-function followed(poll) {
-  if (!poll.followed) return [make("h3", {}, "After the poll"), make("p.faint", {}, poll.why ?? "The run is not followed.")]
-  return [
-    make("h3", {}, "After the poll"), page(poll.report ?? {}),
-    poll.log?.length ? make("h3", {}, "Log") : "", poll.log?.length ? make("pre", {}, poll.log.join("\n")) : "",
-  ]
-}
+/** @param {import("./api.js").PollReport} poll what Port is told after a look at the pipeline */
+const followed = poll => [
+  make("h3", {}, "After the poll"), page(poll), poll.log?.length ? make("h3", {}, "Log of the run") : "", poll.log?.length ? make("pre", {}, poll.log.join("\n")) : "",
+]
 
 /** @param {{value: unknown, error: string} | undefined} tried */
 export function showTried(tried) {
