@@ -2,20 +2,15 @@ package transform
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/itchyny/gojq"
 )
 
-// direct is an expression that needs no interpreter. Mappings choose their
-// rules by a path compared with a constant, and setting up the interpreter for
-// each of a thousand rules takes milliseconds. ok is false for what only the
-// interpreter knows about, failures included.
+// direct evaluates what mappings choose their rules by, a path compared with a
+// constant, without the interpreter: setting that up for each of a thousand
+// rules takes milliseconds. ok is false for what only the interpreter knows
+// about, failures included.
 type direct func(in any) (v any, ok bool)
-
-// maxDirectText bounds the text that is searched directly, since nothing
-// counts here.
-const maxDirectText = 4096
 
 // directly gives nil for what needs the interpreter.
 func directly(q *gojq.Query) direct {
@@ -52,48 +47,24 @@ func directly(q *gojq.Query) direct {
 		return func(in any) (any, bool) {
 			x, ok := l(in)
 			y, yok := r(in)
-			if !ok || !yok || !scalar(x) || !scalar(y) {
-				return nil, false
-			}
-			if s, ok := x.(string); ok {
-				t, ok := y.(string)
-				return (ok && s == t) == (q.Op == gojq.OpEq), true
-			}
-			return (gojq.Compare(x, y) == 0) == (q.Op == gojq.OpEq), true
+			ok = ok && yok && scalar(x) && scalar(y)
+			return ok && (gojq.Compare(x, y) == 0) == (q.Op == gojq.OpEq), ok
 		}
 	}
 	return nil
 }
 
-func truth(v any) bool { return v != nil && v != false }
-
 func directTerm(t *gojq.Term) direct {
 	d := func(in any) (any, bool) { return in, true }
-	always := func(v any) direct { return func(any) (any, bool) { return v, true } }
-	switch t.Type {
-	case gojq.TermTypeIdentity:
-	case gojq.TermTypeNull:
-		d = always(nil)
-	case gojq.TermTypeTrue, gojq.TermTypeFalse:
-		d = always(t.Type == gojq.TermTypeTrue)
-	case gojq.TermTypeNumber:
-		i, err := strconv.Atoi(t.Number)
-		if err != nil {
-			return nil
-		}
-		d = always(i)
-	case gojq.TermTypeString:
-		if t.Str.Queries != nil {
-			return nil
-		}
-		d = always(t.Str.Str)
-	case gojq.TermTypeIndex:
+	if t.Type == gojq.TermTypeFunc {
+		d = directTest(t.Func)
+	} else if v, ok := literal(t); ok {
+		d = func(any) (any, bool) { return v, true }
+	} else if t.Type == gojq.TermTypeIndex {
 		d = directIndex(d, t.Index)
-	case gojq.TermTypeQuery:
+	} else if t.Type == gojq.TermTypeQuery {
 		d = directly(t.Query)
-	case gojq.TermTypeFunc:
-		d = directCall(t.Func)
-	default:
+	} else if t.Type != gojq.TermTypeIdentity {
 		return nil
 	}
 	for _, s := range t.SuffixList {
@@ -105,14 +76,24 @@ func directTerm(t *gojq.Term) direct {
 	return d
 }
 
-func directIndex(d direct, x *gojq.Index) direct {
-	name := x.Name
-	if x.Str != nil && x.Str.Queries == nil {
-		name = x.Str.Str
-	} else if x.Start != nil && !x.IsSlice {
-		name, _ = text(x.Start)
+func literal(t *gojq.Term) (v any, ok bool) {
+	switch t.Type {
+	case gojq.TermTypeNull:
+		return nil, true
+	case gojq.TermTypeTrue, gojq.TermTypeFalse:
+		return t.Type == gojq.TermTypeTrue, true
+	case gojq.TermTypeNumber:
+		i, err := strconv.Atoi(t.Number)
+		return i, err == nil
+	case gojq.TermTypeString:
+		return t.Str.Str, t.Str.Queries == nil
 	}
-	if name == "" {
+	return nil, false
+}
+
+func directIndex(d direct, x *gojq.Index) direct {
+	name := indexName(x)
+	if d == nil || name == "" {
 		return nil
 	}
 	return func(in any) (any, bool) {
@@ -122,33 +103,22 @@ func directIndex(d direct, x *gojq.Index) direct {
 	}
 }
 
-func directCall(f *gojq.Func) direct {
+// directTest is not, and test with a constant expression.
+func directTest(f *gojq.Func) direct {
 	if f.Name == "not" && len(f.Args) == 0 {
 		return func(in any) (any, bool) { return !truth(in), true }
 	}
-	if len(f.Args) != 1 {
+	if f.Name != "test" || len(f.Args) != 1 {
 		return nil
 	}
 	arg, ok := text(f.Args[0])
-	var test func(string) bool
-	switch f.Name {
-	case "startswith":
-		test = func(s string) bool { return strings.HasPrefix(s, arg) }
-	case "endswith":
-		test = func(s string) bool { return strings.HasSuffix(s, arg) }
-	case "test":
-		x, err := compileRegex(arg, "")
-		if err != nil {
-			return nil
-		}
-		test = x.MatchString
-	}
-	if !ok || test == nil {
+	re, err := compileRegex(arg, "")
+	if !ok || err != nil {
 		return nil
 	}
 	return func(in any) (any, bool) {
 		s, ok := in.(string)
 		ok = ok && len(s) <= maxDirectText
-		return ok && test(s), ok
+		return ok && re.MatchString(s), ok
 	}
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 )
@@ -30,22 +28,17 @@ var guards = map[string]function{
 	"*":         {2, multiply},
 	"_summed":   {0, func(r *run, in any, _ []any) any { return counted(r, in, shallow(elements(in)...)) }},
 	"_joined":   {1, joined},
+	"_count":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return counted(r, in, n) }},
 	"_made":     {0, func(r *run, in any, _ []any) any { return counted(r, in, shallow(in)) }},
 	"_sized":    {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
-	"_letters":  {0, func(r *run, in any, _ []any) any { return counted(r, in, 3*valueBytes/2*shallow(in)) }},
 	"_parts":    {1, parts},
-	"_table":    {0, table},
 	"_contains": {1, contains},
 	"_indices":  {1, indices},
-	"_digits":   {0, digits},
 	"_fromjson": {0, fromJSON},
 	"_key":      {0, key},
-	"_place":    {0, setPlace},
-	"_short":    {0, short},
 	"_untimely": {1, untimely},
 	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
 	"_base32":   {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
-	"_base32d":  {0, base32Decode},
 	"_matches":  {2, regexMatches},
 	"_replace":  {3, regexReplace},
 	"_test":     {2, regexTest},
@@ -153,28 +146,6 @@ func add(r *run, _ any, args []any) any {
 	return operate("+", args[0], args[1])
 }
 
-// subtract takes elements out of a list in n log n steps, where gojq compares
-// each with each.
-func subtract(r *run, _ any, args []any) any {
-	x, ok := args[0].([]any)
-	y, yok := args[1].([]any)
-	if !ok || !yok {
-		return operate("-", args[0], args[1])
-	}
-	if err := r.work(len(x) + len(y)); err != nil {
-		return err
-	}
-	y = slices.Clone(y)
-	slices.SortFunc(y, gojq.Compare)
-	out := []any{}
-	for _, v := range x {
-		if _, found := slices.BinarySearchFunc(y, v, gojq.Compare); !found {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
 func multiply(r *run, _ any, args []any) any {
 	n := shallow(args...)
 	for i, v := range args {
@@ -188,126 +159,6 @@ func multiply(r *run, _ any, args []any) any {
 		return err
 	}
 	return operate("*", args[0], args[1])
-}
-
-func elements(v any) []any {
-	switch v := v.(type) {
-	case []any:
-		return v
-	case map[string]any:
-		out := make([]any, 0, len(v))
-		for _, v := range v {
-			out = append(out, v)
-		}
-		return out
-	}
-	return nil
-}
-
-func joined(r *run, in any, args []any) any {
-	values := elements(in)
-	return counted(r, in, shallow(values...)+len(values)*shallow(args[0]))
-}
-
-func parts(r *run, in any, args []any) any {
-	s, _ := in.(string)
-	sep, _ := args[0].(string)
-	return counted(r, in, 2*valueBytes*strings.Count(s, sep))
-}
-
-// table counts what transpose makes: as many columns as the longest row.
-func table(r *run, in any, _ []any) any {
-	rows, _ := in.([]any)
-	longest := 0
-	for _, row := range rows {
-		row, _ := row.([]any)
-		longest = max(longest, len(row))
-	}
-	return counted(r, in, int(min(float64(len(rows))*float64(longest)*valueBytes, maxBytes+1)))
-}
-
-// contains is gojq's, with the comparisons counted.
-func contains(r *run, in any, args []any) any {
-	if gojq.TypeOf(in) != gojq.TypeOf(args[0]) {
-		return refuse("contains cannot be applied to: %s and %s", gojq.TypeOf(in), gojq.TypeOf(args[0]))
-	}
-	held := holds(r, in, args[0])
-	if r.err != nil {
-		return r.err
-	}
-	return held
-}
-
-func holds(r *run, v, x any) bool {
-	if r.work(1) != nil {
-		return false
-	}
-	switch v := v.(type) {
-	case string:
-		x, ok := x.(string)
-		return ok && strings.Contains(v, x) && r.work(len(v)/256) == nil
-	case []any:
-		x, ok := x.([]any)
-		return ok && !slices.ContainsFunc(x, func(x any) bool {
-			return r.err != nil || !slices.ContainsFunc(v, func(v any) bool { return r.err == nil && holds(r, v, x) })
-		})
-	case map[string]any:
-		x, ok := x.(map[string]any)
-		for k, x := range x {
-			if v, has := v[k]; !has || !holds(r, v, x) {
-				return false
-			}
-		}
-		return ok
-	}
-	return gojq.TypeOf(v) == gojq.TypeOf(x) && gojq.Compare(v, x) == 0
-}
-
-// indices gives the places of a text in a text, counted in letters, or of an
-// element or a run of elements in a list.
-func indices(r *run, in any, args []any) any {
-	out := []any{}
-	switch v := in.(type) {
-	case nil:
-		return nil
-	case string:
-		x, ok := args[0].(string)
-		if !ok {
-			return refuse("indices cannot be applied to: string and %s", gojq.TypeOf(args[0]))
-		}
-		for letters := 0; x != ""; letters++ { // places may overlap
-			i := strings.Index(v, x)
-			if i < 0 || r.work(1+len(x)/64) != nil {
-				break
-			}
-			letters += utf8.RuneCountInString(v[:i])
-			out = append(out, letters)
-			_, step := utf8.DecodeRuneInString(v[i:])
-			v = v[i+step:]
-		}
-	case []any:
-		x, ok := args[0].([]any)
-		if !ok {
-			x = args[:1]
-		}
-		for i := 0; len(x) > 0 && i+len(x) <= len(v) && r.work(1+len(x)/4) == nil; i++ {
-			if gojq.Compare(v[i:i+len(x)], x) == 0 {
-				out = append(out, i)
-			}
-		}
-	default:
-		return refuse("indices cannot be applied to: %s and %s", gojq.TypeOf(in), gojq.TypeOf(args[0]))
-	}
-	return counted(r, out, 2*shallow(out))
-}
-
-// digits bounds the digits of a number that is read: more take more than
-// linear time.
-func digits(_ *run, in any, _ []any) any {
-	if s, ok := in.(string); ok && len(s) > maxDigits {
-		return refuse("tonumber cannot be applied to: a text of %d bytes", len(s))
-	}
-	return in
 }
 
 func fromJSON(r *run, in any, _ []any) any {
@@ -332,32 +183,13 @@ func fromJSON(r *run, in any, _ []any) any {
 	return plain(v)
 }
 
-const (
-	maxRunIndex = 50      // values of a list that is looked for where a list is an index
-	maxIndex    = 100_000 // of a list, where it is set and comes from an event
-	maxShort    = 512     // bytes of a format of times
-)
+// maxRunIndex bounds the values of a list that is an index: it is compared
+// with every part of the list that it is looked for in.
+const maxRunIndex = 50
 
 func key(_ *run, in any, _ []any) any {
 	if list, ok := in.([]any); ok && len(list) > maxRunIndex {
 		return refuse("a list of more than %d values is used as an index", maxRunIndex)
-	}
-	return in
-}
-
-func setPlace(_ *run, in any, _ []any) any {
-	path, _ := in.([]any)
-	for _, step := range path {
-		if i, ok := gojq.ToFloat64(step); ok && i > maxIndex {
-			return refuse("index %.0f is too large: at most %d can be set", i, maxIndex)
-		}
-	}
-	return in
-}
-
-func short(_ *run, in any, _ []any) any {
-	if s, ok := in.(string); ok && len(s) > maxShort {
-		return refuse("the format of a time is longer than %d bytes", maxShort)
 	}
 	return in
 }
@@ -367,8 +199,8 @@ var fraction = regexp.MustCompile(`:\d\d\.\d`)
 // untimely says why a value is not read as a time. It does not show the value.
 func untimely(_ *run, in any, args []any) any {
 	format, ok := args[0].(string)
-	if !ok || len(format) > maxShort {
-		return refuse("strptime needs a format, which is text of at most %d bytes", maxShort)
+	if !ok || len(format) > 512 {
+		return refuse("strptime needs a format, which is text of at most 512 bytes")
 	}
 	s, ok := in.(string)
 	switch {
@@ -383,11 +215,3 @@ func untimely(_ *run, in any, args []any) any {
 // unescapeMarks leaves what jq 1.5 leaves, beside what RFC 3986 calls
 // unreserved.
 var unescapeMarks = strings.NewReplacer("%21", "!", "%2A", "*", "%27", "'", "%28", "(", "%29", ")")
-
-func base32Decode(_ *run, in any, _ []any) any {
-	b, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.TrimRight(in.(string), "="))
-	if err != nil {
-		return refuse("@base32d cannot be applied to: this text is not base32")
-	}
-	return string(b)
-}

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"encoding/json"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -77,109 +78,71 @@ func (f *Finding) place(data []byte, s span) {
 	f.Column = 1 + len(utf16.Encode([]rune(string(before))))
 }
 
-// spans finds the values that are wanted, by their JSON pointers.
+// spans finds the values that are wanted, by their JSON pointers. Of a name
+// that an object has twice the last one counts.
 func spans(data []byte, wanted map[string]located) {
 	body := bytes.TrimPrefix(data, []byte("\ufeff"))
 	base := len(data) - len(body)
 	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	names := map[string]span{} // of the members that are open
 	for {
-		token, err := dec.ReadToken()
+		var err error
+		raw := jsontext.Value("x") // a bracket
+		kind := dec.PeekKind()
+		switch kind {
+		case '{', '[', '}', ']':
+			_, err = dec.ReadToken()
+		default:
+			raw, err = dec.ReadValue()
+		}
 		if err != nil {
 			return
 		}
-		pointer := string(dec.StackPointer())
-		at, ok := wanted[pointer]
+		end := base + int(dec.InputOffset())
+		at, ok := wanted[string(dec.StackPointer())]
 		if !ok {
 			continue
 		}
-		end := base + int(dec.InputOffset())
-		kind, count := dec.StackIndex(dec.StackDepth())
-		switch k := token.Kind(); {
-		case k == '{' || k == '[': // just opened: it ends later
-			at.value.start = end - 1
-		case k == '}' || k == ']':
-			at.value.end = end
-		case kind == '{' && count%2 == 1:
-			names[pointer] = tokenSpan(data, end)
-			continue
+		parent, members := dec.StackIndex(dec.StackDepth())
+		switch s := (span{end - len(raw), end}); {
+		case kind == '{', kind == '[':
+			at.value.start = s.start
+		case kind == '}', kind == ']':
+			at.value.end = s.end
+		case parent == '{' && members%2 == 1:
+			at.name = s
 		default:
-			at.value = tokenSpan(data, end)
+			at.value = s
 		}
-		at.name = names[pointer]
-		wanted[pointer] = at
+		wanted[string(dec.StackPointer())] = at
 	}
-}
-
-// tokenSpan gives the scalar that ends before end.
-func tokenSpan(data []byte, end int) span {
-	start := end - 1
-	if data[start] != '"' {
-		for start > 0 && strings.IndexByte(" \t\r\n[{,:", data[start-1]) < 0 {
-			start--
-		}
-		return span{start, end}
-	}
-	for start--; start > 0; start-- {
-		slashes := 0
-		for start-1-slashes >= 0 && data[start-1-slashes] == '\\' {
-			slashes++
-		}
-		if data[start] == '"' && slashes%2 == 0 {
-			break
-		}
-	}
-	return span{start, end}
 }
 
 // inString maps a part of a text to the JSON string s of the file that holds
 // the text.
 func inString(data []byte, s, part span) span {
-	out := span{s.end - 1, s.end - 1}
-	decoded := 0
-	for i := s.start + 1; i < s.end-1; {
-		if decoded <= part.start {
-			out.start = i
-		}
-		if decoded >= part.end {
-			out.end = i
-			break
-		}
-		raw, size := 1, 1
-		if data[i] == '\\' {
-			raw = 2
-			if data[i+1] == 'u' {
-				raw, size = escapeSize(data[i:s.end])
+	place := func(n int) int {
+		i := s.start + 1
+		for n > 0 && i < s.end-1 {
+			raw, size := 1, 1
+			if data[i] == '\\' {
+				raw, size = escape(data[i : s.end-1])
 			}
+			i += raw
+			n -= size
 		}
-		i += raw
-		decoded += size
+		return i
 	}
-	if decoded <= part.start {
-		out.start = s.end - 1
-	}
-	out.end = max(out.end, out.start)
-	return out
+	return span{place(part.start), place(part.end)}
 }
 
-// escapeSize gives the length of the \u escape at the start of b, and of the
-// UTF-8 it stands for.
-func escapeSize(b []byte) (raw, size int) {
-	unit := func(b []byte) rune {
-		if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
-			return 0
-		}
-		n, _ := strconv.ParseUint(string(b[2:6]), 16, 16)
-		return rune(n)
-	}
-	r := unit(b)
-	if len(b) > 6 {
-		if pair := utf16.DecodeRune(r, unit(b[6:])); pair != utf8.RuneError {
-			return 12, 4
+// escape gives the length of the escape at the start of b, and of the UTF-8 it
+// stands for.
+func escape(b []byte) (raw, size int) {
+	for _, raw := range []int{12, 6, 2} { // a surrogate pair, \u0000, \n
+		var s string
+		if raw <= len(b) && json.Unmarshal([]byte(`"`+string(b[:raw])+`"`), &s) == nil && utf8.RuneCountInString(s) == 1 {
+			return raw, len(s)
 		}
 	}
-	if utf16.IsSurrogate(r) {
-		r = utf8.RuneError
-	}
-	return 6, utf8.RuneLen(r)
+	return 1, 1
 }

@@ -29,7 +29,6 @@ def _format($f): format($f);
 def format($f):
   if $f == "uri" then _touri
   elif $f == "base32" then tostring | _base32
-  elif $f == "base32d" then tostring | _base32d
   else _format($f) end;
 
 # What later versions of jq have.
@@ -57,22 +56,25 @@ def indices($x): _indices($x);
 def index($x): _indices($x)[0];
 def rindex($x): _indices($x)[-1];
 def _tonumber: tonumber;
-def tonumber: _digits | _tonumber;
+def tonumber:
+  if type == "string" and utf8bytelength > 1000 then error("tonumber takes at most 1000 bytes") else . end | _tonumber;
 def fromjson: _fromjson;
 def _tostring: tostring;
 def tostring: _sized | _tostring;
 def _tojson: tojson;
 def tojson: _sized | _tojson;
 def _explode: explode;
-def explode: _letters | _explode;
+def explode: _count(24 * utf8bytelength) | _explode;
 def _transpose: transpose;
-def transpose: _table | _transpose;
+def transpose: _count(16 * length * (map(length) | max // 0)) | _transpose;
 def paths: path(..) | _made | select(. != []);
 def paths(f): path(.. | select(f)) | _made | select(. != []);
 def leaf_paths: paths(scalars);
 def tostream:
   path(def r: (.[]? | r), .; r) as $p | getpath($p | _made)
   | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
+def _place:
+  if type == "array" and any(.[]; type == "number" and . > 100000) then error("an index is too large: at most 100000 can be set") else . end;
 def _setpath($p; $v): setpath($p; $v);
 def setpath($p; $v): _setpath($p | _place; $v);
 def _at(f): path(f) as $p | getpath($p | _place);
@@ -103,6 +105,8 @@ def sub($re; str): sub($re; str; null);
 def gsub($re; str; $flags): sub($re; str; $flags + "g");
 def gsub($re; str): sub($re; str; "g");
 
+def _short:
+  if type == "string" and utf8bytelength > 512 then error("the format of a time is longer than 512 bytes") else . end;
 def _strftime($f): strftime($f);
 def strftime($f): _strftime($f | _short);
 def _strflocaltime($f): strflocaltime($f);

@@ -15,6 +15,9 @@ const (
 	maxBytes  = 40 << 20 // made in all, whether still in use or not
 	stepBytes = 64       // what the interpreter itself may make in one step
 	maxDepth  = 1000     // of a value that is given back
+	// maxDirectText bounds, in bytes, the text that is searched where nothing
+	// is counted.
+	maxDirectText = 4096
 
 	maxBigDigits = 10_000 // of an integer that is given back: printing takes more than linear time
 

@@ -22,10 +22,10 @@ var otherwise = map[string]string{
 	`.a | keys_unsorted`:                 "jq 1.5",
 	`[.a | leaf_paths]`:                  "jq 1.5",
 	"\"a b/c!*'()~-_.é\" | @uri":         "jq 1.5 leaves !*'() alone",
-	`[1, null, {}] | map(ltrimstr("x"), rtrimstr(1))`:                         "jq 1.5 passes on what is no text",
-	`[{"name":"a","value":1},{"k":"b","v":2},{"key":3}] | from_entries`:       "jq 1.5 knows k and v, and keys that are no text",
-	`"x" | @base32 | ., @base32d`:                                             "jq 1.5 has @base32",
-	`now | date | type`:                                                       "jq 1.5 has date",
+	`[1, null, {}] | map(ltrimstr("x"), rtrimstr(1))`:                   "jq 1.5 passes on what is no text",
+	`[{"name":"a","value":1},{"k":"b","v":2},{"key":3}] | from_entries`: "jq 1.5 knows k and v, and keys that are no text",
+	`"x" | @base32`:     "jq 1.5 has @base32",
+	`now | date | type`: "jq 1.5 has date",
 	`["A" | test("a"), test("a"; "i"), test(["a", "i"]), test("."; "gnslp")]`: "jq 1.5 has the flags n, s, l and p",
 }
 
@@ -124,11 +124,11 @@ func TestDirect(t *testing.T) {
 		`.`, `.a.b`, `.a["b"]`, `."a"`, `.a.c.d`, `.f.g`, `.z.y.x`, `.["a"].b`, `null`, `true`, `false`, `3`, `"x"`,
 		`.a.b == 1`, `.a.b != 1`, `.id == 12345678`, `.a == .a`, `.t == true`, `.z == null`, `.f == 1`, `.a.b == "1"`, `.a.s == "x y"`, `.a.s != "x y"`, `.none == .none`,
 		`.t and .z`, `.z and .a.b.c`, `.a.b.c and .t`, `.t or .a.b.c`, `.z or .t`, `(.a.s == "x y") and (.t | not | not)`,
-		`.a | .b`, `.a | .b | .c`, `.a | not`, `.a.s | startswith("x")`, `.a.b | startswith("x")`, `.a.s | endswith("z")`, `.a.s | test("^x")`, `.a.s | test("y$")`, `.a.b | test("x")`,
+		`.a | .b`, `.a | .b | .c`, `.a | not`, `.a.s | test("^x")`, `.a.s | test("y$")`, `.a.b | test("x")`,
 	}
 	interpreted := []string{
 		`.a as $x | $x.b`, `. as {a: $x} | $x`, `def not: 1; .z | not`, `.a.c[0]`, `.a?`, `{a: 1}`, `[.a]`, `.a, .b`, `.a.c[]`, `..`, `-1`, `1.5`,
-		`.z // 1`, `.a.s | test("^x"; "i")`, `.a.s | test(.)`, `.a.b + 1`, `env.TOKEN`, `.id > .n`, `.a.s | contains("x")`, `.a[.a.s]`, `12345678901234567890`,
+		`.z // 1`, `.a.s | startswith("x")`, `.a.s | test("^x"; "i")`, `.a.s | test(.)`, `.a.b + 1`, `env.TOKEN`, `.id > .n`, `.a.s | contains("x")`, `.a[.a.s]`, `12345678901234567890`,
 	}
 	for i, x := range append(direct, interpreted...) {
 		e, cerr := compile(x, place{field: "enabled"}, time.Second, newEnvironment(testEnv))

@@ -2,99 +2,84 @@ package transform
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 // settle makes sure that v can be sent: it bounds its size and depth and
 // brings what JSON cannot hold to what jq prints for it. v itself is not
-// changed.
+// changed, and what needs no change is shared.
 func settle(v any) (any, error) {
-	s := size{}
-	clean := s.inspect(v, 0)
-	if s.err != nil {
-		return nil, s.err
-	}
-	if clean {
-		return v, nil
-	}
-	return scrub(v), nil
+	s := settler{}
+	v, _ = s.value(v, 0)
+	return v, s.err
 }
 
-// size adds up what a value takes.
-type size struct {
+type settler struct {
 	bytes int
 	err   error
 }
 
-// inspect adds v, and reports whether JSON can hold it as it is.
-func (s *size) inspect(v any, depth int) (clean bool) {
-	if s.bytes += shallow(v); s.bytes > maxBytes {
+func (s *settler) value(in any, depth int) (out any, changed bool) {
+	if s.bytes += shallow(in); s.bytes > maxBytes {
 		s.err = errBytes
 	}
 	if depth > maxDepth {
 		s.err = errDepth
 	}
 	if s.err != nil {
-		return false
+		return nil, true
 	}
-	switch v := v.(type) {
+	out = in
+	switch v := in.(type) {
 	case nil, bool, int:
-		return true
+		return in, false
 	case string:
-		return utf8.ValidString(v)
+		if utf8.ValidString(v) {
+			return in, false
+		}
+		return strings.ToValidUTF8(v, "\ufffd"), true
 	case float64:
-		return !math.IsNaN(v) && !math.IsInf(v, 0)
+		if math.IsNaN(v) {
+			return nil, true
+		}
+		return finite(v), math.IsInf(v, 0)
 	case *big.Int:
 		if v.BitLen() > 4*maxBigDigits {
 			s.err = errDigits
 		}
-		return true
+		return in, false
+	case json.Number:
+		return number(v), true
 	case []any:
-		clean = true
-		for _, w := range v {
-			clean = s.inspect(w, depth+1) && clean
+		copied := v
+		for i, w := range v {
+			if w, ok := s.value(w, depth+1); ok {
+				if !changed {
+					copied, changed = slices.Clone(v), true
+				}
+				copied[i], out = w, copied
+			}
 		}
-		return clean
+		return out, changed
 	case map[string]any:
-		clean = true
+		copied := v
 		for k, w := range v {
 			s.bytes += len(k)
-			clean = s.inspect(w, depth+1) && utf8.ValidString(k) && clean
+			w, ok := s.value(w, depth+1)
+			if name := strings.ToValidUTF8(k, "\ufffd"); ok || name != k {
+				if !changed {
+					copied, changed = maps.Clone(v), true
+				}
+				delete(copied, k)
+				copied[name], out = w, copied
+			}
 		}
-		return clean
+		return out, changed
 	}
-	return false
-}
-
-// scrub gives a copy of v that JSON can hold.
-func scrub(v any) any {
-	switch v := v.(type) {
-	case string:
-		return strings.ToValidUTF8(v, "\ufffd")
-	case float64:
-		if math.IsNaN(v) {
-			return nil
-		}
-		return finite(v)
-	case json.Number:
-		return number(v)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = scrub(v[i])
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, w := range v {
-			out[strings.ToValidUTF8(k, "\ufffd")] = scrub(w)
-		}
-		return out
-	case nil, bool, int, *big.Int:
-		return v
-	}
-	return nil // a value of the package's own that got out
+	return nil, true // a value of the package's own that got out
 }

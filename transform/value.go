@@ -46,6 +46,8 @@ func kind(v any) string {
 	return "a number"
 }
 
+func truth(v any) bool { return v != nil && v != false }
+
 func scalar(v any) bool {
 	switch v.(type) {
 	case []any, map[string]any:

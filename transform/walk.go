@@ -168,7 +168,7 @@ func (w *walker) term(t *gojq.Term) {
 			w.fail("format not defined: "+t.Format, t.Format)
 		}
 		w.uses["_touri/0"] = w.uses["_touri/0"] || t.Format == "@uri"
-		w.uses["format/1"] = w.uses["format/1"] || strings.HasPrefix(t.Format, "@base32")
+		w.uses["format/1"] = w.uses["format/1"] || t.Format == "@base32"
 		w.interpolate(t, &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFormat, Format: t.Format}})
 	case gojq.TermTypeString:
 		w.uses["tostring/0"] = w.uses["tostring/0"] || t.Str.Queries != nil
@@ -176,7 +176,7 @@ func (w *walker) term(t *gojq.Term) {
 	}
 }
 
-var formats = []string{"@text", "@json", "@html", "@uri", "@urid", "@csv", "@tsv", "@sh", "@base64", "@base64d", "@base32", "@base32d"}
+var formats = []string{"@text", "@json", "@html", "@uri", "@urid", "@csv", "@tsv", "@sh", "@base64", "@base64d", "@base32"}
 
 // interpolate turns text with values in it into a sum; format makes text of
 // each value.
@@ -261,17 +261,22 @@ func (w *walker) reads(suffixes []*gojq.Suffix) {
 	if w.env == nil || w.fallback > 0 || len(suffixes) == 0 || suffixes[0].Index == nil {
 		return
 	}
-	x := suffixes[0].Index
-	name := x.Name
-	if x.Str != nil && x.Str.Queries == nil {
-		name = x.Str.Str
-	}
-	if x.Start != nil && !x.IsSlice {
-		name, _ = text(x.Start)
-	}
+	name := indexName(suffixes[0].Index)
 	if _, ok := w.env.values[name]; !ok && name != "" && !slices.Contains(w.unset, name) {
 		w.unset = append(w.unset, name)
 	}
+}
+
+// indexName gives the constant name that an index asks for, "" for any other.
+func indexName(x *gojq.Index) string {
+	switch {
+	case x.Str != nil && x.Str.Queries == nil:
+		return x.Str.Str
+	case x.Start != nil && !x.IsSlice:
+		name, _ := text(x.Start)
+		return name
+	}
+	return x.Name
 }
 
 func call(name string, args ...*gojq.Query) *gojq.Query {

@@ -1,0 +1,131 @@
+package transform
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/itchyny/gojq"
+)
+
+// subtract takes elements out of a list in n log n steps, where gojq compares
+// each with each.
+func subtract(r *run, _ any, args []any) any {
+	x, ok := args[0].([]any)
+	y, yok := args[1].([]any)
+	if !ok || !yok {
+		return operate("-", args[0], args[1])
+	}
+	if err := r.work(len(x) + len(y)); err != nil {
+		return err
+	}
+	y = slices.Clone(y)
+	slices.SortFunc(y, gojq.Compare)
+	out := []any{}
+	for _, v := range x {
+		if _, found := slices.BinarySearchFunc(y, v, gojq.Compare); !found {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func elements(v any) []any {
+	switch v := v.(type) {
+	case []any:
+		return v
+	case map[string]any:
+		out := make([]any, 0, len(v))
+		for _, v := range v {
+			out = append(out, v)
+		}
+		return out
+	}
+	return nil
+}
+
+func joined(r *run, in any, args []any) any {
+	values := elements(in)
+	return counted(r, in, shallow(values...)+len(values)*shallow(args[0]))
+}
+
+func parts(r *run, in any, args []any) any {
+	s, _ := in.(string)
+	sep, _ := args[0].(string)
+	return counted(r, in, 2*valueBytes*strings.Count(s, sep))
+}
+
+// contains is gojq's, with the comparisons counted.
+func contains(r *run, in any, args []any) any {
+	if gojq.TypeOf(in) != gojq.TypeOf(args[0]) {
+		return refuse("contains cannot be applied to: %s and %s", gojq.TypeOf(in), gojq.TypeOf(args[0]))
+	}
+	held := holds(r, in, args[0])
+	if r.err != nil {
+		return r.err
+	}
+	return held
+}
+
+func holds(r *run, v, x any) bool {
+	if r.work(1) != nil {
+		return false
+	}
+	switch v := v.(type) {
+	case string:
+		x, ok := x.(string)
+		return ok && strings.Contains(v, x) && r.work(len(v)/256) == nil
+	case []any:
+		x, ok := x.([]any)
+		return ok && !slices.ContainsFunc(x, func(x any) bool {
+			return r.err != nil || !slices.ContainsFunc(v, func(v any) bool { return r.err == nil && holds(r, v, x) })
+		})
+	case map[string]any:
+		x, ok := x.(map[string]any)
+		for k, x := range x {
+			if v, has := v[k]; !has || !holds(r, v, x) {
+				return false
+			}
+		}
+		return ok
+	}
+	return gojq.TypeOf(v) == gojq.TypeOf(x) && gojq.Compare(v, x) == 0
+}
+
+// indices gives the places of a text in a text, counted in letters, or of an
+// element or a run of elements in a list.
+func indices(r *run, in any, args []any) any {
+	out := []any{}
+	switch v := in.(type) {
+	case nil:
+		return nil
+	case string:
+		x, ok := args[0].(string)
+		if !ok {
+			return refuse("indices cannot be applied to: string and %s", gojq.TypeOf(args[0]))
+		}
+		for letters := 0; x != ""; letters++ { // places may overlap
+			i := strings.Index(v, x)
+			if i < 0 || r.work(1+len(x)/64) != nil {
+				break
+			}
+			letters += utf8.RuneCountInString(v[:i])
+			out = append(out, letters)
+			_, step := utf8.DecodeRuneInString(v[i:])
+			v = v[i+step:]
+		}
+	case []any:
+		x, ok := args[0].([]any)
+		if !ok {
+			x = args[:1]
+		}
+		for i := 0; len(x) > 0 && i+len(x) <= len(v) && r.work(1+len(x)/4) == nil; i++ {
+			if gojq.Compare(v[i:i+len(x)], x) == 0 {
+				out = append(out, i)
+			}
+		}
+	default:
+		return refuse("indices cannot be applied to: %s and %s", gojq.TypeOf(in), gojq.TypeOf(args[0]))
+	}
+	return counted(r, out, 2*shallow(out))
+}
