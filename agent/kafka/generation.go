@@ -63,6 +63,8 @@ func (g *generation) run(ctx, genCtx context.Context) {
 	if !ok {
 		return
 	}
+	g.src.lookout.enter(g.member.generation, trackers)
+	defer g.src.lookout.enter(0, nil)
 	g.serve(work, stop, trackers)
 	g.log.Info().AnErr("cause", context.Cause(work)).Msg("partitions drained")
 }
@@ -274,7 +276,9 @@ func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tra
 	}
 	for p, b := range logs {
 		next := before[p]
-		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(trackers[p].behind(b.end)))
+		lag := trackers[p].behind(b.end)
+		g.src.lookout.saw(p, b.end, lag)
+		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(lag))
 		log := g.partitionLog(p)
 		switch {
 		case next > b.end:

@@ -40,6 +40,7 @@ type Source struct {
 	log         zerolog.Logger
 
 	joined, met atomic.Bool // now, and ever
+	lookout     lookout
 }
 
 // New makes a member of the group that cfg names; ForOrg must have filled cfg
@@ -84,6 +85,7 @@ func (s *Source) Run(ctx context.Context) error {
 			}
 			return err
 		}
+		s.lookout.failed(err)
 		s.hinted(s.log.Error(), err).Dur("retry_in_ms", delay).Msg("kafka not reached")
 		sleep(ctx, delay)
 	}
@@ -136,6 +138,7 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 		default:
 			failures++
 			s.setJoined(false)
+			s.lookout.failed(err)
 			s.hinted(seldom(s.log, failures), err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
 			if gone := last; gone.id != "" && !errors.Is(err, kafka.RebalanceInProgress) {
 				last = member{}

@@ -217,6 +217,13 @@ func (t *tracker) full() bool {
 	return t.open >= maxUnsettled || t.open > 0 && t.next-t.entries[0].offset >= maxSpan
 }
 
+// unsettled counts the events that are not settled.
+func (t *tracker) unsettled() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open
+}
+
 // waitRoom returns when the window has room, or with the cause of ctx's end.
 func (t *tracker) waitRoom(ctx context.Context) error {
 	for t.full() {

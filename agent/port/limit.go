@@ -33,19 +33,22 @@ type limit struct {
 
 // State is how the calls of Port's API go.
 type State struct {
+	Refused bool      // Port does not take the credentials
 	Limited bool      // Port asks for fewer calls: none is made before Reset
 	Left    int       // calls that it allows until Reset, -1 where it has not said
 	Reset   time.Time // when its window begins anew, as far as it has said
-	Error   string    // of the last call that failed
+	Error   string    // of the last call that was not answered, or with 401, 429 or 5xx
 	ErrorAt time.Time // zero: none has failed
 	OKAt    time.Time // of the last call that it took
 }
 
 // State gives how the calls go at this moment.
 func (c *Client) State() State {
+	refused := c.tokens.credentialsRefused()
 	c.limit.mu.Lock()
 	defer c.limit.mu.Unlock()
 	s := c.limit.state
+	s.Refused = refused
 	if s.Reset.IsZero() || time.Now().After(s.Reset) { // what was left of an earlier window says nothing
 		s.Left, s.Reset = -1, time.Time{}
 	}
@@ -59,8 +62,9 @@ func (c *Client) State() State {
 func (l *limit) ended(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err == nil {
-		l.state.OKAt = time.Now()
+	code := status(err)
+	if err == nil || code >= 400 && code < 500 && code != http.StatusUnauthorized && code != http.StatusTooManyRequests {
+		l.state.OKAt = time.Now() // what it refuses it has taken in
 		return
 	}
 	l.state.Error, l.state.ErrorAt = err.Error(), time.Now()

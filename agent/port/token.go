@@ -145,6 +145,14 @@ func (t *tokens) take(fresh token) {
 	}
 }
 
+// credentialsRefused reports whether Port refused the credentials when it was
+// asked last.
+func (t *tokens) credentialsRefused() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return errors.Is(t.err, ErrCredentials)
+}
+
 // accepted notes that Port has taken a token.
 func (t *tokens) accepted(b *bearer) {
 	t.mu.Lock()

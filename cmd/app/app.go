@@ -19,6 +19,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
+	"port-agent/agent/activity"
 	"port-agent/agent/kafka"
 	"port-agent/agent/polling"
 	"port-agent/agent/port"
@@ -39,7 +40,10 @@ type App struct {
 	invoker  *invoker.Invoker
 	agent    *agent.Agent
 	mapping  *mapping
-	listener net.Listener // nil: no server
+	activity *activity.Log
+	started  time.Time
+	listener net.Listener // nil: no server for health and metrics
+	viewers  net.Listener // nil: no server for the status
 	source   atomic.Value // of type source, once there is one
 	refused  atomic.Bool  // Port no longer takes the credentials
 }
@@ -53,7 +57,7 @@ type source interface {
 // New puts the agent together from cfg and logs to out. It calls nobody; an
 // error is a fault of the settings or of a file that they name.
 func New(cfg Config, version string, out io.Writer) (*App, error) {
-	a := &App{cfg: cfg, version: version, registry: prometheus.NewRegistry()}
+	a := &App{cfg: cfg, version: version, started: time.Now(), activity: activity.New(), registry: prometheus.NewRegistry()}
 	a.redactor = agent.NewRedactor(Secrets(cfg, os.Environ())...)
 	a.issued = &issued{redactor: a.redactor, most: 500}
 	out = logOutput(cfg.Process, out)
@@ -73,22 +77,22 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	if a.port, err = port.New(cfg.Port, userAgent, a.metrics, a.log); err != nil {
 		return nil, err
 	}
-	if err = a.listen(); err != nil {
+	if err = a.listenAll(); err != nil {
 		return nil, err
 	}
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv,
 		Setting: IsSetting, Secret: a.secrets(), Conceal: a.issued.conceal, UserAgent: userAgent,
-		Listeners: []string{a.Addr()},
+		Listeners: []string{a.Addr(), a.StatusAddr()},
 	}, a.log)
 	if err != nil {
-		a.closeListener()
+		a.closeListeners()
 		return nil, err
 	}
 	cfg.Agent.FollowMaxRuns = cfg.Follow.MaxRuns
 	a.agent = agent.New(cfg.Agent, agent.Deps{
 		Follower: follow.New(cfg.Follow, a.invoker),
-		Secret:   cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics,
+		Secret:   cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics, Activity: a.activity,
 	}, a.log)
 	return a, nil
 }
@@ -104,23 +108,34 @@ func (a *App) secrets() func(setting string) invoker.SecretFunc {
 	}
 }
 
-// listen opens HTTP_ADDR. Where that was not asked for, the default one may be
-// taken: by a second agent on one host, or by another service.
-func (a *App) listen() error {
+// listenAll opens HTTP_ADDR and STATUS_ADDR.
+func (a *App) listenAll() (err error) {
 	p := a.cfg.Process
-	if p.HTTPAddr == "" {
-		return nil
+	if a.listener, err = a.listen("HTTP_ADDR", p.HTTPAddr, p.HTTPAddrSet); err != nil {
+		return err
 	}
-	l, err := net.Listen("tcp", p.HTTPAddr)
+	if a.viewers, err = a.listen("STATUS_ADDR", p.StatusAddr, p.StatusAddrSet); err != nil {
+		a.closeListeners()
+	}
+	return err
+}
+
+// listen opens the address of a setting. Where that was not asked for, the
+// default one may be taken: by a second agent on one host, or by another
+// service.
+func (a *App) listen(setting, address string, asked bool) (net.Listener, error) {
+	if address == "" {
+		return nil, nil
+	}
+	l, err := net.Listen("tcp", address)
 	switch {
-	case err != nil && p.HTTPAddrSet:
-		return fmt.Errorf("HTTP_ADDR: %w", err)
+	case err != nil && asked:
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	case err != nil: // work comes first
-		a.log.Warn().Err(err).Msg("health server not started")
-		return nil
+		a.log.Warn().Err(err).Str("setting", setting).Msg("server not started")
+		return nil, nil
 	}
-	a.listener = l
-	return nil
+	return l, nil
 }
 
 // setTimeFormat sets what zerolog keeps for the whole process: once, for other
@@ -141,9 +156,11 @@ func newLogger(p Process, out io.Writer) zerolog.Logger {
 	return zerolog.New(out).Level(logLevels[strings.ToUpper(p.LogLevel)]).With().Timestamp().Logger()
 }
 
-func (a *App) closeListener() {
-	if a.listener != nil {
-		_ = a.listener.Close()
+func (a *App) closeListeners() {
+	for _, l := range []net.Listener{a.listener, a.viewers} {
+		if l != nil {
+			_ = l.Close()
+		}
 	}
 }
 
@@ -152,8 +169,8 @@ func (a *App) closeListener() {
 func (a *App) Run(ctx context.Context) error {
 	defer a.invoker.Close()
 	defer a.port.Close()
-	stopped := a.serve()
-	defer stopped()
+	defer a.serve()()
+	defer a.serveStatus()()
 	a.announce()
 	told := make(chan struct{})
 	quiet := context.AfterFunc(ctx, func() {
@@ -288,9 +305,15 @@ func (a *App) Redact(text string) string { return a.redactor.String(text) }
 
 // Addr is the address of the server for health and metrics, empty where it is
 // switched off.
-func (a *App) Addr() string {
-	if a.listener == nil {
+func (a *App) Addr() string { return addr(a.listener) }
+
+// StatusAddr is the address of the server for the status, empty where it is
+// switched off.
+func (a *App) StatusAddr() string { return addr(a.viewers) }
+
+func addr(l net.Listener) string {
+	if l == nil {
 		return ""
 	}
-	return a.listener.Addr().String()
+	return l.Addr().String()
 }

@@ -54,6 +54,9 @@ type Process struct {
 	// HTTPAddrSet is whether HTTPAddr was asked for: only then is it a fault
 	// that the address is taken.
 	HTTPAddrSet bool `ignored:"true"`
+
+	StatusAddr    string `envconfig:"STATUS_ADDR" default:"127.0.0.1:8081"` // empty: no server
+	StatusAddrSet bool   `ignored:"true"`
 }
 
 // logLevels are the levels by the names that the settings use.
@@ -108,21 +111,37 @@ func (c *Config) parts() []part {
 // ReadConfig reads the settings from the environment. The error names all that
 // is wrong with them, one fault a line.
 //
-// A variable that is set but empty counts as unset, except HTTP_ADDR, which it
-// switches off. A secret NAME may be in a file that NAME_FILE names instead.
+// A variable that is set but empty counts as unset, except HTTP_ADDR and
+// STATUS_ADDR, which it switches off. A secret NAME may be in a file that NAME_FILE names instead.
 func ReadConfig() (Config, error) {
 	var c Config
 	var errs []error
 	for _, p := range c.parts() {
 		errs = append(errs, read(p), p.Validate())
 	}
-	if addr, set := os.LookupEnv("HTTP_ADDR"); set {
-		c.Process.HTTPAddr, c.Process.HTTPAddrSet = addr, true
-	}
+	c.Process.readAddresses()
 	drain := c.Process.drainTimeout()
 	c.Agent.DrainTimeout, c.Kafka.DrainTimeout = drain, drain
 	c.Polling.Window = c.Agent.MaxInFlight
 	return c, errors.Join(errs...)
+}
+
+// ReadProcess reads the settings that belong to no package.
+func ReadProcess() (Process, error) {
+	var p Process
+	err := errors.Join(read(&p), p.Validate())
+	p.readAddresses()
+	return p, err
+}
+
+// readAddresses takes the addresses that are set, empty ones too.
+func (p *Process) readAddresses() {
+	if addr, set := os.LookupEnv("HTTP_ADDR"); set {
+		p.HTTPAddr, p.HTTPAddrSet = addr, true
+	}
+	if addr, set := os.LookupEnv("STATUS_ADDR"); set {
+		p.StatusAddr, p.StatusAddrSet = addr, true
+	}
 }
 
 // IsSetting reports whether an environment variable is a setting of the agent.

@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
+	"port-agent/cmd/app/status"
 	"port-agent/transform"
 )
 
@@ -142,3 +143,14 @@ func fingerprint(file string) (string, error) {
 
 // Reload loads the mapping file again, whether it has changed or not.
 func (a *App) Reload() { a.mapping.reload(true) }
+
+// status is the mapping for the status page.
+func (m *mapping) status() status.Mapping {
+	state := m.state.Load()
+	out := status.Mapping{File: state.mapping.File(), Hash: state.mapping.Hash(), Loaded: state.loaded, Rejected: state.rejected,
+		RejectedAt: state.since, Labels: []string{}}
+	for _, r := range state.mapping.Rules() {
+		out.Labels = append(out.Labels, r.Label())
+	}
+	return out
+}

@@ -325,7 +325,7 @@ func (w *world) settings() []string {
 	return []string{
 		"PORT_CLIENT_ID=client", "PORT_CLIENT_SECRET=" + testSecret, "PORT_ORG_ID=" + w.org, "PORT_API_BASE_URL=" + w.port.URL(),
 		"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(w.kafka.Brokers, ","),
-		"KAFKA_CONSUMER_SESSION_TIMEOUT_MS=6000", "HTTP_ADDR=",
+		"KAFKA_CONSUMER_SESSION_TIMEOUT_MS=6000", "HTTP_ADDR=", "STATUS_ADDR=",
 	}
 }
 

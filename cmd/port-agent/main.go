@@ -61,6 +61,8 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 		return explain(args, stdout, stderr)
 	case "test":
 		return test(args, stdout, stderr)
+	case "status":
+		return showStatus(args, stdout, stderr)
 	case "tail":
 		return tailEvents(args, stdout, stderr)
 	case "playground":

@@ -109,7 +109,7 @@ func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writ
 	}
 	// It runs beside an agent, whose addresses are taken, and prints no log lines
 	// between the events.
-	cfg.Process.HTTPAddr, cfg.Process.LogLevel = "", "ERROR"
+	cfg.Process.HTTPAddr, cfg.Process.StatusAddr, cfg.Process.LogLevel = "", "", "ERROR"
 	a, err := app.New(cfg, versionText(), stderr)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 
 // Thresholds of the diagnosis.
 const (
-	hangs      = 20 * time.Second // a request that waits longer than this
+	hangs      = 5 * time.Second  // a request waits longer than this, and events wait for it
 	portQuiet  = 30 * time.Second // Port takes no call for longer than this
 	lagThought = 100              // records behind that are worth a thought
 )
@@ -70,7 +70,7 @@ func mappingRejected(s *Status) (string, string) {
 
 func hostHangs(s *Status) (string, string) {
 	for _, h := range s.Hosts {
-		if oldest := s.Time.Sub(h.Oldest); h.Used > 0 && oldest > hangs {
+		if oldest := s.Time.Sub(h.Oldest); h.Used > 0 && h.Waiting > 0 && oldest > hangs {
 			return fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name, count(h.Used, "request"),
 				age(oldest), count(h.Waiting, "event")), "PortAgentEventsStuck"
 		}

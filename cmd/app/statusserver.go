@@ -1,0 +1,139 @@
+package app
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"port-agent/agent/kafka"
+	"port-agent/cmd/app/status"
+	"port-agent/invoker"
+)
+
+// statusEvents is how many unsettled events a status names, and how many
+// followed ones.
+const statusEvents = 10
+
+// serveStatus answers with the agent's status until the function that it
+// returns is called.
+func (a *App) serveStatus() (stop func()) {
+	if a.viewers == nil {
+		return func() {}
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		nonce := rand.Text()
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "+
+			"style-src 'nonce-"+nonce+"'; script-src 'nonce-"+nonce+"'")
+		_ = a.Status().WriteHTML(w, nonce) // the reader has gone
+	})
+	mux.HandleFunc("GET /status.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(a.Status()) // likewise
+	})
+	return serveBounded(a.viewers, onlyHere(mux), defaultLimits, a.log)
+}
+
+// onlyHere refuses requests by another name than that of this machine: a page
+// of the web cannot read the status through a name that it lets point here.
+func onlyHere(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		ip := net.ParseIP(strings.Trim(host, "[]"))
+		if !strings.EqualFold(host, "localhost") && (ip == nil || !ip.IsLoopback()) {
+			answer(w, http.StatusMisdirectedRequest, "this server goes by 127.0.0.1 and localhost only")
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Status is the agent at this moment.
+func (a *App) Status() *status.Status {
+	s := &status.Status{
+		Time: time.Now(), Started: a.started, Version: a.version,
+		Snapshot: a.activity.Snapshot(statusEvents),
+		Slots:    status.Slots{Limit: a.cfg.Agent.MaxInFlight, PerHost: a.cfg.Agent.MaxInFlightPerHost},
+		Source:   a.sourceStatus(), Port: a.portStatus(), Mapping: a.mapping.status(), Settings: a.settingsStatus(),
+	}
+	for _, h := range s.Hosts {
+		s.Slots.Used, s.Slots.Waiting = s.Slots.Used+h.Used, s.Slots.Waiting+h.Waiting
+	}
+	if !s.Source.Connected && s.Source.Error == "" && s.Source.Kind == sourcePolling {
+		s.Source.Error = s.Port.Error
+	}
+	a.redactStatus(s)
+	status.Diagnose(s)
+	return s
+}
+
+func (a *App) sourceStatus() status.Source {
+	out := status.Source{Kind: strings.ToUpper(a.cfg.Process.Streamer), Partitions: []status.Partition{}}
+	src, _ := a.source.Load().(source)
+	if src == nil {
+		return out
+	}
+	out.Connected = src.Ready()
+	if k, ok := src.(*kafka.Source); ok {
+		state := k.State()
+		out.Group, out.Generation = state.Group, state.Generation
+		if !out.Connected {
+			out.Error = state.Error
+		}
+		for _, p := range state.Partitions {
+			out.Partitions = append(out.Partitions, status.Partition{Topic: p.Topic, ID: p.ID, Committed: p.Committed, Position: p.Position,
+				End: p.End, Lag: p.Lag, Before: p.Before, Window: p.Window, Full: p.Full})
+		}
+	}
+	return out
+}
+
+func (a *App) portStatus() status.Port {
+	s := a.port.State()
+	return status.Port{Refused: s.Refused || a.refused.Load(), Limited: s.Limited, Left: s.Left, Reset: s.Reset, Error: s.Error, ErrorAt: s.ErrorAt, OKAt: s.OKAt}
+}
+
+// settingsStatus lists the settings that differ from their defaults.
+func (a *App) settingsStatus() []status.Setting {
+	out := []status.Setting{}
+	for _, p := range new(Config).parts() {
+		t := reflect.TypeOf(p).Elem()
+		for i := range t.NumField() {
+			f := t.Field(i)
+			name := f.Tag.Get("envconfig")
+			value, set := os.LookupEnv(name)
+			if name == "" || !set || value == "" || value == f.Tag.Get("default") {
+				continue
+			}
+			if f.Type == reflect.TypeFor[invoker.Secret]() {
+				value = invoker.Secret(value).String()
+			}
+			out = append(out, status.Setting{Name: name, Value: value})
+		}
+	}
+	slices.SortFunc(out, func(x, y status.Setting) int { return cmp.Compare(x.Name, y.Name) })
+	return slices.Compact(out)
+}
+
+// redactStatus takes secrets out of the texts that come from elsewhere.
+func (a *App) redactStatus(s *status.Status) {
+	for _, text := range []*string{&s.Source.Error, &s.Port.Error, &s.Mapping.Rejected} {
+		*text = a.redactor.String(*text)
+	}
+	for i := range s.Settings {
+		s.Settings[i].Value = a.redactor.String(s.Settings[i].Value)
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"port-agent/cmd/app"
+	"port-agent/cmd/app/status"
+	"port-agent/cmd/port-agent/explanation"
+)
+
+const statusUsage = `usage: port-agent status [-json | -watch] [-addr ADDRESS]
+
+Shows what the agent on this machine, or in this pod, does: one sentence that
+says that it works or what is wrong, its partitions, requests, unsettled events,
+failures of the last hour, Port, rules, followed pipelines, last runs, mapping
+and settings.
+
+  -json           print the same as JSON
+  -watch          print it anew every second, until Ctrl-C
+  -addr ADDRESS   where the agent answers; without it STATUS_ADDR, else
+                  127.0.0.1:8081
+
+The same as a page: kubectl port-forward deploy/port-agent 8081, and
+http://127.0.0.1:8081 in a browser. The exit code is 1 where no agent answers.
+`
+
+// showStatus prints the status of a running agent.
+func showStatus(args []string, stdout, stderr io.Writer) int {
+	flags := newFlags("status", statusUsage, stderr)
+	asJSON := flags.Bool("json", false, "")
+	watch := flags.Bool("watch", false, "")
+	addr := flags.String("addr", "", "")
+	if code, done := parse(flags, args, stdout, false); done {
+		return code
+	}
+	if *asJSON && *watch {
+		fmt.Fprint(stderr, "-json and -watch exclude each other\n", statusUsage)
+		return exitInvalid
+	}
+	where, err := statusURL(*addr)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return exitInvalid
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	for {
+		err := printStatus(ctx, where, *asJSON, *watch, stdout)
+		if ctx.Err() != nil {
+			return exitOK
+		}
+		if err != nil {
+			fmt.Fprintln(stderr, err)
+			if !*watch {
+				return exitFailed
+			}
+		}
+		if !*watch {
+			return exitOK
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return exitOK
+		}
+	}
+}
+
+// statusURL is where an agent answers: at addr, or where the settings say.
+func statusURL(addr string) (string, error) {
+	if addr == "" {
+		p, err := app.ReadProcess()
+		if err != nil {
+			return "", err
+		}
+		if addr = p.StatusAddr; addr == "" {
+			return "", errors.New("STATUS_ADDR is empty: the agent has no status to show")
+		}
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("address of the status: %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/status.json", nil
+}
+
+const (
+	statusTimeout = 10 * time.Second
+	maxStatus     = 4 << 20
+	clearScreen   = "\x1b[H\x1b[2J"
+)
+
+func printStatus(ctx context.Context, where string, asJSON, watch bool, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("no agent answers: %w; it listens where STATUS_ADDR says, once it has started", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxStatus))
+	if err != nil {
+		return fmt.Errorf("read status: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s: %s", where, res.Status, explanation.Printable(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
+	}
+	var s status.Status
+	if err := json.Unmarshal(body, &s); err != nil {
+		return fmt.Errorf("%s is no agent's status: %w", where, err)
+	}
+	var text bytes.Buffer
+	if asJSON {
+		err = json.Indent(&text, body, "", "  ")
+	} else {
+		err = s.WriteText(&text, explanation.Colours(out) && os.Getenv("NO_COLOR") == "")
+	}
+	if err != nil {
+		return fmt.Errorf("print status: %w", err)
+	}
+	if watch {
+		if _, err := io.WriteString(out, clearScreen); err != nil {
+			return err
+		}
+	}
+	_, err = out.Write(text.Bytes())
+	return err
+}
