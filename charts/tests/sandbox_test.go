@@ -120,7 +120,7 @@ func testSandbox(t *testing.T, image fs.FS) {
 	secret := map[string]any{}
 	for name, value := range s.env {
 		switch name {
-		case "INVOCATIONS_PATH", "HTTP_ADDR": // the chart's own business
+		case "INVOCATIONS_PATH", "HTTP_ADDR", "STATUS_ADDR": // the chart's own business
 		case "PORT_CLIENT_ID", "PORT_CLIENT_SECRET":
 			secret[name] = value
 		default:

@@ -57,7 +57,7 @@ func start(t *testing.T, vars map[string]string) *running {
 		t.Fatal(err)
 	}
 	setOnly(t, map[string]string{"PORT_CLIENT_SECRET": testSecret, "PORT_ORG_ID": "org", "PORT_API_BASE_URL": server.URL(),
-		"HTTP_ADDR": "127.0.0.1:0", "INVOCATIONS_PATH": mapping})
+		"HTTP_ADDR": "127.0.0.1:0", "STATUS_ADDR": "", "INVOCATIONS_PATH": mapping})
 	for name, value := range vars {
 		t.Setenv(name, value)
 	}

@@ -61,6 +61,7 @@ var distinct = map[string]struct {
 	"LOG_LEVEL":                               {"debug", "debug"},
 	"LOG_FORMAT":                              {"console", "console"},
 	"HTTP_ADDR":                               {"127.0.0.1:9", "127.0.0.1:9"},
+	"STATUS_ADDR":                             {"127.0.0.1:7", "127.0.0.1:7"},
 	"SHUTDOWN_TIMEOUT_SECONDS":                {"12.5", 12.5},
 	"MAPPING_RELOAD_SECONDS":                  {"0.5", 0.5},
 	"PORT_CLIENT_ID":                          {"another-id", "another-id"},
@@ -204,7 +205,7 @@ func TestDefaults(t *testing.T) {
 
 	empty := map[string]string{}
 	for _, s := range settings(&unset) {
-		if !strings.HasPrefix(s.name, "PORT_CLIENT_") && s.name != "HTTP_ADDR" {
+		if !strings.HasPrefix(s.name, "PORT_CLIENT_") && s.name != "HTTP_ADDR" && s.name != "STATUS_ADDR" {
 			empty[s.name] = ""
 		}
 	}
@@ -217,8 +218,9 @@ func TestDefaults(t *testing.T) {
 		t.Errorf("with empty variables the settings are\n%+v, want\n%+v", got, unset)
 	}
 	t.Setenv("HTTP_ADDR", "")
-	if got, err := ReadConfig(); err != nil || got.Process.HTTPAddr != "" {
-		t.Errorf("with HTTP_ADDR empty the address is %q (%v), want none", got.Process.HTTPAddr, err)
+	t.Setenv("STATUS_ADDR", "")
+	if got, err := ReadConfig(); err != nil || got.Process.HTTPAddr+got.Process.StatusAddr != "" {
+		t.Errorf("with HTTP_ADDR and STATUS_ADDR empty the addresses are %q and %q (%v), want none", got.Process.HTTPAddr, got.Process.StatusAddr, err)
 	}
 }
 
@@ -277,7 +279,7 @@ var bad = map[string][]string{
 }
 
 func TestBadValuesAreNamed(t *testing.T) {
-	anything := []string{"HTTP_ADDR", "PORT_ORG_ID", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS", "KAFKA_CONSUMER_GROUP_ID", "KAFKA_RUNS_TOPIC",
+	anything := []string{"HTTP_ADDR", "STATUS_ADDR", "PORT_ORG_ID", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS", "KAFKA_CONSUMER_GROUP_ID", "KAFKA_RUNS_TOPIC",
 		"KAFKA_CHANGE_LOG_TOPIC", "INVOCATIONS_PATH", "CONTROL_THE_PAYLOAD_CONFIG_PATH", "GITHUB_TOKEN", "CA_CERTIFICATES_DIR", "CLIENT_CERTIFICATES_DIR",
 		"GITHUB_APP_INSTALLATION_ID", "JENKINS_USER_ID", "JENKINS_USER", "GITLAB_TOKEN", "AZURE_DEVOPS_EXT_PAT", "AZURE_DEVOPS_PAT"}
 	for _, s := range settings(new(Config)) {

@@ -251,7 +251,7 @@ func (b *bench) start(sc scenario, who contestant, self, org string) (c *child, 
 	c, err = startChild(b.binary, nil, slices.Concat([]string{
 		"PORT_CLIENT_ID=" + clientID, "PORT_CLIENT_SECRET=" + clientSecret, "PORT_ORG_ID=" + org,
 		"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(b.place.Brokers, ","),
-		"MAX_IN_FLIGHT=128", "MAX_IN_FLIGHT_PER_HOST=128", "HTTP_ADDR=" + health, "INVOCATIONS_PATH=" + mapping,
+		"MAX_IN_FLIGHT=128", "MAX_IN_FLIGHT_PER_HOST=128", "HTTP_ADDR=" + health, "STATUS_ADDR=", "INVOCATIONS_PATH=" + mapping,
 		"GITLAB_URL=" + b.place.Sinks[0] + "/", "group_project=token",
 	}, port, sc.Env, strings.Fields(os.Getenv("BENCH_AGENT_ENV"))), b.folder, log, log)
 	return c, health, err

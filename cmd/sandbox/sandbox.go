@@ -102,6 +102,7 @@ func (s *sandbox) environment() [][2]string {
 		{"KAFKA_CONSUMER_AUTHENTICATION_MECHANISM", "none"},
 		{"INVOCATIONS_PATH", s.mapping()},
 		{"HTTP_ADDR", "127.0.0.1:0"},
+		{"STATUS_ADDR", "127.0.0.1:0"},
 	}
 }
 
