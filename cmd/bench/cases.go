@@ -16,10 +16,13 @@ type scenario struct {
 	Rules        int           `json:"rules"` // rules before the one that matches
 	Hosts        int           `json:"hosts"` // backends, 0: one
 	Partitions   int           `json:"partitions"`
+	EventBytes   int           `json:"eventBytes"`    // 0: about 2 KB
+	AnswerBytes  int           `json:"answerBytes"`   // of a sink, 0: a few
 	Env          []string      `json:"env,omitempty"` // further settings of the agent
 	NoBare       bool          `json:"-"`             // there is nothing to compare with
 	Bare         bool          `json:"-"`             // of the bare loop, which reports as well
 	Idle         bool          `json:"-"`             // nothing is sent
+	Most         float64       `json:"-"`             // MiB that the agent may take at its peak, 0: no case of that
 }
 
 const (
@@ -47,4 +50,8 @@ var scenarios = []scenario{
 	{Name: "1 partition, 10,000", Events: 10_000, Partitions: 1},
 	{Name: "16 partitions, 10,000", Events: 10_000, Partitions: 16},
 	{Name: "16 hosts, 10,000", Events: 10_000, Hosts: 16},
+	{Name: "memory: 1,000 of 200 KB, 16 partitions", Events: 1_000, EventBytes: 200 << 10, Partitions: 16, Most: 200},
+	{Name: "memory: 8,000 of 20 KB, port 2 s away", Events: 8_000, EventBytes: 20 << 10, PortDelay: 2 * time.Second, Most: 200},
+	{Name: "memory: 160 of 4 MiB, 16 partitions", Events: 160, EventBytes: 4<<20 - 1, Partitions: 16, Most: 200},
+	{Name: "memory: 100 synchronous, answers of 1 MiB", Events: 100, Synchronized: true, AnswerBytes: 1 << 20, Most: 200},
 }

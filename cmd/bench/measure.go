@@ -35,6 +35,8 @@ func (sc scenario) contestants() []contestant {
 		first = contestant{name: "bare loop", bare: true}
 	}
 	switch {
+	case sc.Most > 0:
+		return []contestant{first}
 	case sc.PortDelay > 0:
 		return []contestant{first, {name: "port near", bare: first.bare, near: true}}
 	case sc.NoBare:
@@ -53,6 +55,7 @@ type figure struct {
 	HTTPPerS   float64 `json:"httpPerSecond"`   // backends and Port together
 	CPUPerRun  float64 `json:"cpuMsPerRun"`
 	PeakMiB    float64 `json:"peakMiB"`
+	MostMiB    float64 `json:"mostMiB,omitempty"` // that the peak should stay below
 	IdleMiB    float64 `json:"idleMiB,omitempty"`
 	ReadyS     float64 `json:"readySeconds,omitempty"`
 	InFlight   int     `json:"inFlightPeak"`
@@ -178,7 +181,7 @@ func (f *figure) fill(sc scenario, got counts, c *child) {
 	f.EventsPerS = n / invoked.Sub(from).Seconds()
 	f.HTTPPerS = float64(got.Sent+got.Calls) / f.Seconds
 	f.CPUPerRun = u.CPU.Seconds() * 1000 / n
-	f.PeakMiB = mib(u.Peak)
+	f.PeakMiB, f.MostMiB = mib(u.Peak), sc.Most
 	f.InFlight = got.Peak
 	f.CallsToRun = float64(got.Calls) / n
 	f.SinkConns, f.PortConns = got.SinkConns, got.PortConns

@@ -31,6 +31,7 @@ var columns = []column{
 	{"http/s", func(f figure) float64 { return f.HTTPPerS }, "%.0f"},
 	{"CPU ms/run", func(f figure) float64 { return f.CPUPerRun }, "%.3f"},
 	{"peak MiB", func(f figure) float64 { return f.PeakMiB }, "%.1f"},
+	{"allowed MiB", func(f figure) float64 { return f.MostMiB }, "%.0f"},
 	{"idle MiB", func(f figure) float64 { return f.IdleMiB }, "%.1f"},
 	{"ready s", func(f figure) float64 { return f.ReadyS }, "%.2f"},
 	{"in flight", func(f figure) float64 { return float64(f.InFlight) }, "%.0f"},

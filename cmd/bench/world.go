@@ -68,6 +68,9 @@ type world struct {
 	now   scenario
 	org   string
 
+	padding string // of an event
+	answer  []byte // of a sink
+
 	mu       sync.Mutex
 	counts   counts
 	current  int
@@ -172,7 +175,11 @@ func (w *world) begin(r *http.Request, sinks []string) any {
 	api.Delay(sc.PortDelay)
 	w.api.Store(api)
 	w.mu.Lock()
-	w.now, w.counts, w.current = sc, counts{}, 0
+	w.now, w.counts, w.current, w.padding = sc, counts{}, 0, sc.padding()
+	w.answer = []byte(`{"id":1,"web_url":"https://ci.example/1"}`)
+	if sc.AnswerBytes > 0 { // 50 times as large once it is decoded
+		w.answer = []byte("[" + strings.Repeat("{},", sc.AnswerBytes/3) + "{}]")
+	}
 	w.produced = make([]time.Time, sc.Events)
 	w.delays = make([]time.Duration, 0, sc.Events)
 	w.mu.Unlock()
@@ -186,7 +193,8 @@ func (w *world) begin(r *http.Request, sinks []string) any {
 
 // produce publishes the events from..to, a batch for each partition.
 func (w *world) produce(ctx context.Context, from, to int, sinks []string) error {
-	const chunk = 2_000 // a batch of a partition stays near 1 MB, what brokers take by default
+	// A batch of a partition stays near 1 MB, what brokers take by default, or holds one record.
+	chunk := min(2_000, w.now.Partitions*max(1, 1_000_000/max(1, w.now.EventBytes)))
 	for ; from < to; from += chunk {
 		batches := make([][][]byte, w.now.Partitions)
 		end := min(to, from+chunk)
@@ -213,15 +221,17 @@ func (w *world) produce(ctx context.Context, from, to int, sinks []string) error
 }
 
 // padding brings an event to about 2 KB, the size of one with an entity and
-// its properties.
-var padding = strings.Repeat("some text that a user typed in ", 45)
+// its properties, or to the size that the case asks for.
+func (sc scenario) padding() string {
+	const text = "some text that a user typed in "
+	return strings.Repeat(text, max(45, (sc.EventBytes-1_000)/len(text)))
+}
 
-// event is the record of sequence number i. Unsigned ones, which the agent
-// skips before it looks at a signature, are not signed anew each time.
+// event is the record of sequence number i.
 func (w *world) event(i int, sinks []string) []byte {
 	e := porttest.Event{
 		Run: fmt.Sprintf("r_%d", i), Synchronized: w.now.Synchronized, NotForAgent: w.now.NotForAgent,
-		URL: sinks[i%max(1, w.now.Hosts)] + "/hook", Properties: map[string]any{"ref": "main", "replicas": 3, "note": padding},
+		URL: sinks[i%max(1, w.now.Hosts)] + "/hook", Properties: map[string]any{"ref": "main", "replicas": 3, "note": w.padding},
 	}
 	if w.now.GitLab {
 		e.Type = "GITLAB"
@@ -267,7 +277,7 @@ func (w *world) serveSink(rw http.ResponseWriter, r *http.Request) {
 		time.Sleep(delay)
 	}
 	rw.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(rw, `{"id":1,"web_url":"https://ci.example/1"}`)
+	_, _ = rw.Write(w.answer)
 	w.mu.Lock()
 	w.current--
 	w.counts.Answered++
