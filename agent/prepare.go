@@ -193,7 +193,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 		return fmt.Errorf("map request: %w", err)
 	}
 	j.req, err = a.Invoker.Build(ctx, invoker.Target{
-		Key: j.ev.Key(j.run), Event: j.body, Root: decrypted, Method: method, Decrypted: len(secrets) > 0, Rule: override(j.rule, over),
+		Key: j.ev.Key(j.run), Event: j.body, Root: decrypted, Method: method, Decrypted: len(secrets) > 0, Conceal: j.redactor.String, Rule: override(j.rule, over),
 		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow() != nil,
 	})
 	if err != nil {

@@ -17,7 +17,7 @@ func (i *Invoker) Build(ctx context.Context, t Target) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &Request{Backend: name, backend: i.backends[name], Timeout: i.timeout(t.Rule.Timeout), NeedBody: t.NeedBody}
+	req := &Request{Backend: name, backend: i.backends[name], Timeout: i.timeout(t.Rule.Timeout), NeedBody: t.NeedBody, conceal: t.Conceal}
 	if req.Method, err = method(&t); err != nil {
 		return nil, err
 	}

@@ -46,6 +46,7 @@ type Request struct {
 	// where nothing is open, and after it has succeeded.
 	pending func(context.Context, *Request) error
 	secrets []string
+	conceal func(string) string // see Target
 	// withoutDetails is set where GitHub was asked a second time without
 	// return_run_details.
 	withoutDetails bool

@@ -88,6 +88,9 @@ func (i *Invoker) judge(req *Request, res *Response, sent http.Header) (*Respons
 // the request carried, which some servers repeat.
 func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 	// Scrub more than is shown, so that a secret at the edge goes as a whole.
+	if req.conceal != nil {
+		s = req.conceal(s)
+	}
 	s = clean(s, 8*maxExcerpt)
 	_, token, _ := strings.Cut(sent.Get("Authorization"), " ")
 	s = scrub(scrub(s, req.secrets), []string{token, i.deps.Signer.Reveal()})

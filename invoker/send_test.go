@@ -287,6 +287,7 @@ func TestStatusErrorText(t *testing.T) {
 		{strings.Repeat("ü", 600), ": " + strings.Repeat("ü", 500)},
 		{"you sent " + testSigner + " and query-canary", ": you sent [redacted] and [redacted]"},
 		{strings.Repeat("x", 495) + "query-canary", ": " + strings.Repeat("x", 495) + "[reda"},
+		{strings.Repeat("x", 495) + "decrypted \n input", ": " + strings.Repeat("x", 495) + "[reda"},
 	} {
 		s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
@@ -295,6 +296,7 @@ func TestStatusErrorText(t *testing.T) {
 		i := newInvoker(t, testConfig(), testDeps())
 		target := hook(t, s.URL+"/hook")
 		target.Rule.Query = url.Values{"token": {"query-canary"}}
+		target.Conceal = func(s string) string { return strings.ReplaceAll(s, "decrypted \n input", "[redacted]") }
 		res, err := i.Do(t.Context(), build(t, i, target))
 		if want := fmt.Sprintf("POST %s/hook answered 500%s", s.URL, tc.want); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)

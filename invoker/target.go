@@ -24,6 +24,10 @@ type Target struct {
 	// Decrypted is whether Root differs from Event, so that bodies have to be
 	// made from Root.
 	Decrypted bool
+	// Conceal takes the event's secrets out of a text. Errors quote the
+	// beginning of an answer: what is cut in two could not be found later. Nil:
+	// the event has none.
+	Conceal func(string) string
 	// NeedBody is whether the caller reads the body of the answer: for a
 	// response to Port, a report that looks at it, or following.
 	NeedBody bool
