@@ -14,10 +14,10 @@ const (
 	memoryBudget = 16 << 20
 	// memoryReserve is what the events of a partition may hold although the
 	// budget is used up by others. An answer of fetchBytes needs no room either.
-	memoryReserve = 256 << 10
+	memoryReserve = 512 << 10
 	// memoryOverdraft is how far the budget is exceeded so that every partition
 	// can have one event, however large.
-	memoryOverdraft = 32 << 20
+	memoryOverdraft = 8 << 20
 	// eventOverhead is what an event holds beside its text while it waits: a
 	// goroutine, its request and its entries here.
 	eventOverhead = 8 << 10
