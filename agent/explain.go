@@ -113,7 +113,9 @@ func (e *Explainer) request(ctx context.Context, x *Explanation, msg *Message) {
 	}
 	if x.Request, x.Missing, err = e.build(ctx, t); err != nil {
 		x.fail(fmt.Errorf("build request: %w", err))
+		return
 	}
+	traceOf(msg, t.Key).addTo(x.Request)
 }
 
 // build makes the request, with a stand-in where a credential is missing.

@@ -31,6 +31,7 @@ type job struct {
 	err error // why there is no request, or no rule
 	key string
 
+	trace    trace
 	signed   time.Time // by Port; zero: unknown
 	noFollow bool      // the invocation method rules following out
 	settled  func()    // leaves the event out of the metrics of what is not settled
@@ -64,6 +65,9 @@ func (j *job) about(line *zerolog.Event) *zerolog.Event {
 	line = line.Str("topic", j.ev.Topic).Int("partition", j.ev.Partition).Int64("offset", j.ev.Offset)
 	if j.run != "" {
 		line = line.Str("run", j.run)
+	}
+	if j.trace.id != "" {
+		line = line.Str("trace", j.trace.id)
 	}
 	if j.rule != nil {
 		line = line.Str("rule", j.label)

@@ -123,6 +123,7 @@ func signedAt(timestamp string) (at time.Time, ok bool) {
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg),
 		noFollow: msg.Method.NoFollow, redactor: a.Redactor, log: a.log, memory: share{answers: a.answers}}
+	j.trace = traceOf(msg, ev.Key(j.run))
 	j.signed, _ = signedAt(msg.Timestamp)
 	if j.sync {
 		j.kind += ", synchronized"
@@ -200,6 +201,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 		return fmt.Errorf("build request: %w", err)
 	}
 	j.backend, j.host = j.req.Backend, j.req.Host()
+	j.trace.addTo(j.req)
 	a.conceal(j, j.req.Secrets())
 	j.work.For(j.req.Backend, j.req.Host())
 	return nil

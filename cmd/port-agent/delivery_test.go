@@ -144,9 +144,11 @@ func TestPortAwayUntilTheWindowsAreFull(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 1)
 	events := syncRuns("", 1500)
-	w.publish(events...)
-	w.port.Fault(porttest.All, porttest.Fault{Status: http.StatusServiceUnavailable})
 	agent := w.agent()
+	w.publish(events[0]) // Port is asked about what was there before the agent
+	w.waitEnded(events[:1])
+	w.port.Fault(porttest.All, porttest.Fault{Status: http.StatusServiceUnavailable})
+	w.publish(events[1:]...)
 	w.backend.wait(t, 500)
 	for before := -1; before != w.backend.total(); time.Sleep(300 * time.Millisecond) {
 		before = w.backend.total() // until reading has paused
@@ -227,7 +229,7 @@ func TestInterruptedSentAgain(t *testing.T) {
 	if err := w.kafka.Produce(t.Context(), w.changes(), 0, change); err != nil {
 		t.Fatal(err)
 	}
-	first := w.agent(shortSession, rules)
+	first := w.agent(shortSession, rules, "ON_UNVOUCHED=invoke") // the change was there before the agent
 	w.backend.wait(t, 4)
 	first.kill()
 	w.backend.on(nil)

@@ -72,7 +72,7 @@ func shownHeaders(x *agent.Explanation) (shown map[string]string, hidden []strin
 }
 
 // transportHeaders are those that every request has.
-var transportHeaders = []string{"Content-Type", "Idempotency-Key", "User-Agent", "X-Port-Run-Id"}
+var transportHeaders = []string{"Content-Type", "Idempotency-Key", "Traceparent", "User-Agent", "X-Port-Run-Id"}
 
 // proofs are the headers that each attempt gets anew, by the backend.
 var proofs = map[string][]string{
