@@ -27,37 +27,45 @@ type Followed struct {
 	Report *Report
 }
 
-// follow starts to follow the pipeline of a request that was accepted and, with
-// recorded polls, looks at it once. A look takes the polls in order, one for
-// each of its requests.
-func (e *Explainer) follow(ctx context.Context, x *Explanation, answer *Answer, res *invoker.Response, polls []Answer) *Followed {
+// follow starts to follow the pipeline of a request that was accepted. Where
+// there are recorded polls, look looks at it once, and takes them in order, one
+// for each request that it makes; rep is what Port was told of the trigger.
+func (e *Explainer) follow(ctx context.Context, x *Explanation, answer *Answer, res *invoker.Response, polls []Answer) (look func(rep *Report)) {
 	tape := &recording{live: e.Invoker, answers: polls}
 	redactor := NewRedactor()
 	a := &Agent{
 		Deps: Deps{Redactor: redactor, Metrics: NewMetrics(prometheus.NewRegistry(), ""), Follower: follow.New(e.Follow, tape)},
-		log:  zerolog.Nop(), polls: newSlots(pollSlots, pollsPerHost),
+		log:  zerolog.Nop(),
 	}
 	j := &job{ev: &Event{}, run: x.Run, sync: x.Sync, rule: x.Rule, req: x.Request, redactor: redactor, log: a.log}
 	run := follow.Run{ID: x.Run, Sync: x.Sync, NoFollow: x.noFollow, Rule: x.Rule, Input: func() (map[string]any, error) {
 		return map[string]any{"body": x.Root, "request": x.Request.Value(), "response": answer.value()}, nil
 	}}
 	watch, why := a.Follower.Start(ctx, run, x.Request, res)
-	if watch == nil {
-		return &Followed{Why: why}
+	x.Followed = &Followed{Why: why}
+	if watch != nil {
+		x.Followed.Place = watch.Backend() + " " + strings.Join(watch.Handle().Places, " ")
 	}
-	out := &Followed{Place: watch.Backend() + " " + strings.Join(watch.Handle().Places, " ")}
-	if len(polls) == 0 {
-		return out
+	if watch == nil || len(polls) == 0 {
+		return func(*Report) {}
 	}
+	return func(rep *Report) {
+		f := &followed{Agent: a, j: j, watch: watch, since: time.Now(),
+			news: news{links: linksOf(rep.Link), id: rep.ExternalRunID, label: rep.StatusLabel != ""}}
+		x.Followed.Report, x.Followed.Err = f.lookOnce(ctx)
+	}
+}
+
+// lookOnce looks and gives what Port is told then.
+func (f *followed) lookOnce(ctx context.Context) (*Report, error) {
 	told := &listener{}
-	a.Reporter = told
-	f := &followed{Agent: a, j: j, watch: watch, since: time.Now()}
-	progress, err := watch.Look(ctx)
+	f.Reporter = told
+	progress, err := f.watch.Look(ctx)
+	if err != nil {
+		return nil, err
+	}
 	f.news.add(f, progress)
 	switch {
-	case err != nil:
-		out.Err = err
-		return out
 	case progress.Over && progress.Success:
 		err = f.end(ctx, endedSuccess, StatusSuccess, progress.Summary)
 	case progress.Over:
@@ -65,8 +73,7 @@ func (e *Explainer) follow(ctx context.Context, x *Explanation, answer *Answer, 
 	default:
 		_, err = f.tell(ctx)
 	}
-	out.Err, out.Report = err, &told.report
-	return out
+	return &told.report, err
 }
 
 // listener is a Reporter that keeps what Port is told after a look.
@@ -119,8 +126,11 @@ func (r *recording) Seal(string) string { return "seal" }
 
 var _ follow.Invoker = (*recording)(nil)
 
-// followWarnings tells of a pipeline that is not followed, or not seen.
-func followWarnings(f *Followed) (out []transform.Warning) {
+// warnings tells of a pipeline that is not followed, or not seen.
+func (f *Followed) warnings() (out []transform.Warning) {
+	if f == nil {
+		return nil
+	}
 	if f.Why != "" {
 		out = append(out, transform.Warning{Field: "follow", Message: f.Why})
 	}

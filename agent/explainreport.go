@@ -64,6 +64,7 @@ func (a *Answer) value() map[string]any {
 // told nothing; then it is what the rule's report alone gives.
 func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer, polls []Answer) {
 	out := outcome{err: x.Err}
+	look := func(*Report) {}
 	if x.Err == nil {
 		if answer == nil || x.Request == nil {
 			return
@@ -73,8 +74,7 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer, 
 		x.Refused = out.err
 		x.Retried, _ = invoker.Retryable(out.err, x.Request, x.retryStatuses())
 		if out.err == nil && x.Run != "" {
-			x.Followed = e.follow(ctx, x, answer, out.res, polls)
-			x.Warnings = append(x.Warnings, followWarnings(x.Followed)...)
+			look = e.follow(ctx, x, answer, out.res, polls)
 			out.followed = x.Followed.Place != ""
 		}
 	}
@@ -97,6 +97,8 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer, 
 	if IsNodeRun(x.Run) {
 		*rep = nodeReport(*rep)
 	}
+	look(rep)
+	x.Warnings = append(x.Warnings, x.Followed.warnings()...)
 	x.Report = rep
 }
 

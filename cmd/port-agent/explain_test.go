@@ -15,7 +15,9 @@ import (
 // credentials are the variables that a developer's machine may have set and
 // that would change what explain says.
 var credentials = []string{"PORT_CLIENT_SECRET", "GITHUB_TOKEN", "GITHUB_API_URL", "GITLAB_URL", "AZURE_DEVOPS_URL",
-	"PORT_API_BASE_URL", "INVOCATIONS_PATH", "CONTROL_THE_PAYLOAD_CONFIG_PATH", "ON_NO_MATCH", "STRICT_MAPPING", "MAX_EVENT_BYTES"}
+	"PORT_API_BASE_URL", "INVOCATIONS_PATH", "CONTROL_THE_PAYLOAD_CONFIG_PATH", "ON_NO_MATCH", "STRICT_MAPPING", "MAX_EVENT_BYTES",
+	"JENKINS_URL", "JENKINS_USER_ID", "JENKINS_USER", "JENKINS_API_TOKEN", "GITLAB_TOKEN", "AZURE_DEVOPS_EXT_PAT", "AZURE_DEVOPS_PAT",
+	"GITHUB_APP_ID", "GITHUB_APP_PRIVATE_KEY", "GITHUB_APP_INSTALLATION_ID", "FOLLOW"}
 
 // setEnv sets the environment of a test: vars, and of credentials no others.
 func setEnv(t *testing.T, vars map[string]string) {
@@ -108,6 +110,9 @@ func exampleArgs(dir string) []string {
 	if file := filepath.Join(dir, "response.json"); exists(file) {
 		args = append(args, "-response", file)
 	}
+	if file := filepath.Join(dir, "poll.json"); exists(file) {
+		args = append(args, "-poll", file)
+	}
 	return args
 }
 
@@ -137,6 +142,13 @@ func TestExplainExamples(t *testing.T) {
 			}
 			if !reflect.DeepEqual(got["report"], report) {
 				t.Errorf("report = %s\nwant %s", pretty(got["report"]), pretty(report))
+			}
+			var poll any
+			if file := filepath.Join(dir, "poll-report.json"); exists(file) {
+				readFile(t, file, &poll)
+			}
+			if !reflect.DeepEqual(got["poll"], poll) {
+				t.Errorf("poll report = %s\nwant %s", pretty(got["poll"]), pretty(poll))
 			}
 		})
 	}

@@ -232,12 +232,12 @@ func TestExamplesGiveTheirGoldenFiles(t *testing.T) {
 			var got struct {
 				Findings []finding
 				Faults   map[string]string
-				View     struct{ Request, Report any }
+				View     struct{ Request, Report, Poll any }
 			}
 			if ask(t, s, "/api/explain", st, &got); len(got.Findings)+len(got.Faults) > 0 {
 				t.Errorf("findings %v, faults %v, want none", got.Findings, got.Faults)
 			}
-			for name, got := range map[string]any{"request.json": got.View.Request, "report.json": got.View.Report} {
+			for name, got := range map[string]any{"request.json": got.View.Request, "report.json": got.View.Report, "poll-report.json": got.View.Poll} {
 				data, err := examples.Files.ReadFile(e.Name + "/" + name)
 				if err != nil {
 					continue
