@@ -68,7 +68,7 @@ func decompress(h http.Header, r io.Reader) io.Reader {
 	var open func(*bufio.Reader) (io.Reader, error)
 	switch strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding"))) {
 	case "gzip", "x-gzip":
-		open = func(b *bufio.Reader) (io.Reader, error) { return gzip.NewReader(b) }
+		open = func(b *bufio.Reader) (io.Reader, error) { return newMembers(b) }
 	case "deflate":
 		open = func(b *bufio.Reader) (io.Reader, error) {
 			if start, _ := b.Peek(2); len(start) == 2 && start[0]&0x0f == 8 && (int(start[0])<<8+int(start[1]))%31 == 0 {
@@ -82,6 +82,37 @@ func decompress(h http.Header, r io.Reader) io.Reader {
 	h.Del("Content-Encoding")
 	h.Del("Content-Length")
 	return &lazyReader{from: bufio.NewReader(r), open: open}
+}
+
+// members reads the members of a gzip stream, up to what is none: some servers
+// let padding follow.
+type members struct {
+	from *bufio.Reader
+	z    *gzip.Reader
+}
+
+func newMembers(from *bufio.Reader) (*members, error) {
+	z, err := gzip.NewReader(from)
+	if err != nil {
+		return nil, err
+	}
+	z.Multistream(false)
+	return &members{from, z}, nil
+}
+
+func (m *members) Read(p []byte) (int, error) {
+	n, err := m.z.Read(p)
+	if err != io.EOF {
+		return n, err
+	}
+	if magic, _ := m.from.Peek(2); string(magic) != "\x1f\x8b" {
+		return n, io.EOF
+	}
+	if err := m.z.Reset(m.from); err != nil {
+		return n, err
+	}
+	m.z.Multistream(false)
+	return n, nil
 }
 
 // lazyReader opens what it reads from at the first Read. An empty body stays

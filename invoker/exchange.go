@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
+	"golang.org/x/text/encoding/charmap"
 )
 
 // hop is one request on the wire: the first, or one that a redirect asks for.
@@ -67,8 +70,25 @@ func (h *hop) wire() (http.Header, error) {
 			delete(wire, name)
 		}
 		wire[as] = values
+		for n, v := range values {
+			if l, ok := latin1(v); ok {
+				wire[as] = slices.Clone(values)
+				wire[as][n] = l
+			}
+		}
 	}
 	return wire, nil
+}
+
+// latin1 writes a header value in ISO-8859-1, as RFC 9110 section 5.5 and
+// Python's requests have it, where it is not ASCII and can be written so. Any
+// other stays in UTF-8.
+func latin1(v string) (string, bool) {
+	if !strings.ContainsFunc(v, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return v, false
+	}
+	l, err := charmap.ISO8859_1.NewEncoder().String(v)
+	return l, err == nil
 }
 
 // attempt is one request on its way through net/http.
@@ -106,8 +126,8 @@ func (a *attempt) sent() bool { return a.link != nil && a.link.sent() }
 // exchange puts one hop on the wire and reads the header of its answer, whose
 // body is to be closed. Sent reports whether bytes of it may have left. A
 // request of which nothing had left when a used connection turned out to be
-// closed is sent again at once: no server has seen it.
-func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sent bool, err error) {
+// closed is sent again at once: no server has seen it. Cancel ends ctx.
+func (i *Invoker) exchange(ctx context.Context, cancel context.CancelCauseFunc, h *hop) (res *http.Response, sent bool, err error) {
 	via, err := i.proxies.of(h.url)
 	if err != nil {
 		return nil, false, err
@@ -117,47 +137,23 @@ func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sen
 	}
 	way := i.transport(h.url.Hostname())
 	for {
-		res, a, err := once(ctx, way, h)
-		switch {
-		case err == nil:
-			return res, true, nil
-		case a == nil:
+		a := &attempt{cancel: cancel}
+		req, err := h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn, PutIdleConn: a.putIdleConn}))
+		if err != nil {
 			return nil, false, err
+		}
+		res, err := way.RoundTrip(req)
+		switch {
+		case err == nil && a.sent():
+			return res, true, nil
+		case err == nil: // the answer to something else
+			res.Body.Close()
 		case a.lost:
 			return nil, true, io.ErrUnexpectedEOF
 		case a.sent() || !a.reused || ctx.Err() != nil:
 			return nil, a.sent(), err
 		}
 	}
-}
-
-func once(ctx context.Context, way *http.Transport, h *hop) (*http.Response, *attempt, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	a := &attempt{cancel: cancel}
-	req, err := h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn, PutIdleConn: a.putIdleConn}))
-	if err != nil {
-		cancel(nil)
-		return nil, nil, err
-	}
-	res, err := way.RoundTrip(req)
-	if err != nil {
-		cancel(nil)
-		return nil, a, err
-	}
-	res.Body = &answerBody{res.Body, cancel}
-	return res, a, nil
-}
-
-// answerBody ends the context of its request when it is closed.
-type answerBody struct {
-	io.ReadCloser
-	cancel context.CancelCauseFunc
-}
-
-func (b *answerBody) Close() error {
-	err := b.ReadCloser.Close()
-	b.cancel(nil)
-	return err
 }
 
 // portOf is the port that a URL leads to.

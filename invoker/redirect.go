@@ -27,7 +27,7 @@ func redirect(h *hop, res *http.Response) (next *hop, refusal string) {
 	if location == "" {
 		return nil, ""
 	}
-	ref, err := url.Parse(location)
+	ref, err := url.Parse(requote(location))
 	if err != nil {
 		return nil, "was redirected to an address that is not a URL"
 	}

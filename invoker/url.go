@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -19,7 +20,7 @@ func parseURL(raw string) (*url.URL, error) {
 	if err := resolved("URL", raw); err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(raw)
+	u, err := url.Parse(requote(raw))
 	if err != nil {
 		return nil, fmt.Errorf("the URL is not valid: %s", urlFault(err))
 	}
@@ -36,9 +37,8 @@ func parseURL(raw string) (*url.URL, error) {
 	if u.Host, err = httpguts.PunycodeHostPort(u.Host); err != nil || ambiguous(u.Hostname()) {
 		return nil, errors.New("the URL is not valid: its host is neither a name nor an address")
 	}
-	u.Fragment, u.RawFragment = "", ""
-	u.RawQuery = escapeQuery(u.RawQuery)
-	return u, nil
+	u.Fragment, u.RawFragment, u.ForceQuery = "", "", false
+	return u.ResolveReference(new(url.URL)), nil // without . and ..
 }
 
 // urlFault is the kind of a parse error without the quoted part of the URL.
@@ -50,19 +50,36 @@ func urlFault(err error) string {
 	return strings.TrimSpace(fault)
 }
 
-// escapeQuery percent-encodes what may not stand in a request line, as in a
-// URL that was put together from user inputs.
-func escapeQuery(query string) string {
-	bad := func(c byte) bool { return c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>`", c) >= 0 }
+// requote percent-encodes, behind the host of a URL or in a relative one, what
+// RFC 3986 does not let stand there. URLs are put together from user inputs,
+// and some servers refuse what others overlook. Where a % begins no escape,
+// every % stands for itself.
+func requote(raw string) string {
+	from := 0
+	if _, rest, ok := strings.Cut(raw, "//"); ok && !strings.ContainsAny(raw[:len(raw)-len(rest)-2], "/?#") {
+		from = len(raw)
+		if n := strings.IndexAny(rest, "/?#"); n >= 0 {
+			from -= len(rest) - n
+		}
+	}
+	literal := badEscape.MatchString(raw[from:])
 	var b strings.Builder
-	for n := range len(query) {
-		if c := query[n]; bad(c) {
-			fmt.Fprintf(&b, "%%%02X", c)
-		} else {
+	b.WriteString(raw[:from])
+	for _, c := range []byte(raw[from:]) {
+		if alphanumeric(c) || strings.IndexByte("-._~!$&'()*+,;=:@/?#", c) >= 0 || c == '%' && !literal {
 			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
 		}
 	}
 	return b.String()
+}
+
+// badEscape is a % that does not begin an escape.
+var badEscape = regexp.MustCompile(`%([^0-9A-Fa-f]|$|.[^0-9A-Fa-f]|.$)`)
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // resolved refuses text that holds a template: Port was to replace it.
