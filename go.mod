@@ -18,7 +18,10 @@ require (
 	golang.org/x/sync v0.24.0
 )
 
-require golang.org/x/text v0.43.0
+require (
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+	golang.org/x/text v0.43.0
+)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect
