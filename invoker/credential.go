@@ -112,32 +112,32 @@ func headerCredential(base, name, prefix string, secret SecretFunc) (*Credential
 func (i *Invoker) newCredentials() (map[string]*Credential, error) {
 	made := map[string]*Credential{}
 	var errs []error
-	add := func(backend string, set bool, make func() (*Credential, error)) {
+	add := func(backend, setting string, set bool, make func() (*Credential, error)) {
 		if !set {
 			return
 		}
 		c, err := make()
 		if err != nil {
-			errs = append(errs, fmt.Errorf("credential for %s: %w", backend, err))
+			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
 		}
 		made[backend] = c
 	}
 	cfg := i.cfg
-	add(Jenkins, cfg.JenkinsURL != "" && cfg.JenkinsToken != "", func() (*Credential, error) {
+	add(Jenkins, "JENKINS_URL", cfg.JenkinsURL != "" && cfg.JenkinsToken != "", func() (*Credential, error) {
 		return basicCredential(cfg.JenkinsURL, cfg.jenkinsUser(), i.secret("JENKINS_API_TOKEN", cfg.JenkinsToken))
 	})
-	add(GitLab, cfg.GitLabToken != "", func() (*Credential, error) {
+	add(GitLab, "GITLAB_URL", cfg.GitLabToken != "", func() (*Credential, error) {
 		return headerCredential(cfg.GitLabURL, "Private-Token", "", i.secret("GITLAB_TOKEN", cfg.GitLabToken))
 	})
-	add(AzureDevOps, cfg.azurePAT() != "", func() (*Credential, error) {
+	add(AzureDevOps, "AZURE_DEVOPS_URL", cfg.azurePAT() != "", func() (*Credential, error) {
 		name := "AZURE_DEVOPS_EXT_PAT"
 		if cfg.AzureExtPAT == "" {
 			name = "AZURE_DEVOPS_PAT"
 		}
 		return basicCredential(cfg.AzureDevOpsURL, "", i.secret(name, cfg.azurePAT()))
 	})
-	add(GitHub, cfg.GitHubAppID != "", i.newGitHubApp)
-	add(GitHub, cfg.GitHubAppID == "" && cfg.GitHubToken != "", func() (*Credential, error) {
+	add(GitHub, "GITHUB_API_URL", cfg.GitHubAppID != "", i.newGitHubApp)
+	add(GitHub, "GITHUB_API_URL", cfg.GitHubAppID == "" && cfg.GitHubToken != "", func() (*Credential, error) {
 		return headerCredential(cfg.GitHubAPIURL, "Authorization", "Bearer ", i.secret("GITHUB_TOKEN", cfg.GitHubToken))
 	})
 	return made, errors.Join(errs...)
@@ -162,7 +162,7 @@ func (c *Config) validateCredentials() error {
 	}
 	if c.JenkinsURL != "" {
 		u, err := url.Parse(c.JenkinsURL)
-		fault(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https", "JENKINS_URL: not an http or https URL")
+		fault(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil, "JENKINS_URL: not an http or https URL without user info")
 	}
 	fault(c.JenkinsToken != "" && (c.JenkinsURL == "" || c.jenkinsUser() == ""), "JENKINS_API_TOKEN needs JENKINS_URL and JENKINS_USER_ID beside it")
 	fault(c.GitHubAppID != "" && c.GitHubAppKey == "", "GITHUB_APP_ID needs GITHUB_APP_PRIVATE_KEY beside it")

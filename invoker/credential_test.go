@@ -110,7 +110,9 @@ func TestGitLabTokenIsNoOtherSecret(t *testing.T) {
 		"PORT_CLIENT_SECRET": "x", "GITHUB_TOKEN": "x", "LOG_LEVEL": "x", "DB_PASSWORD": "x", "AWS_SECRET_ACCESS_KEY": "x", "http_proxy": "x", "HTTPS_PROXY": "x",
 		"payments_secret_store": "own", "ACME_SHOP": "own", "log_level": "x",
 	}
-	g := gitLab{env: env(vars), setting: func(name string) bool { return name == "PORT_CLIENT_SECRET" || name == "GITHUB_TOKEN" || name == "LOG_LEVEL" }}
+	g := gitLab{env: env(vars), setting: func(name string) bool {
+		return name == "PORT_CLIENT_SECRET" || name == "GITHUB_TOKEN" || name == "LOG_LEVEL"
+	}}
 	for _, tc := range []struct{ group, project, want string }{
 		{"PORT/CLIENT", "SECRET", ""}, {"PORT", "CLIENT/SECRET", ""}, {"GITHUB", "TOKEN", ""}, {"LOG", "LEVEL", ""}, {"log", "level", ""},
 		{"DB", "PASSWORD", ""}, {"AWS/SECRET", "ACCESS/KEY", ""}, {"http", "proxy", ""}, {"HTTPS", "PROXY", ""},

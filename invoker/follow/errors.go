@@ -51,10 +51,6 @@ func (e *Error) Unwrap() error { return e.Err }
 
 var errPlace = errors.New("the place to look at is not an http or https URL without user info")
 
-func hopeless(format string, args ...any) *Error {
-	return &Error{Kind: Hopeless, Err: fmt.Errorf(format, args...)}
-}
-
 func refused(hint, format string, args ...any) *Error {
 	return &Error{Kind: Refused, Hint: hint, Err: fmt.Errorf(format, args...)}
 }

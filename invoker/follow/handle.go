@@ -38,9 +38,6 @@ func (h Handle) String() string {
 	return s
 }
 
-// Equal reports whether both name the same places.
-func (h Handle) Equal(other Handle) bool { return h.String() == other.String() }
-
 // ParseHandle reads a line that String has made. Whether the places may be
 // looked at is for Resume to decide.
 func ParseHandle(line string) (Handle, bool) {

@@ -23,7 +23,7 @@ type jenkins struct{ *source }
 const (
 	jenkinsQueue = "/queue/item/"
 
-	queueFields = "cancelled,why,task[url],executable[number,url]"
+	queueFields = "cancelled,why,executable[url]"
 	buildFields = "building,result,number,fullDisplayName,duration,url"
 	listFields  = "builds[number,url,queueId]{0,100}"
 )
@@ -76,7 +76,6 @@ func (f *jenkins) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	var item struct {
 		Cancelled  bool
 		Why        string
-		Task       struct{ URL string }
 		Executable *struct{ URL string }
 	}
 	name := fragment(j.place)
@@ -87,9 +86,6 @@ func (f *jenkins) look(ctx context.Context, w *Watch, j *job) (view, error) {
 		return f.search(ctx, w, j, name)
 	case err != nil:
 		return view{}, err
-	}
-	if name == "" {
-		name = nameOf(jobPath(item.Task.URL))
 	}
 	switch {
 	case item.Cancelled:
@@ -241,15 +237,6 @@ func jobPath(raw string) string {
 		return ""
 	}
 	return strings.TrimSuffix(path[n:], "/") + "/"
-}
-
-// nameOf is the full name of the job at a path.
-func nameOf(path string) string {
-	name, err := url.PathUnescape(strings.ReplaceAll(strings.TrimPrefix(strings.TrimSuffix(path, "/"), "/job/"), "/job/", "/"))
-	if err != nil {
-		return ""
-	}
-	return name
 }
 
 func fragment(place string) string {

@@ -138,7 +138,7 @@ func TestErrorsOfLooking(t *testing.T) {
 			g.Fault(func(*http.Request) *cistand.Answer { return &tc.answer })
 			p, err := w.Look(t.Context())
 			e := (*Error)(nil)
-			if !errors.As(err, &e) || e.Kind != tc.want || e.RetryAfter != tc.after || p.News() {
+			if !errors.As(err, &e) || e.Kind != tc.want || e.RetryAfter != tc.after || news(p) {
 				t.Errorf("got %v %+v, want %s after %s", err, p, tc.want, tc.after)
 			}
 			if strings.Contains(err.Error(), "gitlab-token") || len(err.Error()) > 1000 {
@@ -164,7 +164,7 @@ func TestConnectionIsLost(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	why := errors.New("the agent stops")
 	cancel(why)
-	if p, err := w.Look(ctx); err != why || p.News() {
+	if p, err := w.Look(ctx); err != why || news(p) {
 		t.Errorf("got %v, %+v, want %v", err, p, why)
 	}
 }

@@ -24,11 +24,6 @@ type Line struct {
 	Text string
 }
 
-// News reports whether p holds anything to tell.
-func (p *Progress) News() bool {
-	return p.Label != "" || len(p.Lines) > 0 || len(p.Links) > 0 || p.ExternalRunID != "" || !p.Moved.IsZero() || p.Over || p.Summary != ""
-}
-
 // view is what one place looks like at one moment.
 type view struct {
 	name     string // of the pipeline, for lines and summary: "smoke-tests #42"

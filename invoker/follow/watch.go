@@ -65,11 +65,6 @@ func (w *Watch) MaxWait() time.Duration {
 	return 5 * time.Minute
 }
 
-// Seen reports whether any look has found the pipeline.
-func (w *Watch) Seen() bool {
-	return slices.ContainsFunc(w.jobs, func(j *job) bool { return j.seen })
-}
-
 // Look asks once how the pipeline is. An error is an *Error, or the cause of
 // the end of ctx. Progress may hold news beside an error, where one of several
 // jobs could be looked at.
