@@ -265,6 +265,7 @@ func waitFor(t *testing.T, done func() bool) {
 func TestPartitionsAdded(t *testing.T) {
 	t.Parallel()
 	c, cfg := openCluster(t)
+	cfg.watchInterval = 0 // as in production
 	createTopics(t, c, cfg, 1)
 	w, got := watchCommits(t, c, cfg), newSeen()
 	s := start(t, cfg, w.handler(got, nil))
@@ -273,8 +274,14 @@ func TestPartitionsAdded(t *testing.T) {
 	if err := c.AddPartitions(t.Context(), cfg.RunsTopic, 3); err != nil {
 		t.Fatal(err)
 	}
+	added := time.Now()
 	waitFor(t, func() bool { return c.Produce(t.Context(), cfg.RunsTopic, 2, []byte("b")) == nil })
 	values := got.wait(t, 11)
+	took := time.Since(added)
+	t.Logf("FAULT new partition: its event was handled %s after it was added", took.Round(10*time.Millisecond))
+	if took > 8*time.Second {
+		t.Errorf("it took %s, want at most 5 s on a machine with nothing else to do", took)
+	}
 	s.stop()
 	wantOnce(t, "partitions added", values, 11)
 }

@@ -217,3 +217,45 @@ func TestRecordOfZerosInTheLog(t *testing.T) {
 	}
 	wantCommitted(t, c, cfg, map[int]int64{0: 4})
 }
+
+// TestLoneEventOnARealBroker waits until a broker that closes connections after
+// ten idle seconds (.ci/kafka) has closed all that it can.
+func TestLoneEventOnARealBroker(t *testing.T) {
+	t.Parallel()
+	c, cfg := openCluster(t)
+	if c.Fake != nil {
+		t.Skip("needs a broker that closes idle connections by itself")
+	}
+	cfg.watchInterval = 0
+	createTopics(t, c, cfg, 4)
+	got := newSeen()
+	var marks []time.Duration
+	s := start(t, cfg, func(ctx context.Context, ev *agent.Event) error {
+		begun := time.Now()
+		if err := ev.Ledger.Start(ctx); err != nil {
+			return err
+		}
+		if string(ev.Record) == "lone" {
+			marks = append(marks, time.Since(begun))
+		}
+		got.add(string(ev.Record))
+		return nil
+	})
+	for p := range 4 {
+		produce(t, c, cfg.RunsTopic, p, records("", 20)...)
+	}
+	got.wait(t, 80)
+	for n := range 2 {
+		time.Sleep(21 * time.Second)
+		produce(t, c, cfg.RunsTopic, n, []byte("lone"))
+		got.wait(t, 81+n)
+	}
+	s.stop()
+	t.Logf("FAULT idle connections closed by the broker: marks of lone events took %v", marks)
+	if slices.Max(marks) > 100*time.Millisecond {
+		t.Errorf("marks took %v, want less than 20 ms on a machine with nothing else to do", marks)
+	}
+	if n := testutil.ToFloat64(s.metrics.Commits.WithLabelValues("retried")); n != 0 {
+		t.Errorf("%v commits were retried", n)
+	}
+}

@@ -22,7 +22,7 @@ func TestVouched(t *testing.T) {
 		again  []int // those of the n that come again
 	}{
 		{"nothing was touched", nil, nil},
-		{"operator's reset", func(*kafkatest.Cluster, *Config, kafkatest.Commit) (kafkatest.Commit, bool) {
+		{"operator resets", func(*kafkatest.Cluster, *Config, kafkatest.Commit) (kafkatest.Commit, bool) {
 			return kafkatest.Commit{Offset: 15}, true
 		}, []int{15, 16, 17, 18, 19}},
 		{"offset past the end", func(_ *kafkatest.Cluster, _ *Config, was kafkatest.Commit) (kafkatest.Commit, bool) {

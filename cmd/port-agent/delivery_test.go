@@ -311,10 +311,17 @@ func TestBrokerRestarted(t *testing.T) {
 	events := syncRuns("", 300)
 	w.publish(events...)
 	const inFlight = 8
-	agent := w.agent(fmt.Sprintf("MAX_IN_FLIGHT=%d", inFlight))
+	agent := w.agent(fmt.Sprintf("MAX_IN_FLIGHT=%d", inFlight), "KAFKA_CONSUMER_SESSION_TIMEOUT_MS=30000")
 	w.backend.wait(t, 60)
 	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
 		t.Fatalf("restart the broker: %v\n%s", err, out)
+	}
+	up, before := time.Now(), w.backend.total()
+	w.backend.wait(t, before+1)
+	took := time.Since(up)
+	t.Logf("FAULT broker restarted, session timeout 30 s: back %s after it", took.Round(10*time.Millisecond))
+	if took > 6*time.Second {
+		t.Errorf("back after %s, want it long before the session times out", took)
 	}
 	w.waitEnded(events)
 	agent.terminate()
