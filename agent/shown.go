@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -79,9 +78,10 @@ func badLink(link string) string {
 // other values, and of what is not JSON, the text. What Port has no room for is
 // text that is cut, or of JSON a text that says how large it was.
 func responseOf(res *invoker.Response) json.RawMessage {
-	body := jsontext.Value(bytes.TrimSpace(res.Body))
-	switch valid := utf8.Valid(body) && body.IsValid(jsontext.AllowDuplicateNames(true)); {
-	case res.Truncated || !valid:
+	text, ok := res.RawJSON()
+	body := jsontext.Value(text)
+	switch {
+	case !ok || !body.IsValid(jsontext.AllowDuplicateNames(true)):
 		return textResponse(res.Text())
 	case len(body) > maxResponse:
 		return textResponse(fmt.Sprintf("The answer is %d bytes of JSON, more than Port takes.", len(body)))

@@ -12,7 +12,8 @@ import (
 	"golang.org/x/text/encoding/unicode/utf32"
 )
 
-// decodeText brings a body to valid UTF-8. Its encoding is, in this order,
+// decodeText brings a body to valid UTF-8, and returns body itself where it is
+// that already. Its encoding is, in this order,
 // what a byte order mark says, UTF-16 or UTF-32 where the first characters
 // look like it, the charset of the content type, what an XML or HTML document
 // declares, UTF-8 where it is valid, or else what charset.DetermineEncoding
@@ -29,14 +30,15 @@ func decodeText(body []byte, contentType string) []byte {
 	if e == nil && !jsonMedia(media) {
 		e = declared(body, contentType)
 	}
-	if e == nil || e == encoding.Nop {
-		return bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	if e != nil && e != encoding.Nop {
+		if text, err := e.NewDecoder().Bytes(body); err == nil {
+			return bytes.TrimPrefix(text, []byte("\uFEFF"))
+		}
 	}
-	text, err := e.NewDecoder().Bytes(body)
-	if err != nil {
-		return bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	if utf8.Valid(body) {
+		return body
 	}
-	return bytes.TrimPrefix(text, []byte("\uFEFF"))
+	return bytes.ToValidUTF8(body, []byte("\uFFFD"))
 }
 
 // marked reads a byte order mark. That of UTF-32 begins like that of UTF-16.

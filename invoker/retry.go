@@ -88,15 +88,6 @@ type lookupError struct {
 func (e *lookupError) Error() string { return e.what + ": " + e.err.Error() }
 func (e *lookupError) Unwrap() error { return e.err }
 
-// NotDone reports whether the backend says that it has not carried out the
-// request and will take it later: 429, 503, or a 403 by which GitHub and
-// others say that a limit is used up.
-func NotDone(err error) bool {
-	status := (*StatusError)(nil)
-	return errors.As(err, &status) && status.Reason == "" &&
-		(status.limited || status.StatusCode == http.StatusTooManyRequests || status.StatusCode == http.StatusServiceUnavailable)
-}
-
 // limited tells a 403 that means a limit from one that means a missing right:
 // https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
 func limited(res *Response) bool {
