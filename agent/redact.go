@@ -52,12 +52,16 @@ type needles struct {
 func NewRedactor(secrets ...string) *Redactor {
 	r := &Redactor{refs: make(map[string]int)}
 	for _, s := range secrets {
-		if s != "" && s != "true" && s != "false" && s != "null" {
+		if worthHiding(s) {
 			r.refs[s]++
 		}
 	}
 	r.prepare()
 	return r
+}
+
+func worthHiding(secret string) bool {
+	return secret != "" && secret != "true" && secret != "false" && secret != "null"
 }
 
 // Run returns a Redactor that knows secrets on top of those that r knows, now
@@ -87,6 +91,9 @@ func (r *Redactor) Run(secrets ...string) *Redactor {
 // than once. A secret that was added several times stays until each is removed.
 // Each change costs time in proportion to all secrets that r knows.
 func (r *Redactor) Add(secret string) (remove func()) {
+	if !worthHiding(secret) {
+		return func() {}
+	}
 	r.count(secret, 1)
 	return sync.OnceFunc(func() { r.count(secret, -1) })
 }
