@@ -8,40 +8,6 @@ import (
 	"port-agent/agent"
 )
 
-// earlier keeps which runs this process has claimed while it looks for those
-// of a process before it.
-type earlier struct {
-	mu   sync.Mutex
-	over bool
-	mine map[string]struct{}
-}
-
-// claimed notes a run that is this process's own.
-func (e *earlier) claimed(run string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.over {
-		return
-	}
-	if e.mine == nil {
-		e.mine = make(map[string]struct{})
-	}
-	e.mine[run] = struct{}{}
-}
-
-func (e *earlier) isMine(run string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	_, mine := e.mine[run]
-	return mine
-}
-
-func (e *earlier) end() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.over, e.mine = true, nil
-}
-
 // takeUp finds the runs that an agent before this one had acked and not ended,
 // and hands them to the pipeline as interrupted. Which they are their logs say:
 // those whose pipeline was followed are followed on, whoever did it; those whose
@@ -50,7 +16,8 @@ func (e *earlier) end() {
 //
 // It costs a call for the list and one for each run that goes on.
 func (p *Poller) takeUp(ctx context.Context, running *sync.WaitGroup) {
-	defer p.earlier.end()
+	defer p.claimed.Clear()
+	defer p.looking.Store(false)
 	runs, err := p.api.ActiveRuns(ctx)
 	if err != nil {
 		p.notTakenUp(ctx, err)
@@ -58,16 +25,13 @@ func (p *Poller) takeUp(ctx context.Context, running *sync.WaitGroup) {
 	}
 	taken := 0
 	for _, r := range runs {
-		if p.earlier.isMine(r.ID) {
-			continue
-		}
 		messages, err := p.api.RunLog(ctx, r.ID)
 		if err != nil {
 			p.notTakenUp(ctx, err)
 			return
 		}
-		// Lines that this process has written follow a claim of its own.
-		if !agent.Unfinished(messages, p.cfg.Instance) || p.earlier.isMine(r.ID) || !p.load.add(r.ID) {
+		_, mine := p.claimed.Load(r.ID) // before this process wrote a line for it
+		if mine || !agent.Unfinished(messages, p.cfg.Instance) || !p.load.add(r.ID) {
 			continue
 		}
 		taken++

@@ -65,7 +65,8 @@ type Poller struct {
 	log     zerolog.Logger
 
 	load      *load
-	earlier   earlier
+	looking   atomic.Bool // for runs of an earlier agent; meanwhile claimed keeps
+	claimed   sync.Map    // the ids of those that this process has claimed
 	claims    atomic.Int64
 	connected atomic.Bool
 
@@ -107,6 +108,7 @@ func (p *Poller) Run(ctx context.Context) error {
 	defer p.setConnected(false)
 	p.log.Info().Str("instance", p.cfg.Instance).
 		Msg("polling started; port sends no encrypted inputs and no organisation secrets this way")
+	p.looking.Store(true)
 	running.Go(func() { p.takeUp(ctx, &running) })
 	for {
 		room, err := p.load.room(ctx, p.cfg.BatchSize)
@@ -215,7 +217,9 @@ func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *
 	if !p.load.add(r.ID) {
 		return // its claim has ended while it waited here, and it was claimed once more
 	}
-	p.earlier.claimed(r.ID)
+	if p.looking.Load() {
+		p.claimed.Store(r.ID, nil)
+	}
 	p.work(ctx, p.ticket(r, node), p.places.Next(), running)
 }
 

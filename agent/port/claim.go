@@ -90,19 +90,14 @@ func (c *Client) AckRuns(ctx context.Context, ids ...string) (int, error) {
 // AckNodeRun takes a claimed node run for this agent; false means that
 // somebody else has it. One attempt.
 func (c *Client) AckNodeRun(ctx context.Context, id string) (bool, error) {
-	answer := struct {
-		Acked any `json:"acked"`
-	}{}
+	var answer struct {
+		Acked any `json:"acked"` // true, or how many
+	}
 	if err := c.ack(ctx, routeNodeAck, map[string]any{"nodeRunIdentifier": id}, &answer); err != nil {
 		return false, err
 	}
-	switch acked := answer.Acked.(type) {
-	case bool:
-		return acked, nil
-	case float64:
-		return acked > 0, nil
-	}
-	return false, nil
+	count, _ := answer.Acked.(float64)
+	return answer.Acked == true || count > 0, nil
 }
 
 // ack reads a 409 as an answer: somebody else was first.

@@ -59,10 +59,13 @@ func TestConnectionsAreFewAndKept(t *testing.T) {
 				})
 			}
 			burst("a")
-			first := opened.Load()
 			burst("b")
-			if got := opened.Load(); first > most+most/2 || got > first+most/2 {
-				t.Errorf("connections: got %d and then %d more, want about %d at most and then few", first, got-first, most)
+			limit := int64(most) // over HTTP/2 a dial that comes too late is given up, and counted here
+			if http2 {
+				limit = 3 * most
+			}
+			if got := opened.Load(); got > limit {
+				t.Errorf("connections: got %d for two bursts of %d calls, want %d at most", got, calls, limit)
 			}
 			if got := other.Load(); got != 0 {
 				t.Errorf("calls by another protocol: got %d, want 0", got)

@@ -109,19 +109,11 @@ func (l *limit) note(status int, h http.Header) (after time.Duration, asked bool
 		}
 		return after, asked
 	}
-	if left, ok := number(h, "X-Ratelimit-Remaining"); ok {
+	left, ok := number(h, "X-Ratelimit-Remaining")
+	reset, known := untilReset(h)
+	if ok && known {
 		total, _ := number(h, "X-Ratelimit-Limit")
-		reset, ok := untilReset(h)
-		if ok {
-			l.mu.Lock()
-			l.state.Left, l.state.Reset = int(max(left, 0)), time.Now().Add(reset)
-			l.mu.Unlock()
-		}
-		if ok && left <= 0 {
-			l.close(reset)
-		} else if ok && left*20 < total {
-			l.lower(reset)
-		}
+		l.left(left, left*20 < total, reset)
 	}
 	return retryAfter(h)
 }
@@ -135,10 +127,18 @@ func (l *limit) close(d time.Duration) {
 	}
 }
 
-func (l *limit) lower(d time.Duration) {
+// left notes what is left of the window, which begins anew after reset, and
+// whether that is for reports alone.
+func (l *limit) left(calls float64, low bool, reset time.Duration) {
+	if calls <= 0 {
+		l.close(reset)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.lowUntil = time.Now().Add(d)
+	l.state.Left, l.state.Reset = int(max(calls, 0)), time.Now().Add(reset)
+	if low {
+		l.lowUntil = l.state.Reset
+	}
 }
 
 // askedWait is the wait that a 429 asks for.

@@ -25,8 +25,7 @@ func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error
 	var refused error
 	if rep.Response != nil {
 		cl := &call{route: routeResponse, id: run, body: [][]byte{[]byte(`{"response":`), rep.Response, []byte("}")}}
-		err := c.repeat(ctx, cl, func() { c.reported("response", "retried") })
-		if err = c.settled("response", run, err); err != nil {
+		if err := c.settled("response", run, c.deliver(ctx, "response", cl)); err != nil {
 			refused = fmt.Errorf("send response: %w", err)
 			if !errors.Is(err, agent.ErrRejected) {
 				return refused
@@ -44,7 +43,7 @@ func (c *Client) Report(ctx context.Context, run string, rep agent.Report) error
 
 // reportStatus sends everything of rep but its response.
 func (c *Client) reportStatus(ctx context.Context, run string, rep agent.Report) error {
-	if _, apart := c.apart.Load(rep.Kind); len(rep.Lines) == 0 || apart {
+	if _, apart := c.apart.Load(rep.Kind); len(rep.Lines) == 0 || apart && rep.Status != "" {
 		_ = c.Log(ctx, run, rep.Lines) // best effort, as it does not end the run
 		return c.patch(ctx, run, rep)
 	}
@@ -70,7 +69,7 @@ func (c *Client) end(ctx context.Context, run, kind string, lines []agent.LogLin
 	if end.Status == "" {
 		part = "log"
 	}
-	err = c.repeat(ctx, cl, func() { c.reported(part, "retried") })
+	err = c.deliver(ctx, part, cl)
 	if !errors.Is(err, agent.ErrRejected) || end.Status == "" {
 		return c.settled(part, run, err)
 	}
@@ -144,8 +143,7 @@ func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) e
 		if err != nil {
 			return err
 		}
-		err = c.settled("log", run, c.repeat(ctx, cl, func() { c.reported("log", "retried") }))
-		if err != nil && !errors.Is(err, agent.ErrRejected) {
+		if err = c.settled("log", run, c.deliver(ctx, "log", cl)); err != nil && !errors.Is(err, agent.ErrRejected) {
 			return fmt.Errorf("send log: %w", err)
 		}
 	}
@@ -178,7 +176,12 @@ func (c *Client) send(ctx context.Context, kind string, r *route, run string, fi
 	if err != nil {
 		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
 	}
-	return c.repeat(ctx, &call{route: r, id: run, body: [][]byte{body}}, func() { c.reported(kind, "retried") })
+	return c.deliver(ctx, kind, &call{route: r, id: run, body: [][]byte{body}})
+}
+
+// deliver repeats a call of a report, and counts how often.
+func (c *Client) deliver(ctx context.Context, kind string, cl *call) error {
+	return c.repeat(ctx, cl, func() { c.reported(kind, "retried") })
 }
 
 // settled counts how a repeated call of a report ended, and logs its refusal. A

@@ -353,6 +353,11 @@ func TestStatusApartFromItsLine(t *testing.T) {
 	if got := f.reports("status", "refused"); got != 0 {
 		t.Errorf("refused: got %d, want 0: every run ended", got)
 	}
+	// A line alone that must not be lost is repeated whatever the kind.
+	f.server.Fault(porttest.RouteLog, porttest.Fault{Times: 1, Status: 503})
+	if err := f.Report(t.Context(), "r_4", agent.Report{Kind: "synchronized", Lines: someLines}); err != nil || len(f.run(t, "r_4").Messages()) != 1 {
+		t.Errorf("a line alone: got %v, log %q", err, f.run(t, "r_4").Messages())
+	}
 }
 
 // News of a run that goes on takes one call; what did not fit into it is left

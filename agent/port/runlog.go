@@ -87,11 +87,15 @@ func logCall(run string, lines []agent.LogLine, with agent.Report) (*call, error
 		body, err := encode(map[string]any{"logs": batch})
 		return &call{route: routeNodeLog, id: run, body: [][]byte{body}}, err
 	}
+	messages := make([]string, len(lines))
+	for i, l := range lines {
+		messages[i] = l.Message
+	}
 	body, err := encode(struct {
 		Message string `json:"message"`
 		Status  string `json:"terminationStatus,omitempty"`
 		Label   string `json:"statusLabel,omitempty"`
-	}{joined(lines), with.Status, with.StatusLabel})
+	}{strings.Join(messages, "\n"), with.Status, with.StatusLabel})
 	return &call{route: routeLog, id: run, body: [][]byte{body}}, err
 }
 
@@ -114,13 +118,4 @@ func shown(rep agent.Report) agent.Report {
 		rep.Lines[0] = agent.LogLine{Level: agent.LevelWarn, Message: fmt.Sprintf("%d lines left out.", first+1)}
 	}
 	return rep
-}
-
-// joined makes one message of lines.
-func joined(lines []agent.LogLine) string {
-	messages := make([]string, len(lines))
-	for i, l := range lines {
-		messages[i] = l.Message
-	}
-	return strings.Join(messages, "\n")
 }
