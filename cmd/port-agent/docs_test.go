@@ -59,7 +59,31 @@ func TestTutorial(t *testing.T) {
 			save("invocations.json", content)
 		}
 	}
+	testTutorialCases(t, string(text), save)
 	if ran < 4 {
 		t.Errorf("%d commands, want 4 or more", ran)
+	}
+}
+
+// testTutorialCases runs the cases that the tutorial shows on its first rule
+// with a request of its own.
+func testTutorialCases(t *testing.T, text string, save func(name, content string)) {
+	t.Helper()
+	var mappings []string
+	list := ""
+	for _, m := range fence.FindAllStringSubmatch(text, -1) {
+		switch kind, content := m[1], m[2]; {
+		case kind == "json" && strings.HasPrefix(content, "["):
+			mappings = append(mappings, content)
+		case kind == "json" && strings.HasPrefix(content, "{") && strings.Contains(content, `"payload"`):
+			save("event.json", content)
+		case kind == "jsonc" && strings.HasPrefix(content, "["):
+			list = regexp.MustCompile(`(?m)\s+// .*$`).ReplaceAllString(content, "")
+		}
+	}
+	save("invocations.json", mappings[1])
+	save("invocations_test.json", list)
+	if code, out, errs := runCommand("test", "-v", "."); code != exitOK || !strings.Contains(out, "2 cases") {
+		t.Errorf("the cases of the tutorial: %d %s%s", code, out, errs)
 	}
 }
