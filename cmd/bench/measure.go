@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"port-agent/cmd/sandbox/world"
 )
 
 // caseLimit bounds one contestant's run of one case.
@@ -81,11 +83,11 @@ func (b *bench) measure(ctx context.Context, rounds int, match *regexp.Regexp) (
 		return nil, err
 	}
 	r, w := io.Pipe()
-	world, err := startChild(self, []string{roleWorld}, nil, b.folder, w, os.Stderr)
+	staged, err := startChild(self, []string{roleWorld}, nil, b.folder, w, os.Stderr)
 	if err != nil {
 		return nil, err
 	}
-	defer world.stop()
+	defer staged.stop()
 	if err := json.NewDecoder(r).Decode(&b.place); err != nil {
 		return nil, fmt.Errorf("start the world: %w", err)
 	}
@@ -125,6 +127,11 @@ func (b *bench) contest(ctx context.Context, sc scenario, who contestant, self s
 	if err := b.call(ctx, http.MethodPost, "/case", sc, &org); err != nil {
 		return f, err
 	}
+	if sc.Rate == 0 && !sc.Idle {
+		if err := b.backlog(ctx, sc, who, org); err != nil {
+			return f, err
+		}
+	}
 	c, health, err := b.start(sc, who, self, org)
 	if err != nil {
 		return f, err
@@ -152,6 +159,42 @@ func (b *bench) contest(ctx context.Context, sc scenario, who contestant, self s
 	}
 	f.fill(sc, got, c)
 	return f, nil
+}
+
+// backlog publishes the events of a case. An agent takes the partitions over
+// before, and leaves: its group's ledger covers the events then, as it does in
+// daily work. About others the agent asks Port first.
+func (b *bench) backlog(ctx context.Context, sc scenario, who contestant, org string) error {
+	if !who.bare {
+		c, health, err := b.start(sc, who, "", org)
+		if err != nil {
+			return err
+		}
+		if err = ready(ctx, health); err == nil {
+			err = b.settled(ctx)
+		}
+		c.stop()
+		if err != nil {
+			return err
+		}
+	}
+	var done string
+	return b.call(ctx, http.MethodPost, "/fill", nil, &done)
+}
+
+// settled returns when the group has committed what there is.
+func (b *bench) settled(ctx context.Context) error {
+	for {
+		var got counts
+		if err := b.call(ctx, http.MethodGet, "/counts", nil, &got); err != nil || got.Settled {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the agent did not take over its partitions: %w", ctx.Err())
+		}
+	}
 }
 
 // idle lets the agent be for a while and looks at its memory.
@@ -238,25 +281,26 @@ func (b *bench) start(sc scenario, who contestant, self, org string) (c *child, 
 	if err := os.WriteFile(mapping, rules(sc), 0o600); err != nil {
 		return nil, "", err
 	}
-	port := []string{"PORT_API_BASE_URL=" + b.place.Port}
+	api, authority := b.place.Port, ""
 	if sc.PortHTTPS {
-		authority := filepath.Join(b.folder, "port.pem")
+		api, authority = b.place.PortHTTPS, filepath.Join(b.folder, "port.pem")
 		if err := os.WriteFile(authority, b.place.Authority, 0o600); err != nil {
 			return nil, "", err
 		}
-		port = []string{"PORT_API_BASE_URL=" + b.place.PortHTTPS, "SSL_CERT_FILE=" + authority}
 	}
 	log, err := os.Create(filepath.Join(b.folder, "agent.log"))
 	if err != nil {
 		return nil, "", err
 	}
 	defer log.Close()
-	c, err = startChild(b.binary, nil, slices.Concat([]string{
-		"PORT_CLIENT_ID=" + clientID, "PORT_CLIENT_SECRET=" + clientSecret, "PORT_ORG_ID=" + org,
-		"USING_LOCAL_PORT_INSTANCE=true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS=" + strings.Join(b.place.Brokers, ","),
-		"MAX_IN_FLIGHT=128", "MAX_IN_FLIGHT_PER_HOST=128", "HTTP_ADDR=" + health, "STATUS_ADDR=", "INVOCATIONS_PATH=" + mapping,
+	env := []string{
+		"MAX_IN_FLIGHT=128", "MAX_IN_FLIGHT_PER_HOST=128", "HTTP_ADDR=" + health, "SSL_CERT_FILE=" + authority,
 		"GITLAB_URL=" + b.place.Sinks[0] + "/", "group_project=token",
-	}, port, sc.Env, strings.Fields(os.Getenv("BENCH_AGENT_ENV"))), b.folder, log, log)
+	}
+	for _, v := range world.Environment(org, api, mapping) {
+		env = append(env, v[0]+"="+v[1])
+	}
+	c, err = startChild(b.binary, nil, slices.Concat(env, sc.Env, strings.Fields(os.Getenv("BENCH_AGENT_ENV"))), b.folder, log, log)
 	return c, health, err
 }
 

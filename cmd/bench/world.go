@@ -17,14 +17,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"port-agent/agent/kafka/kafkatest"
 	"port-agent/agent/port/porttest"
+	"port-agent/cmd/sandbox/world"
 )
 
 const (
-	roleWorld    = "-role=world"
-	clientID     = "bench"
-	clientSecret = "bench-client-secret-0123456789abcdef"
+	roleWorld = "-role=world"
 
 	// portStreams is how many calls Port takes at once on a connection of
 	// HTTP/2: what load balancers commonly do, and the fewest that RFC 9113
@@ -59,14 +57,13 @@ type counts struct {
 	Settled   bool          `json:"settled"` // the group has committed the end of every partition
 }
 
-// world is Kafka, Port's API and the sinks in one process.
-type world struct {
-	kafka *kafkatest.Cluster
-	api   atomic.Pointer[porttest.Server]
+// scene is the world with sinks, in one process, and what is counted there.
+type scene struct {
+	*world.World
+	api atomic.Pointer[porttest.Server]
 
 	cases int
 	now   scenario
-	org   string
 
 	padding string // of an event
 	answer  []byte // of a sink
@@ -80,12 +77,12 @@ type world struct {
 
 // runWorld serves until ctx ends or its standard input is closed.
 func runWorld(ctx context.Context) error {
-	w := &world{}
+	w := &scene{}
 	var err error
-	if w.kafka, err = kafkatest.Start(); err != nil {
+	if w.World, err = world.Start(); err != nil {
 		return err
 	}
-	defer w.kafka.Close()
+	defer w.Close()
 	w.api.Store(w.newAPI())
 	port := w.listener(w.servePort, &w.counts.PortConns)
 	port.Start()
@@ -96,7 +93,7 @@ func runWorld(ctx context.Context) error {
 	overTLS.StartTLS()
 	defer overTLS.Close()
 	p := place{
-		Brokers: w.kafka.Brokers, Port: port.URL, PortHTTPS: overTLS.URL,
+		Brokers: w.Kafka.Brokers, Port: port.URL, PortHTTPS: overTLS.URL,
 		Authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: overTLS.Certificate().Raw}),
 	}
 	for range 16 {
@@ -106,7 +103,8 @@ func runWorld(ctx context.Context) error {
 		p.Sinks = append(p.Sinks, s.URL)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /case", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.begin(r, p.Sinks)) })
+	mux.HandleFunc("POST /case", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.begin(r)) })
+	mux.HandleFunc("POST /fill", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.fill(r.Context(), p.Sinks)) })
 	mux.HandleFunc("POST /flow", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.flow(r.Context(), p.Sinks)) })
 	mux.HandleFunc("GET /counts", func(rw http.ResponseWriter, r *http.Request) { reply(rw, w.read(r.Context())) })
 	control := httptest.NewServer(mux)
@@ -125,12 +123,12 @@ func runWorld(ctx context.Context) error {
 	return nil
 }
 
-func (w *world) newAPI() *porttest.Server {
-	return porttest.New(porttest.Config{ClientID: clientID, ClientSecret: clientSecret, NoHistory: true, RateLimit: -1, TokenLimit: -1})
+func (w *scene) newAPI() *porttest.Server {
+	return porttest.New(w.API(porttest.Config{NoHistory: true, RateLimit: -1, TokenLimit: -1}))
 }
 
 // listener is a server, yet to be started, that counts its connections.
-func (w *world) listener(h http.HandlerFunc, opened *int) *httptest.Server {
+func (w *scene) listener(h http.HandlerFunc, opened *int) *httptest.Server {
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {
@@ -151,25 +149,15 @@ func reply(rw http.ResponseWriter, v any) {
 	_ = json.NewEncoder(rw).Encode(v)
 }
 
-// begin makes fresh topics for a case and fills them where it has a backlog.
-func (w *world) begin(r *http.Request, sinks []string) any {
+// begin makes fresh topics for a case.
+func (w *scene) begin(r *http.Request) any {
 	var sc scenario
 	if err := json.NewDecoder(r.Body).Decode(&sc); err != nil {
 		return err
 	}
-	if w.org != "" {
-		for _, topic := range []string{".runs", ".change.log"} {
-			if err := w.kafka.DeleteTopic(r.Context(), w.org+topic); err != nil {
-				return err
-			}
-		}
-	}
 	w.cases++
-	w.org = fmt.Sprintf("case%d", w.cases)
-	for _, topic := range []string{".runs", ".change.log"} {
-		if err := w.kafka.CreateTopic(r.Context(), w.org+topic, sc.Partitions); err != nil {
-			return err
-		}
+	if err := w.Found(r.Context(), fmt.Sprintf("case%d", w.cases), sc.Partitions); err != nil {
+		return err
 	}
 	api := w.newAPI()
 	api.Delay(sc.PortDelay)
@@ -183,16 +171,19 @@ func (w *world) begin(r *http.Request, sinks []string) any {
 	w.produced = make([]time.Time, sc.Events)
 	w.delays = make([]time.Duration, 0, sc.Events)
 	w.mu.Unlock()
-	if sc.Rate == 0 {
-		if err := w.produce(r.Context(), 0, sc.Events, sinks); err != nil {
-			return err
-		}
+	return w.Org
+}
+
+// fill publishes the backlog of a case.
+func (w *scene) fill(ctx context.Context, sinks []string) any {
+	if err := w.produce(ctx, 0, w.now.Events, sinks); err != nil {
+		return err
 	}
-	return w.org
+	return "done"
 }
 
 // produce publishes the events from..to, a batch for each partition.
-func (w *world) produce(ctx context.Context, from, to int, sinks []string) error {
+func (w *scene) produce(ctx context.Context, from, to int, sinks []string) error {
 	// A batch of a partition stays near 1 MB, what brokers take by default, or holds one record.
 	chunk := min(2_000, w.now.Partitions*max(1, 1_000_000/max(1, w.now.EventBytes)))
 	for ; from < to; from += chunk {
@@ -212,7 +203,7 @@ func (w *world) produce(ctx context.Context, from, to int, sinks []string) error
 			if len(batch) == 0 {
 				continue
 			}
-			if err := w.kafka.Produce(ctx, w.org+".runs", p, batch...); err != nil {
+			if err := w.Kafka.Produce(ctx, w.Runs(), p, batch...); err != nil {
 				return err
 			}
 		}
@@ -228,7 +219,7 @@ func (sc scenario) padding() string {
 }
 
 // event is the record of sequence number i.
-func (w *world) event(i int, sinks []string) []byte {
+func (w *scene) event(i int, sinks []string) []byte {
 	e := porttest.Event{
 		Run: fmt.Sprintf("r_%d", i), Synchronized: w.now.Synchronized, NotForAgent: w.now.NotForAgent,
 		URL: sinks[i%max(1, w.now.Hosts)] + "/hook", Properties: map[string]any{"ref": "main", "replicas": 3, "note": w.padding},
@@ -237,11 +228,11 @@ func (w *world) event(i int, sinks []string) []byte {
 		e.Type = "GITLAB"
 		e.Method = map[string]any{"projectName": "project", "groupName": "group", "defaultRef": "main"}
 	}
-	return e.Record(clientSecret)
+	return e.Record(world.ClientSecret)
 }
 
 // flow publishes the events of a case one by one at its rate.
-func (w *world) flow(ctx context.Context, sinks []string) any {
+func (w *scene) flow(ctx context.Context, sinks []string) any {
 	tick := time.NewTicker(time.Second / time.Duration(w.now.Rate))
 	defer tick.Stop()
 	for i := range w.now.Events {
@@ -257,7 +248,7 @@ func (w *world) flow(ctx context.Context, sinks []string) any {
 	return "done"
 }
 
-func (w *world) serveSink(rw http.ResponseWriter, r *http.Request) {
+func (w *scene) serveSink(rw http.ResponseWriter, r *http.Request) {
 	at := time.Now()
 	_, _ = io.Copy(io.Discard, r.Body)
 	seq, err := strconv.Atoi(strings.TrimPrefix(r.Header.Get("X-Port-Run-Id"), "r_"))
@@ -288,7 +279,7 @@ func (w *world) serveSink(rw http.ResponseWriter, r *http.Request) {
 
 // servePort takes calls about runs as they come, at the cost of a sink: what
 // the stand-in makes of them is not the agent's time.
-func (w *world) servePort(rw http.ResponseWriter, r *http.Request) {
+func (w *scene) servePort(rw http.ResponseWriter, r *http.Request) {
 	if !strings.Contains(r.URL.Path, "/runs/") {
 		w.api.Load().Handler().ServeHTTP(rw, r)
 		return
@@ -309,7 +300,7 @@ func (w *world) servePort(rw http.ResponseWriter, r *http.Request) {
 }
 
 // read gives the counts, with the percentiles so far.
-func (w *world) read(ctx context.Context) any {
+func (w *scene) read(ctx context.Context) any {
 	w.mu.Lock()
 	c := w.counts
 	var delays []time.Duration
@@ -325,17 +316,9 @@ func (w *world) read(ctx context.Context) any {
 		return delays[min(len(delays)-1, int(q*float64(len(delays))))]
 	}
 	c.P50, c.P95, c.P99 = at(.5), at(.95), at(.99)
-	committed, err := w.kafka.Committed(ctx, w.org+".port-agent", w.org+".runs")
-	if err != nil {
+	var err error
+	if c.Settled, err = w.Settled(ctx); err != nil {
 		return err
-	}
-	ends, err := w.kafka.Ends(ctx, w.org+".runs")
-	if err != nil {
-		return err
-	}
-	c.Settled = true
-	for p, end := range ends {
-		c.Settled = c.Settled && committed[p].Offset >= end
 	}
 	return c
 }

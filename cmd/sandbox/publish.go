@@ -12,6 +12,7 @@ import (
 
 	"port-agent/agent/kafka/kafkatest"
 	"port-agent/agent/port/porttest"
+	"port-agent/cmd/sandbox/world"
 )
 
 // publishFile signs the event of a file and appends it to a topic. Headers
@@ -38,7 +39,7 @@ func publishFile(ctx context.Context, file, brokers, topic string, out io.Writer
 		return err
 	}
 	defer c.Close()
-	if err := c.Produce(ctx, topic, 0, porttest.Sign(clientSecret, time.Now(), message)); err != nil {
+	if err := c.Produce(ctx, topic, 0, porttest.Sign(world.ClientSecret, time.Now(), message)); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "published %s to %s\n", file, topic)

@@ -10,16 +10,13 @@ import (
 	"strings"
 	"time"
 
-	"port-agent/agent/kafka/kafkatest"
 	"port-agent/agent/port/porttest"
 	"port-agent/cmd/app"
+	"port-agent/cmd/sandbox/world"
 )
 
 const (
 	organisation = "sandbox"
-	clientID     = "sandbox-client"
-	// clientSecret signs the sandbox's events. It opens nothing else.
-	clientSecret = "sandbox-client-secret-of-40-characters-x"
 	partitions   = 2
 )
 
@@ -35,9 +32,9 @@ const mappingFile = `[
 ]
 `
 
-// sandbox is Port without Port: Kafka, its API, and backends.
+// sandbox is a world with backends.
 type sandbox struct {
-	kafka    *kafkatest.Cluster
+	*world.World
 	port     *porttest.Server
 	backends *backends
 	folder   string // of the mapping file
@@ -57,18 +54,13 @@ func open(ctx context.Context) (s *sandbox, err error) {
 	if err := os.WriteFile(s.mapping(), []byte(mappingFile), 0o600); err != nil {
 		return s, fmt.Errorf("write the mapping: %w", err)
 	}
-	if s.kafka, err = kafkatest.Start(); err != nil {
+	if s.World, err = world.Start(); err != nil {
 		return s, err
 	}
-	for _, topic := range []string{organisation + ".runs", organisation + ".change.log"} {
-		if err := s.kafka.CreateTopic(ctx, topic, partitions); err != nil {
-			return s, err
-		}
+	if err := s.Found(ctx, organisation, partitions); err != nil {
+		return s, err
 	}
-	s.port = porttest.NewServer(porttest.Config{
-		ClientID: clientID, ClientSecret: clientSecret, OrgID: organisation,
-		Kafka: &porttest.KafkaCredentials{Brokers: s.kafka.Brokers},
-	})
+	s.port = porttest.NewServer(s.API(porttest.Config{}))
 	s.backends = startBackends()
 	return s, nil
 }
@@ -80,8 +72,8 @@ func (s *sandbox) close() {
 	if s.port != nil {
 		s.port.Close()
 	}
-	if s.kafka != nil {
-		s.kafka.Close()
+	if s.World != nil {
+		s.World.Close()
 	}
 	if s.folder != "" {
 		_ = os.RemoveAll(s.folder)
@@ -92,18 +84,7 @@ func (s *sandbox) mapping() string { return filepath.Join(s.folder, "invocations
 
 // environment points an agent at the sandbox.
 func (s *sandbox) environment() [][2]string {
-	return [][2]string{
-		{"PORT_CLIENT_ID", clientID},
-		{"PORT_CLIENT_SECRET", clientSecret},
-		{"PORT_ORG_ID", organisation},
-		{"PORT_API_BASE_URL", s.port.URL()},
-		{"STREAMER_NAME", "KAFKA"},
-		{"KAFKA_CONSUMER_SECURITY_PROTOCOL", "plaintext"},
-		{"KAFKA_CONSUMER_AUTHENTICATION_MECHANISM", "none"},
-		{"INVOCATIONS_PATH", s.mapping()},
-		{"HTTP_ADDR", "127.0.0.1:0"},
-		{"STATUS_ADDR", "127.0.0.1:0"},
-	}
+	return append(world.Environment(organisation, s.port.URL(), s.mapping()), [2]string{"HTTP_ADDR", "127.0.0.1:0"})
 }
 
 // agent is the agent at work.
@@ -140,27 +121,11 @@ func (a *agent) close() error {
 	return <-a.done
 }
 
-// settled returns when the agent has committed the end of every partition:
-// nothing is left to do for any event.
+// settled returns when the agent has settled every event.
 func (s *sandbox) settled(ctx context.Context) error {
-	const topic, group = organisation + ".runs", organisation + ".port-agent"
 	for {
-		ends, err := s.kafka.Ends(ctx, topic)
-		if err != nil {
+		if done, err := s.Settled(ctx); done || err != nil {
 			return err
-		}
-		committed, err := s.kafka.Committed(ctx, group, topic)
-		if err != nil {
-			return err
-		}
-		open := 0
-		for p, end := range ends {
-			if end != committed[p].Offset && end > 0 {
-				open++
-			}
-		}
-		if open == 0 {
-			return nil
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
@@ -178,7 +143,7 @@ func (s *sandbox) serve(ctx context.Context, out io.Writer) {
 		fmt.Fprintf(out, "export %s=%s\n", v[0], v[1])
 	}
 	fmt.Fprintf(out, "\nPublish an event (it is signed with the sandbox's secret):\n\n")
-	fmt.Fprintf(out, "go run ./cmd/sandbox -brokers %s -publish examples/webhook/event.json\n\n", strings.Join(s.kafka.Brokers, ","))
+	fmt.Fprintf(out, "go run ./cmd/sandbox -brokers %s -publish examples/webhook/event.json\n\n", strings.Join(s.Kafka.Brokers, ","))
 	fmt.Fprintf(out, "Backends: %s/ok, %s/slow, %s/fail\n\n", s.backends.URL, s.backends.URL, s.backends.URL)
 	told := map[string]string{}
 	for _, r := range s.port.Runs() {

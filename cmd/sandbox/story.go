@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"port-agent/agent/port/porttest"
+	"port-agent/cmd/sandbox/world"
 )
 
 // patience is how long the story may take.
@@ -27,16 +28,16 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{
-			title: "A run that nobody waits for", backend: "/ok", rule: `1 "everything else"`, secret: clientSecret, status: porttest.InProgress,
+			title: "A run that nobody waits for", backend: "/ok", rule: `1 "everything else"`, secret: world.ClientSecret, status: porttest.InProgress,
 			event: porttest.Event{Run: "r_async", Action: "deploy", Entity: "cart"},
 			note:  "the backend accepted it and ends the run itself",
 		},
 		{
-			title: "A run that waits for a slow answer", backend: "/slow", rule: `0 "buckets"`, secret: clientSecret, status: "SUCCESS",
+			title: "A run that waits for a slow answer", backend: "/slow", rule: `0 "buckets"`, secret: world.ClientSecret, status: "SUCCESS",
 			event: porttest.Event{Run: "r_sync", Action: "create_bucket", Synchronized: true, Properties: map[string]any{"name": "reports"}},
 		},
 		{
-			title: "A run whose backend fails", backend: "/fail", rule: `1 "everything else"`, secret: clientSecret, status: "FAILURE",
+			title: "A run whose backend fails", backend: "/fail", rule: `1 "everything else"`, secret: world.ClientSecret, status: "FAILURE",
 			event: porttest.Event{Run: "r_fail", Action: "restart_database", Entity: "orders", Synchronized: true},
 		},
 		{
@@ -51,7 +52,7 @@ func chapters() []chapter {
 func (s *sandbox) tellStory(ctx context.Context, out, log io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	fmt.Fprintf(out, "Kafka %s, Port's API %s, backends %s\n", strings.Join(s.kafka.Brokers, ","), s.port.URL(), s.backends.URL)
+	fmt.Fprintf(out, "Kafka %s, Port's API %s, backends %s\n", strings.Join(s.Kafka.Brokers, ","), s.port.URL(), s.backends.URL)
 	a, err := s.startAgent(ctx, log)
 	if err != nil {
 		return err
@@ -87,7 +88,7 @@ func (s *sandbox) publish(ctx context.Context, story []chapter) (time.Time, erro
 			s.port.AddRun(c.event.Run)
 		}
 		c.event.URL = s.backends.URL + c.backend
-		if err := s.kafka.Produce(ctx, organisation+".runs", i%partitions, c.event.Record(c.secret)); err != nil {
+		if err := s.Kafka.Produce(ctx, s.Runs(), i%partitions, c.event.Record(c.secret)); err != nil {
 			return at, err
 		}
 	}
