@@ -191,6 +191,9 @@ func (f *followed) wait() time.Duration {
 	default:
 		d = time.Minute
 	}
+	if f.watch.Backend() == follow.Rule { // its author knows how long is too long
+		return jitter(d)
+	}
 	return min(jitter(d), f.watch.MaxWait())
 }
 
@@ -248,7 +251,7 @@ func (f *followed) missed(ctx context.Context, fault *follow.Error) (ended bool,
 	f.j.about(f.j.log.Debug()).Err(fault).Str("kind", fault.Kind.String()).Msg("pipeline not seen")
 	switch fault.Kind {
 	case follow.Busy:
-		f.backoff = max(fault.RetryAfter, min(max(2*f.backoff, jitter(15*time.Second)), f.watch.MaxWait()))
+		f.backoff = max(min(fault.RetryAfter, time.Hour), min(max(2*f.backoff, jitter(15*time.Second)), f.watch.MaxWait()))
 		if f.failing.IsZero() {
 			f.failing = now
 		}

@@ -26,6 +26,41 @@ type news struct {
 	had   []string // lines that an earlier owner wrote
 }
 
+// reportFollowed tells Port that a run's request was accepted and where its
+// pipeline is: a next owner goes on from that line. The rest of the report is
+// told with the pipeline's own news.
+func (a *Agent) reportFollowed(ctx context.Context, f *followed, out outcome, rep *Report) error {
+	if rep.Response != nil && !IsNodeRun(f.j.run) {
+		if err := a.sendResponse(ctx, f.j, rep); err != nil {
+			return err
+		}
+	}
+	lines := f.j.runLog.finish(ctx, LevelInfo, closing("", a.closingLine(f.j, out)))
+	lines = append(lines, LogLine{Level: LevelInfo, Message: f.watch.Handle().String()})
+	if err := a.send(ctx, f.j, &Report{Lines: lines}); err != nil {
+		return err
+	}
+	if IsNodeRun(f.j.run) && len(rep.Response) <= maxKeptAnswer {
+		f.output = Report{Response: rep.Response, StatusCode: rep.StatusCode}
+	}
+	rep.Response, rep.StatusCode = nil, 0
+	f.news = news{owed: *rep, links: linksOf(rep.Link), id: rep.ExternalRunID, label: rep.StatusLabel != ""}
+	return nil
+}
+
+// linksOf is the list of a report's links.
+func linksOf(link any) []string {
+	switch link := link.(type) {
+	case string:
+		if link != "" {
+			return []string{link}
+		}
+	case []string:
+		return link
+	}
+	return nil
+}
+
 // line adds a line of the run's log, as long as there is room for it.
 func (n *news) line(level, text string) {
 	if n.lines++; n.lines > maxNews {

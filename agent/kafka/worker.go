@@ -187,8 +187,12 @@ func (a *account) Reset() {
 	a.w.committer.settled()
 }
 
-// Following leaves the event out of the lag and gives back its memory.
+// Following leaves the event out of the lag and gives back its memory. The
+// event is marked as started even where started marks are off: to invoke it
+// again would trigger its pipeline once more at each rolling update.
 func (a *account) Following() {
+	a.w.tracker.mark(a.e, started)
 	a.w.tracker.follow(a.e)
+	a.w.committer.settled()
 	a.release()
 }

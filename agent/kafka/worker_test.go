@@ -466,6 +466,12 @@ func TestWorkerOvertakenByRetention(t *testing.T) {
 // TestWorkerFollows leaves followed events out of the lag and out of the
 // account of memory, while they stay started and the window goes on.
 func TestWorkerFollows(t *testing.T) {
+	for _, marks := range []bool{true, false} { // DELIVERY=at-least-once: a pipeline is not triggered again all the same
+		t.Run(fmt.Sprintf("marks %t", marks), func(t *testing.T) { workerFollows(t, marks) })
+	}
+}
+
+func workerFollows(t *testing.T, marks bool) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const followed, all = 400, 2000
@@ -480,7 +486,7 @@ func TestWorkerFollows(t *testing.T) {
 			ev.Ledger.Following()
 			<-ctx.Done() // a pipeline that takes a day
 			return context.Cause(ctx)
-		}, func(w *worker) { w.memory = newBudget(50 * eventCost(4)).share() })
+		}, func(w *worker) { w.marks, w.memory = marks, newBudget(50*eventCost(4)).share() })
 		time.Sleep(time.Second)
 		if got := log.count(); got != all {
 			t.Errorf("%d records were read, want %d", got, all)
