@@ -249,18 +249,3 @@ func (j *job) keep(out outcome, status string) {
 	}
 	j.work.Ended(r)
 }
-
-// linkOf is a link, or a list of them.
-func linkOf(v any) any {
-	list, ok := v.([]any)
-	if !ok {
-		return transform.Text(v)
-	}
-	links := make([]string, 0, len(list))
-	for _, l := range list {
-		if l != nil {
-			links = append(links, transform.Text(l))
-		}
-	}
-	return links
-}

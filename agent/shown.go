@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"port-agent/invoker"
+	"port-agent/transform"
 )
 
 const (
@@ -119,4 +120,19 @@ func quotedLen(r rune) int {
 		return 2
 	}
 	return utf8.RuneLen(r)
+}
+
+// linkOf is a link, or a list of them.
+func linkOf(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		return transform.Text(v)
+	}
+	links := make([]string, 0, len(list))
+	for _, l := range list {
+		if l != nil {
+			links = append(links, transform.Text(l))
+		}
+	}
+	return links
 }
