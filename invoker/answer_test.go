@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"compress/gzip"
 	"compress/zlib"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func TestTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				i := newInvoker(t, testConfig(), testDeps())
 				client, server := net.Pipe()
-				i.common = &http.Transport{Dial: func(string, string) (net.Conn, error) { return &link{Conn: client}, nil }}
+				i.common = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return &link{Conn: client}, nil }}
 				var wg sync.WaitGroup
 				defer wg.Wait()
 				wg.Go(func() {

@@ -94,9 +94,3 @@ func (p *proxies) choose(r *http.Request) (*url.URL, error) { return p.of(r.URL)
 
 // is reports whether address is that of a proxy.
 func (p *proxies) is(address string) bool { return slices.Contains(p.addresses, address) }
-
-func isSocks(via *url.URL) bool { return strings.HasPrefix(via.Scheme, "socks5") }
-
-// plainProxy tells whether requests to u are written for the proxy via, which
-// then takes them further, and not through it.
-func plainProxy(u, via *url.URL) bool { return via != nil && u.Scheme == "http" && !isSocks(via) }
