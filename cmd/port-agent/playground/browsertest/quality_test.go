@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,6 +145,7 @@ func TestLatency(t *testing.T) {
 // takePicture makes the picture of README.md: the first example.
 func takePicture(t *testing.T, p *page, name string) {
 	t.Helper()
+	p.do(chromedp.EmulateViewport(1280, 800))
 	p.then(func() {
 		p.eval(`(() => {
 			const menu = document.querySelector("#examples")
@@ -149,14 +153,14 @@ func takePicture(t *testing.T, p *page, name string) {
 			menu.dispatchEvent(new Event("change"))
 		})()`, nil)
 	})
-	p.do(chromedp.EmulateViewport(1280, 800))
+	p.eval(`new Promise(done => requestAnimationFrame(() => setTimeout(done, 300)))`, nil) // the editors measure themselves
 	screen, err := png.Decode(bytes.NewReader(result(p, chromedp.CaptureScreenshot())))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var data bytes.Buffer
 	smallest := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := smallest.Encode(&data, screen); err != nil {
+	if err := smallest.Encode(&data, reduced(screen)); err != nil {
 		t.Fatal(err)
 	}
 	if data.Len() > 200_000 {
@@ -165,4 +169,28 @@ func takePicture(t *testing.T, p *page, name string) {
 	if err := os.WriteFile(*picture, data.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// reduced gives a picture in the 256 colours that it has most of.
+func reduced(screen image.Image) image.Image {
+	count := map[color.Color]int{}
+	b := screen.Bounds()
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			count[screen.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(count), func(a, b color.Color) int { return count[b] - count[a] })
+	palette := color.Palette(colours[:min(len(colours), 256)])
+	nearest := make(map[color.Color]uint8, len(colours))
+	for _, c := range colours {
+		nearest[c] = uint8(palette.Index(c))
+	}
+	out := image.NewPaletted(b, palette)
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			out.SetColorIndex(x, y, nearest[screen.At(x, y)])
+		}
+	}
+	return out
 }
