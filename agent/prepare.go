@@ -203,7 +203,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 	j.backend, j.host = j.req.Backend, j.req.Host()
 	j.trace.addTo(j.req)
 	a.conceal(j, j.req.Secrets())
-	j.work.For(j.req.Backend, j.req.Host())
+	j.work.For(j.req.Backend, j.redactor.String(j.req.Host()))
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"port-agent/agent/activity"
 )
 
 // A backend repeats a text in its answer, and the rule puts that into every
@@ -117,5 +119,28 @@ func TestShortSecretGoesWhereItStandsAlone(t *testing.T) {
 	}
 	if rep.StatusLabel != redacted {
 		t.Errorf("label: got %s, want it redacted", rep.StatusLabel)
+	}
+}
+
+// A host that a secret input names is shown nowhere, the status page included.
+func TestSecretHostIsNotShown(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, `[{"fieldsToDecryptPaths": ["payload.properties.host"], "url": "\"https://\" + .payload.properties.host + \"/x\""}]`)
+	f.Activity = activity.New()
+	f.backend.do = says(500, "no", 0)
+	f.settle(t, runEvent(t, "r_1", "payload.properties.host", encrypted(t, "secret-host.internal")))
+	if got := f.backend.requests()[0].Host(); got != "secret-host.internal:443" {
+		t.Fatalf("the request went to %s", got)
+	}
+	status, err := json.Marshal(f.Activity.Snapshot(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for where, text := range map[string]string{
+		"status": string(status), "log": f.log.String(), "run's log": strings.Join(f.port.messages("r_1"), "\n"), "report": fmt.Sprint(f.port.report(t, "r_1")),
+	} {
+		if strings.Contains(text, "secret-host") || !strings.Contains(text, redacted) {
+			t.Errorf("%s: want the host redacted: %s", where, text)
+		}
 	}
 }
