@@ -20,8 +20,9 @@ const proxyPassword = "canary-proxy-password"
 // nobody else does.
 func startSquid(t *testing.T) (port int) {
 	t.Helper()
-	// Started by root, squid goes on as a user of its own, who has to read its files.
-	dir, err := os.MkdirTemp("", "squid")
+	// Started by root, squid goes on as a user of its own, who has to reach its
+	// files: the folder for temporary files may be root's alone.
+	dir, err := os.MkdirTemp("/tmp", "squid")
 	if err != nil {
 		t.Fatal(err)
 	}
