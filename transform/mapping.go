@@ -125,7 +125,7 @@ func (m *Mapping) Warnings() []Finding { return m.warnings }
 func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 	var failed []string
 	for _, r := range m.rules {
-		on, err := r.matches(ctx, event)
+		on, _, err := r.matches(ctx, event)
 		if on {
 			return r, nil
 		}
@@ -157,8 +157,8 @@ type Considered struct {
 // order. The rule is nil where none matches or ctx has ended.
 func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, considered []Considered) {
 	for _, r := range m.rules {
-		on, why := r.consider(ctx, event)
-		considered = append(considered, Considered{Rule: r.Index, Name: r.Name, Enabled: on, Why: why})
+		on, v, err := r.matches(ctx, event)
+		considered = append(considered, Considered{Rule: r.Index, Name: r.Name, Enabled: on, Why: r.why(v, err)})
 		if on {
 			return r, considered
 		}

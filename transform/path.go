@@ -5,36 +5,20 @@ import (
 	"strings"
 )
 
-// parsePath reads the path of an encrypted field: steps between dots, from the
-// root of the event, with or without a dot in front. An index may also stand
-// in brackets, and "[]" is every element.
+// brackets turns indexes in brackets to steps: a[0].b[] is a.0.b.*.
+var brackets = strings.NewReplacer(".[]", ".*", ".[", ".", "[]", ".*", "[", ".", "]", "", `"`, "")
+
+// parsePath reads the path of an encrypted field: names and indexes between
+// dots, from the root of the event, with or without a dot in front.
 func parsePath(s string) ([]string, error) {
-	s = strings.TrimPrefix(s, ".")
+	s = strings.TrimPrefix(brackets.Replace(s), ".")
 	if s == "" {
 		return nil, errors.New("the path is empty")
 	}
-	var path []string
-	for step := range strings.SplitSeq(s, ".") {
-		name, brackets, _ := strings.Cut(step, "[")
-		if name == "" && (brackets == "" || len(path) == 0) {
+	path := strings.Split(s, ".")
+	for _, step := range path {
+		if step == "" {
 			return nil, errors.New("the path has an empty step")
-		}
-		if name != "" {
-			path = append(path, name)
-		}
-		for brackets != "" {
-			index, rest, ok := strings.Cut(brackets, "]")
-			if !ok || rest != "" && rest[0] != '[' {
-				return nil, errors.New("the path has an unpaired bracket")
-			}
-			if rest == "[" {
-				return nil, errors.New("the path has an unpaired bracket")
-			}
-			brackets = strings.TrimPrefix(rest, "[")
-			if index = strings.Trim(index, `"`); index == "" {
-				index = "*"
-			}
-			path = append(path, index)
 		}
 	}
 	return path, nil

@@ -181,6 +181,6 @@ func (ev *evaluation) object(ctx context.Context, t *template) (map[string]any, 
 
 func (ev *evaluation) kindError(t *template, at place, v any, needed string) error {
 	r := ev.rule
-	return &ExprError{Rule: r.Index, Name: r.Name, Field: at.field, Expr: t.text(at.field),
+	return &ExprError{Rule: r.Index, Name: r.Name, Field: at.field, Expr: t.textAt(at.field),
 		Err: fmt.Errorf("gave %s; %s", kind(v), needed)}
 }

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -85,34 +86,29 @@ func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, e
 	return Text(v), true, nil
 }
 
-// matches reports whether the rule is for event. A rule whose enabled fails is
-// not, and err says why.
-func (r *Rule) matches(ctx context.Context, event any) (on bool, err error) {
+// matches reports whether the rule is for event, and what its enabled gave. A
+// rule whose enabled fails is not, and err says why.
+func (r *Rule) matches(ctx context.Context, event any) (on bool, v any, err error) {
 	if r.enabled == nil {
-		return r.always, nil
+		return r.always, r.always, nil
 	}
-	v, err := r.enabled.eval(ctx, event)
-	if err != nil {
-		return false, r.exprError(r.enabled, err)
+	if v, err = r.enabled.eval(ctx, event); err != nil {
+		return false, nil, r.exprError(r.enabled, err)
 	}
-	return v == true, nil
+	return v == true, v, nil
 }
 
-// consider is matches in words.
-func (r *Rule) consider(ctx context.Context, event any) (on bool, why string) {
-	if r.enabled == nil {
-		return r.always, fmt.Sprintf("enabled is %t", r.always)
-	}
-	v, err := r.enabled.eval(ctx, event)
+// why says in words what matches gave.
+func (r *Rule) why(v any, err error) string {
 	switch {
+	case r.enabled == nil:
+		return fmt.Sprintf("enabled is %t", r.always)
 	case err != nil:
-		return false, "enabled failed: " + err.Error()
-	case v == true:
-		return true, "enabled gave true"
-	case v == nil || v == false:
-		return false, "enabled gave " + Text(v)
+		return "enabled failed: " + errors.Unwrap(err).Error()
+	case v == nil || v == true || v == false:
+		return "enabled gave " + Text(v)
 	}
-	return false, "enabled gave " + kind(v) + ", not true"
+	return "enabled gave " + kind(v) + ", not true"
 }
 
 func (r *Rule) exprError(e *expr, err error) error {

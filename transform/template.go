@@ -6,26 +6,15 @@ import (
 	"slices"
 )
 
-// template is JSON whose strings are expressions. Exactly one of expr, members,
-// items and value is what it is.
+// template is JSON whose strings are expressions: an expression, an object, a
+// list, or a number, a boolean or null.
 type template struct {
 	place
-	kind templateKind
-
 	expr    *expr
-	members []member // sorted by name
-	items   []*template
-	value   any // a number, a boolean or null
+	members []member    // not nil: an object, sorted by name
+	items   []*template // not nil: a list
+	value   any
 }
-
-type templateKind int
-
-const (
-	constantKind templateKind = iota
-	exprKind
-	objectKind
-	arrayKind
-)
 
 type member struct {
 	name  string
@@ -41,16 +30,16 @@ func (p *ruleParser) template(v any, at place) *template {
 	t := &template{place: at}
 	switch v := v.(type) {
 	case string:
-		t.kind, t.expr = exprKind, p.expr(v, at)
+		t.expr = p.expr(v, at)
 	case map[string]any:
-		t.kind = objectKind
+		t.members = []member{}
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			if !hollow(v[name]) {
 				t.members = append(t.members, member{name, p.template(v[name], at.key(name))})
 			}
 		}
 	case []any:
-		t.kind = arrayKind
+		t.items = []*template{}
 		for i, item := range v {
 			t.items = append(t.items, p.template(item, at.item(i)))
 		}
@@ -76,10 +65,10 @@ func hollow(v any) bool {
 
 // eval gives the value of t. Errors are those of evaluation.value.
 func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
-	switch t.kind {
-	case exprKind:
+	switch {
+	case t.expr != nil:
 		return ev.value(ctx, t.expr)
-	case objectKind:
+	case t.members != nil:
 		out := make(map[string]any, len(t.members))
 		for _, m := range t.members {
 			v, err := m.value.eval(ctx, ev)
@@ -89,7 +78,7 @@ func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
 			out[m.name] = v
 		}
 		return out, nil
-	case arrayKind:
+	case t.items != nil:
 		out := make([]any, len(t.items))
 		for i, item := range t.items {
 			v, err := item.eval(ctx, ev)
@@ -119,15 +108,12 @@ func (t *template) each(f func(*expr)) {
 	}
 }
 
-// text gives the text of the expression at or above field, "" without one.
-func (t *template) text(field string) string {
-	if t.kind == exprKind {
-		return t.expr.text
-	}
-	for _, m := range t.members {
-		if m.value.field == field {
-			return m.value.text(field)
+// textAt gives the text of the expression at or above field, "" without one.
+func (t *template) textAt(field string) (text string) {
+	t.each(func(e *expr) {
+		if e.field == field || e.field == t.field {
+			text = e.text
 		}
-	}
-	return ""
+	})
+	return text
 }
