@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"regexp"
 	"strings"
 	"time"
@@ -69,14 +68,13 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 	if at.field == "enabled" {
 		e.direct = directly(q)
 	}
-	w := walker{env: env, uses: map[string]bool{}}
-	w.walk(reflect.ValueOf(q), 0)
-	if w.err == nil && w.hidden != "" && !w.defines[w.hidden] {
-		name, _, _ := strings.Cut(w.hidden, "/")
-		w.fail("function not defined: "+w.hidden, name)
+	w := walker{env: env, uses: map[string]bool{}, defines: map[string]bool{}}
+	w.walk(q, 0)
+	if w.hidden != "" && !w.defines[w.hidden] {
+		w.fail("function not defined: "+w.hidden, w.hidden)
 	}
-	if w.err != nil {
-		return nil, nameError(text, w.err.message, w.err.token)
+	if w.fault != nil {
+		return nil, nameError(text, w.fault.message, w.token)
 	}
 	e.unset, e.patterns = w.unset, w.patterns
 	if w.deletes {

@@ -72,7 +72,7 @@ func (p *ruleParser) wrong(e *expr, literal, message, hint string) {
 // lint looks at the constants of an expression, wherever it stands.
 func (p *ruleParser) lint(e *expr) {
 	for _, c := range e.patterns {
-		if strings.Contains(c.function, "time/") { // strptime, strftime, strflocaltime
+		if strings.Contains(c.function, "time") { // strptime, strftime, strflocaltime
 			if bad := badDirective.FindString(percent.ReplaceAllString(c.text, "")); bad != "" {
 				p.wrong(e, c.text, fmt.Sprintf("the format of a time has no %s", bad), "")
 			}

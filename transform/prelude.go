@@ -2,7 +2,6 @@ package transform
 
 import (
 	_ "embed"
-	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -29,11 +28,8 @@ var prelude = sync.OnceValue(func() []definition {
 	}
 	var defs []definition
 	for _, fd := range q.FuncDefs {
-		w := walker{trusted: true, uses: map[string]bool{}}
-		w.walk(reflect.ValueOf(fd.Body), 0)
-		if w.err != nil {
-			panic("transform: prelude: " + fd.Name + ": " + w.err.message)
-		}
+		w := walker{trusted: true, uses: map[string]bool{}, defines: map[string]bool{}}
+		w.walk(fd.Body, 0)
 		defs = append(defs, definition{signature(fd.Name, len(fd.Args)), fd, w.uses})
 	}
 	return defs
