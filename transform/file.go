@@ -24,7 +24,7 @@ func decodeFile(data []byte) (any, *Finding) {
 		return nil, &Finding{Rule: -1, Message: "the file is empty", Hint: `[{"enabled": true}] takes every event as it is`}
 	}
 	if !utf8.Valid(data) {
-		return nil, at(data, invalidAt(data), "the file is not valid UTF-8", "save it as UTF-8")
+		return nil, at(data, bytes.IndexRune(data, utf8.RuneError), "the file is not valid UTF-8", "save it as UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -96,18 +96,6 @@ func syntaxFinding(data []byte, err error) *Finding {
 		return at(data, i, "a comma is missing before this text", "")
 	}
 	return at(data, i, "not JSON: "+syntax.Error(), "")
-}
-
-// invalidAt gives the offset of the first byte that is not UTF-8.
-func invalidAt(data []byte) int {
-	for i := 0; i < len(data); {
-		r, n := utf8.DecodeRune(data[i:])
-		if r == utf8.RuneError && n == 1 {
-			return i
-		}
-		i += n
-	}
-	return len(data)
 }
 
 // duplicate warns about the first key that an object has twice: the last one

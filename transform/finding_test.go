@@ -169,6 +169,7 @@ func TestFindingPlace(t *testing.T) {
 		{"behind escapes", `[{"url": "\"\u00e9\ud83d\ude00\" + nope"}]`, 1, 36, "nope"},
 		{"columns are UTF-16", `[{"name": "é😀", "url": "nope"}]`, 1, 26, "nope"},
 		{"byte order mark", "\ufeff" + `[{"url": "nope"}]`, 1, 11, "nope"},
+		{"of JSON behind a byte order mark", "\ufeff[\n {\"enabled\": true},\n]", 2, 19, ","},
 		{"line behind an escape", "[{\"url\":\n\"\\n .a | ]\"}]", 2, 10, "]"},
 		{"end of an expression", `[{"url": ".a |"}]`, 1, 15, ``},
 		{"deep", `[{"body": {"a": [1, {"b": "x y"}]}}]`, 1, 30, "y"},

@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -26,6 +27,9 @@ func (p *parser) parse(data []byte) []*Rule {
 func (p *parser) rules(data []byte) []*Rule {
 	v, finding := decodeFile(data)
 	if finding != nil {
+		if finding.Line > 0 && bytes.HasPrefix(data, []byte("\ufeff")) {
+			finding.Start, finding.End = finding.Start+3, finding.End+3
+		}
 		p.add(*finding)
 		if !finding.Warning {
 			return nil

@@ -88,7 +88,7 @@ func (ev *evaluation) request(ctx context.Context) (req Request, err error) {
 	if req.Headers, err = ev.headers(ctx, r.headers); err != nil {
 		return Request{}, err
 	}
-	if req.Query, err = ev.query(ctx); err != nil {
+	if req.Query, err = ev.values(ctx, r.query, "a query value is text, a number, a boolean or a list of these", true); err != nil {
 		return Request{}, err
 	}
 	if r.body != nil {
@@ -118,34 +118,29 @@ func (ev *evaluation) text(ctx context.Context, e *expr) (*string, error) {
 	return nil, ev.rule.exprError(e, fmt.Errorf("gave %s, not text", kind(v)))
 }
 
+// headers evaluates a field that gives texts by name; nulls are left out.
 func (ev *evaluation) headers(ctx context.Context, t *template) (map[string]string, error) {
-	members, err := ev.object(ctx, t)
-	if err != nil || len(members) == 0 {
+	values, err := ev.values(ctx, t, "a header is text, a number or a boolean", false)
+	if len(values) == 0 {
 		return nil, err
 	}
-	out := make(map[string]string, len(members))
-	for name, v := range members {
-		if v == nil {
-			continue
-		}
-		if !scalar(v) {
-			return nil, ev.kindError(t, t.key(name), v, "a header is text, a number or a boolean")
-		}
-		out[name] = Text(v)
+	out := make(map[string]string, len(values))
+	for name := range values {
+		out[name] = values.Get(name)
 	}
 	return out, nil
 }
 
-func (ev *evaluation) query(ctx context.Context) (url.Values, error) {
-	t := ev.rule.query
+// values evaluates a field that gives texts, or lists of texts, by name.
+func (ev *evaluation) values(ctx context.Context, t *template, needed string, lists bool) (url.Values, error) {
 	members, err := ev.object(ctx, t)
-	if err != nil || len(members) == 0 {
+	if len(members) == 0 {
 		return nil, err
 	}
 	out := make(url.Values, len(members))
 	for name, v := range members {
 		list, ok := v.([]any)
-		if !ok {
+		if !ok || !lists {
 			list = []any{v}
 		}
 		for _, v := range list {
@@ -153,7 +148,7 @@ func (ev *evaluation) query(ctx context.Context) (url.Values, error) {
 				continue
 			}
 			if !scalar(v) {
-				return nil, ev.kindError(t, t.key(name), v, "a query value is text, a number, a boolean or a list of these")
+				return nil, ev.kindError(t, t.key(name), v, needed)
 			}
 			out.Add(name, Text(v))
 		}
