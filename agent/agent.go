@@ -100,7 +100,7 @@ type Deps struct {
 	// that has secrets of its own go there through a Redactor of the event.
 	LogOutput io.Writer
 	Metrics   *Metrics
-	Activity  *activity.Log // what is done, for a status page; nil: not kept
+	Activity  *activity.Log // what is done, for a status page; nil: one of the agent's own
 }
 
 // Agent takes events through the pipeline. Its methods may be called from many
@@ -127,6 +127,10 @@ type Agent struct {
 
 // New makes an Agent. It starts nothing and calls nobody.
 func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
+	if deps.Activity == nil {
+		deps.Activity = activity.New()
+	}
+	deps.Metrics.waiting = deps.Activity.Waiting
 	return &Agent{
 		cfg: cfg, Deps: deps, log: log,
 		signer:   invoker.NewSigner(deps.Secret),

@@ -142,7 +142,6 @@ func (f *followed) run(ctx context.Context) error {
 	defer f.follows.release(f.j.ev)
 	f.Metrics.Following.WithLabelValues(backend).Inc()
 	defer f.Metrics.Following.WithLabelValues(backend).Dec()
-	f.j.settled()
 	f.j.work.At(activity.Followed, "")
 	f.j.ev.Ledger.Following()
 	if backend != follow.Rule { // hours may pass: keep nothing of the event that is not needed

@@ -24,29 +24,6 @@ func TestPause(t *testing.T) {
 	})
 }
 
-func TestUnsettledTellsOfTheOldest(t *testing.T) {
-	bubble(t, func(t *testing.T) {
-		var u unsettled
-		if got := u.age(); got != 0 {
-			t.Errorf("age without events: got %s, want 0", got)
-		}
-		first := u.add(time.Now())
-		time.Sleep(time.Minute)
-		second := u.add(time.Now())
-		time.Sleep(time.Minute)
-		third := u.add(time.Now())
-		for _, step := range []struct {
-			done func()
-			want time.Duration
-		}{{func() {}, 2 * time.Minute}, {second, 2 * time.Minute}, {first, 0}, {third, 0}} {
-			step.done()
-			if got := u.age(); got != step.want {
-				t.Errorf("age: got %s, want %s", got, step.want)
-			}
-		}
-	})
-}
-
 func TestRecentForgetsTheOldest(t *testing.T) {
 	t.Parallel()
 	r := newRecent()

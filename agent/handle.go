@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -34,7 +33,6 @@ type job struct {
 	trace    trace
 	signed   time.Time // by Port; zero: unknown
 	noFollow bool      // the invocation method rules following out
-	settled  func()    // leaves the event out of the metrics of what is not settled
 
 	work     *activity.Work // the event on the status page
 	label    string         // of the rule
@@ -91,15 +89,12 @@ func (j *job) about(line *zerolog.Event) *zerolog.Event {
 // sent again, as the rule or the method says, need not end: it is left as well
 // where it waits for another attempt or is cut off at the end of that time.
 func (a *Agent) Handle(ctx context.Context, ev *Event) error {
-	settled := sync.OnceFunc(a.Metrics.unsettled.add(ev.Time))
-	defer settled()
 	j, err := a.prepare(ctx, ev)
 	ev.Place.Wait() // also for an event that is dropped: a place is done after all before it
 	if j == nil {
 		ev.Place.Done()
 		return a.drop(ev, err)
 	}
-	j.settled = settled
 	defer j.memory.release()
 	defer j.work.Leave()
 	j.work.At(activity.Ordered, "")

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -57,7 +58,7 @@ type Metrics struct {
 	MappingReloaded   prometheus.Gauge
 	MappingLoadedAt   prometheus.Gauge // Unix time in seconds
 
-	unsettled unsettled
+	waiting func() (n int, oldest time.Time) // of the agent, once there is one
 }
 
 // NewMetrics registers the agent's collectors with reg.
@@ -75,6 +76,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "port_agent", Name: name, Help: help})
 	}
 	m := &Metrics{
+		waiting:           func() (int, time.Time) { return 0, time.Time{} },
 		Events:            counter("events_total", "Events taken from the source, by what became of them.", "topic", "outcome"),
 		Invocations:       counter("invocations_total", "Invocations that ended, by backend, outcome and reason.", "backend", "outcome", "reason"),
 		AttemptSeconds:    seconds("attempt_seconds", "Duration of one HTTP request to a backend."),
@@ -108,7 +110,19 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 	build.Set(1)
 	reg.MustRegister(m.Events, m.Invocations, m.AttemptSeconds, m.InvocationSeconds, m.InFlight, m.Following, m.FollowPolls, m.FollowEnded, m.Lag, m.Reports,
 		m.PortCalls, m.TokenRenewals, m.RuleMatches, m.MappingErrors, m.Interrupted, m.Commits, m.Rebalances,
-		m.SourceConnected, m.MappingInfo, m.MappingReloads, m.MappingReloaded, m.MappingLoadedAt, build, m.unsettled.count(), m.unsettled.oldest())
+		m.SourceConnected, m.MappingInfo, m.MappingReloads, m.MappingReloaded, m.MappingLoadedAt, build,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "unsettled_events",
+			Help: "Events taken from the source that are neither settled nor followed."}, func() float64 {
+			n, _ := m.waiting()
+			return float64(n)
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "oldest_unsettled_seconds",
+			Help: "Age of the oldest of them, 0 where there is none."}, func() float64 {
+			if n, oldest := m.waiting(); n > 0 {
+				return time.Since(oldest).Seconds()
+			}
+			return 0
+		}))
 	m.presetLabels()
 	return m
 }

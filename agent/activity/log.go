@@ -238,6 +238,22 @@ func cut(s string) string {
 	return s
 }
 
+// Waiting returns how many events are neither settled nor followed, and when
+// the oldest of them arrived.
+func (l *Log) Waiting() (n int, oldest time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for w := range l.work {
+		if w.event.State == Followed {
+			continue
+		}
+		if n++; n == 1 || w.event.Arrived.Before(oldest) {
+			oldest = w.event.Arrived
+		}
+	}
+	return n, oldest
+}
+
 // Snapshot returns what the Log holds, with at most most of the events that are
 // not settled and of those that are followed.
 func (l *Log) Snapshot(most int) Snapshot {

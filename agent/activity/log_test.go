@@ -93,3 +93,28 @@ func TestMinutes(t *testing.T) {
 		}
 	})
 }
+
+// What is followed does not count as waiting, and the oldest is known whatever
+// ends first.
+func TestWaiting(t *testing.T) {
+	t.Parallel()
+	l := New()
+	want := func(n int, oldest time.Time) {
+		t.Helper()
+		if got, at := l.Waiting(); got != n || !at.Equal(oldest) {
+			t.Errorf("got %d, the oldest of %s; want %d of %s", got, at, n, oldest)
+		}
+	}
+	want(0, time.Time{})
+	at := time.Now()
+	first := l.Begin(Event{Arrived: at})
+	second := l.Begin(Event{Arrived: at.Add(time.Second)})
+	third := l.Begin(Event{Arrived: at.Add(2 * time.Second)})
+	want(3, at)
+	third.Leave()
+	want(2, at)
+	first.At(Followed, "")
+	want(1, at.Add(time.Second))
+	second.Leave()
+	want(0, time.Time{})
+}
