@@ -103,6 +103,10 @@ func TestCommandFaults(t *testing.T) {
 	if err := os.WriteFile(good, []byte(`[]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	badPoll := filepath.Join(dir, "poll.json")
+	if err := os.WriteFile(badPoll, []byte(`[{}, {"statusCode": "200"}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name string
 		env  map[string]string
@@ -128,6 +132,8 @@ func TestCommandFaults(t *testing.T) {
 		{"playground: nothing to write", nil, []string{"playground", "-no-open", "-write"}, exitFailed, "-write needs -mapping"},
 		{"schema: an argument", nil, []string{"schema", "more"}, exitInvalid, "unexpected argument"},
 		{"explain: no such response", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", filepath.Join(dir, "none.json")}, exitFailed, "read response: "},
+		{"explain: no such poll", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-poll", filepath.Join(dir, "none.json")}, exitFailed, "read poll: "},
+		{"explain: poll of another kind", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-poll", badPoll}, exitFailed, "poll.json: answer 1: statusCode is a JSON string"},
 		{"explain: response of another kind", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", good}, exitFailed, "good.json: "},
 	}
 	for _, tt := range tests {

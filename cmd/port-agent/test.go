@@ -18,11 +18,13 @@ expected. It sends nothing. PATH is a folder, searched with all below it, or a
 file of cases; without one it is the folder you are in. A case is
 
   - a folder with event.json and request.json, and where needed response.json,
-    report.json and env.json, such as those of examples/. Its mapping is
-    invocations.json there, or in the nearest folder above as far as PATH;
-  - an entry of NAME_test.json, a list of objects of name, event, env, response,
-    and of what is expected: rule, request, report, error. The mapping is
-    NAME.json beside it. event and response are objects or the names of files.
+    report.json, poll.json, poll-report.json and env.json, such as those of
+    examples/. Its mapping is invocations.json there, or in the nearest folder
+    above as far as PATH;
+  - an entry of NAME_test.json, a list of objects of name, event, env, response
+    and poll, and of what is expected: rule, request, report, pollReport, error.
+    The mapping is NAME.json beside it. event, response and poll are JSON or the
+    names of files.
 
 Of a request only the fields, headers and query parameters that are given are
 compared, its body and the report as a whole. rule is a name, an index (from 0)

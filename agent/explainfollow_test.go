@@ -1,0 +1,83 @@
+package agent
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"port-agent/invoker/follow"
+)
+
+const followMapping = `[{"url": "\"https://ci.internal/jobs\"", "report": {"link": ".response.json.url"}, "follow": {
+	"url": ".response.json.url", "headers": {"Authorization": "\"Bearer token-of-the-rule\""},
+	"done": ".poll.json.ended", "status": "if .poll.json.ok then \"SUCCESS\" else \"FAILURE\" end",
+	"statusLabel": ".poll.json.state", "summary": ".poll.json.why", "log": ".poll.json.lines"}}]`
+
+// TestExplainFollow looks at recorded answers of a pipeline.
+func TestExplainFollow(t *testing.T) {
+	t.Parallel()
+	const trigger = `{"url":"https://ci.internal/jobs/7"}`
+	const place = "rule https://ci.internal/jobs/7"
+	line := func(level, text string) LogLine { return LogLine{Level: level, Message: text} }
+	tests := []struct {
+		name     string
+		mapping  string
+		mode     string
+		members  []any
+		response string
+		polls    []string
+		place    string
+		why, err string // in the texts
+		want     *Report
+		status   string // of the report of the trigger
+	}{
+		{name: "no poll", response: trigger, place: place},
+		{name: "goes on", response: trigger, polls: []string{`{"state":"building","lines":["checked out","built"]}`}, place: place,
+			want: &Report{StatusLabel: "building", Lines: []LogLine{line(LevelInfo, "checked out"), line(LevelInfo, "built")}}},
+		{name: "succeeded", response: trigger, polls: []string{`{"ended":true,"ok":true,"why":"all green"}`}, place: place,
+			want: &Report{Status: StatusSuccess, Summary: "all green", Lines: []LogLine{line(LevelInfo, closing(StatusSuccess, "all green"))}}},
+		{name: "failed", response: trigger, polls: []string{`{"ended":true,"why":"stage Deploy"}`}, place: place,
+			want: &Report{Status: StatusFailure, Summary: "stage Deploy", Lines: []LogLine{line(LevelError, closing(StatusFailure, "stage Deploy"))}}},
+		{name: "synchronous, ends with its pipeline", members: []any{synchronized, true}, response: trigger, place: place},
+		{name: "done fails", response: trigger, polls: []string{`{"ended":"soon"}`}, place: place, err: "neither true nor false"},
+		{name: "no place", response: `{}`, polls: []string{`{}`}, why: "follow.url gave null"},
+		{name: "switched off", mode: "off", response: trigger, polls: []string{`{}`}},
+		{name: "nothing to follow", mapping: `[{"url": "\"https://ci.internal/jobs\""}]`, response: trigger, polls: []string{`{}`}},
+		{name: "nothing to follow, synchronous", mapping: `[{"url": "\"https://ci.internal/jobs\""}]`, members: []any{synchronized, true}, response: trigger, status: StatusSuccess},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if tt.mapping == "" {
+				tt.mapping = followMapping
+			}
+			e := explainer(newFixture(t, tt.mapping))
+			e.Follow = follow.Config{Mode: tt.mode, TimeoutSeconds: 60}
+			var polls []Answer
+			for _, p := range tt.polls {
+				polls = append(polls, Answer{JSON: json.RawMessage(p)})
+			}
+			x, err := e.Explain(t.Context(), runEvent(t, "r_1", tt.members...).Record, &Answer{JSON: json.RawMessage(tt.response)}, polls...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := x.Followed
+			if f == nil || f.Place != tt.place || !strings.Contains(f.Why, tt.why) || (f.Why == "") != (tt.why == "") {
+				t.Fatalf("followed = %+v, want %q, %q", f, tt.place, tt.why)
+			}
+			if (f.Err != nil) != (tt.err != "") || f.Err != nil && !strings.Contains(f.Err.Error(), tt.err) {
+				t.Errorf("error = %v, want %q", f.Err, tt.err)
+			}
+			if !reflect.DeepEqual(f.Report, tt.want) {
+				t.Errorf("report = %+v\nwant %+v", f.Report, tt.want)
+			}
+			if x.Report.Status != tt.status {
+				t.Errorf("status of the trigger = %q, want %q", x.Report.Status, tt.status)
+			}
+			if said := tt.why+tt.err != ""; said != (len(x.Warnings) > 0) {
+				t.Errorf("warnings = %v", x.Warnings)
+			}
+		})
+	}
+}
