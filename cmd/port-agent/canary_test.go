@@ -27,6 +27,7 @@ var canaries = map[string]string{
 	"header from env":      "canary-authorization-31c0",
 	"password in a URL":    "canary-url-password-9d",
 	"token in a query":     "canary-query-token-e4",
+	"GITLAB_TOKEN":         "canary-gitlab-read-60b",
 }
 
 // accessToken is how the stand-in's tokens look.
@@ -63,6 +64,7 @@ func echo(status int) func(http.ResponseWriter, *http.Request, string, int) {
 		}
 		if strings.Contains(run, "gitlab") {
 			all["token"] = canaries["GitLab trigger token"]
+			all["id"], all["project_id"] = 1, 1 // of the pipeline
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
@@ -80,6 +82,10 @@ func TestNoSecretIsShown(t *testing.T) {
 			w.port.SetKafka(cred)
 			w.backend.on(func(rw http.ResponseWriter, r *http.Request, run string, nth int) {
 				switch {
+				case strings.Contains(r.URL.Path, "/pipelines/"): // a poll of the pipeline that is followed
+					rw.Header().Set("Content-Type", "application/json")
+					_ = json.NewEncoder(rw).Encode(map[string]any{"id": 1, "status": "failed", "web_url": "https://ci.example/?t=" + r.Header.Get("Private-Token"),
+						"detailed_status": map[string]any{"label": "failed with " + r.Header.Get("Private-Token")}, "yaml_errors": r.Header.Get("Private-Token")})
 				case strings.Contains(run, "fail"):
 					echo(http.StatusInternalServerError)(rw, r, run, nth)
 				case strings.Contains(run, "retry") && nth == 1:
@@ -98,16 +104,28 @@ func TestNoSecretIsShown(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			agent := w.agent("USING_LOCAL_PORT_INSTANCE=false", "KAFKA_CONSUMER_SECURITY_PROTOCOL=SASL_PLAINTEXT",
-				"KAFKA_CONSUMER_AUTHENTICATION_MECHANISM=SCRAM-SHA-512", "DETAILED_LOGGING="+detailed, "LOG_LEVEL=DEBUG",
-				"GITLAB_URL="+w.backend.URL+"/", "group_project="+canaries["GitLab trigger token"],
-				"GITHUB_API_URL="+w.backend.URL, "GITHUB_TOKEN="+canaries["GITHUB_TOKEN"],
-				"CI_TOKEN="+canaries["header from env"], "HTTP_ADDR=127.0.0.1:0", canaryMapping(t))
+			statusAddress := statusAddr(t)
+			env := []string{"USING_LOCAL_PORT_INSTANCE=false", "KAFKA_CONSUMER_SECURITY_PROTOCOL=SASL_PLAINTEXT",
+				"KAFKA_CONSUMER_AUTHENTICATION_MECHANISM=SCRAM-SHA-512", "DETAILED_LOGGING=" + detailed, "LOG_LEVEL=DEBUG",
+				"GITLAB_URL=" + w.backend.URL + "/", "group_project=" + canaries["GitLab trigger token"],
+				"GITHUB_API_URL=" + w.backend.URL, "GITHUB_TOKEN=" + canaries["GITHUB_TOKEN"],
+				"GITLAB_TOKEN=" + canaries["GITLAB_TOKEN"], "STATUS_ADDR=" + statusAddress,
+				"CI_TOKEN=" + canaries["header from env"], "HTTP_ADDR=127.0.0.1:0", canaryMapping(t)}
+			agent := w.agent(env...)
 			w.waitEnded(events)
 			metrics := agent.get(t, "/metrics")
+			page, status := fetch(t, "http://"+statusAddress+"/"), fetch(t, "http://"+statusAddress+"/status.json")
+			if !strings.Contains(status, "r_fail") {
+				t.Errorf("the status lacks a run: %s", status)
+			}
+			tail := w.tailOf(env, "-partition", "0", "-offset", "0", "-count", fmt.Sprint(len(events)), "-v")
+			<-tail.done
+			if text := tail.out.String(); !strings.Contains(text, "r_ok") {
+				t.Errorf("tail lacks a run: %s", text)
+			}
 			agent.terminate()
 
-			shown := map[string]string{"log": agent.out.String(), "metrics": metrics}
+			shown := map[string]string{"log": agent.out.String(), "metrics": metrics, "page": page, "status": status, "tail": tail.out.String()}
 			for _, e := range events {
 				run, _ := w.port.Run(e.Run)
 				text, err := json.Marshal(run)
@@ -152,6 +170,7 @@ func canaryEvents(t *testing.T, w *world) []porttest.Event {
 		{Run: "r_tampered", Synchronized: true, Properties: map[string]any{"secret": "not" + properties["secret"].(string)}, URL: withUser},
 		{Run: "r_gitlab_fail", Type: "GITLAB", Synchronized: true, Method: gitlab},
 		{Run: "r_gitlab", Type: "GITLAB", Synchronized: true, Method: gitlab},
+		{Run: "r_gitlab_followed", Type: "GITLAB", Method: gitlab},
 		{Run: "r_github_fail", Type: "GITHUB", Synchronized: true, Method: github},
 		{Run: "wfnr_fail", Synchronized: true, Properties: properties, URL: withUser},
 	}
@@ -196,7 +215,12 @@ func (p *process) get(t *testing.T, path string) string {
 	p.logged(`"address":"`)
 	_, rest, _ := strings.Cut(p.out.String(), `"address":"`)
 	address, _, _ := strings.Cut(rest, `"`)
-	res, err := http.Get("http://" + address + path)
+	return fetch(t, "http://"+address+path)
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
