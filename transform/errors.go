@@ -13,16 +13,20 @@ import (
 // not take. These texts end in logs and in Port, where no value of an event
 // belongs, least of all the first half of a decrypted one, which nobody could
 // recognise and redact any more. So the types stay, and the values go.
-var (
-	typeNames      = `(null|boolean|number|string|array|object)`
-	notApplicable  = regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to: ` + typeNames + `\b`)
-	notApplicable2 = regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to `)
-	withType       = regexp.MustCompile(`^([^":(]+: ` + typeNames + `)\b`)
-	twoTypes       = regexp.MustCompile(`^(cannot \w+: ` + typeNames + `)\b(?s:.*) and ` + typeNames + `\b`)
-	divided        = regexp.MustCompile(`^cannot (?:divide|modulo) `)
-	wrapped        = regexp.MustCompile(`^(?s:.*) cannot be applied to (?s:.*): (expected an? [a-z ]+ but got: ` + typeNames +
-		`|array index should not be negative|array index too large|invalid number)\b`)
-)
+const typeNames = `(null|boolean|number|string|array|object)\b`
+
+var errorForms = []struct {
+	re   *regexp.Regexp
+	text string
+}{
+	{regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to: ` + typeNames), "$1 cannot be applied to: $2"},
+	{regexp.MustCompile(`(?s) cannot be applied to .*: (expected (?:an object|an array|a number for indexing an array|a string for object key) but got: ` + typeNames +
+		`|array index should not be negative|array index too large|invalid number)`), "$1"},
+	{regexp.MustCompile(`^(cannot \w+: ` + typeNames + `)(?s:.*) and ` + typeNames), "$1 and $3"},
+	{regexp.MustCompile(`^cannot (?:divide|modulo) `), "cannot divide by zero"},
+	{regexp.MustCompile(`^(@?\w+)(?s:\(.*\))? cannot be applied to `), "$1 cannot be applied to this value"},
+	{regexp.MustCompile(`^([^":(]+: ` + typeNames + `)`), "$1"},
+}
 
 // ownError is an error of one of guards. It shows no value to begin with.
 type ownError struct{ error }
@@ -32,12 +36,10 @@ const maxErrorText = 500
 
 // cleanError makes an error of the interpreter one that may be shown.
 func cleanError(err error) error {
-	var own *ownError
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*ownError](err); ok {
 		return own.error
 	}
-	var raised gojq.ValueError
-	if errors.As(err, &raised) {
+	if raised, ok := errors.AsType[gojq.ValueError](err); ok {
 		s, ok := raised.Value().(string)
 		if !ok {
 			return errors.New("raised an error that is " + gojq.TypeOf(raised.Value()))
@@ -48,23 +50,10 @@ func cleanError(err error) error {
 		return errors.New("error: " + s)
 	}
 	s := err.Error()
-	if m := notApplicable.FindStringSubmatch(s); m != nil {
-		return errors.New(m[1] + " cannot be applied to: " + m[2])
-	}
-	if m := wrapped.FindStringSubmatch(s); m != nil {
-		return errors.New(m[1])
-	}
-	if m := twoTypes.FindStringSubmatch(s); m != nil {
-		return errors.New(m[1] + " and " + m[3])
-	}
-	if divided.MatchString(s) {
-		return errors.New("cannot divide by zero")
-	}
-	if m := notApplicable2.FindStringSubmatch(s); m != nil {
-		return errors.New(m[1] + " cannot be applied to this value")
-	}
-	if m := withType.FindStringSubmatch(s); m != nil {
-		return errors.New(m[1])
+	for _, form := range errorForms {
+		if m := form.re.FindStringSubmatchIndex(s); m != nil {
+			return errors.New(string(form.re.ExpandString(nil, form.text, s, m)))
+		}
 	}
 	// What is left shows a value in parentheses or after a colon, or none.
 	if i := strings.IndexAny(s, `("`); i >= 0 {

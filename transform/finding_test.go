@@ -57,6 +57,14 @@ func TestCheck(t *testing.T) {
 			`rule 0 "n": body.list[1].u: unexpected token ":"; for this very text write "\"https://x.y/z\""`,
 			`rule 0 "n": body.type: function not defined: runs/0; for this very text write "\"runs\""`,
 		}},
+		{"the agent's own names", `[{"enabled": ".q", "url": "$__run"}, {"enabled": ".a as $__run | 1"}, {"enabled": ". as {a: $__run} | 1"}, {"enabled": "def f($__run): 1; f(1)"}, {"enabled": "{$__run}"}, {"enabled": "_tonumber"}, {"enabled": "def _at(f): f; _at(.a)"}]`, []string{
+			`rule 0: url: variable not defined: $__run`,
+			`rule 1: enabled: variable not defined: $__run`,
+			`rule 2: enabled: variable not defined: $__run`,
+			`rule 3: enabled: variable not defined: $__run`,
+			`rule 4: enabled: variable not defined: $__run`,
+			`rule 5: enabled: function not defined: _tonumber/0; for this very text write "\"_tonumber\""`,
+		}},
 		{"expressions", `[{"enabled": ".a ==", "url": ".a | ]", "method": "$x", "orderBy": ".run-id", "body": {"a": "if .a then .b.c else", "b": "\"abc", "c": ".a | nope(1; 2)", "d": "@foo", "e": "import \"x\" as x; .", "f": "_modify(.; .)", "g": ".payload.x | .a.b.c[", "h": "break $x"}}]`, []string{
 			`rule 0: enabled: the expression ends too early`,
 			`rule 0: url: unexpected token "]"`,

@@ -122,16 +122,18 @@ func (p *ruleParser) web(e *expr) {
 	if e == nil {
 		return
 	}
+	const hint = `write it like "https://host/path"`
 	for _, s := range e.literals {
-		if s == "" && !strings.HasSuffix(e.field, "url") || strings.Contains(s, "{{") {
-			continue // no link, or what is refused at run time with a better reason
-		}
-		if u, err := url.Parse(s); err != nil || u.Host == "" || !webURL(s) {
-			p.wrong(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), `write it like "https://host/path"`)
+		u, err := url.Parse(s)
+		switch {
+		case s == "" && !strings.HasSuffix(e.field, "url"): // no link
+		case strings.Contains(s, "{{"): // refused at run time, with a better reason
+		case err != nil || u.Host == "" || !webURL(s):
+			p.wrong(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), hint)
 		}
 	}
-	if s := e.beginning; s != "" && len(e.literals) == 0 && !webURL(s) {
-		p.wrong(e, s, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", s), `write it like "https://host/path"`)
+	if len(e.literals) == 0 && !webURL(e.beginning) {
+		p.wrong(e, e.beginning, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", e.beginning), hint)
 	}
 }
 

@@ -71,6 +71,25 @@ func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, erro
 	return req, ev.warnings, err
 }
 
+// Draft is Request for explanations: where url or method fail it goes on, so
+// that the rest can be shown. The error is that of Request; what it is about
+// is left open in the result.
+func (r *Rule) Draft(ctx context.Context, event any) (Request, []Warning, error) {
+	req, warnings, err := r.Request(ctx, event)
+	bad, ok := errors.AsType[*ExprError](err)
+	if !ok || bad.Field != "url" && bad.Field != "method" {
+		return req, warnings, err
+	}
+	rest := *r
+	if bad.Field == "url" {
+		rest.url = nil
+	} else {
+		rest.method = nil
+	}
+	req, warnings, _ = rest.Draft(ctx, event)
+	return req, warnings, err
+}
+
 func (ev *evaluation) request(ctx context.Context) (req Request, err error) {
 	r := ev.rule
 	if req.URL, err = ev.text(ctx, r.url); err != nil {

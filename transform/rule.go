@@ -114,3 +114,12 @@ func (r *Rule) why(v any, err error) string {
 func (r *Rule) exprError(e *expr, err error) error {
 	return &ExprError{Rule: r.Index, Name: r.Name, Field: e.field, Expr: e.text, Err: err}
 }
+
+// Enabled gives the expression that decides whether the rule is for an event,
+// "" where it is always on or always off.
+func (r *Rule) Enabled() string {
+	if r.enabled == nil {
+		return ""
+	}
+	return r.enabled.text
+}

@@ -111,11 +111,16 @@ func (w *walker) visit(node any) {
 	case *gojq.FuncDef:
 		w.defines[signature(n.Name, len(n.Args))] = true
 		for _, arg := range n.Args {
+			w.variable(arg)
 			w.defines[signature(strings.TrimPrefix(arg, "$"), 0)] = true
 		}
 	case *gojq.Func:
 		w.call(n)
 	case *gojq.ObjectKeyVal:
+		w.variable(n.Key)
+	case *gojq.Pattern:
+		w.variable(n.Name)
+	case *gojq.PatternObject:
 		w.variable(n.Key)
 	case *gojq.Index:
 		if n.Start != nil && !n.IsSlice && !constant(n.Start) {
