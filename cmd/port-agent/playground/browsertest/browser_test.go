@@ -106,7 +106,16 @@ type page struct {
 	ctx context.Context
 }
 
+// open opens the playground and waits for its first result.
 func open(t *testing.T, address string, actions ...step) *page {
+	t.Helper()
+	p := visit(t, address, actions...)
+	p.evaluated(1)
+	return p
+}
+
+// visit opens any page of the product.
+func visit(t *testing.T, address string, actions ...step) *page {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
@@ -115,7 +124,6 @@ func open(t *testing.T, address string, actions ...step) *page {
 	p := &page{t, ctx}
 	p.watch()
 	p.do(append(actions, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(address))...)
-	p.evaluated(1)
 	return p
 }
 
