@@ -16,6 +16,7 @@ import (
 
 	"port-agent/cmd/port-agent/cases"
 	"port-agent/examples"
+	"port-agent/transform"
 )
 
 // Files are what a playground was started with. Their names come from the
@@ -46,6 +47,8 @@ type opening struct {
 	Write    bool    `json:"write"`
 	Examples []named `json:"examples"`
 	Events   []named `json:"events"`
+
+	Schema json.RawMessage `json:"schema"` // of the mapping, for completion
 }
 
 type named struct {
@@ -67,7 +70,7 @@ func (f Files) Check() error {
 }
 
 func (s *Server) start(*http.Request) (any, error) {
-	o := opening{File: "invocations.json", Write: s.files.Write, Examples: exampleList(), Events: []named{}}
+	o := opening{File: "invocations.json", Write: s.files.Write, Examples: exampleList(), Events: []named{}, Schema: transform.Schema()}
 	var err error
 	if o.state, err = readState(startFiles, "start"); err != nil {
 		return nil, err

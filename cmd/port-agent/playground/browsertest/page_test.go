@@ -103,6 +103,20 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
+// TestFieldCompletion begins a field of a rule, and one of its report.
+func TestFieldCompletion(t *testing.T) {
+	p := open(t, playground(t))
+	for after, want := range map[string]string{`"name": "restart"`: "orderBy", `"link"`: "externalRunId"} {
+		p.line(after, 0)
+		p.keys(kb.Enter + `"`)
+		p.keys(want[:1])
+		if got := p.options(); !slices.Contains(got, want) {
+			t.Errorf("a name after %s: %q, want %q among them", after, got, want)
+		}
+		p.keys(kb.Escape + strings.Repeat(kb.Backspace, 2))
+	}
+}
+
 // options waits for the list of completions and gives its labels.
 func (p *page) options() (labels []string) {
 	p.t.Helper()

@@ -12,7 +12,8 @@
  * @typedef {{event: string, forAgent: boolean, verified: string, names: string[], rules: number, stopped: string[], doubts: string[],
  *   added: string[] | null, signed: string[] | null, heading: string, good: boolean, response: unknown, notice: string, followed: string}} Details
  * @typedef {{findings: Finding[], faults: Record<string, string>, jq?: {value: unknown, error: string}, view: View | null, details: Details | null}} Verdict
- * @typedef {State & {given: boolean, file: string, version: string, write: boolean, examples: Named[], events: Named[]}} Opening
+ * @typedef {State & {given: boolean, file: string, version: string, write: boolean, examples: Named[], events: Named[], schema: Schema}} Opening
+ * @typedef {{description?: string, properties?: Record<string, Schema>, anyOf?: Schema[], items?: Schema, $defs?: Record<string, Schema>}} Schema
  * @typedef {{name: string, title: string}} Named
  */
 

@@ -3,7 +3,7 @@ import {closeBrackets, closeBracketsKeymap, completionKeymap} from "@codemirror/
 import {defaultKeymap, history, historyKeymap, indentWithTab} from "@codemirror/commands"
 import {json, jsonParseLinter} from "@codemirror/lang-json"
 import {bracketMatching, foldGutter, foldKeymap, indentOnInput, indentUnit, syntaxHighlighting} from "@codemirror/language"
-import {linter, lintGutter, lintKeymap, setDiagnostics} from "@codemirror/lint"
+import {linter, lintGutter, lintKeymap, previousDiagnostic, setDiagnostics} from "@codemirror/lint"
 import {highlightSelectionMatches, search, searchKeymap} from "@codemirror/search"
 import {EditorState, Prec} from "@codemirror/state"
 import {drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers, placeholder} from "@codemirror/view"
@@ -35,7 +35,8 @@ const large = [
   styleNonce, lineNumbers(), foldGutter(), history(), drawSelection(), indentOnInput(), indentUnit.of("  "), EditorState.tabSize.of(2),
   syntaxHighlighting(colours), bracketMatching(), closeBrackets(), highlightActiveLine(), highlightActiveLineGutter(), highlightSelectionMatches(),
   search({top: true}), EditorView.lineWrapping,
-  keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap]),
+  keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap,
+    {key: "Shift-F8", run: previousDiagnostic}]),
 ]
 
 /**

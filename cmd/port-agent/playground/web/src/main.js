@@ -16,7 +16,7 @@ let event = /** @type {unknown} */ (null)
 let answered = /** @type {Record<string, unknown>} */ ({})
 /** @returns {string[]} */
 const variables = () => [...new Set([...Object.keys(env.get()), ...variablesOf(textOf(editors.mapping))])]
-const world = {event: () => event, answered: () => answered, variables}
+const world = {event: () => event, answered: () => answered, variables, schema: () => opening?.schema}
 
 const answerHint = '{"statusCode": 200, "headers": {}, "json": {}}'
 const editors = {

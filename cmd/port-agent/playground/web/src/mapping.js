@@ -54,6 +54,19 @@ export function expressionAt(state, pos) {
 }
 
 /**
+ * Finds the name of a field around a place, and the fields around that; null
+ * where there is none.
+ * @param {import("@codemirror/state").EditorState} state
+ * @param {number} pos
+ * @returns {{outer: string[], from: number} | null}
+ */
+export function nameAt(state, pos) {
+  const node = syntaxTree(state).resolve(pos, -1)
+  if (node.name !== "PropertyName" || pos <= node.from || !node.parent) return null
+  return {outer: fieldsOf(node.parent, (from, to) => state.sliceDoc(from, to)), from: node.from + 1}
+}
+
+/**
  * Gives the places of the rules of a mapping.
  * @param {import("@codemirror/state").EditorState} state
  * @returns {{from: number, to: number}[]}

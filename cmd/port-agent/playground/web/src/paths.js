@@ -2,11 +2,11 @@
 import {autocompletion, snippetCompletion} from "@codemirror/autocomplete"
 import {hoverTooltip} from "@codemirror/view"
 import {functions} from "./jq.js"
-import {expressionAt} from "./mapping.js"
+import {expressionAt, nameAt} from "./mapping.js"
 
 /**
  * What expressions see. Roots are decoded JSON.
- * @typedef {{event: () => unknown, answered: () => unknown, variables: () => string[]}} World
+ * @typedef {{event: () => unknown, answered: () => unknown, variables: () => string[], schema: () => import("./api.js").Schema | undefined}} World
  * @typedef {import("@codemirror/autocomplete").CompletionContext} Context
  */
 
@@ -92,10 +92,28 @@ function completePath(context, before, path, root, embedded) {
 export const completeMapping = world => autocompletion({
   icons: false, activateOnTypingDelay: 60,
   override: [context => {
+    const name = nameAt(context.state, context.pos)
+    if (name) return completeName(context, name, world.schema())
     const at = expressionAt(context.state, context.pos)
     return at && complete(context, at.from, rootOf(at.field, world), world.variables(), true)
   }],
 })
+
+/**
+ * Completes the name of a field by the schema of the mapping.
+ * @param {Context} context
+ * @param {{outer: string[], from: number}} name
+ * @param {import("./api.js").Schema | undefined} schema
+ */
+function completeName(context, {outer, from}, schema) {
+  let at = schema?.$defs?.rules?.items
+  for (const field of outer) {
+    const inner = /** @type {import("./api.js").Schema | undefined} */ (at?.properties?.[field])
+    at = inner?.properties ? inner : inner?.anyOf?.find(s => s.properties)
+  }
+  const options = Object.entries(at?.properties ?? {}).map(([label, {description}]) => ({label, info: description, type: "property"}))
+  return options.length ? {from, options, validFor: /^\w*$/} : null
+}
 
 /** Completion in a line of jq. @param {World} world */
 export const completeLine = world => autocompletion({
