@@ -19,6 +19,7 @@ type sandbox struct {
 	binary  string
 	env     []string // points an agent at it
 	brokers string
+	backend string // a URL that answers 200
 }
 
 func startSandbox(t *testing.T) *sandbox {
@@ -41,7 +42,8 @@ func startSandbox(t *testing.T) *sandbox {
 		if _, after, ok := strings.Cut(line, "-brokers "); ok {
 			s.brokers, _, _ = strings.Cut(after, " ")
 		}
-		if strings.HasPrefix(line, "Backends:") {
+		if urls, ok := strings.CutPrefix(line, "Backends: "); ok {
+			s.backend, _, _ = strings.Cut(urls, ",")
 			go func() {
 				for lines.Scan() { // what it tells later is not needed, and must not block it
 				}
@@ -53,9 +55,15 @@ func startSandbox(t *testing.T) *sandbox {
 	return nil
 }
 
-// publish signs an event and sends it.
-func (s *sandbox) publish(t *testing.T, event string) {
+// publish sends an event of a run to a backend that accepts it.
+func (s *sandbox) publish(t *testing.T, run string) {
 	t.Helper()
+	event := filepath.Join(t.TempDir(), "event.json")
+	text := fmt.Sprintf(`{"action": "deploy", "context": {"runId": %q}, "payload": {"action": {"invocationMethod":
+		{"type": "WEBHOOK", "agent": true, "synchronized": true, "url": %q}}}, "headers": {}}`, run, s.backend)
+	if err := os.WriteFile(event, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if out, err := exec.Command(s.binary, "-brokers", s.brokers, "-publish", event).CombinedOutput(); err != nil {
 		t.Fatalf("publish: %v\n%s", err, out)
 	}
@@ -113,14 +121,10 @@ func TestStatusPage(t *testing.T) {
 			p.eval(`scrollTo(0, 300)`, nil)
 
 			run := "r_status_" + scheme
-			event := filepath.Join(t.TempDir(), "event.json")
-			text := strings.ReplaceAll(read(t, filepath.Join(root, "examples/webhook/event.json")), "r_", run+"_")
-			if err := os.WriteFile(event, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			s.publish(t, event)
+			s.publish(t, run)
 			ended := time.Now()
-			p.wait(fmt.Sprintf(`document.body.innerText.includes(%s)`, quote(run)))
+			p.wait(fmt.Sprintf(`document.querySelector("#runs + .box").innerText.includes(%s)`, quote(run)))
+			p.has("#runs + .box", "SUCCESS")
 			if took := time.Since(ended); took > 6*time.Second {
 				t.Errorf("the page showed the run after %s, want 6 s at the most", took.Round(time.Millisecond))
 			}
