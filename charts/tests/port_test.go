@@ -49,6 +49,7 @@ func newPortAPI(t *testing.T, backend string) *portAPI {
 		}
 		writeJSON(w, map[string]any{"ok": true, "runs": claimed})
 	})
+	mux.HandleFunc("GET /v1/actions/runs", answer(map[string]any{"ok": true, "runs": []any{}}))
 	mux.HandleFunc("PATCH /v1/actions/runs/ack", answer(map[string]any{"ok": true, "ackedCount": 1}))
 	mux.HandleFunc("POST /v1/workflows/runs/claim-pending", answer(map[string]any{"ok": true, "nodeRuns": []any{}}))
 	mux.HandleFunc("PATCH /v1/actions/runs/{id}", func(w http.ResponseWriter, r *http.Request) {
