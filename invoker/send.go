@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,29 +44,45 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 
 // clock is the time of one attempt.
 type clock struct {
-	limit        time.Duration
-	pause, total *time.Timer
-	cancel       context.CancelCauseFunc
+	start       time.Time
+	limit, most time.Duration // to the header, and in all
+	body        atomic.Int64  // the longest pause of the body; 0: the header has not come
+	timer       *time.Timer
+	cancel      context.CancelCauseFunc
 }
 
 func newClock(ctx context.Context, limit time.Duration) (context.Context, *clock) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	after := func(d time.Duration, format string) *time.Timer {
-		return time.AfterFunc(d, func() { cancel(&timeoutError{fmt.Sprintf(format, d)}) })
-	}
-	most := min(limit, math.MaxInt64/10) * 10
-	return ctx, &clock{limit, after(limit, "timed out after %s"), after(most, "took longer than %s in all"), cancel}
+	c := &clock{start: time.Now(), limit: limit, most: min(limit, math.MaxInt64/10) * 10, cancel: cancel}
+	c.timer = time.AfterFunc(limit, c.ring)
+	return ctx, c
 }
 
-// answering begins to count the pauses of a body instead, d each.
+func (c *clock) ring() {
+	pause := time.Duration(c.body.Load())
+	switch {
+	case pause == 0:
+		c.cancel(&timeoutError{"timed out after " + c.limit.String()})
+	case time.Since(c.start) >= c.most:
+		c.cancel(&timeoutError{"took longer than " + c.most.String() + " in all"})
+	default:
+		c.cancel(&timeoutError{"nothing came for " + pause.String()})
+	}
+}
+
+// answering begins to count the pauses of a body, d each.
 func (c *clock) answering(d time.Duration) {
-	c.pause.Stop()
-	c.pause = time.AfterFunc(d, func() { c.cancel(&timeoutError{"nothing came for " + d.String()}) })
+	c.body.Store(int64(d))
+	c.progress()
+}
+
+// progress begins a pause.
+func (c *clock) progress() {
+	c.timer.Reset(min(time.Duration(c.body.Load()), c.most-time.Since(c.start)))
 }
 
 func (c *clock) stop() {
-	c.pause.Stop()
-	c.total.Stop()
+	c.timer.Stop()
 	c.cancel(nil)
 }
 
@@ -127,7 +144,7 @@ func answer(ctx context.Context, c *clock, h *hop, req *Request, res *http.Respo
 		req.OnAnswer()
 	}
 	accepted := res.StatusCode >= 200 && res.StatusCode < 300
-	progress := func() { c.pause.Reset(c.limit) }
+	progress := c.progress
 	if accepted && !req.NeedBody && (req.Backend == Webhook || req.Backend == PortAPI) {
 		c.answering(min(c.limit, bodyGrace))
 		progress = func() {}
