@@ -37,12 +37,10 @@ func (sc scenario) contestants() []contestant {
 		first = contestant{name: "bare loop", bare: true}
 	}
 	switch {
-	case sc.Most > 0:
+	case sc.NoBare:
 		return []contestant{first}
 	case sc.PortDelay > 0:
 		return []contestant{first, {name: "port near", bare: first.bare, near: true}}
-	case sc.NoBare:
-		return []contestant{first}
 	}
 	return []contestant{first, {name: "bare loop", bare: true}}
 }
@@ -120,6 +118,9 @@ func (b *bench) contest(ctx context.Context, sc scenario, who contestant, self s
 	ctx, cancel := context.WithTimeout(ctx, caseLimit)
 	defer cancel()
 	f := figure{Case: sc.Name, Contestant: who.name}
+	if !who.bare {
+		f.MostMiB = sc.Most
+	}
 	if who.near {
 		sc.PortDelay = 0
 	}
@@ -224,7 +225,7 @@ func (f *figure) fill(sc scenario, got counts, c *child) {
 	f.EventsPerS = n / invoked.Sub(from).Seconds()
 	f.HTTPPerS = float64(got.Sent+got.Calls) / f.Seconds
 	f.CPUPerRun = u.CPU.Seconds() * 1000 / n
-	f.PeakMiB, f.MostMiB = mib(u.Peak), sc.Most
+	f.PeakMiB = mib(u.Peak)
 	f.InFlight = got.Peak
 	f.CallsToRun = float64(got.Calls) / n
 	f.SinkConns, f.PortConns = got.SinkConns, got.PortConns
