@@ -22,7 +22,7 @@ func TestMemory(t *testing.T) {
 		away             time.Duration
 	}{
 		{"1,000 events of 200 KB, 16 partitions", 1000, 200_000, 16, 200, 0},
-		{"2,000 events of 20 KB, port 2 s away", 2000, 20_000, 16, 200, 2 * time.Second},
+		{"800 events of 20 KB, port 2 s away", 800, 20_000, 16, 200, 2 * time.Second},
 		{"80 events of 4 MiB, 16 partitions", 80, 4<<20 - 4096, 16, 200, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
