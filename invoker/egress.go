@@ -84,7 +84,7 @@ func parseTargets(setting string, entries []string) (t targets, all bool, err er
 	return t, all, nil
 }
 
-// match tells whether the list names the host or holds the address, which may
+// match reports whether the list names the host or holds the address, which may
 // be the zero Addr where it is not known.
 func (t targets) match(host string, addr netip.Addr) bool {
 	for _, n := range t.names {
@@ -220,7 +220,7 @@ func bare(addr netip.Addr) netip.Addr {
 	return addr
 }
 
-// ambiguous tells of hosts such as 2852039166 or 0xa9.0xfe.43518, which some
+// ambiguous reports hosts such as 2852039166 or 0xa9.0xfe.43518, which some
 // resolvers and proxies read as an address.
 func ambiguous(host string) bool {
 	if _, err := netip.ParseAddr(host); err == nil {

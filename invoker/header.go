@@ -52,13 +52,13 @@ func setDefault(h http.Header, key, value string) {
 	}
 }
 
-// reserved tells of headers that are not the rule's: the signature, its
+// reserved reports headers that are not the rule's: the signature, its
 // timestamp and the framing of the message.
 func reserved(key string) bool {
 	return key == headerSignature || key == headerTimestamp || framing(key)
 }
 
-// framing tells of headers that a connection writes itself.
+// framing reports headers that a connection writes itself.
 func framing(key string) bool {
 	switch key {
 	case "Content-Length", "Transfer-Encoding", "Trailer":

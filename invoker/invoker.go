@@ -1,10 +1,16 @@
 // Package invoker turns one event's work into an HTTP request, sends it to the
-// backend that shall do the work and says what came back. There is one HTTP
-// path for all backends and one file for what is particular to each.
+// backend that does the work, and says what came back. There is one HTTP path,
+// over net/http, and one file for what is particular to each backend.
 //
-// It knows neither Kafka nor the reporting side of Port's API, it does not
-// retry and it does not wait: one call of Do is one attempt, and the caller
-// decides with Retryable whether there is another.
+// What it promises: one call of Do is one attempt, and the server never sees
+// two requests for it; an error says whether bytes of the request may have
+// left; credentials, certificates and redirects stay with the host they are
+// for; no target is reached that the egress policy refuses.
+//
+// What it is not: it knows neither Kafka nor the reporting side of Port's API,
+// it does not retry and it does not wait. The caller decides with Retryable
+// whether there is another attempt. Packages agent and invoker/follow and the
+// commands import it; it imports no package of the project.
 package invoker
 
 import (

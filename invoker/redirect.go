@@ -13,9 +13,9 @@ const maxRedirects = 10
 // answer is the last word; refusal then says why a redirect is not followed.
 //
 // 307 and 308 repeat the same request at the same host, with the same bytes
-// and signature. A GET is followed anywhere, but what is meant for one host
-// is not told to another: only the agent's name and what it accepts go there.
-// Everything else would be done by somebody whom nobody chose, or not at all.
+// and signature. A GET is followed anywhere, but headers that are meant for one
+// host are not sent to another: only the agent's name and what it accepts are.
+// Any other redirect would hand the work to a server that no rule names.
 func redirect(h *hop, res *http.Response) (next *hop, refusal string) {
 	switch res.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,

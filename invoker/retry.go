@@ -145,7 +145,7 @@ func retryAfter(h http.Header, limit bool) (time.Duration, bool) {
 	return 0, false
 }
 
-// final tells of errors that no repetition mends.
+// final reports errors that no repetition mends.
 func final(err error) bool {
 	var (
 		untrusted *tls.CertificateVerificationError
@@ -154,7 +154,7 @@ func final(err error) bool {
 	return errors.As(err, &untrusted) || errors.As(err, &refused) || refusedByPeer(err)
 }
 
-// refusedByPeer tells whether the server ended the TLS handshake because of
+// refusedByPeer reports whether the server ended the TLS handshake because of
 // the certificate that the agent showed or did not show. In TLS 1.3 that is
 // seen only after the request has been written, but a server that refuses the
 // handshake never reads it.
