@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -141,10 +142,10 @@ func TestRetryAfterRefusalIsNotStarted(t *testing.T) {
 				f := newFixture(t, builtIn)
 				f.backend.do = says(status, "busy", 100*time.Second)
 				ev := runEvent(t, "r_1")
-				var marked bool
-				time.AfterFunc(time.Second/2, func() { marked = ledgerOf(ev).marked() })
+				var marked atomic.Bool
+				time.AfterFunc(time.Second/2, func() { marked.Store(ledgerOf(ev).marked()) })
 				took, err := f.drained(t, ev, time.Second)
-				if marked {
+				if marked.Load() {
 					t.Error("marked as started while the retry waits")
 				}
 				f.wantLeft(t, ev, err)
