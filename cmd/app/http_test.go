@@ -127,7 +127,7 @@ func TestSlowReadersOfMetricsAreBounded(t *testing.T) {
 	most.write, most.read, most.idle = 5*time.Second, time.Second, time.Second
 	addr, closed := bounded(t, metricsHandler(registry), most)
 	var conns []net.Conn
-	for range 10 {
+	for range 4 {
 		c := dial(t, addr, "GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n")
 		_ = c.(*net.TCPConn).SetReadBuffer(4096)
 		conns = append(conns, c)
