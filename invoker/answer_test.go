@@ -147,6 +147,26 @@ func many(n int, d time.Duration) []time.Duration {
 	return all
 }
 
+// A PUT that was answered 200 is not sent again because its body broke off; a
+// GET, which is made for the body, is.
+func TestBrokenBodyIsNoReasonToRepeat(t *testing.T) {
+	t.Parallel()
+	address := rawServer(t, func(_ int, c net.Conn) {
+		_ = readRequest(bufio.NewReader(c))
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nbegin")
+	})
+	i := newInvoker(t, testConfig(), testDeps())
+	for method, want := range map[string]bool{"GET": true, "PUT": false, "DELETE": false, "POST": false} {
+		target := hook(t, "http://"+address)
+		target.Rule.Method, target.NeedBody = &method, true
+		req := build(t, i, target)
+		_, err := i.Do(t.Context(), req)
+		if retry, _ := Retryable(err, req, nil); retry != want || Uncertain(err) != want || !Sent(err) {
+			t.Errorf("%s: got %v, retryable %t, uncertain %t, want %t", method, err, retry, Uncertain(err), want)
+		}
+	}
+}
+
 // What happens to a body after a 2xx is a failure only where it is needed.
 func TestBrokenBody(t *testing.T) {
 	t.Parallel()

@@ -171,7 +171,9 @@ func discard(res *http.Response) {
 
 func transportError(ctx context.Context, h *hop, err error, sent bool) error {
 	err = cause(ctx, err)
-	return &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err), Err: err}
+	broken, answered := errors.AsType[*brokenAnswer](err)
+	done := answered && broken.status < 300 && h.method != http.MethodGet // it said so before it broke off
+	return &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err) || done, Err: err}
 }
 
 // cause prefers the reason for which ctx has ended to what it led to.

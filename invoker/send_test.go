@@ -195,8 +195,8 @@ func TestSent(t *testing.T) {
 				t.Fatalf("got %v, want %s", err, want)
 			}
 			var transport *TransportError
-			if !errors.As(err, &transport) || transport.Final {
-				t.Errorf("got %#v, want a transport error that is not final", err)
+			if answered := strings.Contains(tc.wantErr, "(200)"); !errors.As(err, &transport) || transport.Final != answered || Uncertain(err) != (tc.wantSent && !answered) {
+				t.Errorf("got %#v, want a transport error, final %t", err, answered)
 			}
 			if got := Sent(err); got != tc.wantSent {
 				t.Errorf("sent: got %t, want %t", got, tc.wantSent)
