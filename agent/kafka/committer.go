@@ -116,13 +116,6 @@ func (c *committer) commitMark(ctx context.Context, t *tracker) error {
 // settled makes the next commit come soon.
 func (c *committer) settled() { notify(c.lazily) }
 
-func notify(ch chan<- struct{}) {
-	select {
-	case ch <- struct{}{}:
-	default:
-	}
-}
-
 // run commits until ctx ends or the member is fenced, which it returns. The
 // last commit is flush's. One that is under way when ctx ends is waited for:
 // given up, it could arrive after the last one, on a connection of its own, and
@@ -145,34 +138,6 @@ func (c *committer) run(ctx context.Context) error {
 		if err := c.push(ctx, calls); errors.Is(err, errFenced) {
 			return err
 		}
-	}
-}
-
-// outlive gives a context that ends d after ctx. cancel ends it and has to be
-// called.
-func outlive(ctx context.Context, d time.Duration) (longer context.Context, cancel context.CancelFunc) {
-	longer, end := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		sleep(longer, d)
-		end()
-	})
-	return longer, func() {
-		stop()
-		end()
-	}
-}
-
-// wait lets d pass, or less where early has something.
-func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
-	if d <= 0 {
-		return
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-early:
-	case <-ctx.Done():
 	}
 }
 
@@ -316,6 +281,3 @@ func answer(waiters []waiter, err error) {
 		w.done <- err
 	}
 }
-
-// sleep waits for d or the end of ctx.
-func sleep(ctx context.Context, d time.Duration) { wait(ctx, d, nil) }

@@ -41,7 +41,7 @@ type worker struct {
 
 const (
 	readRetryMin = 100 * time.Millisecond
-	readRetryMax = 10 * time.Second
+	readRetryMax = 2 * time.Second
 )
 
 // run returns when ctx has ended and every handler has returned.

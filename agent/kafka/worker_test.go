@@ -285,7 +285,7 @@ func TestWorkerReadsAnewAfterErrors(t *testing.T) {
 			last = at
 		}
 		// Every record that is read ends the growing of the wait.
-		if want := []time.Duration{0, 1, 2, 1, 1, 2, 4, 8, 16, 32, 64, 100, 100}; !slices.Equal(waits, want) {
+		if want := []time.Duration{0, 1, 2, 1, 1, 2, 4, 8, 16, 20, 20, 20, 20}; !slices.Equal(waits, want) {
 			t.Errorf("waits before fetches: got %v, want %v", waits, want)
 		}
 		s.end(t)
