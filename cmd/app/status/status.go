@@ -92,18 +92,3 @@ type Setting struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 }
-
-// hits gives the rules of the mapping in force, those that never had a hit
-// included.
-func (s *Status) hits() []activity.Rule {
-	known := map[string]activity.Rule{}
-	for _, r := range s.Rules {
-		known[r.Label] = r
-	}
-	out := make([]activity.Rule, len(s.Mapping.Labels))
-	for i, label := range s.Mapping.Labels {
-		out[i] = known[label]
-		out[i].Label = label
-	}
-	return out
-}
