@@ -81,6 +81,13 @@ func (w *Watch) Look(ctx context.Context) (p Progress, err error) {
 			err = worse(err, fault, j.seen)
 			continue
 		}
+		if v.place != "" && v.place != j.place {
+			// The next look, maybe another process's, must be able to go there.
+			if bad := w.follower.check(&w.run, Handle{Backend: w.backend, Places: []string{v.place}}); bad != nil {
+				err = worse(err, bad, false)
+				continue
+			}
+		}
 		j.seen = true
 		p.Lines = append(p.Lines, j.merge(v)...)
 	}
