@@ -138,24 +138,6 @@ func (a *App) listen(setting, address string, asked bool) (net.Listener, error) 
 	return l, nil
 }
 
-// setTimeFormat sets what zerolog keeps for the whole process: once, for other
-// loggers may be at work by then.
-var setTimeFormat = sync.OnceFunc(func() { zerolog.TimeFieldFormat = time.RFC3339Nano })
-
-// logOutput returns what writes lines of the log to out in the form that the
-// settings ask for.
-func logOutput(p Process, out io.Writer) io.Writer {
-	if p.LogFormat == "console" {
-		return zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}
-	}
-	return out
-}
-
-func newLogger(p Process, out io.Writer) zerolog.Logger {
-	setTimeFormat()
-	return zerolog.New(out).Level(logLevels[strings.ToUpper(p.LogLevel)]).With().Timestamp().Logger()
-}
-
 func (a *App) closeListeners() {
 	for _, l := range []net.Listener{a.listener, a.viewers} {
 		if l != nil {
