@@ -31,7 +31,7 @@ type Explanation struct {
 	Run       string         // empty: there is nobody to report to
 	ForAgent  bool
 	Sync      bool  // the run waits for the backend's answer
-	Signature error // why the event is not known to be genuine; ErrUnchecked for want of a secret
+	Signature error // why the event is not known to be genuine; ErrUnchecked without a secret
 
 	Considered []transform.Considered
 	Rule       *transform.Rule // nil: none matches, and the fields of the request below are empty
@@ -56,7 +56,7 @@ type Explanation struct {
 // ErrUnchecked says that a signature was not checked.
 var ErrUnchecked = errors.New("not checked, because PORT_CLIENT_SECRET is not set")
 
-// Explain tells what would become of a record. answer is what the backend is
+// Explain explains what the agent does with a record. answer is what the backend is
 // taken to answer; it may be nil. polls are what a look at the pipeline that was
 // triggered is answered. An error means that record is no event: the agent
 // would drop it.
@@ -133,7 +133,7 @@ func (e *Explainer) build(ctx context.Context, t invoker.Target) (req *invoker.R
 	return req, err, nil
 }
 
-// checkOrder tells of an orderBy that fails: the event is then ordered by its
+// checkOrder warns of an orderBy that fails: the event is then ordered by its
 // entity.
 func (x *Explanation) checkOrder(ctx context.Context) {
 	_, _, err := x.Rule.OrderKey(ctx, x.Root)

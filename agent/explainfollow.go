@@ -126,7 +126,7 @@ func (r *recording) Seal(string) string { return "seal" }
 
 var _ follow.Invoker = (*recording)(nil)
 
-// warnings tells of a pipeline that is not followed, or not seen.
+// warnings says why a pipeline is not followed, or not seen.
 func (f *Followed) warnings() (out []transform.Warning) {
 	if f == nil {
 		return nil

@@ -78,7 +78,7 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer, 
 			out.followed = x.Followed.Place != ""
 		}
 	}
-	// An agent of its own: what it counts and logs is nobody's.
+	// An agent of its own: its counters and its log are thrown away.
 	a := &Agent{Deps: Deps{Redactor: NewRedactor(), Metrics: NewMetrics(prometheus.NewRegistry(), "")}, log: zerolog.Nop()}
 	j := &job{ev: &Event{}, run: x.Run, sync: x.Sync, rule: new(transform.Rule), req: x.Request, redactor: a.Redactor, log: a.log}
 	rep := a.compose(j, out)

@@ -32,8 +32,8 @@ answer, what Port is told. It sends nothing and needs no credentials.
                   otherwise
 
 With PORT_CLIENT_SECRET in the environment the signature is checked and
-encrypted inputs are decrypted. The exit code is 0 whatever becomes of the
-event, 1 where a file cannot be read or used.
+encrypted inputs are decrypted. The exit code is 0, also for an event that
+the agent drops, and 1 where a file cannot be read or used.
 `
 
 // question is what explain is asked.

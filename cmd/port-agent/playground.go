@@ -35,7 +35,8 @@ a menu of examples.
                       page remembers what was typed the last time
   -no-open            print the address and open no browser
 
-The address that is printed lets in whoever has it. Ctrl-C ends the playground.
+Anyone on this machine who knows the printed address can use the page. Ctrl-C
+ends the playground.
 `
 
 // serve serves the playground until the process is told to stop.

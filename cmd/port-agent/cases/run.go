@@ -21,7 +21,7 @@ type Options struct {
 	Version string         // of the agent
 }
 
-// result is what became of a case.
+// result is the outcome of one case.
 type result struct {
 	testCase
 	took    time.Duration

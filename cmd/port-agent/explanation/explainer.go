@@ -2,7 +2,7 @@
 // it and why the others do not, the request and the report. It serves the
 // commands explain and test and the playground, and is imported by them alone.
 // It sends nothing: agent.Explainer does the work, this package supplies it with
-// settings and conceals secrets in what it gives.
+// settings and conceals secrets in its result.
 package explanation
 
 import (

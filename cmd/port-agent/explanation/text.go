@@ -93,7 +93,7 @@ func textAt(v any, path ...string) string {
 func (v *View) writeRules(s *sheet) {
 	file := v.file
 	if file == "" {
-		file = "built-in rule, for want of a file"
+		file = "built-in rule, no mapping file found"
 	}
 	s.line("mapping", "", fmt.Sprintf("%s, %s", file, Count(v.rules, "rule")))
 	label := "rules"
@@ -113,7 +113,7 @@ func (v *View) writeRules(s *sheet) {
 	}
 }
 
-// RuleLine tells of the i-th rule in Considered: its label, the verdict and why.
+// RuleLine describes the i-th rule in Considered: its label, the verdict and why.
 func (v *View) RuleLine(i int) string {
 	r, name := v.Considered[i], ""
 	if v.names[i] != "" {

@@ -80,7 +80,7 @@ func (s *Server) explain(r *http.Request) (any, error) {
 	return out, r.Context().Err()
 }
 
-// view fills in what becomes of the event, as far as it can be told.
+// view fills in the explanation of the event, as far as it can be evaluated.
 func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanation.Explainer, in state) {
 	answer, err := explanation.ParseAnswer("the answer", []byte(in.Response))
 	if err != nil {
