@@ -2,6 +2,7 @@ package agent
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ type Redactor struct {
 
 // needles are what is searched for.
 type needles struct {
-	inside *strings.Replacer
+	inside *strings.Replacer // nil: nothing
 	whole  map[string]bool // short secrets
 }
 
@@ -127,7 +128,9 @@ func (r *Redactor) prepare() {
 	for _, f := range forms {
 		pairs = append(pairs, f, redacted)
 	}
-	n.inside = strings.NewReplacer(pairs...)
+	if len(pairs) > 0 {
+		n.inside = strings.NewReplacer(pairs...)
+	}
 	r.known.Store(n)
 }
 
@@ -162,9 +165,35 @@ func (r *Redactor) inside(text string) string {
 		return withheld
 	}
 	for ; r != nil; r = r.base {
-		text = r.known.Load().inside.Replace(text)
+		if n := r.known.Load(); n.in(text) {
+			text = n.inside.Replace(text)
+		}
 	}
 	return text
+}
+
+// in reports whether text has one of the needles inside. It copies nothing.
+func (n *needles) in(text string) bool {
+	if n.inside == nil {
+		return false
+	}
+	_, err := n.inside.WriteString(untouched(len(text)), text)
+	return err != nil
+}
+
+// untouched is a writer that refuses a text in several parts: a Replacer writes
+// one without needles as a whole. It takes the mark itself for a needle found.
+type untouched int
+
+var errTouched = errors.New("a needle was found")
+
+func (n untouched) Write(p []byte) (int, error) { return n.WriteString(string(p)) }
+
+func (n untouched) WriteString(s string) (int, error) {
+	if len(s) != int(n) || s == redacted {
+		return 0, errTouched
+	}
+	return len(s), nil
 }
 
 // Writer returns a writer for the lines of a JSON log, which passes them on

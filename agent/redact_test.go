@@ -41,6 +41,8 @@ func TestRedactString(t *testing.T) {
 		{"raw", secret, "a hunter2 b hunter2", "a [redacted] b [redacted]"},
 		{"inside a word", secret, "xhunter2y", "x[redacted]y"},
 		{"whole text", secret, "hunter2", "[redacted]"},
+		{"whole text, as long as the mark", "0123456789", "0123456789", "[redacted]"},
+		{"the mark", secret, "[redacted]", "[redacted]"},
 		{"base64", secret, "t=" + base64.StdEncoding.EncodeToString([]byte(secret)), "t=[redacted]=="},
 		{"base64, not padded", secret, base64.RawURLEncoding.EncodeToString([]byte(secret)), "[redacted]"},
 		{"basic credentials, 1 byte before", secret, basic("", secret), "Basic Om[redacted]="},

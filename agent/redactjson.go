@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"unsafe"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -53,8 +54,13 @@ func (r *Redactor) hasShort() bool {
 
 // clean reports whether text holds no secret as it stands.
 func (r *Redactor) clean(text []byte) bool {
-	s := string(text)
-	return r.inside(s) == s
+	s := unsafe.String(unsafe.SliceData(text), len(text)) // read here and not kept: answers are large
+	for ; r != nil; r = r.base {
+		if r.known.Load().in(s) {
+			return false
+		}
+	}
+	return true
 }
 
 // rewrite edits text part by part where it is JSON, else as one.
