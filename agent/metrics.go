@@ -110,21 +110,27 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 	build.Set(1)
 	reg.MustRegister(m.Events, m.Invocations, m.AttemptSeconds, m.InvocationSeconds, m.InFlight, m.Following, m.FollowPolls, m.FollowEnded, m.Lag, m.Reports,
 		m.PortCalls, m.TokenRenewals, m.RuleMatches, m.MappingErrors, m.Interrupted, m.Commits, m.Rebalances,
-		m.SourceConnected, m.MappingInfo, m.MappingReloads, m.MappingReloaded, m.MappingLoadedAt, build,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "unsettled_events",
-			Help: "Events taken from the source that are neither settled nor followed."}, func() float64 {
-			n, _ := m.waiting()
-			return float64(n)
-		}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "oldest_unsettled_seconds",
-			Help: "Age of the oldest of them, 0 where there is none."}, func() float64 {
-			if n, oldest := m.waiting(); n > 0 {
-				return time.Since(oldest).Seconds()
-			}
-			return 0
-		}))
+		m.SourceConnected, m.MappingInfo, m.MappingReloads, m.MappingReloaded, m.MappingLoadedAt, build, m.unsettled(), m.oldest())
 	m.presetLabels()
 	return m
+}
+
+func (m *Metrics) unsettled() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "unsettled_events",
+		Help: "Events taken from the source that are neither settled nor followed."}, func() float64 {
+		n, _ := m.waiting()
+		return float64(n)
+	})
+}
+
+func (m *Metrics) oldest() prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "oldest_unsettled_seconds",
+		Help: "Age of the oldest of them, 0 where there is none."}, func() float64 {
+		if n, oldest := m.waiting(); n > 0 {
+			return time.Since(oldest).Seconds()
+		}
+		return 0
+	})
 }
 
 // presetLabels makes the series of every closed label set.
