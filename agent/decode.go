@@ -20,16 +20,10 @@ const (
 	timestampHeader = "X-Port-Timestamp"
 )
 
-const (
-	// maxDepth bounds how deep an event may be nested. Port's own events stay
-	// below a dozen levels; everything behind the decoder walks the tree
-	// recursively, and this keeps the stack of each such walk at some 100 KB.
-	maxDepth = 512
-	// maxDigits bounds an integer's digits. Arithmetic and printing of big
-	// integers take more than linear time, and records are decoded before
-	// their signature is checked.
-	maxDigits = 1000
-)
+// maxDepth bounds how deep an event may be nested. Port's own events stay
+// below a dozen levels; everything behind the decoder walks the tree
+// recursively, and this keeps the stack of each such walk at some 100 KB.
+const maxDepth = 512
 
 // Message is a record decoded: its canonical text and the tree of that text,
 // both without what Port adds when it signs.

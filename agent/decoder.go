@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
-	"math/big"
-	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"port-agent/invoker"
 )
 
 // decoder reads a record token by token and writes its canonical text
@@ -101,7 +100,11 @@ func (d *decoder) value(depth int) (any, error) {
 		return d.str(raw), nil
 	default:
 		d.out = append(d.out, raw...)
-		return number(raw)
+		n, ok := invoker.Number(string(raw))
+		if !ok {
+			return nil, errors.New("an integer of more than 1000 digits")
+		}
+		return n, nil
 	}
 }
 
@@ -181,26 +184,4 @@ func (d *decoder) close() error {
 func (d *decoder) str(raw []byte) string {
 	d.out = appendCanonical(d.out, raw)
 	return unquote(raw)
-}
-
-// number gives the value of a JSON number's text.
-func number(text []byte) (any, error) {
-	if bytes.ContainsAny(text, ".eE") {
-		f, err := strconv.ParseFloat(string(text), 64)
-		if err != nil { // out of range: f is infinite, which JSON cannot print
-			f = math.Copysign(math.MaxFloat64, f)
-		}
-		return f, nil
-	}
-	if n, err := strconv.Atoi(string(text)); err == nil {
-		return n, nil
-	}
-	if len(text) > maxDigits {
-		return nil, fmt.Errorf("an integer of more than %d digits", maxDigits)
-	}
-	n, ok := new(big.Int).SetString(string(text), 10)
-	if !ok {
-		return nil, errors.New("invalid number")
-	}
-	return n, nil
 }

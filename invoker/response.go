@@ -137,7 +137,7 @@ func (r *Response) object() map[string]any {
 func numbers(v any) (_ any, ok bool) {
 	switch v := v.(type) {
 	case json.Number:
-		return number(v.String())
+		return Number(v.String())
 	case []any:
 		for n := range v {
 			if v[n], ok = numbers(v[n]); !ok {
@@ -154,9 +154,11 @@ func numbers(v any) (_ any, ok bool) {
 	return v, true
 }
 
-// number keeps every digit of an integer; anything else is a float64, the
-// largest there is where it would be infinite.
-func number(s string) (v any, ok bool) {
+// Number gives the value of a JSON number's text. A number without fraction and
+// exponent keeps every digit, as an int or a *big.Int; ok is false where they
+// are more than 1,000. Anything else is a float64, the largest there is where
+// it would be infinite.
+func Number(s string) (v any, ok bool) {
 	if !strings.ContainsAny(s, ".eE") {
 		if n, err := strconv.Atoi(s); err == nil {
 			return n, true
