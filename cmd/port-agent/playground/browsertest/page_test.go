@@ -294,14 +294,15 @@ func TestExamples(t *testing.T) {
 		if !reflect.DeepEqual(body, request.Body) {
 			t.Errorf("%s: body = %v\nwant %v", name, body, request.Body)
 		}
-		var report map[string]any
-		if file := filepath.Join(dir, "report.json"); exists(file) {
-			decode(t, file, &report)
-		}
-		for field, value := range report {
-			if text, ok := value.(string); ok {
-				if got := p.text("#report"); !strings.Contains(got, text) {
-					t.Errorf("%s: the report shows %q, want %s %q", name, got, field, text)
+		for _, name := range []string{"report.json", "poll-report.json"} {
+			var report map[string]any
+			if file := filepath.Join(dir, name); exists(file) {
+				decode(t, file, &report)
+			}
+			shown := p.text("#report")
+			for field, value := range report {
+				if text, ok := value.(string); ok && !strings.Contains(shown, text) {
+					t.Errorf("%s of %s: the report shows %q, want %s %q", name, dir, shown, field, text)
 				}
 			}
 		}
