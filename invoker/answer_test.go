@@ -54,7 +54,7 @@ func TestSecondAnswer(t *testing.T) {
 					}
 				})
 				i := newInvoker(t, cfg, testDeps())
-				for n := range 300 {
+				for n := range map[bool]int{false: 300, true: 50}[idle] {
 					target := hook(t, scheme+"://"+address)
 					target.NeedBody = true
 					res, err := i.Do(t.Context(), build(t, i, target))
