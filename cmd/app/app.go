@@ -284,18 +284,3 @@ func (a *App) Ready() (ready bool, why string) {
 
 // Redact takes the secrets that the agent knows out of a text.
 func (a *App) Redact(text string) string { return a.redactor.String(text) }
-
-// Addr is the address of the server for health and metrics, empty where it is
-// switched off.
-func (a *App) Addr() string { return addr(a.listener) }
-
-// StatusAddr is the address of the server for the status, empty where it is
-// switched off.
-func (a *App) StatusAddr() string { return addr(a.viewers) }
-
-func addr(l net.Listener) string {
-	if l == nil {
-		return ""
-	}
-	return l.Addr().String()
-}

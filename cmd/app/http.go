@@ -40,6 +40,21 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text + "\n"))
 }
 
+// Addr is the address of the server for health and metrics, empty where it is
+// switched off.
+func (a *App) Addr() string { return addr(a.listener) }
+
+// StatusAddr is the address of the server for the status, empty where it is
+// switched off.
+func (a *App) StatusAddr() string { return addr(a.viewers) }
+
+func addr(l net.Listener) string {
+	if l == nil {
+		return ""
+	}
+	return l.Addr().String()
+}
+
 // metricsHandler gathers metrics for one request at a time. It lets go of the
 // next before it writes, so that a slow reader delays nobody else's scrape.
 func metricsHandler(from prometheus.Gatherer) http.Handler {
