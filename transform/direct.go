@@ -6,10 +6,8 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// direct evaluates what mappings choose their rules by, a path compared with a
-// constant, without the interpreter: setting that up for each of a thousand
-// rules takes milliseconds. ok is false for what only the interpreter knows
-// about, failures included.
+// direct evaluates what rules are chosen by without the interpreter, which takes
+// milliseconds for a thousand. ok is false for what only that knows, or fails.
 type direct func(in any) (v any, ok bool)
 
 // directly gives nil for what needs the interpreter.
@@ -28,10 +26,8 @@ func directly(q *gojq.Query) direct {
 	case gojq.OpPipe:
 		return func(in any) (any, bool) {
 			v, ok := l(in)
-			if !ok {
-				return nil, false
-			}
-			return r(v)
+			v, rok := r(v)
+			return v, ok && rok
 		}
 	case gojq.OpAnd, gojq.OpOr:
 		decides := q.Op == gojq.OpOr // the truth of the left side that is enough
