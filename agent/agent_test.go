@@ -77,7 +77,7 @@ func TestMetricsArePresent(t *testing.T) {
 		"following":            len(follow.Backends),
 		"follow_polls_total":   len(follow.Backends) * 6,
 		"follow_ended_total":   len(follow.Backends) * 5,
-		"token_renewals_total": 2, "commits_total": 3, "interrupted_total": 3, "mapping_errors_total": 8,
+		"token_renewals_total": 2, "commits_total": 3, "interrupted_total": 4, "mapping_errors_total": 8,
 	}
 	for name, n := range want {
 		if got := series["port_agent_"+name]; got != n {

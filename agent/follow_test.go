@@ -355,6 +355,9 @@ func TestFollowDrainAndResume(t *testing.T) {
 		if first := next.backend.looks[0].Sub(ev.Time); first > time.Minute+catchUp {
 			t.Errorf("first look %s after the trigger, want it within %s of the take-over", first, catchUp)
 		}
+		if got := next.count(t, "interrupted_total", "outcome", "followed"); got != 1 {
+			t.Errorf("counted as followed on: %v, want 1", got)
+		}
 		got := next.told("r_1")
 		want := []string{"lookup: ", "progress: Running | 7",
 			"report: INFO Invocation ended (SUCCESS): group/project pipeline #7 succeeded after 3 min 10 s | SUCCESS | Succeeded | group/project pipeline #7 succeeded after 3 min 10 s"}

@@ -176,6 +176,9 @@ func (a *Agent) followOn(ctx, late context.Context, j *job, past past) error {
 			return err
 		}
 	}
+	if j.ev.Interrupted {
+		a.Metrics.Interrupted.WithLabelValues("followed").Inc()
+	}
 	j.started = true
 	f, err := a.resume(late, j, past.handle, past.state)
 	if err != nil || f == nil {

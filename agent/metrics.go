@@ -164,7 +164,7 @@ func (m *Metrics) presetLabels() {
 	for _, outcome := range []string{"accepted", "refused"} {
 		m.MappingReloads.WithLabelValues(outcome)
 	}
-	for _, outcome := range []string{"already_ended", "failed", "sent_again"} {
+	for _, outcome := range []string{"already_ended", "failed", "followed", "sent_again"} {
 		m.Interrupted.WithLabelValues(outcome)
 	}
 	for _, field := range []string{"enabled", "url", "method", "headers", "query", "body", "report", "orderBy"} {
