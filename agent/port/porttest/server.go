@@ -110,6 +110,14 @@ func (s *Server) SetKafka(c KafkaCredentials) {
 	s.cfg.Kafka = &c
 }
 
+// SetRateLimit changes how many calls are taken per RateWindow; none is refused
+// where limit is negative.
+func (s *Server) SetRateLimit(limit int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cfg.RateLimit = limit
+}
+
 // URL is the base URL to configure, without a slash at its end.
 func (s *Server) URL() string { return s.http.URL }
 
