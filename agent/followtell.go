@@ -20,6 +20,7 @@ const maxNews = 200
 type news struct {
 	owed  Report
 	links []string // those of the rule and the backend, kept before the pipeline's
+	at    follow.Handle
 	id    string   // the external run id that Port was given
 	label bool     // Port was given a label
 	lines int      // written so far
@@ -44,7 +45,7 @@ func (a *Agent) reportFollowed(ctx context.Context, f *followed, out outcome, re
 		f.output = Report{Response: rep.Response, StatusCode: rep.StatusCode}
 	}
 	rep.Response, rep.StatusCode = nil, 0
-	f.news = news{owed: *rep, links: linksOf(rep.Link), id: rep.ExternalRunID, label: rep.StatusLabel != ""}
+	f.news = news{owed: *rep, links: linksOf(rep.Link), at: f.watch.Handle(), id: rep.ExternalRunID, label: rep.StatusLabel != ""}
 	return nil
 }
 
@@ -87,6 +88,7 @@ func (n *news) add(f *followed, p follow.Progress) {
 	n.had = nil // what comes up a second time later is news
 	if !p.Moved.IsZero() {
 		n.owed.Lines = append(n.owed.Lines, LogLine{Level: LevelInfo, Message: p.Moved.String()})
+		n.move(p.Moved)
 	}
 	later := Report{StatusLabel: clean(p.Label)}
 	if p.Label != "" {
@@ -107,6 +109,18 @@ func (n *news) add(f *followed, p follow.Progress) {
 	}
 	n.owed.Add(later)
 	n.label = n.label || p.Label != ""
+}
+
+// move drops the links to where the pipeline was before, such as Jenkins' queue:
+// nothing is found there soon.
+func (n *news) move(to follow.Handle) {
+	n.links = slices.DeleteFunc(slices.Clone(n.links), func(link string) bool {
+		return slices.ContainsFunc(n.at.Places, func(place string) bool {
+			page, _, _ := strings.Cut(place, "#")
+			return page == link && !slices.Contains(to.Places, place)
+		})
+	})
+	n.at = to
 }
 
 // allLinks gives the rule's links and the pipeline's, nil where there is none
@@ -215,7 +229,7 @@ func (a *Agent) resume(ctx context.Context, j *job, h follow.Handle, state RunSt
 		return nil, nil
 	}
 	f := &followed{Agent: a, j: j, since: j.triggered(), resumed: true}
-	f.news.links, f.news.had, f.news.lines = state.Links, linesOf(state.Logs), len(state.Logs)
+	f.news = news{links: state.Links, at: h, had: linesOf(state.Logs), lines: len(state.Logs)}
 	var err error
 	if f.watch, err = a.Follower.Resume(a.followRun(j), h); err != nil {
 		text := fmt.Sprintf("not followed: %v", err)

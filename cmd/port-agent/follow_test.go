@@ -85,9 +85,12 @@ func TestFollowEachBackend(t *testing.T) {
 		if run.Status != want || run.Summary == "" || !hasLine(log, "Following ") {
 			t.Errorf("%s: %s, %q, log %q; want %s with a summary and its handle", e.Run, run.Status, run.Summary, log, want)
 		}
-		if want == "SUCCESS" && e.Run != "r_rule" && (len(run.Links) == 0 || run.ExternalRunID == "") {
-			t.Errorf("%s: links %q, external id %q; want both", e.Run, run.Links, run.ExternalRunID)
+		if want == "SUCCESS" && e.Run != "r_rule" && (len(run.Links) != 1 || run.ExternalRunID == "") {
+			t.Errorf("%s: links %q, external id %q; want one link and an id", e.Run, run.Links, run.ExternalRunID)
 		}
+	}
+	if run, _ := w.port.Run("r_jenkins"); !slices.Equal(run.Links, []string{jenkinsURL + "/job/team/job/smoke/42/"}) {
+		t.Errorf("links of the build %q, want its page alone: its item in the queue is gone soon", run.Links)
 	}
 	for name, n := range map[string]int{"jenkins": jenkins.Triggered(), "gitlab": gitLab.Triggered(), "github": gitHub.Triggered(), "azure": azure.Triggered()} {
 		if want := map[string]int{"jenkins": 2}[name]; n != max(want, 1) {
