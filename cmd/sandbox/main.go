@@ -1,7 +1,7 @@
 // Command sandbox is Port on a laptop: an in-memory Kafka, a stand-in for
 // Port's API and sample backends, with the agent on top of them in the same
-// process. It publishes a few runs, tells what became of each, and exits 0
-// where that is what should become of them, else 1.
+// process. It publishes a few runs, tells how each ends, and exits 0 where all
+// end as they should, else 1.
 package main
 
 import (
@@ -19,7 +19,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 const usage = `usage: sandbox [-v] [-serve]
        sandbox -publish FILE -brokers HOST:PORT [-topic NAME]
 
-Tells the story of four runs. With -serve it then stays up, prints the
+Tells the story of six runs. With -serve it then stays up, prints the
 environment to point an agent at it, and shows what the backends and Port get.
 
 `

@@ -28,6 +28,7 @@ const mappingFile = `[
     "body": {"bucket": ".payload.properties.name", "requestedBy": ".trigger.by.userId"},
     "report": {"link": ".response.json.url"}
   },
+  {"name": "pipelines", "enabled": ".action | startswith(\"run_\")", "follow": {"interval": 1}},
   {"name": "everything else", "enabled": true}
 ]
 `
@@ -37,6 +38,7 @@ type sandbox struct {
 	*world.World
 	port     *porttest.Server
 	backends *backends
+	ci       *ci
 	folder   string // of the mapping file
 }
 
@@ -61,13 +63,14 @@ func open(ctx context.Context) (s *sandbox, err error) {
 		return s, err
 	}
 	s.port = porttest.NewServer(s.API(porttest.Config{}))
-	s.backends = startBackends()
+	s.backends, s.ci = startBackends(), startCI()
 	return s, nil
 }
 
 func (s *sandbox) close() {
 	if s.backends != nil {
 		s.backends.Close()
+		s.ci.Close()
 	}
 	if s.port != nil {
 		s.port.Close()
@@ -84,7 +87,8 @@ func (s *sandbox) mapping() string { return filepath.Join(s.folder, "invocations
 
 // environment points an agent at the sandbox.
 func (s *sandbox) environment() [][2]string {
-	return append(world.Environment(organisation, s.port.URL(), s.mapping()), [2]string{"HTTP_ADDR", "127.0.0.1:0"})
+	env := append(world.Environment(organisation, s.port.URL(), s.mapping()), [2]string{"HTTP_ADDR", "127.0.0.1:0"})
+	return append(env, s.ci.environment()...)
 }
 
 // agent is the agent at work.
@@ -144,7 +148,8 @@ func (s *sandbox) serve(ctx context.Context, out io.Writer) {
 	}
 	fmt.Fprintf(out, "\nPublish an event (it is signed with the sandbox's secret):\n\n")
 	fmt.Fprintf(out, "go run ./cmd/sandbox -brokers %s -publish examples/webhook/event.json\n\n", strings.Join(s.Kafka.Brokers, ","))
-	fmt.Fprintf(out, "Backends: %s/ok, %s/slow, %s/fail\n\n", s.backends.URL, s.backends.URL, s.backends.URL)
+	fmt.Fprintf(out, "Backends: %s/ok, %s/slow, %s/fail\n", s.backends.URL, s.backends.URL, s.backends.URL)
+	fmt.Fprintf(out, "Jenkins:  %s and %s (its clock runs ten times as fast)\n\n", s.ci.trigger(goodJob), s.ci.trigger(badJob))
 	told := map[string]string{}
 	for _, r := range s.port.Runs() {
 		told[r.ID] = summary(r)
@@ -156,6 +161,7 @@ func (s *sandbox) serve(ctx context.Context, out io.Writer) {
 		case call := <-s.backends.calls:
 			fmt.Fprintf(out, "backend  %s %s for run %s: answered %d after %s\n", call.method, call.path, call.run, call.status, round(call.took))
 		case <-time.After(200 * time.Millisecond):
+			s.ci.clock.Advance(2 * time.Second)
 		}
 		for _, r := range s.port.Runs() {
 			if text := summary(r); text != told[r.ID] {

@@ -17,7 +17,10 @@ func TestStory(t *testing.T) {
 	if code := run(nil, &out, &errs); code != 0 {
 		t.Fatalf("exit code %d: %s\n%s", code, errs.String(), out.String())
 	}
-	for _, want := range []string{"r_async", "r_sync", "r_fail", "r_forged", "answered 500", "no answer yet", "https://buckets.example/42", "told nothing"} {
+	for _, want := range []string{"r_async", "r_sync", "r_fail", "r_forged", "answered 500", "no answer yet", "https://buckets.example/42", "told nothing",
+		"log    Following jenkins ", "Waiting for next available executor", "label  Queued", "label  Running: Build", "label  Running: Deploy",
+		"label  Succeeded", `summary "smoke-tests #42 succeeded after 3 min 10 s"`, "label  Failed",
+		`summary "release #42 failed after 3 min 10 s in stage Deploy: script returned exit code 1"`} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the story does not tell of %q:\n%s", want, out.String())
 		}
@@ -62,8 +65,9 @@ func TestPublishFileNeedsBrokers(t *testing.T) {
 
 // keepEnvironment puts the settings back that the sandbox sets for its agent.
 func keepEnvironment(t *testing.T) {
-	s := &sandbox{port: porttest.NewServer(porttest.Config{Errorf: t.Errorf})}
+	s := &sandbox{port: porttest.NewServer(porttest.Config{Errorf: t.Errorf}), ci: startCI()}
 	defer s.port.Close()
+	defer s.ci.Close()
 	for _, v := range s.environment() {
 		t.Setenv(v[0], os.Getenv(v[0]))
 	}
