@@ -153,7 +153,7 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 // and joins as another one: the group would then wait a session timeout for
 // this one.
 func (s *Source) leave(ctx context.Context, cl *cluster, gone member) {
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.sessionTimeout())
+	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.sessionTimeout()) // the coordinator counts the session from its own start
 	defer cancel()
 	coord := &coordinator{cluster: cl, timeout: callTimeout}
 	for ctx.Err() == nil && coord.leave(ctx, gone) != nil {
