@@ -116,39 +116,62 @@ func followed(run porttest.Run) bool {
 }
 
 // After SIGKILL the next owner follows on: nothing is triggered twice and each
-// run ends with its pipeline's result.
+// run ends with its pipeline's result. A run whose handle Port has not got yet is
+// told that it was interrupted: nobody knows which pipeline is its own.
 func TestFollowAfterKill(t *testing.T) {
-	for _, point := range []string{"handles sent", "between looks", "pipelines ended"} {
-		t.Run(point, func(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		point   string
+		fault   func(p *porttest.Server)    // nil: none
+		reached func(run porttest.Run) bool // nil: by the backend alone
+		summary string
+	}{
+		{point: "trigger answered", summary: interruptedText,
+			fault: func(p *porttest.Server) { p.Fault(porttest.RouteLog, porttest.Fault{Hang: true}) }},
+		{point: "handle sent", summary: "Deploy", reached: followed},
+		{point: "between polls", summary: "Deploy", reached: func(r porttest.Run) bool { return r.StatusLabel != "" }},
+		{point: "verdict sent, before the status", summary: "Deploy",
+			fault: func(p *porttest.Server) { // line and status in one call are refused, and the status alone hangs
+				p.Fault(porttest.RouteLog, porttest.Fault{If: "terminationStatus", Status: http.StatusUnprocessableEntity})
+				p.Fault(porttest.RouteStatus, porttest.Fault{If: `"status"`, Hang: true})
+			},
+			reached: func(r porttest.Run) bool { return hasLine(r.Messages(), "Invocation ended (FAILURE)") }},
+	} {
+		t.Run(c.point, func(t *testing.T) {
 			t.Parallel()
-			const n, takes = 20, 9 * time.Second
+			const n, takes = 20, 6 * time.Second
 			w := newWorld(t, 2)
 			gitLab, events, env := gitLabRuns(t, n, plan(takes, "exit code 1"))
+			env = append(env, shortSession, mapping(t, map[string]any{"enabled": true, "follow": map[string]any{"interval": 1}}))
+			if c.fault != nil {
+				c.fault(w.port)
+			}
 			w.publish(events...)
-			begun := time.Now()
 			first := w.agent(env...)
 			for _, e := range events {
-				w.waitRun(e.Run, followed)
-			}
-			switch point {
-			case "between looks":
-				for _, e := range events {
-					w.waitRun(e.Run, func(r porttest.Run) bool { return r.StatusLabel != "" })
+				if c.reached != nil {
+					w.waitRun(e.Run, c.reached)
 				}
-			case "pipelines ended":
-				time.Sleep(takes - time.Since(begun))
-				w.waitRun(events[0].Run, porttest.Run.Ended)
+			}
+			if c.reached == nil {
+				eventually(t, func() bool { return gitLab.Triggered() == n && w.port.Count(porttest.RouteLog) == n })
 			}
 			first.kill()
+			w.port.ClearFaults()
+			killed, looks := time.Now(), len(gitLab.Requests())
 			second := w.agent(env...)
+			if c.reached != nil && c.fault == nil {
+				eventually(t, func() bool { return len(gitLab.Requests()) > looks })
+				t.Logf("FAULT SIGKILL, %s: followed on after %.1f s", c.point, time.Since(killed).Seconds())
+			}
 			w.waitEnded(events)
 			second.terminate()
 			if got := w.statuses(events); got["FAILURE"] != n {
 				t.Errorf("statuses %v, want all FAILURE", got)
 			}
 			for _, e := range events {
-				if run, _ := w.port.Run(e.Run); !strings.Contains(run.Summary, "Deploy") {
-					t.Errorf("%s: summary %q, want the stage that failed", e.Run, run.Summary)
+				if run, _ := w.port.Run(e.Run); !strings.Contains(run.Summary, c.summary) {
+					t.Errorf("%s: summary %q, want %q in it", e.Run, run.Summary, c.summary)
 				}
 			}
 			if got := gitLab.Triggered(); got != n {
@@ -156,6 +179,19 @@ func TestFollowAfterKill(t *testing.T) {
 			}
 			w.wantCommitted()
 		})
+	}
+}
+
+// eventually returns when done says so.
+func eventually(t *testing.T, done func() bool) {
+	t.Helper()
+	deadline, tick := time.After(patience), time.Tick(10*time.Millisecond)
+	for !done() {
+		select {
+		case <-tick:
+		case <-deadline:
+			t.Fatal("it did not happen")
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package porttest
 
 import (
+	"bytes"
 	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -10,7 +12,8 @@ import (
 // Fault is what goes wrong with a call. Exactly one of Status, Refuse, Hang,
 // HTML and LoseAnswer is set; Delay may come with any of them or alone.
 type Fault struct {
-	Times int // how many calls it spoils; 0: all, until ClearFaults
+	Times int    // how many calls it spoils; 0: all, until ClearFaults
+	If    string // only calls whose body holds it
 
 	Status     int         // answered instead of doing anything, with Header and Body
 	Header     http.Header // such as Retry-After
@@ -47,16 +50,17 @@ func (s *Server) Delay(d time.Duration) {
 	s.delay = d
 }
 
-// fault takes the next fault of a route. The caller holds the lock.
-func (s *Server) fault(route string) *Fault {
+// fault takes the next fault for a call of a route. The caller holds the lock.
+func (s *Server) fault(route string, body []byte) *Fault {
 	for _, key := range [...]string{route, All} {
 		queue := s.faults[key]
-		if len(queue) == 0 {
+		i := slices.IndexFunc(queue, func(f *Fault) bool { return bytes.Contains(body, []byte(f.If)) })
+		if i < 0 {
 			continue
 		}
-		f := queue[0]
+		f := queue[i]
 		if f.Times == 1 {
-			s.faults[key] = queue[1:]
+			s.faults[key] = slices.Delete(queue, i, i+1)
 		}
 		if f.Times > 0 {
 			f.Times--

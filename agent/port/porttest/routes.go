@@ -115,7 +115,7 @@ func (s *Server) serve(route string, h handler) http.HandlerFunc {
 		}
 		s.mu.Lock()
 		s.counts[route]++
-		f, delay := s.fault(route), s.delay
+		f, delay := s.fault(route, body), s.delay
 		s.mu.Unlock()
 		if f != nil {
 			delay += f.Delay
