@@ -102,16 +102,18 @@ func (c *coordinator) heartbeat(ctx context.Context, m member) error {
 }
 
 // leave takes m out of the group, so that the others need not wait for the end
-// of its session. That it is not in the group is no error.
+// of its session. A coordinator that has just started may not know it yet.
 func (c *coordinator) leave(ctx context.Context, m member) error {
 	res, err := c.call(ctx, m.group, &leavegroup.Request{GroupID: m.group, MemberID: m.id, Members: []leavegroup.RequestMember{{MemberID: m.id}}})
 	if err != nil {
 		return fmt.Errorf("leave group: %w", err)
 	}
-	if err := c.check(res.(*leavegroup.Response).ErrorCode); !errors.Is(err, errFenced) {
-		return err
+	left := res.(*leavegroup.Response)
+	err = c.check(left.ErrorCode)
+	for _, m := range left.Members {
+		err = errors.Join(err, c.check(m.ErrorCode))
 	}
-	return nil
+	return err
 }
 
 // check turns a broker's code into an error.

@@ -156,7 +156,7 @@ func (s *Source) leave(ctx context.Context, cl *cluster, gone member) {
 	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.sessionTimeout()) // the coordinator counts the session from its own start
 	defer cancel()
 	coord := &coordinator{cluster: cl, timeout: callTimeout}
-	for ctx.Err() == nil && coord.leave(ctx, gone) != nil {
+	for ctx.Err() == nil && !s.Ready() && coord.leave(ctx, gone) != nil {
 		sleep(ctx, leaveRetry)
 	}
 }
