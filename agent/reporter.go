@@ -21,12 +21,13 @@ type Reporter interface {
 	// error that wraps ErrRejected), says that the run has ended (ErrRunEnded) or
 	// ctx ends. A Report of Lines alone is a line of the log that must not be lost.
 	Report(ctx context.Context, run string, rep Report) error
-	// Progress tells news of a run that goes on: Lines with the StatusLabel where
-	// there are lines, else the other fields. It makes one call, once, and none
-	// while Port asks for fewer calls. It returns what Port has not been told:
-	// fields for which there was no room in that call, and all of news after an
-	// error that may pass. The caller adds later news to that and tries again. An
-	// error that wraps ErrRunEnded or ErrRejected does not pass.
+	// Progress tells news of a run that goes on, in one call: Lines with the
+	// StatusLabel where there are lines and no Link, which people look for first,
+	// else all other fields. The call is made once, and not at all while Port asks
+	// for fewer calls. It returns what Port has not been told: news for which there
+	// was no room in that call, and all of it after an error that may pass. The
+	// caller adds later news to that and tries again. An error that wraps
+	// ErrRunEnded or ErrRejected does not pass.
 	Progress(ctx context.Context, run string, news Report) (left Report, err error)
 	// Lookup asks Port how a run stands, repeated in the same way.
 	Lookup(ctx context.Context, run string) (RunState, error)

@@ -366,6 +366,7 @@ func TestProgress(t *testing.T) {
 	t.Parallel()
 	news := agent.Report{StatusLabel: "Running: Build", Link: "https://ci/7", ExternalRunID: "7", Lines: someLines}
 	fields := agent.Report{Link: "https://ci/7", ExternalRunID: "7"}
+	lines := agent.Report{StatusLabel: "Running: Build", ExternalRunID: "7", Lines: someLines}
 	tests := []struct {
 		name, run string
 		news      agent.Report
@@ -374,13 +375,14 @@ func TestProgress(t *testing.T) {
 		left      agent.Report
 		want      error
 	}{
-		{"lines and fields", "r_1", news, porttest.Fault{}, porttest.RouteLog, fields, nil},
+		{"lines and a link", "r_1", news, porttest.Fault{}, porttest.RouteStatus, agent.Report{Lines: someLines}, nil},
+		{"lines and a label", "r_1", lines, porttest.Fault{}, porttest.RouteLog, agent.Report{ExternalRunID: "7"}, nil},
 		{"fields", "r_1", fields, porttest.Fault{}, porttest.RouteStatus, agent.Report{}, nil},
 		{"label", "r_1", agent.Report{StatusLabel: "Queued"}, porttest.Fault{}, porttest.RouteStatus, agent.Report{}, nil},
 		{"nothing", "r_1", agent.Report{}, porttest.Fault{}, "", agent.Report{}, nil},
-		{"not taken now", "r_1", news, porttest.Fault{Status: 500}, porttest.RouteLog, news, errAny},
-		{"refused for good", "r_1", news, porttest.Fault{Status: 403}, porttest.RouteLog, fields, agent.ErrRejected},
-		{"has ended", "r_ended", news, porttest.Fault{}, porttest.RouteLog, fields, agent.ErrRunEnded},
+		{"not taken now", "r_1", lines, porttest.Fault{Status: 500}, porttest.RouteLog, lines, errAny},
+		{"refused for good", "r_1", lines, porttest.Fault{Status: 403}, porttest.RouteLog, agent.Report{ExternalRunID: "7"}, agent.ErrRejected},
+		{"has ended", "r_ended", lines, porttest.Fault{}, porttest.RouteLog, agent.Report{ExternalRunID: "7"}, agent.ErrRunEnded},
 		{"node run", "wfnr_1", news, porttest.Fault{}, porttest.RouteNodeLog, fields, nil},
 		{"node run, fields", "wfnr_1", fields, porttest.Fault{}, "", agent.Report{}, nil},
 	}

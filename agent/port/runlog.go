@@ -50,15 +50,15 @@ func (c *Client) Progress(ctx context.Context, run string, news agent.Report) (a
 	left.Lines = nil
 	var cl *call
 	var err error
-	switch fields := runFields(news); {
-	case len(news.Lines) > 0:
-		left.StatusLabel = ""
-		cl, err = logCall(run, news.Lines, agent.Report{StatusLabel: news.StatusLabel})
-	case len(fields) > 0 && !agent.IsNodeRun(run): // a node run has no place for them while it goes on
-		left = agent.Report{}
+	switch fields, node := runFields(news), agent.IsNodeRun(run); {
+	case len(fields) > 0 && !node && (news.Link != nil || len(news.Lines) == 0): // a node run has no place for them while it goes on
+		left = agent.Report{Lines: news.Lines}
 		cl = &call{route: routeStatus, id: run}
 		body, encodeErr := encode(fields)
 		cl.body, err = [][]byte{body}, encodeErr
+	case len(news.Lines) > 0:
+		left.StatusLabel = ""
+		cl, err = logCall(run, news.Lines, agent.Report{StatusLabel: news.StatusLabel})
 	default:
 		return agent.Report{}, nil
 	}
