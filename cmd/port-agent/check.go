@@ -14,18 +14,19 @@ import (
 
 const checkUsage = `usage: port-agent check [-mapping FILE]
 
-Looks for mistakes in a mapping file and prints each in a line of its own: the
-file, line and column, the rule (counted from 0) and its name, the field, what
-is wrong and what would be right.
+Finds mistakes in a mapping file and prints one line for each: file, line and
+column, rule (counted from 0) and its name, field, what is wrong and how to
+correct it.
 
-  -mapping FILE   the file to check; without it the one that "port-agent run"
-                  would take: INVOCATIONS_PATH, CONTROL_THE_PAYLOAD_CONFIG_PATH,
-                  ./invocations.json, ./control_the_payload_config.json,
+  -mapping FILE   the file to check. The default is the file that
+                  "port-agent run" uses: INVOCATIONS_PATH,
+                  CONTROL_THE_PAYLOAD_CONFIG_PATH, ./invocations.json,
+                  ./control_the_payload_config.json,
                   ~/control_the_payload_config.json
 
-The exit code is 0, or 1 where there is an error. Warnings do not count: the
-agent starts in spite of them. Whether a variable is set is seen in the
-environment of this command.
+The exit code is 1 if there is an error, else 0. The agent starts in spite of
+warnings. Variables that a mapping reads are looked up in the environment of
+this command.
 `
 
 // check tells what is wrong with a mapping file.

@@ -15,25 +15,23 @@ import (
 
 const explainUsage = `usage: port-agent explain -event FILE [-mapping FILE] [-response FILE] [-poll FILE] [-json] [-show-secrets]
 
-Shows what the agent makes of an event: whether it is for the agent, which rule
-takes it and why the others do not, the request that goes out and, of an
-answer, what Port is told. It sends nothing and needs no credentials.
+Shows what the agent does with an event: whether the event is for the agent,
+which rule matches and why the others do not, the request and, if an answer is
+given, the report to Port. It sends nothing and needs no credentials.
 
-  -event FILE     an event as it stands in the topic of runs or of changes
-  -mapping FILE   the mapping; without it the one that "port-agent run" would
-                  take (see port-agent check -help)
-  -response FILE  an answer of the backend, as an object of statusCode, headers,
-                  text and json; any of them may be missing
-  -poll FILE      what a look at the pipeline is answered that the request has
-                  triggered: such an object, or a list of them, one for each
-                  request of the look
-  -json           one JSON object instead of text
-  -show-secrets   show credentials and decrypted inputs, which are [redacted]
-                  otherwise
+  -event FILE     an event from the topic of runs or of changes
+  -mapping FILE   the mapping. The default is the file that "port-agent run"
+                  uses (see port-agent check -help)
+  -response FILE  an answer of the backend: an object of statusCode, headers,
+                  text and json, all optional
+  -poll FILE      an answer to one poll of the pipeline, in the same form, or a
+                  list of answers, one for each request of the poll
+  -json           print one JSON object instead of text
+  -show-secrets   show credentials and decrypted inputs instead of [redacted]
 
-With PORT_CLIENT_SECRET in the environment the signature is checked and
-encrypted inputs are decrypted. The exit code is 0, also for an event that
-the agent drops, and 1 where a file cannot be read or used.
+If PORT_CLIENT_SECRET is set, the signature is checked and encrypted inputs are
+decrypted. The exit code is 1 if a file cannot be read or used, else 0, also for
+an event that the agent drops.
 `
 
 // question is what explain is asked.

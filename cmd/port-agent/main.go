@@ -1,6 +1,6 @@
 // Command port-agent runs Port's self-service actions inside a private
-// cluster: it takes events from Kafka or from Port's API, invokes the backends
-// that a mapping names and reports how that went.
+// cluster: it reads events from Kafka or from Port's API, invokes the backends
+// that a mapping names, and reports the results to Port.
 package main
 
 import (
@@ -26,27 +26,28 @@ const (
 	exitInvalid = 2 // the settings or the arguments are wrong
 )
 
-// gcPercent is GOGC where it is not set. What is alive is little, some 10 MiB
-// under load; letting the heap grow to three and a half times that instead of
-// twice costs 15 MiB and saves a tenth of the CPU time.
+// gcPercent is used if GOGC is not set. The live heap is small, some 10 MiB
+// under load. Letting it grow to three and a half times that instead of twice
+// costs 15 MiB and saves a tenth of the CPU time.
 const gcPercent = 250
 
 const usage = `usage: port-agent [command]
 
 commands:
-  run         take events and invoke backends (the default); settings come from the environment
-  check       look for mistakes in a mapping file
-  explain     show what a mapping makes of an event, without sending anything
-  test        test a mapping: compare what it makes of events with what is expected
+  run         run the agent (the default); settings are environment variables
+  status      show what a running agent does, or what is wrong with it
+  tail        show events as they are published, and which rule matches each
+  check       find mistakes in a mapping file
+  explain     show which rule matches an event and the request, without sending it
+  test        run the tests of a mapping
   playground  write a mapping on a local page and try it as you type
-  tail        show events as they are published, and what the mapping makes of each
   schema      print the JSON Schema of the mapping file, for editors
   version     print the version
 `
 
 func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// dispatch runs the command that args name and gives the exit code.
+// dispatch runs the command that args name and returns the exit code.
 func dispatch(args []string, stdout, stderr io.Writer) int {
 	command := "run"
 	if len(args) > 0 {
@@ -127,7 +128,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// versionText is the released version, or what the build knows of itself.
+// versionText returns the released version, or the one in the build info.
 func versionText() string {
 	if version != "" {
 		return version

@@ -19,21 +19,20 @@ import (
 
 const playgroundUsage = `usage: port-agent playground [-mapping FILE] [-event FILE|FOLDER] [-response FILE] [-poll FILE] [-write] [-addr ADDRESS] [-no-open]
 
-Opens a local page on which a mapping is written and tried as it is typed. It
-sends nothing to backends or to Port, and sees no environment but the stand-ins
-that are typed there. Without files it starts with a small mapping; the page has
-a menu of examples.
+Opens a local page to write a mapping and try it as you type. It sends nothing
+to backends or to Port, and does not read the environment: variables are typed
+on the page. Without files it starts with a small mapping. The page has a menu
+of examples.
 
   -mapping FILE       the mapping to start with
   -event FILE|FOLDER  an event, or a folder of events (*.json) to choose from
   -response FILE      an answer of the backend, as for port-agent explain
-  -poll FILE          what a look at the pipeline gives, as for port-agent explain
-  -write              let the page save the mapping, and cases beside it in
-                      NAME_test.json
-  -addr ADDRESS       listen there instead of on a free port (127.0.0.1:0). It
-                      has to be a loopback address. With a port of its own the
-                      page remembers what was typed the last time
-  -no-open            print the address and open no browser
+  -poll FILE          an answer to one poll, as for port-agent explain
+  -write              let the page save the mapping, and test cases in
+                      NAME_test.json beside it
+  -addr ADDRESS       a loopback address to listen on (127.0.0.1:0, a free port).
+                      With a fixed port the page remembers what was typed
+  -no-open            print the address and do not open a browser
 
 Anyone on this machine who knows the printed address can use the page. Ctrl-C
 ends the playground.

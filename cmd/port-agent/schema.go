@@ -9,9 +9,9 @@ import (
 
 const schemaUsage = `usage: port-agent schema
 
-Prints the JSON Schema (2020-12) of the mapping file. Editors that know it
-complete fields, show what they mean and mark mistakes. docs/mappings.md says
-how VS Code and JetBrains take it; or let the mapping name the file:
+Prints the JSON Schema (2020-12) of the mapping file. With it an editor completes
+fields, describes them and marks mistakes. docs/mappings.md shows how to set it
+up in VS Code and JetBrains. Or name the schema in the mapping:
 
   {"$schema": "./invocations.schema.json", "rules": [...]}
 `

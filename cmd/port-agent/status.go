@@ -21,18 +21,18 @@ import (
 
 const statusUsage = `usage: port-agent status [-json | -watch] [-addr ADDRESS]
 
-Shows what the agent on this machine, or in this pod, does: one sentence that
-says that it works or what is wrong, its partitions, requests, unsettled events,
-failures of the last hour, Port, rules, followed pipelines, last runs, mapping
-and settings.
+Shows the status of the agent on this machine or in this pod. The first line
+says "working" or what is wrong. Partitions, requests, unsettled events, failures
+of the last hour, Port, rules, followed pipelines, last runs, mapping and
+settings follow.
 
-  -json           print the same as JSON
-  -watch          print it anew every second, until Ctrl-C
-  -addr ADDRESS   where the agent answers; without it STATUS_ADDR, else
+  -json           print JSON
+  -watch          print it again every second, until Ctrl-C
+  -addr ADDRESS   the agent's status address. The default is STATUS_ADDR, else
                   127.0.0.1:8081
 
 The same as a page: kubectl port-forward deploy/port-agent 8081, and
-http://127.0.0.1:8081 in a browser. The exit code is 1 where no agent answers.
+http://127.0.0.1:8081 in a browser. The exit code is 1 if no agent answers.
 `
 
 // showStatus prints the status of a running agent.

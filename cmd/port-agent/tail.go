@@ -20,24 +20,23 @@ import (
 
 const tailUsage = `usage: port-agent tail [-partition P -offset N [-count M] [-changes]] [-mapping FILE] [-v] [-o DIR] [-show-secrets]
 
-Shows the events that Port publishes from now on, one a line: time, partition
-and offset, run, action, rule, backend and address, or why the agent drops the
-event. It sends nothing, joins no consumer group and commits nothing. Settings
-come from the environment, as those of "port-agent run" do.
+Shows new events as Port publishes them, one per line: time, partition and
+offset, run, action, rule, backend and URL, or why the agent drops the event. It
+sends nothing, joins no consumer group and commits nothing. The settings are the
+environment variables of "port-agent run".
 
-  -partition P    show what lies in a partition instead, such as the event that
-  -offset N       a line of the agent's log names, and exit
-  -count M        how many events (1)
-  -changes        of the topic of catalog changes, not of runs
-  -mapping FILE   the mapping; without it the one that "port-agent run" would
-                  take (see port-agent check -help)
+  -partition P    show stored events of this partition and exit, for example the
+  -offset N       event of a log line
+  -count M        the number of stored events (1)
+  -changes        read the topic of catalog changes instead of runs
+  -mapping FILE   the mapping. The default is the file that "port-agent run"
+                  uses (see port-agent check -help)
   -v              print the whole explanation of each event, as explain does
-  -o DIR          save each event as DIR/TOPIC-PARTITION-OFFSET.json, as it
-                  stands in the topic, for explain, test and playground
-  -show-secrets   show credentials and decrypted inputs, which are [redacted]
-                  otherwise
+  -o DIR          save each event as DIR/TOPIC-PARTITION-OFFSET.json, unchanged,
+                  for explain, test and playground
+  -show-secrets   show credentials and decrypted inputs instead of [redacted]
 
-The exit code is 1 where Kafka, Port or a file cannot be read.
+The exit code is 1 if Kafka, Port or a file cannot be read.
 `
 
 // tailer shows events.

@@ -13,33 +13,33 @@ import (
 
 const testUsage = `usage: port-agent test [-mapping FILE] [-run RE] [-v] [-update] [-cover] [-junit FILE] [PATH...]
 
-Tests a mapping: explains events and compares what comes out with what is
-expected. It sends nothing. PATH is a folder, searched with all below it, or a
-file of cases; without one it is the folder you are in. A case is
+Runs the tests of a mapping: explains events and compares the results with what
+is expected. It sends nothing. PATH is a folder, searched recursively, or a file
+of cases. The default is the current folder. A case is one of:
 
-  - a folder with event.json and request.json, and where needed response.json,
-    report.json, poll.json, poll-report.json and env.json, such as those of
-    examples/. Its mapping is invocations.json there, or in the nearest folder
-    above as far as PATH;
-  - an entry of NAME_test.json, a list of objects of name, event, env, response
-    and poll, and of what is expected: rule, request, report, pollReport, error.
-    The mapping is NAME.json beside it. event, response and poll are JSON or the
-    names of files.
+  - a folder with event.json and request.json, and optionally response.json,
+    report.json, poll.json, poll-report.json and env.json, as in examples/. Its
+    mapping is invocations.json in that folder or in the nearest parent up to
+    PATH;
+  - an entry of NAME_test.json, a list of objects with name, event, env, response
+    and poll, and with the expected rule, request, report, pollReport and error.
+    The mapping is NAME.json beside it. event, response and poll are JSON or file
+    names.
 
-Of a request only the fields, headers and query parameters that are given are
-compared, its body and the report as a whole. rule is a name, an index (from 0)
-or null for none; request is null where nothing is sent; error is a part of the
-reason. env is all the environment there is, settings included.
+Only the given fields, headers and query parameters of a request are compared;
+its body and the report are compared as a whole. rule is a name, an index (from
+0), or null for none. request is null if nothing is sent. error is a part of the
+reason. env is the whole environment, settings included.
 
-  -mapping FILE   test this mapping with all cases
-  -run RE         run the cases whose name matches a regular expression
-  -v              name the cases that pass, too
-  -update         write what came out into the files, where it differs
-  -cover          name rules that no case chose and reports that none evaluated
-  -junit FILE     write the results as JUnit XML, too
+  -mapping FILE   use this mapping for all cases
+  -run RE         run only the cases whose name matches a regular expression
+  -v              also print the cases that pass
+  -update         write the results into the files that differ
+  -cover          print rules that no case chose and reports that none evaluated
+  -junit FILE     also write the results as JUnit XML
 
-In GitHub Actions failures are shown at their lines. The exit code is 0, or 1
-where a case failed.
+In GitHub Actions, failures are shown at their lines. The exit code is 1 if a
+case failed, else 0.
 `
 
 // test runs the cases of a mapping.

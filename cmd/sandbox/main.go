@@ -1,7 +1,7 @@
 // Command sandbox is Port on a laptop: an in-memory Kafka, a stand-in for
 // Port's API and sample backends, with the agent on top of them in the same
-// process. It publishes a few runs, tells how each ends, and exits 0 where all
-// end as they should, else 1.
+// process. It publishes a few runs, shows how each one ends, and exits with 0 if
+// all end as they should, else with 1.
 package main
 
 import (
@@ -19,8 +19,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 const usage = `usage: sandbox [-v] [-serve]
        sandbox -publish FILE -brokers HOST:PORT [-topic NAME]
 
-Tells the story of six runs. With -serve it then stays up, prints the
-environment to point an agent at it, and shows what the backends and Port get.
+Publishes six runs and shows how each one ends. With -serve it then keeps
+running, prints the environment for an agent of yours, and shows what the
+backends and Port receive.
 
 `
 
@@ -31,7 +32,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stderr, usage)
 		flags.PrintDefaults()
 	}
-	serve := flags.Bool("serve", false, "stay up until interrupted")
+	serve := flags.Bool("serve", false, "keep running until interrupted")
 	verbose := flags.Bool("v", false, "print the agent's log")
 	file := flags.String("publish", "", "sign the event in `FILE` with the sandbox's secret and publish it")
 	brokers := flags.String("brokers", "", "brokers to publish to, as -serve prints them")
