@@ -24,6 +24,9 @@ const (
 	patience = 5 * time.Minute
 	// catchUp spreads the first looks at runs that another process has followed.
 	catchUp = 3 * time.Second
+	// lastLook is how long a look may take, its wait for a slot included, when the
+	// run's time is up.
+	lastLook = 30 * time.Second
 	// verdictGrace is how long the report of a pipeline's end may go on when the
 	// agent is to stop.
 	verdictGrace = 2 * time.Second
@@ -203,15 +206,17 @@ func jitter(d time.Duration) time.Duration { return d*9/10 + rand.N(d/5+1) }
 // look looks once, in a slot, and ends the run where that says so.
 func (f *followed) look(ctx context.Context) (ended bool, err error) {
 	host := f.watch.Host()
-	if err := f.polls.acquire(ctx, host); err != nil {
-		return false, err
+	bounded, cancel := context.WithTimeout(ctx, max(f.watch.Timeout()-time.Since(f.since), lastLook))
+	defer cancel()
+	if f.polls.acquire(bounded, host) != nil {
+		return false, context.Cause(ctx) // nil where the run's time is up
 	}
 	f.looks++
-	progress, err := f.watch.Look(ctx)
+	progress, err := f.watch.Look(bounded)
 	fault := (*follow.Error)(nil)
 	answered := err == nil || errors.As(err, &fault) && fault.Kind != follow.Busy
 	f.polls.release(host, answered)
-	if ctx.Err() != nil {
+	if bounded.Err() != nil {
 		return false, context.Cause(ctx)
 	}
 	outcome := pollOK

@@ -494,3 +494,39 @@ func TestFollowMaxRuns(t *testing.T) {
 		}
 	})
 }
+
+// A run ends with the end of its time although its backend hangs, and more
+// runs wait to look there than there are slots.
+func TestFollowHangingHost(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		const n, timeout = 40, 2 * time.Minute
+		f := newFixture(t, `[{"follow": {"timeout": 120}}]`)
+		f.answers(func(time.Duration) string { return "running" })
+		f.backend.fetch = func(ctx context.Context, _ string) (*invoker.Response, error) {
+			select {
+			case <-time.After(30 * time.Second):
+				return nil, errors.New("no answer within 30 s")
+			case <-ctx.Done():
+				return nil, context.Cause(ctx)
+			}
+		}
+		ended := make(chan error, n)
+		begun := time.Now()
+		for i := range n {
+			ev := pipelineEvent(t, fmt.Sprintf("r_%d", i))
+			ev.Offset = int64(i)
+			go func() { ended <- f.Handle(t.Context(), ev) }()
+		}
+		for range n {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+		if took := time.Since(begun); took < timeout || took > timeout+lastLook {
+			t.Errorf("the last run ended after %s, want its time of %s, and at most %s more", took, timeout, lastLook)
+		}
+		if got := f.count(t, "follow_ended_total", "outcome", endedTimeout); got != n {
+			t.Errorf("%v ended with their time, want %d", got, n)
+		}
+	})
+}
