@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -121,7 +123,7 @@ func followed(run porttest.Run) bool {
 func TestFollowAfterKill(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		point   string
+		point   string                      // part of a topic's name
 		fault   func(p *porttest.Server)    // nil: none
 		reached func(run porttest.Run) bool // nil: by the backend alone
 		summary string
@@ -130,7 +132,7 @@ func TestFollowAfterKill(t *testing.T) {
 			fault: func(p *porttest.Server) { p.Fault(porttest.RouteLog, porttest.Fault{Hang: true}) }},
 		{point: "handle sent", summary: "Deploy", reached: followed},
 		{point: "between polls", summary: "Deploy", reached: func(r porttest.Run) bool { return r.StatusLabel != "" }},
-		{point: "verdict sent, before the status", summary: "Deploy",
+		{point: "verdict sent", summary: "Deploy",
 			fault: func(p *porttest.Server) { // line and status in one call are refused, and the status alone hangs
 				p.Fault(porttest.RouteLog, porttest.Fault{If: "terminationStatus", Status: http.StatusUnprocessableEntity})
 				p.Fault(porttest.RouteStatus, porttest.Fault{If: `"status"`, Hang: true})
@@ -217,6 +219,65 @@ func TestFollowRollingUpdate(t *testing.T) {
 	second.terminate()
 	if got := w.statuses(events); got["SUCCESS"] != n || gitLab.Triggered() != n {
 		t.Errorf("statuses %v, %d triggered; want %d each", got, gitLab.Triggered(), n)
+	}
+	w.wantCommitted()
+}
+
+// Whatever a system answers when its pipelines are looked at, those of others
+// end in time, and its own runs end with the timeout of their rule.
+func TestFollowBadAnswers(t *testing.T) {
+	t.Parallel()
+	const each = 20
+	big := `{"state":"done","x":"` + strings.Repeat("x", 5<<20) + `"}`
+	answers := map[string]func(rw http.ResponseWriter, r *http.Request){
+		"good":       func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"state":"done"}`) },
+		"login page": func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, cistand.Page) },
+		"redirect": func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, "http://127.0.0.1:1/login", http.StatusFound)
+		},
+		"large":         func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, big) },
+		"unknown state": func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"state":"reticulating"}`) },
+		"no number":     func(rw http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(rw, `{"state":{}}`) }, // done fails on every poll
+		"no right":      func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusUnauthorized) },
+		"hangs":         func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	}
+	w := newWorld(t, 2)
+	var events []porttest.Event
+	var rules []map[string]any
+	for _, kind := range slices.Sorted(maps.Keys(answers)) {
+		url := standIn(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				answers[kind](rw, r)
+			}
+		}))
+		for i := range each {
+			events = append(events, porttest.Event{Run: fmt.Sprintf("r_%s_%d", strings.ReplaceAll(kind, " ", "_"), i), Action: kind, URL: url})
+		}
+		rules = append(rules, map[string]any{"enabled": fmt.Sprintf(".action == %q", kind), "follow": map[string]any{
+			"url": fmt.Sprintf("%q", url), "done": `.poll.json.state | ascii_downcase == "done"`, "interval": 1, "timeout": 12}})
+	}
+	w.publish(events...)
+	agent := w.agent(mapping(t, rules...), "WEBHOOK_INVOKER_TIMEOUT=3")
+	w.waitEnded(events)
+	agent.terminate()
+	var lastGood, firstBad time.Time
+	for _, e := range events {
+		run, _ := w.port.Run(e.Run)
+		end := run.Logs[len(run.Logs)-1].At
+		if e.Action == "good" && end.After(lastGood) {
+			lastGood = end
+		} else if e.Action != "good" && (firstBad.IsZero() || end.Before(firstBad)) {
+			firstBad = end
+		}
+		switch {
+		case e.Action == "good" && run.Status != "SUCCESS":
+			t.Errorf("%s: %s %q, want SUCCESS", e.Run, run.Status, run.Summary)
+		case e.Action != "good" && (run.Status != "FAILURE" || !strings.Contains(run.Summary, "no longer followed")):
+			t.Errorf("%s: %s %q, want FAILURE at the end of the rule's time", e.Run, run.Status, run.Summary)
+		}
+	}
+	if !lastGood.Before(firstBad) {
+		t.Errorf("a good run ended %s after a bad one: it waited for the others", lastGood.Sub(firstBad))
 	}
 	w.wantCommitted()
 }
