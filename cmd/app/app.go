@@ -23,6 +23,7 @@ import (
 	"port-agent/agent/kafka"
 	"port-agent/agent/polling"
 	"port-agent/agent/port"
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 )
@@ -32,7 +33,7 @@ type App struct {
 	cfg      Config
 	version  string
 	log      zerolog.Logger
-	redactor *agent.Redactor
+	redactor *redact.Redactor
 	issued   *issued // secrets learned at work
 	metrics  *agent.Metrics
 	registry *prometheus.Registry
@@ -58,7 +59,7 @@ type source interface {
 // error is a fault of the settings or of a file that they name.
 func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, version: version, started: time.Now(), activity: activity.New(), registry: prometheus.NewRegistry()}
-	a.redactor = agent.NewRedactor(Secrets(cfg, os.Environ())...)
+	a.redactor = redact.New(Secrets(cfg, os.Environ())...)
 	a.issued = &issued{redactor: a.redactor, most: 500}
 	out = logOutput(cfg.Process, out)
 	a.log = newLogger(cfg.Process, a.redactor.Writer(out))
@@ -276,7 +277,7 @@ func (a *App) Ready() (ready bool, why string) {
 	switch {
 	case src == nil || !src.Ready():
 		return false, "source not connected"
-	case a.refused.Load():
+	case a.credentialsRefused():
 		return false, "credentials refused by port"
 	}
 	return true, ""

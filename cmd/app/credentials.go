@@ -47,3 +47,7 @@ func (a *App) watchCredentials(ctx context.Context, stop context.CancelCauseFunc
 		}
 	}
 }
+
+// credentialsRefused reports whether Port no longer takes the credentials: as
+// the last look found, or the last call for a token since.
+func (a *App) credentialsRefused() bool { return a.refused.Load() || a.port.State().Refused }

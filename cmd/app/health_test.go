@@ -276,6 +276,30 @@ func TestCredentialsThatAreNoLongerTakenAreTold(t *testing.T) {
 	})
 }
 
+// A call that needs a token learns between two looks that it is refused.
+func TestCredentialsRefusedToAReportAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		server := porttest.New(porttest.Config{Errorf: t.Errorf, TokenLife: time.Hour})
+		a := watched(t, server)
+		a.source.Store(source(connected{}))
+		if _, err := a.port.Token(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		server.Fault(porttest.RouteToken, porttest.Fault{Status: http.StatusUnauthorized})
+		time.Sleep(2 * time.Hour) // the token has run out
+		if ready, why := a.Ready(); !ready {
+			t.Errorf("not ready before the call: %s", why)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_ = a.port.Report(ctx, "r_1", agent.Report{Status: agent.StatusSuccess})
+		if ready, why := a.Ready(); ready || why != "credentials refused by port" {
+			t.Errorf("got ready %t (%q), want false and the reason", ready, why)
+		}
+	})
+}
+
 // connected is a source that has nothing to say.
 type connected struct{}
 

@@ -103,7 +103,7 @@ func (a *App) sourceStatus() status.Source {
 
 func (a *App) portStatus() status.Port {
 	s := a.port.State()
-	return status.Port{Refused: s.Refused || a.refused.Load(), Limited: s.Limited, Left: s.Left, Reset: s.Reset, Error: s.Error, ErrorAt: s.ErrorAt, OKAt: s.OKAt}
+	return status.Port{Refused: a.credentialsRefused(), Limited: s.Limited, Left: s.Left, Reset: s.Reset, Error: s.Error, ErrorAt: s.ErrorAt, OKAt: s.OKAt}
 }
 
 // settingsStatus lists the settings that differ from their defaults.
