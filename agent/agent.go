@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 	"port-agent/transform"
@@ -95,7 +96,7 @@ type Deps struct {
 	Invoker  Invoker
 	Reporter Reporter
 	Follower *follow.Follower // nil: no pipeline is followed
-	Redactor *Redactor
+	Redactor *redact.Redactor
 	// LogOutput is where log writes once it has redacted. Lines about an event
 	// that has secrets of its own go there through a Redactor of the event.
 	LogOutput io.Writer

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 	"port-agent/transform"
@@ -32,7 +33,7 @@ type Followed struct {
 // for each request that it makes; rep is what Port was told of the trigger.
 func (e *Explainer) follow(ctx context.Context, x *Explanation, answer *Answer, res *invoker.Response, polls []Answer) (look func(rep *Report)) {
 	tape := &recording{live: e.Invoker, answers: polls}
-	redactor := NewRedactor()
+	redactor := redact.New()
 	a := &Agent{
 		Deps: Deps{Redactor: redactor, Metrics: NewMetrics(prometheus.NewRegistry(), ""), Follower: follow.New(e.Follow, tape)},
 		log:  zerolog.Nop(),

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/transform"
 )
@@ -79,7 +80,7 @@ func (e *Explainer) report(ctx context.Context, x *Explanation, answer *Answer, 
 		}
 	}
 	// An agent of its own: its counters and its log are thrown away.
-	a := &Agent{Deps: Deps{Redactor: NewRedactor(), Metrics: NewMetrics(prometheus.NewRegistry(), "")}, log: zerolog.Nop()}
+	a := &Agent{Deps: Deps{Redactor: redact.New(), Metrics: NewMetrics(prometheus.NewRegistry(), "")}, log: zerolog.Nop()}
 	j := &job{ev: &Event{}, run: x.Run, sync: x.Sync, rule: new(transform.Rule), req: x.Request, redactor: a.Redactor, log: a.log}
 	rep := a.compose(j, out)
 	if x.Run == "" {

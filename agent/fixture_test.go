@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 	"port-agent/transform"
@@ -78,7 +79,7 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 		t.Fatal(err)
 	}
 	f := &fixture{port: &fakePort{}, backend: &fakeBackend{Invoker: builder}, registry: prometheus.NewRegistry(), log: new(safeBuffer)}
-	redactor := NewRedactor(testSecret)
+	redactor := redact.New(testSecret)
 	f.Agent = New(cfg, Deps{
 		Secret: testSecret, Mapping: func() *transform.Mapping { return rules }, Invoker: f.backend, Follower: follow.New(follow.Config{Mode: "auto", TimeoutSeconds: 86400}, f.backend), Reporter: f.port, Redactor: redactor,
 		Metrics: NewMetrics(f.registry, "test"), LogOutput: f.log,

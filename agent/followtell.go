@@ -102,7 +102,7 @@ func (n *news) add(f *followed, p follow.Progress) {
 		later.Summary = clean(p.Summary)
 	}
 	if links := n.allLinks(p.Links); links != nil {
-		later.Link = f.j.redactor.links(links)
+		later.Link = f.j.cleanLinks(links)
 	}
 	for _, note := range later.Clean() {
 		n.line(LevelWarn, note)

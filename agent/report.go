@@ -110,10 +110,25 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 // shown.
 func finish(j *job, rep *Report) {
 	rep.Summary = j.redactor.String(rep.Summary)
-	rep.Link = j.redactor.links(rep.Link)
+	rep.Link = j.cleanLinks(rep.Link)
 	rep.ExternalRunID = j.redactor.String(rep.ExternalRunID)
 	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
 	j.notes = append(j.notes, rep.Clean()...)
+}
+
+// cleanLinks returns a link, or a list of them, without secrets.
+func (j *job) cleanLinks(link any) any {
+	switch link := link.(type) {
+	case string:
+		return j.redactor.String(link)
+	case []string:
+		clean := make([]string, len(link))
+		for i := range link {
+			clean[i] = j.redactor.String(link[i])
+		}
+		return clean
+	}
+	return link
 }
 
 // applyRule lets the rule's report win where it says something.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"port-agent/agent/redact"
 )
 
 // logOf gives the lines that each call to Port carried.
@@ -201,7 +203,7 @@ func TestRunLogHoldsNoSecret(t *testing.T) {
 		if strings.Contains(all, secret) {
 			t.Errorf("the secret is in what was told: %s", all)
 		}
-		if !strings.Contains(all, redacted) {
+		if !strings.Contains(all, redact.Mark) {
 			t.Errorf("nothing was redacted: %s", all)
 		}
 	})

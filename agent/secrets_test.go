@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/redact"
 )
 
 // A backend repeats a text in its answer, and the rule puts that into every
@@ -88,7 +89,7 @@ func TestWordsStayAndSecretsGo(t *testing.T) {
 				}
 			}
 			for _, where := range []string{"response of r_ok", "label of r_ok", "id of r_ok"} { // where a short secret would stand alone
-				if tt.stays && strings.Contains(shown[where], redacted) {
+				if tt.stays && strings.Contains(shown[where], redact.Mark) {
 					t.Errorf("%s: %s", where, shown[where])
 				}
 			}
@@ -117,7 +118,7 @@ func TestShortSecretGoesWhereItStandsAlone(t *testing.T) {
 	if got, want := string(rep.Response), `{"pin":"[redacted]","count":47110}`; got != want {
 		t.Errorf("response: got %s, want %s", got, want)
 	}
-	if rep.StatusLabel != redacted {
+	if rep.StatusLabel != redact.Mark {
 		t.Errorf("label: got %s, want it redacted", rep.StatusLabel)
 	}
 }
@@ -139,7 +140,7 @@ func TestSecretHostIsNotShown(t *testing.T) {
 	for where, text := range map[string]string{
 		"status": string(status), "log": f.log.String(), "run's log": strings.Join(f.port.messages("r_1"), "\n"), "report": fmt.Sprint(f.port.report(t, "r_1")),
 	} {
-		if strings.Contains(text, "secret-host") || !strings.Contains(text, redacted) {
+		if strings.Contains(text, "secret-host") || !strings.Contains(text, redact.Mark) {
 			t.Errorf("%s: want the host redacted: %s", where, text)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"net/url"
 	"strings"
 
-	"port-agent/agent"
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 )
 
@@ -30,7 +30,7 @@ type Config struct {
 	// the proxies of the environment and the system's authorities.
 	Transport http.RoundTripper `ignored:"true"`
 	// Redactor is told of every access token. Nil: of none.
-	Redactor *agent.Redactor `ignored:"true"`
+	Redactor *redact.Redactor `ignored:"true"`
 }
 
 // Validate reports every fault of the settings at once, each naming its

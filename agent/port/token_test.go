@@ -16,6 +16,7 @@ import (
 	"port-agent/agent"
 	"port-agent/agent/port"
 	"port-agent/agent/port/porttest"
+	"port-agent/agent/redact"
 )
 
 func TestOneTokenForManyRuns(t *testing.T) {
@@ -303,7 +304,7 @@ func TestTokenCallsObeyTheirLimit(t *testing.T) {
 func TestTokensAreHidden(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, porttest.Config{})
-	redactor := agent.NewRedactor()
+	redactor := redact.New()
 	client, _ := f.client(t, port.Config{ClientID: "client", ClientSecret: "secret", Redactor: redactor})
 	var tokens []string
 	for range 3 {

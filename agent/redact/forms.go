@@ -1,4 +1,4 @@
-package agent
+package redact
 
 import (
 	"bytes"
@@ -28,33 +28,23 @@ func formsOf(secret string) []string {
 			texts = append(texts, line)
 		}
 	}
-	forms := base64Forms(secret)
-	if trimmed != secret {
-		forms = append(forms, base64Forms(trimmed)...)
-	}
+	forms := append(base64Forms(secret), base64Forms(trimmed)...)
 	for _, text := range texts {
 		forms = append(append(forms, text), escapes(text)...)
 	}
-	have := make(map[string]bool, len(forms))
-	unique := forms[:0]
-	for _, f := range forms {
-		if !have[f] {
-			have[f] = true
-			unique = append(unique, f)
-		}
-	}
-	return unique
+	return forms
 }
 
-// escapes returns text as URLs have it and as JSON has it, JSON in JSON and once
-// more.
+// escapes returns text as URLs have it and as JSON has it, JSON in JSON and
+// once more: a summary quotes as text what a backend answers. Encoders differ in what they escape
+// beyond quotes: some do HTML's characters, some all but ASCII, some slashes too.
 func escapes(text string) []string {
 	query, path := url.QueryEscape(text), url.PathEscape(text)
 	if query == text {
 		return nil // letters and digits
 	}
 	forms := []string{query, path, strings.ReplaceAll(query, "+", "%20"), lowerEscapes(query), lowerEscapes(path)}
-	for _, quote := range []func(string) string{quotePlain, quoteHTML, quoteASCII, quoteSlashes} {
+	for _, quote := range []func(string) string{plain, html, ascii, func(s string) string { return strings.ReplaceAll(ascii(s), "/", `\/`) }} {
 		for _, quoted := range []string{text, path} {
 			for range 3 {
 				quoted = quote(quoted)
@@ -69,23 +59,13 @@ var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
 
 func lowerEscapes(s string) string { return percent.ReplaceAllStringFunc(s, strings.ToLower) }
 
-// quoteHTML is what encoding/json writes by default.
-func quoteHTML(s string) string { return quoteJSON(s, true) }
+func plain(s string) string { return quoteJSON(s, false) }
 
-func quotePlain(s string) string { return quoteJSON(s, false) }
+func html(s string) string { return quoteJSON(s, true) }
 
-func quoteJSON(s string, html bool) string {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(html)
-	_ = enc.Encode(s) // a string in memory
-	return strings.TrimSuffix(b.String()[1:], "\"\n")
-}
-
-// quoteASCII is what Python's json writes by default.
-func quoteASCII(s string) string {
+func ascii(s string) string {
 	var b strings.Builder
-	for _, r := range quotePlain(s) {
+	for _, r := range plain(s) {
 		if r < utf8.RuneSelf {
 			b.WriteRune(r)
 			continue
@@ -97,8 +77,13 @@ func quoteASCII(s string) string {
 	return b.String()
 }
 
-// quoteSlashes is what PHP's json_encode writes by default.
-func quoteSlashes(s string) string { return strings.ReplaceAll(quoteASCII(s), "/", `\/`) }
+func quoteJSON(s string, escapeHTML bool) string {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(escapeHTML)
+	_ = enc.Encode(s) // a string in memory
+	return strings.TrimSuffix(b.String()[1:], "\"\n")
+}
 
 // base64Forms returns the characters that a secret always has in base64, alone
 // or as a part of what is encoded. A character that it shares with a neighbour

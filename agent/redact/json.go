@@ -1,4 +1,4 @@
-package agent
+package redact
 
 import (
 	"bytes"
@@ -21,62 +21,71 @@ func (r *Redactor) Bytes(text []byte) []byte {
 		return []byte(`"` + withheld + `"`)
 	case r.full:
 		return []byte(withheld)
-	case !r.hasShort() && bytes.IndexByte(text, '\\') < 0 && r.clean(text):
-		return text
 	}
-	return r.rewrite(text, func(t jsonText) string {
-		if t.number && len(t.text) < minSecret {
-			return t.text // short secrets would take half of all counts and codes away
+	return r.edit(text, func(part part) string {
+		if part.number && len(part.text) < minSecret {
+			return part.text // short secrets would take half of all counts and codes away
 		}
-		return r.String(t.text)
+		return r.String(part.text)
 	})
+}
+
+// Writer returns a writer for the lines of a JSON log, which passes them on
+// without secrets. A secret is found only within one call of Write. Short
+// secrets stay there: they would take levels, names and numbers away.
+func (r *Redactor) Writer(w io.Writer) io.Writer { return writer{r, w} }
+
+type writer struct {
+	*Redactor
+	to io.Writer
+}
+
+func (w writer) Write(line []byte) (int, error) {
+	if _, err := w.to.Write(w.line(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // shownFields of a log line hold nothing that an event brings.
 var shownFields = map[string]bool{"level": true, "time": true, "topic": true, "run": true, "rule": true, "backend": true, "message": true}
 
-// line returns a line of the log without secrets.
 func (r *Redactor) line(text []byte) []byte {
-	if !r.full && bytes.IndexByte(text, '\\') < 0 && r.clean(text) {
-		return text
-	}
-	return r.rewrite(text, func(t jsonText) string {
-		if r.full && (t.number || t.name || shownFields[t.member]) {
-			return t.text
+	return r.edit(text, func(part part) string {
+		if r.full && (part.number || part.name || shownFields[part.member]) {
+			return part.text
 		}
-		return r.inside(t.text)
+		return r.inside(part.text)
 	})
 }
 
+// edit takes the secrets out of text, part by part where it is JSON, else as one.
+func (r *Redactor) edit(text []byte, change func(part) string) []byte {
+	if !r.full && !r.hasShort() && bytes.IndexByte(text, '\\') < 0 && r.clean(text) {
+		return text
+	}
+	out, err := editJSON(text, change)
+	switch {
+	case err != nil:
+		return []byte(r.String(string(text)))
+	case !r.full && !r.clean(out): // it spans several parts
+		return append([]byte(`"`+Mark+`"`), text[len(bytes.TrimRight(text, "\n")):]...)
+	}
+	return out
+}
+
 func (r *Redactor) hasShort() bool {
-	return len(r.known.Load().whole) > 0 || r.base != nil && r.base.hasShort()
+	return r != nil && (len(r.known.Load().whole) > 0 || r.base.hasShort())
 }
 
 // clean reports whether text holds no secret as it stands.
 func (r *Redactor) clean(text []byte) bool {
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // read here and not kept: answers are large
-	for ; r != nil; r = r.base {
-		if r.known.Load().in(s) {
-			return false
-		}
-	}
-	return true
+	return r == nil || !r.known.Load().in(s) && r.base.clean(text)
 }
 
-// rewrite edits text part by part where it is JSON, else as one.
-func (r *Redactor) rewrite(text []byte, edit func(jsonText) string) []byte {
-	out, err := editJSON(text, edit)
-	switch {
-	case err != nil:
-		return []byte(r.String(string(text)))
-	case !r.full && !r.clean(out): // it spans several values
-		return append([]byte(`"`+redacted+`"`), text[len(bytes.TrimRight(text, "\n")):]...)
-	}
-	return out
-}
-
-// jsonText is a string, a name or a number of a JSON text.
-type jsonText struct {
+// part is a string, a name or a number of a JSON text.
+type part struct {
 	text   string
 	member string // the name that it stands behind
 	name   bool
@@ -85,7 +94,7 @@ type jsonText struct {
 
 // editJSON replaces strings, names and numbers of one or more JSON values by
 // strings. Everything else stays byte for byte.
-func editJSON(text []byte, edit func(jsonText) string) ([]byte, error) {
+func editJSON(text []byte, change func(part) string) ([]byte, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	var out []byte
 	var member string
@@ -97,19 +106,19 @@ func editJSON(text []byte, edit func(jsonText) string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		t := jsonText{member: member, number: token.Kind() == '0'}
-		if token.Kind() != '"' && !t.number {
+		p := part{member: member, number: token.Kind() == '0'}
+		if token.Kind() != '"' && !p.number {
 			continue
 		}
-		t.text = token.String()
+		p.text = token.String()
 		if kind, n := dec.StackIndex(dec.StackDepth()); kind == '{' && n%2 == 1 {
-			t.name, member = true, t.text
+			p.name, member = true, p.text
 		}
-		edited := edit(t)
-		if edited == t.text {
+		changed := change(p)
+		if changed == p.text {
 			continue
 		}
-		quoted, err := json.Marshal(edited)
+		quoted, err := json.Marshal(changed)
 		if err != nil {
 			return nil, err
 		}

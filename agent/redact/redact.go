@@ -1,9 +1,10 @@
-package agent
+// Package redact takes secrets out of what leaves the agent for its log or for
+// Port.
+package redact
 
 import (
 	"cmp"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -12,8 +13,8 @@ import (
 )
 
 const (
-	// redacted stands where a secret stood.
-	redacted = "[redacted]"
+	// Mark stands where a secret stood.
+	Mark = "[redacted]"
 	// withheld stands for a whole text of a run that has more secrets than are
 	// searched for.
 	withheld = "[redacted: this run has more secrets than the agent searches for]"
@@ -26,10 +27,9 @@ const (
 	maxRunBytes = 32 << 10
 )
 
-// Redactor takes secrets out of what leaves the agent for its log or for Port.
-// It finds a secret as it is, escaped for URLs and for JSON, and in base64; see
-// formsOf. What is no secret stays as it is, byte for byte. The texts true,
-// false and null are never taken for secrets.
+// Redactor finds a secret as it is, escaped for URLs and for JSON, and in
+// base64; see formsOf. What is no secret stays as it is, byte for byte. The
+// texts true, false and null are never taken for secrets.
 //
 // The Redactor of the process knows the secrets that apply to everything. Run
 // makes one for a run, which knows that run's secrets as well. A Redactor may
@@ -46,11 +46,11 @@ type Redactor struct {
 // needles are what is searched for.
 type needles struct {
 	inside *strings.Replacer // nil: nothing
-	whole  map[string]bool // short secrets
+	whole  map[string]bool   // short secrets
 }
 
-// NewRedactor makes a Redactor that knows secrets; empty ones are passed over.
-func NewRedactor(secrets ...string) *Redactor {
+// New makes a Redactor that knows secrets; empty ones are passed over.
+func New(secrets ...string) *Redactor {
 	r := &Redactor{refs: make(map[string]int)}
 	for _, s := range secrets {
 		if worthHiding(s) {
@@ -71,7 +71,7 @@ func worthHiding(secret string) bool {
 // Secrets of up to 256 lines and 32 KiB together are searched for. Where there
 // are more, the new Redactor replaces every text as a whole.
 func (r *Redactor) Run(secrets ...string) *Redactor {
-	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return r.String(s) == redacted }) // known
+	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return r.String(s) == Mark }) // known
 	lines, size := 0, 0
 	for _, s := range secrets {
 		lines, size = lines+1+strings.Count(s, "\n"), size+len(s)
@@ -80,7 +80,7 @@ func (r *Redactor) Run(secrets ...string) *Redactor {
 	if full {
 		secrets = nil
 	}
-	run := NewRedactor(secrets...)
+	run := New(secrets...)
 	if len(run.refs) == 0 && full == r.full {
 		return r
 	}
@@ -102,13 +102,10 @@ func (r *Redactor) Add(secret string) (remove func()) {
 func (r *Redactor) count(secret string, change int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	before := r.refs[secret]
 	if r.refs[secret] += change; r.refs[secret] == 0 {
 		delete(r.refs, secret)
 	}
-	if before == 0 || before+change == 0 {
-		r.prepare()
-	}
+	r.prepare()
 }
 
 // prepare makes what is searched for from refs.
@@ -123,10 +120,10 @@ func (r *Redactor) prepare() {
 		forms = append(forms, formsOf(s)...)
 	}
 	// Of forms that begin alike the Replacer takes the first.
-	slices.SortFunc(forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
-	pairs := make([]string, 0, 2*len(forms))
-	for _, f := range forms {
-		pairs = append(pairs, f, redacted)
+	slices.SortFunc(forms, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
+	var pairs []string
+	for _, form := range slices.Compact(forms) {
+		pairs = append(pairs, form, Mark)
 	}
 	if len(pairs) > 0 {
 		n.inside = strings.NewReplacer(pairs...)
@@ -136,27 +133,15 @@ func (r *Redactor) prepare() {
 
 // String returns text without secrets.
 func (r *Redactor) String(text string) string {
-	for x := r; x != nil; x = x.base {
-		if x.known.Load().whole[text] {
-			return redacted
-		}
+	if r.short(text) {
+		return Mark
 	}
 	return r.inside(text)
 }
 
-// links returns a link, or a list of them, without secrets.
-func (r *Redactor) links(v any) any {
-	switch v := v.(type) {
-	case string:
-		return r.String(v)
-	case []string:
-		clean := make([]string, len(v))
-		for i := range v {
-			clean[i] = r.String(v[i])
-		}
-		return clean
-	}
-	return v
+// short reports whether text is a short secret.
+func (r *Redactor) short(text string) bool {
+	return r != nil && (r.known.Load().whole[text] || r.base.short(text))
 }
 
 // inside returns text without the secrets that are searched for inside of it.
@@ -172,7 +157,8 @@ func (r *Redactor) inside(text string) string {
 	return text
 }
 
-// in reports whether text has one of the needles inside. It copies nothing.
+// in reports whether text has one of the needles inside. It copies nothing: a
+// Replacer copies a text twice, and answers are large.
 func (n *needles) in(text string) bool {
 	if n.inside == nil {
 		return false
@@ -190,24 +176,8 @@ var errTouched = errors.New("a needle was found")
 func (n untouched) Write(p []byte) (int, error) { return n.WriteString(string(p)) }
 
 func (n untouched) WriteString(s string) (int, error) {
-	if len(s) != int(n) || s == redacted {
+	if len(s) != int(n) || s == Mark {
 		return 0, errTouched
 	}
 	return len(s), nil
-}
-
-// Writer returns a writer for the lines of a JSON log, which passes them on
-// without secrets. A secret is found only within one call of Write.
-func (r *Redactor) Writer(w io.Writer) io.Writer { return redactingWriter{r: r, w: w} }
-
-type redactingWriter struct {
-	r *Redactor
-	w io.Writer
-}
-
-func (w redactingWriter) Write(p []byte) (int, error) {
-	if _, err := w.w.Write(w.r.line(p)); err != nil {
-		return 0, err
-	}
-	return len(p), nil
 }

@@ -1,4 +1,4 @@
-package agent
+package redact
 
 import (
 	"bytes"
@@ -78,7 +78,7 @@ func TestRedactString(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := NewRedactor(tt.secret).String(tt.text); got != tt.want {
+			if got := New(tt.secret).String(tt.text); got != tt.want {
 				t.Errorf("got %s\nwant %s\nfrom %s", got, tt.want, tt.text)
 			}
 		})
@@ -89,7 +89,7 @@ func TestRedactString(t *testing.T) {
 // begin at one place the longest.
 func TestRedactOverlapping(t *testing.T) {
 	t.Parallel()
-	r := NewRedactor("token-1", "token-1-long", "long-tail")
+	r := New("token-1", "token-1-long", "long-tail")
 	const text = "token-1 token-1-long token-1-long-tail token-1-x"
 	if got, want := r.String(text), "[redacted] [redacted] [redacted]-tail [redacted]-x"; got != want {
 		t.Errorf("got %q, want %q", got, want)
@@ -101,16 +101,16 @@ func TestRedactOverlapping(t *testing.T) {
 func TestRedactBase64Anywhere(t *testing.T) {
 	t.Parallel()
 	const secret = "\xfb\xef\xbe s3cr3t?>~ \xff\xff\xfe canary"
-	r := NewRedactor(secret)
+	r := New(secret)
 	for before := range 7 {
 		for after := range 7 {
 			whole := []byte(strings.Repeat("u", before) + secret + strings.Repeat("z", after))
 			for _, enc := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
 				got := r.String("x " + enc.EncodeToString(whole) + " y")
-				if !strings.HasPrefix(got, "x ") || !strings.HasSuffix(got, " y") || !strings.Contains(got, redacted) {
+				if !strings.HasPrefix(got, "x ") || !strings.HasSuffix(got, " y") || !strings.Contains(got, Mark) {
 					t.Errorf("%d before, %d after: got %q", before, after, got)
 				}
-				if n := len(strings.Replace(got, redacted, "", 1)) - len("x  y"); n > (before+after)*4/3+5 {
+				if n := len(strings.Replace(got, Mark, "", 1)) - len("x  y"); n > (before+after)*4/3+5 {
 					t.Errorf("%d before, %d after: %d characters left of %q", before, after, n, got)
 				}
 			}
@@ -121,7 +121,7 @@ func TestRedactBase64Anywhere(t *testing.T) {
 func TestRedactLines(t *testing.T) {
 	t.Parallel()
 	key := "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEF\r\nAASCBKcwggSjAgEAAoIBAQC7VJTU\nshort\n-----END PRIVATE KEY-----\n"
-	r := NewRedactor(key)
+	r := New(key)
 	quoted, err := json.Marshal(key)
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func TestRedactLines(t *testing.T) {
 
 func TestRedactAddRemove(t *testing.T) {
 	t.Parallel()
-	r := NewRedactor("base-secret")
+	r := New("base-secret")
 	const text = "base-secret run-secret"
 	first, second := r.Add("run-secret"), r.Add("run-secret")
 	if got, want := r.String(text), "[redacted] [redacted]"; got != want {
@@ -200,7 +200,7 @@ func TestRedactBytesKeepsJSON(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := string(NewRedactor(tt.secrets...).Bytes([]byte(tt.text))); got != tt.want {
+			if got := string(New(tt.secrets...).Bytes([]byte(tt.text))); got != tt.want {
 				t.Errorf("got %q\nwant %q", got, tt.want)
 			}
 		})
@@ -209,7 +209,7 @@ func TestRedactBytesKeepsJSON(t *testing.T) {
 
 func TestRedactWriter(t *testing.T) {
 	t.Parallel()
-	r := NewRedactor(awkward, "48151623")
+	r := New(awkward, "48151623")
 	var out bytes.Buffer
 	log := zerolog.New(r.Writer(&out))
 	log.Info().Str("url", "https://h/?t="+url.QueryEscape(awkward)).Str("body", `{"t":"`+awkward+`"}`).Int("pin", 48151623).Msg("request sent " + awkward)
@@ -231,7 +231,7 @@ func TestRedactWriter(t *testing.T) {
 
 func TestRedactConcurrently(t *testing.T) {
 	t.Parallel()
-	r := NewRedactor("base-secret")
+	r := New("base-secret")
 	var group sync.WaitGroup
 	for i := range 8 {
 		group.Go(func() {
@@ -251,7 +251,7 @@ func TestRedactConcurrently(t *testing.T) {
 // The secrets of a run are those of no other run, and not of the process.
 func TestRedactRun(t *testing.T) {
 	t.Parallel()
-	process := NewRedactor("of-the-process")
+	process := New("of-the-process")
 	if run := process.Run("", "true"); run != process {
 		t.Error("a run without secrets has a redactor of its own")
 	}
@@ -286,7 +286,7 @@ func TestRedactRunWithTooManySecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := NewRedactor().Run(secrets...).Run("more-of-them")
+			r := New().Run(secrets...).Run("more-of-them")
 			if got := r.String("harmless"); got != withheld {
 				t.Errorf("text: got %q, want %q", got, withheld)
 			}
@@ -326,7 +326,7 @@ func TestRedactSecretsWithOneBeginning(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			begun := time.Now()
-			r := NewRedactor(testSecret).Run(tt.secret)
+			r := New("of-the-process").Run(tt.secret)
 			if got := r.String(tt.text); got != tt.text {
 				t.Errorf("a text without the secret was changed")
 			}
@@ -350,25 +350,25 @@ func FuzzRedact(f *testing.F) {
 	f.Add("\xff\xfe\xfd\xfc\xfb\xfa", "\xf0", "\x9f", byte(1))
 	f.Add("481516", `{"481516":[`, `,2]}`, byte(0))
 	f.Fuzz(func(t *testing.T, secret, before, after string, way byte) {
-		r := NewRedactor("of-the-process").Run(secret)
+		r := New("of-the-process").Run(secret)
 		whole := []byte(before + secret + after)
 		if got := r.Bytes(whole); json.Valid(whole) && !json.Valid(got) {
 			t.Errorf("%q is no JSON any more: %q", whole, got)
 		}
 		r.line(whole)
-		if short(secret) || strings.Contains(redacted, secret) || strings.Contains(secret, redacted) {
+		if short(secret) || strings.Contains(Mark, secret) || strings.Contains(secret, Mark) {
 			return
 		}
 		forms := append(escapes(secret), secret)
 		form := forms[int(way)%len(forms)]
-		if strings.Contains(redacted, form) || len(form) < minSecret {
+		if strings.Contains(Mark, form) || len(form) < minSecret {
 			return
 		}
-		if got := r.String(before + "|" + form + "|" + after); !strings.Contains(got, redacted) || strings.Contains(got, form) {
+		if got := r.String(before + "|" + form + "|" + after); !strings.Contains(got, Mark) || strings.Contains(got, form) {
 			t.Errorf("%q in %q became %q", form, before+"|"+form+"|"+after, got)
 		}
 		encoded := base64.StdEncoding.EncodeToString([]byte(before + secret + after))
-		if got := r.String(encoded); !strings.Contains(got, redacted) {
+		if got := r.String(encoded); !strings.Contains(got, Mark) {
 			t.Errorf("%q in base64 %q became %q", secret, encoded, got)
 		}
 	})
@@ -377,7 +377,7 @@ func FuzzRedact(f *testing.F) {
 var benchLine = []byte(`{"level":"info","topic":"org_1.runs","partition":3,"offset":123456,"run":"r_a6a36513270e","rule":"deploy to production","backend":"webhook","host":"ci.internal:8443","status":200,"attempt":1,"duration_ms":12.5,"time":"2026-01-05T10:00:00.123Z","message":"run succeeded","endpoint":"POST https://ci.internal/hook"}` + "\n")
 
 func BenchmarkRedact(b *testing.B) {
-	r := NewRedactor()
+	r := New()
 	for i := range 10 {
 		r.Add(hex.EncodeToString([]byte(fmt.Sprintf("secret %d of the benchmark", i))))
 	}

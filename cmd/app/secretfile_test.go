@@ -11,7 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"port-agent/agent"
+	"port-agent/agent/redact"
 )
 
 func writeFile(t *testing.T, path, text string) {
@@ -101,7 +101,7 @@ func TestSecretFileIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		replace("first-value\n")
 		var log bytes.Buffer
-		redactor := agent.NewRedactor("first-value")
+		redactor := redact.New("first-value")
 		hidden := &issued{redactor: redactor, most: 2}
 		f := &secretFile{name: "GITHUB_TOKEN", path: path, value: "first-value", conceal: hidden.conceal, log: zerolog.New(&log)}
 		check := func(when, want string) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync"
 
-	"port-agent/agent"
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 )
 
@@ -44,7 +44,7 @@ func secretSettings(cfg *Config) map[string]invoker.Secret {
 // newest so many, so that an agent that runs for a year searches for no more
 // than one that has just started.
 type issued struct {
-	redactor *agent.Redactor
+	redactor *redact.Redactor
 	most     int
 
 	mu     sync.Mutex

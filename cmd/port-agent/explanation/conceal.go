@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"port-agent/agent"
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 )
 
@@ -13,7 +14,7 @@ const redacted = "[redacted]"
 
 // concealer takes secrets out of what explain shows: those that the agent
 // knows, and what stands where secrets usually stand. The zero value shows all.
-type concealer struct{ redactor *agent.Redactor }
+type concealer struct{ redactor *redact.Redactor }
 
 // newConcealer makes the concealer of an explanation; secrets are those of the
 // settings.
@@ -31,7 +32,7 @@ func newConcealer(showAll bool, secrets []string, x *agent.Explanation) conceale
 	if x.Request != nil {
 		secrets = append(secrets, x.Request.Secrets()...)
 	}
-	return concealer{agent.NewRedactor(secrets...)}
+	return concealer{redact.New(secrets...)}
 }
 
 var (

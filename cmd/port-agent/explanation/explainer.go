@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
+	"port-agent/agent/redact"
 	"port-agent/cmd/app"
 	"port-agent/invoker"
 	"port-agent/transform"
@@ -56,7 +57,7 @@ func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []
 
 // Redact removes the secrets of the settings from a text for people.
 func (e *Explainer) Redact(text string) string {
-	return PrintableLines(agent.NewRedactor(app.Secrets(e.Config, e.Environ)...).String(text))
+	return PrintableLines(redact.New(app.Secrets(e.Config, e.Environ)...).String(text))
 }
 
 // notSet stands for a credential that is not set.
