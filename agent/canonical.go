@@ -2,10 +2,6 @@ package agent
 
 import (
 	"bytes"
-	"fmt"
-	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -27,45 +23,35 @@ func appendCanonical(dst, raw []byte) []byte {
 		if i < 0 {
 			return append(dst, raw...)
 		}
-		dst = append(dst, raw[:i]...)
-		switch raw[i+1] {
+		dst, raw = append(dst, raw[:i]...), raw[i:]
+		n := 2
+		switch raw[1] {
 		case 'u':
-			var n int
-			dst, n = appendUnicodeEscape(dst, raw[i:])
-			raw = raw[i+n:]
-			continue
+			dst, n = appendUnicodeEscape(dst, raw)
 		case '/':
 			dst = append(dst, '/')
 		default: // \" \\ \b \f \n \r \t are JSON.stringify's own
-			dst = append(dst, raw[i:i+2]...)
+			dst = append(dst, raw[:n]...)
 		}
-		raw = raw[i+2:]
+		raw = raw[n:]
 	}
 }
 
 // appendUnicodeEscape appends what the \uXXXX at the start of raw stands for,
-// and gives the length of the escape, twice as long for a surrogate pair.
+// and gives the length of the escape, twice as long for a surrogate pair. A lone
+// surrogate stays an escape. The library escapes ASCII as JSON.stringify does
+// (RFC 8785, 3.2.2.2).
 func appendUnicodeEscape(dst, raw []byte) ([]byte, int) {
 	const escape = len(`\uXXXX`)
-	r := hexRune(raw[2:escape])
-	if utf16.IsSurrogate(r) {
-		if len(raw) >= 2*escape && raw[escape] == '\\' && raw[escape+1] == 'u' {
-			if pair := utf16.DecodeRune(r, hexRune(raw[escape+2:2*escape])); pair != utf8.RuneError {
-				return utf8.AppendRune(dst, pair), 2 * escape
-			}
+	for _, n := range []int{escape, 2 * escape} {
+		if n > len(raw) {
+			break
 		}
-		return fmt.Appendf(dst, `\u%04x`, r), escape // alone: it stays an escape
+		text, err := jsontext.AppendUnquote(nil, append(append([]byte{'"'}, raw[:n]...), '"'))
+		if err == nil {
+			quoted, _ := jsontext.AppendQuote(nil, text)
+			return append(dst, quoted[1:len(quoted)-1]...), n
+		}
 	}
-	if r >= utf8.RuneSelf {
-		return utf8.AppendRune(dst, r), escape
-	}
-	// The library escapes ASCII as JSON.stringify does (RFC 8785, 3.2.2.2).
-	quoted, _ := jsontext.AppendQuote(nil, []byte{byte(r)})
-	return append(dst, quoted[1:len(quoted)-1]...), escape
-}
-
-// hexRune reads four hexadecimal digits that were found valid before.
-func hexRune(digits []byte) rune {
-	n, _ := strconv.ParseUint(string(digits), 16, 16)
-	return rune(n)
+	return append(dst, bytes.ToLower(raw[:escape])...), escape
 }

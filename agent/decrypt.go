@@ -39,11 +39,52 @@ func Decrypt(secret string, root map[string]any, paths [][]string) (tree map[str
 		return root, nil, nil
 	}
 	d := decrypter{secret: secret}
-	v, err := d.walk(root, paths, "")
+	v, err := atPaths(root, paths, "", d.field)
 	if err != nil {
 		return nil, nil, err
 	}
 	return v.(map[string]any), d.secrets, nil
+}
+
+// atPaths returns a copy of v with the values that paths lead to as edit gives
+// them. All paths are walked at once, so that a value which two of them reach is
+// edited once; at is the place of v.
+func atPaths(v any, paths [][]string, at string, edit func(v any, at string) (any, error)) (any, error) {
+	switch {
+	case v == nil || len(paths) == 0:
+		return v, nil
+	case slices.ContainsFunc(paths, func(p []string) bool { return len(p) == 0 }):
+		return edit(v, at)
+	}
+	child := func(v any, step string) (any, error) {
+		var rest [][]string
+		for _, p := range paths {
+			if p[0] == step || p[0] == everyElement {
+				rest = append(rest, p[1:])
+			}
+		}
+		return atPaths(v, rest, strings.TrimPrefix(at+"."+step, "."), edit)
+	}
+	var err error
+	switch v := v.(type) {
+	case map[string]any:
+		out := maps.Clone(v)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if out[name], err = child(v[name], name); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case []any:
+		out := slices.Clone(v)
+		for i := range v {
+			if out[i], err = child(v[i], strconv.Itoa(i)); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return v, nil
 }
 
 // decrypter keeps what one walk over an event needs and finds.
@@ -53,73 +94,43 @@ type decrypter struct {
 	secrets []string
 }
 
-// walk follows all paths from v at once, so that a field which two of them
-// reach is decrypted once. It copies what it changes.
-func (d *decrypter) walk(v any, paths [][]string, at string) (any, error) {
-	if v == nil {
-		return nil, nil
-	}
-	if slices.ContainsFunc(paths, func(p []string) bool { return len(p) == 0 }) {
-		return d.field(v, at)
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		out := maps.Clone(v)
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if err := d.child(v[name], paths, at, name, func(x any) { out[name] = x }); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case []any:
-		out := slices.Clone(v)
-		for i := range v {
-			if err := d.child(v[i], paths, at, strconv.Itoa(i), func(x any) { out[i] = x }); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	}
-	return v, nil
-}
-
-// child goes on into the value at step, where a path leads there.
-func (d *decrypter) child(v any, paths [][]string, at, step string, set func(any)) error {
-	var rest [][]string
-	for _, p := range paths {
-		if p[0] == step || p[0] == everyElement {
-			rest = append(rest, p[1:])
-		}
-	}
-	if rest == nil {
-		return nil
-	}
-	x, err := d.walk(v, rest, strings.TrimPrefix(at+"."+step, "."))
-	if err != nil {
-		return err
-	}
-	set(x)
-	return nil
-}
-
 // field decrypts the value at a path's end.
-func (d *decrypter) field(v any, at string) (string, error) {
+func (d *decrypter) field(v any, at string) (any, error) {
+	plain, err := d.open(v)
+	if err != nil {
+		return nil, fmt.Errorf("decrypt %s: %w", at, err)
+	}
+	d.secrets = appendStrings(append(d.secrets, plain), plain)
+	return plain, nil
+}
+
+// open decrypts one field. Its errors hold nothing of the text.
+func (d *decrypter) open(v any) (string, error) {
 	text, ok := v.(string)
 	if !ok {
-		return "", fmt.Errorf("decrypt %s: not a string", at)
+		return "", errors.New("not a string")
 	}
 	if d.gcm == nil {
 		var err error
 		if d.gcm, err = newGCM(d.secret); err != nil {
-			return "", fmt.Errorf("decrypt %s: %w", at, err)
+			return "", err
 		}
 	}
-	plain, err := open(d.gcm, text)
+	sealed, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
-		return "", fmt.Errorf("decrypt %s: %w", at, err)
+		return "", errors.New("not base64")
 	}
-	d.secrets = appendStrings(append(d.secrets, plain), plain)
-	return plain, nil
+	if len(sealed) < nonceSize+tagSize {
+		return "", errors.New("too short for an encrypted value")
+	}
+	plain, err := d.gcm.Open(nil, sealed[:nonceSize], sealed[nonceSize:], nil)
+	if err != nil {
+		return "", errors.New("not encrypted with this client secret, or altered since")
+	}
+	if !utf8.Valid(plain) {
+		return "", errors.New("decrypts to something that is not text")
+	}
+	return string(plain), nil
 }
 
 func newGCM(secret string) (cipher.AEAD, error) {
@@ -131,25 +142,6 @@ func newGCM(secret string) (cipher.AEAD, error) {
 		return nil, err
 	}
 	return cipher.NewGCMWithNonceSize(block, nonceSize)
-}
-
-// open decrypts one field. Its errors hold nothing of the text.
-func open(gcm cipher.AEAD, text string) (string, error) {
-	sealed, err := base64.StdEncoding.DecodeString(text)
-	if err != nil {
-		return "", errors.New("not base64")
-	}
-	if len(sealed) < nonceSize+tagSize {
-		return "", errors.New("too short for an encrypted value")
-	}
-	plain, err := gcm.Open(nil, sealed[:nonceSize], sealed[nonceSize:], nil)
-	if err != nil {
-		return "", errors.New("not encrypted with this client secret, or altered since")
-	}
-	if !utf8.Valid(plain) {
-		return "", errors.New("decrypts to something that is not text")
-	}
-	return string(plain), nil
 }
 
 // appendStrings appends the strings of plain where it is a JSON object or

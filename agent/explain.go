@@ -158,6 +158,19 @@ func (x *Explanation) decrypt(secret invoker.Secret) {
 	x.Root, x.Encrypted = mask(x.Root, paths)
 }
 
+// NotDecrypted stands in an explanation where an encrypted field stood.
+const NotDecrypted = "[not decrypted]"
+
+// mask puts a mark in the place of every value that paths lead to, in a copy
+// of root, and names the places.
+func mask(root map[string]any, paths [][]string) (tree map[string]any, places []string) {
+	v, _ := atPaths(root, paths, "", func(_ any, at string) (any, error) {
+		places = append(places, at)
+		return NotDecrypted, nil
+	})
+	return v.(map[string]any), places
+}
+
 // fail keeps the first reason: it is the one that the agent would meet.
 func (x *Explanation) fail(err error) {
 	if x.Err == nil {
