@@ -49,24 +49,8 @@ func (l *runLog) note(level, message string) {
 // close sends the last line, and returns when it and all before it are out or
 // lost, at the end of ctx at the latest.
 func (l *runLog) close(ctx context.Context, level, message string) {
-	if l.run == "" {
-		return
-	}
-	l.mu.Lock()
-	l.pending = append(l.pending, LogLine{Level: level, Message: message})
-	l.closed = true
-	done := l.sending
-	if done == nil {
-		done = make(chan struct{})
-		l.sending = done
-		l.mu.Unlock()
-		l.send(ctx, done)
-		return
-	}
-	l.mu.Unlock()
-	select {
-	case <-done:
-	case <-ctx.Done():
+	if lines := l.finish(ctx, level, message); l.run != "" && ctx.Err() == nil {
+		l.call(ctx, lines)
 	}
 }
 
@@ -100,8 +84,12 @@ func (l *runLog) send(ctx context.Context, done chan struct{}) {
 			return
 		}
 		l.mu.Unlock()
-		call, cancel := context.WithTimeout(ctx, logTimeout)
-		_ = l.reporter.Log(call, l.run, lines) // best effort: the reporter counts what is lost
-		cancel()
+		l.call(ctx, lines)
 	}
+}
+
+func (l *runLog) call(ctx context.Context, lines []LogLine) {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
+	_ = l.reporter.Log(ctx, l.run, lines) // best effort: the reporter counts what is lost
 }

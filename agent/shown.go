@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"sort"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -18,6 +19,7 @@ const (
 	// maxResponse is how many bytes of JSON a response may have: Port takes
 	// calls below 1 MiB, and a node run's holds a summary and lines as well.
 	maxResponse = 1<<20 - 64<<10
+	cutMark     = "… [cut: Port takes no more]"
 )
 
 // Clean leaves of r what the page of a run can show. Texts that a backend or a
@@ -31,17 +33,10 @@ func (r *Report) Clean() (notes []string) {
 	for i, line := range r.Lines {
 		r.Lines[i].Message = invoker.OneLine(line.Message, maxShown)
 	}
-	var links []string
-	switch link := r.Link.(type) {
-	case string:
-		links = []string{link}
-	case []string:
-		links = link
-	}
 	var good []string
-	for _, link := range links {
+	for _, link := range linksOf(r.Link) {
 		switch why := badLink(link); {
-		case link == "":
+		case link == "": // one of a list that the rule left empty
 		case why != "":
 			notes = append(notes, fmt.Sprintf("Link left out: %q %s", invoker.OneLine(link, 100), why))
 		default:
@@ -94,32 +89,22 @@ func responseOf(res *invoker.Response) json.RawMessage {
 	return textResponse(string(body))
 }
 
-// textResponse is text as JSON, cut where Port has no room for it.
+// textResponse is text as JSON, cut where Port has no room for it. What is not
+// UTF-8 becomes U+FFFD.
 func textResponse(text string) json.RawMessage {
-	const mark = "… [cut: Port takes no more]"
-	size, end := len(`""`), 0
-	for i, r := range text {
-		if size <= maxResponse-len(mark) {
-			end = i
-		}
-		if size += quotedLen(r); size > maxResponse {
-			text = text[:end] + mark
-			break
-		}
+	quoted, _ := jsontext.AppendQuote(nil, text)
+	if len(quoted) <= maxResponse {
+		return quoted
 	}
-	quoted, _ := jsontext.AppendQuote(nil, text) // what is not UTF-8 becomes U+FFFD
+	n := sort.Search(len(text), func(n int) bool {
+		quoted, _ = jsontext.AppendQuote(quoted[:0], text[:n+1])
+		return len(quoted) > maxResponse-len(cutMark)
+	})
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	quoted, _ = jsontext.AppendQuote(quoted[:0], text[:n]+cutMark)
 	return quoted
-}
-
-// quotedLen is how many bytes r takes in a JSON text, or some more.
-func quotedLen(r rune) int {
-	switch {
-	case r < ' ':
-		return len(`\u0000`)
-	case r == '"' || r == '\\':
-		return 2
-	}
-	return utf8.RuneLen(r)
 }
 
 // linkOf is a link, or a list of them.
