@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,17 +33,15 @@ type pipeline func(age time.Duration) (state string)
 
 // answers makes the fixture's GitLab show p, from its first trigger on.
 func (f *fixture) answers(p pipeline) {
-	var begun time.Time
+	begun := sync.OnceValue(time.Now)
 	f.backend.do = func(context.Context, *invoker.Request) (*invoker.Response, error) {
-		if begun.IsZero() {
-			begun = time.Now()
-		}
+		begun()
 		res := answered(201, triggered)
 		res.Link, res.ExternalRunID = page, "7"
 		return res, nil
 	}
 	f.backend.fetch = func(context.Context, string) (*invoker.Response, error) {
-		state := p(time.Since(begun))
+		state := p(time.Since(begun()))
 		var status int
 		if _, err := fmt.Sscanf(state, "HTTP %d", &status); err == nil {
 			return answered(status, ""), nil
