@@ -48,7 +48,11 @@ func TestSecondAnswer(t *testing.T) {
 							continue
 						}
 						_, _ = io.WriteString(c, okAnswer)
-						<-said // the client has its answer
+						select {
+						case <-said: // the client has its answer
+						case <-t.Context().Done():
+							return
+						}
 						_, _ = io.WriteString(c, stolen)
 						said <- struct{}{}
 					}
@@ -97,7 +101,7 @@ func TestTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				i := newInvoker(t, testConfig(), testDeps())
 				client, server := net.Pipe()
-				i.common = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return &link{Conn: client}, nil }}
+				i.common = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return newLink(client), nil }}
 				var wg sync.WaitGroup
 				defer wg.Wait()
 				wg.Go(func() {

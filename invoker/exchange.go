@@ -93,9 +93,7 @@ func latin1(v string) (string, bool) {
 
 // attempt is one request on its way through net/http.
 type attempt struct {
-	cancel context.CancelCauseFunc
 	link   *link // nil: no connection yet
-	turn   int64
 	reused bool
 	lost   bool // net/http wanted to send it once more
 }
@@ -106,28 +104,21 @@ type attempt struct {
 func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 	l := linkOf(info.Conn)
 	if a.sent() {
-		l.barred.Store(true)
+		l.bar()
 		a.lost = true
-		a.cancel(io.ErrUnexpectedEOF)
 		return
 	}
 	a.link, a.reused = l, info.Reused
-	a.turn = l.begin(info.Reused)
+	l.begin(info.Reused)
 }
 
-func (a *attempt) putIdleConn(err error) {
-	if err == nil {
-		a.link.rest(a.turn)
-	}
-}
-
-func (a *attempt) sent() bool { return a.link != nil && a.link.sent() }
+func (a *attempt) sent() bool { return a.link != nil && a.link.isSent() }
 
 // exchange puts one hop on the wire and reads the header of its answer, whose
 // body is to be closed. Sent reports whether bytes of it may have left. A
 // request of which nothing had left when a used connection turned out to be
-// closed is sent again at once: no server has seen it. Cancel ends ctx.
-func (i *Invoker) exchange(ctx context.Context, cancel context.CancelCauseFunc, h *hop) (res *http.Response, sent bool, err error) {
+// closed is sent again at once: no server has seen it.
+func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sent bool, err error) {
 	via, err := i.proxies.of(h.url)
 	if err != nil {
 		return nil, false, err
@@ -137,8 +128,8 @@ func (i *Invoker) exchange(ctx context.Context, cancel context.CancelCauseFunc, 
 	}
 	way := i.transport(h.url.Hostname())
 	for {
-		a := &attempt{cancel: cancel}
-		req, err := h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn, PutIdleConn: a.putIdleConn}))
+		a := new(attempt)
+		req, err := h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn}))
 		if err != nil {
 			return nil, false, err
 		}

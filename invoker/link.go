@@ -5,18 +5,13 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
 // answerGrace is how long an answer is waited for that a server may have given
 // before it closed the connection in the middle of a request.
 const answerGrace = 100 * time.Millisecond
-
-// settle is how long a connection rests at least before it is used again. Some
-// servers close behind their answer without having said so; the next request
-// would cross their goodbye, and nobody could say if it was carried out.
-const settle = time.Millisecond
 
 // errBarred is the error of a write that the agent itself has forbidden.
 var errBarred = errors.New("the connection is not used for this request")
@@ -25,17 +20,25 @@ var errBarred = errors.New("the connection is not used for this request")
 // net/http does not say: whether bytes of a request have left, and whether
 // bytes that arrive can be its answer.
 //
-// One goroutine of net/http reads and one writes; begin and rest are called
-// between requests.
+// One goroutine of net/http reads and one writes; begin is called between
+// requests.
 type link struct {
 	net.Conn
-	turn    atomic.Int64 // number of the request, negative after its end; 0 before the first
-	written atomic.Int64 // bytes that may have left
-	start   atomic.Int64 // written when the request began
-	reading atomic.Bool  // a Read is waiting
-	barred  atomic.Bool  // nothing may be written any more
-	failure atomic.Pointer[error]
-	rested  atomic.Int64 // when the last turn ended, in nanoseconds since 1970
+
+	mu             sync.Mutex
+	changed        sync.Cond // of reading and closed
+	requests       int       // that were begun
+	written, start int64     // bytes that may have left, now and when the request began
+	reading        bool      // a Read is waiting
+	barred         bool      // nothing may be written any more
+	closed         bool
+	failure        error // of a write
+}
+
+func newLink(c net.Conn) *link {
+	l := &link{Conn: c}
+	l.changed.L = &l.mu
+	return l
 }
 
 // linkOf finds the link below TLS. Every connection of the transports is one.
@@ -48,93 +51,106 @@ func linkOf(c net.Conn) *link {
 	}
 }
 
-// begin hands the connection to the next request and returns its turn.
-func (l *link) begin(reused bool) (turn int64) {
-	if wait := settle - time.Duration(time.Now().UnixNano()-l.rested.Load()); reused && wait > 0 {
-		time.Sleep(min(wait, settle))
+// begin hands the connection to the next request. A used one is barred unless
+// its reader waits for the socket, and so holds nothing that the server sent
+// behind the answer before, and nothing is in the socket either. The reader is
+// on its way to the next Read or, if it holds such bytes, to Close.
+func (l *link) begin(reused bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests++
+	l.start = l.written
+	for reused && !l.reading && !l.closed {
+		l.changed.Wait()
 	}
-	turn = max(l.turn.Load(), -l.turn.Load()) + 1
-	l.start.Store(l.written.Load())
-	l.turn.Store(turn)
-	if reused && !(l.quiet() && untouched(l.Conn)) {
-		l.barred.Store(true)
+	if reused && (l.closed || !untouched(l.Conn)) {
+		l.barred = true
 	}
-	return turn
 }
 
-// quiet reports whether the reader of an idle connection has come to wait for
-// the socket, so that it holds nothing that the server sent behind the answer
-// before. A reader that is still on its way there is waited for.
-func (l *link) quiet() bool {
-	for n := 0; n < 20 && !l.barred.Load(); n++ {
-		if l.reading.Load() {
-			return true
-		}
-		time.Sleep(50 * time.Microsecond)
-	}
-	return false
+// bar forbids every further write.
+func (l *link) bar() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.barred = true
 }
 
-// rest ends a turn, unless another has begun already.
-func (l *link) rest(turn int64) {
-	if l.turn.CompareAndSwap(turn, -turn) {
-		l.rested.Store(time.Now().UnixNano())
-	}
+func (l *link) isSent() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.sent()
 }
 
 // sent reports whether bytes of the request may have left. Of TLS that is
 // whole records: a server cannot read less.
-func (l *link) sent() bool { return l.written.Load() > l.start.Load() }
+func (l *link) sent() bool { return l.requests > 0 && l.written > l.start }
 
 // Write counts what leaves. A server may answer and close before it has read
 // all of a request; its answer would be lost if net/http learned of the failed
 // write. So what follows is dropped, and the reader has a moment to find it.
 func (l *link) Write(p []byte) (int, error) {
-	if l.barred.Load() {
-		return 0, errBarred
+	alert := isAlert(p)
+	l.mu.Lock()
+	barred, failed := l.barred, l.failure != nil
+	if !barred && !failed && !alert {
+		l.written += int64(len(p)) // before: the answer may be there before Write returns
 	}
-	if l.failure.Load() != nil {
+	l.mu.Unlock()
+	switch {
+	case barred:
+		return 0, errBarred
+	case failed:
 		return len(p), nil
 	}
-	if !l.sent() && isAlert(p) {
-		return l.Conn.Write(p)
-	}
-	l.written.Add(int64(len(p))) // before: the answer may be there before Write returns
 	n, err := l.Conn.Write(p)
-	l.written.Add(int64(n - len(p)))
-	if err == nil || l.turn.Load() <= 0 || !l.sent() || errors.Is(err, net.ErrClosed) || isTimeout(err) {
+	if err == nil || alert {
 		return n, err
 	}
-	l.failure.Store(&err)
-	if l.SetReadDeadline(time.Now().Add(answerGrace)) != nil {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.written += int64(n - len(p))
+	if !l.sent() || errors.Is(err, net.ErrClosed) || isTimeout(err) || l.SetReadDeadline(time.Now().Add(answerGrace)) != nil {
 		return n, err
 	}
+	l.failure = err
 	return len(p), nil
 }
 
-// isAlert tells the record by which TLS ends a connection from one that holds
-// the beginning of a request, which is longer: in TLS 1.3 by its length (RFC
-// 8446, section 5.2), two bytes in a record of application data.
+// isAlert tells the record by which TLS ends a connection, which is no part of
+// a request, from one that holds the beginning of a request, which is longer:
+// in TLS 1.3 by its length (RFC 8446, section 5.2), two bytes in a record of
+// application data.
 func isAlert(p []byte) bool {
 	return len(p) > 5 && p[0] == 21 && p[1] == 3 || len(p) == 24 && bytes.HasPrefix(p, []byte{23, 3, 3, 0, 19})
 }
 
-// Read takes bytes for the end of the connection where nobody asked for any:
-// on an idle connection, or before a request on a used one has begun to leave.
-// They are not the answer to the next request.
+// Read takes bytes for the end of the connection that come before a request on
+// a used one has begun to leave: they are not its answer.
 func (l *link) Read(p []byte) (int, error) {
-	l.reading.Store(true)
-	n, err := l.Conn.Read(p)
-	l.reading.Store(false)
-	turn := l.turn.Load()
-	if turn < 0 || turn > 1 && !l.sent() {
-		l.barred.Store(true)
+	l.mu.Lock()
+	l.reading = true
+	l.changed.Broadcast()
+	l.mu.Unlock()
+	n, err := l.receive(p)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reading = false
+	switch {
+	case l.requests > 1 && !l.sent():
+		l.barred = true
 		return 0, io.EOF
-	}
-	if failure := l.failure.Load(); failure != nil && n > 0 {
+	case l.failure != nil && n > 0:
 		_ = l.SetReadDeadline(time.Time{})
-	} else if failure != nil && isTimeout(err) {
-		err = *failure
+	case l.failure != nil && isTimeout(err):
+		err = l.failure
 	}
 	return n, err
+}
+
+func (l *link) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	l.changed.Broadcast()
+	l.mu.Unlock()
+	return l.Conn.Close()
 }

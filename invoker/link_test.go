@@ -73,7 +73,7 @@ func TestRequestOnTheWire(t *testing.T) {
 			if tc.hop.url, err = url.Parse("http://" + address + tc.path); err != nil {
 				t.Fatal(err)
 			}
-			res, _, err := i.exchange(t.Context(), func(error) {}, &tc.hop)
+			res, _, err := i.exchange(t.Context(), &tc.hop)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -117,7 +117,7 @@ func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 // follow sends a request and the redirects that it may follow.
 func (i *Invoker) follow(ctx context.Context, c *clock, req *Request, h *hop) (*Response, error) {
 	for n := 0; ; n++ {
-		res, sent, err := i.exchange(ctx, c.cancel, h)
+		res, sent, err := i.exchange(ctx, h)
 		if err != nil {
 			return nil, transportError(ctx, h, err, sent)
 		}

@@ -173,7 +173,7 @@ func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, 
 	if err != nil {
 		return nil, err
 	}
-	return &link{Conn: c}, nil
+	return newLink(c), nil
 }
 
 // portName is the host name of Port's API, or "".
