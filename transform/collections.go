@@ -3,7 +3,6 @@ package transform
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 )
@@ -92,40 +91,16 @@ func holds(r *run, v, x any) bool {
 	return gojq.TypeOf(v) == gojq.TypeOf(x) && gojq.Compare(v, x) == 0
 }
 
-// indices gives the places of a text in a text, counted in letters, or of an
-// element or a run of elements in a list.
-func indices(r *run, in any, args []any) any {
-	out := []any{}
-	switch v := in.(type) {
-	case nil:
-		return nil
-	case string:
-		x, ok := args[0].(string)
-		if !ok {
-			return refuse("indices cannot be applied to: string and %s", gojq.TypeOf(args[0]))
-		}
-		for letters := 0; x != ""; letters++ { // places may overlap
-			i := strings.Index(v, x)
-			if i < 0 || r.work(1+len(x)/64) != nil {
-				break
-			}
-			letters += utf8.RuneCountInString(v[:i])
-			out = append(out, letters)
-			_, step := utf8.DecodeRuneInString(v[i:])
-			v = v[i+step:]
-		}
-	case []any:
-		x, ok := args[0].([]any)
-		if !ok {
-			x = args[:1]
-		}
-		for i := 0; len(x) > 0 && i+len(x) <= len(v) && r.work(1+len(x)/4) == nil; i++ {
-			if gojq.Compare(v[i:i+len(x)], x) == 0 {
-				out = append(out, i)
-			}
-		}
-	default:
-		return refuse("indices cannot be applied to: %s and %s", gojq.TypeOf(in), gojq.TypeOf(args[0]))
+// sought counts what indices, index and rindex do: they compare x with what
+// begins at each place, and make lists of the letters of a text before.
+func sought(r *run, in any, args []any) any {
+	places, length := len(elements(in)), max(1, len(elements(args[0])))
+	if s, ok := in.(string); ok {
+		x, _ := args[0].(string)
+		places, length = len(s), len(x)
 	}
-	return counted(r, out, 2*shallow(out))
+	if err := r.work(places * (1 + length) / 64); err != nil {
+		return err
+	}
+	return counted(r, in, valueBytes*(places+length))
 }

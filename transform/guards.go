@@ -33,17 +33,16 @@ var guards = map[string]function{
 	"_sized":    {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
 	"_parts":    {1, parts},
 	"_contains": {1, contains},
-	"_indices":  {1, indices},
+	"_sought":   {1, sought},
 	"_fromjson": {0, fromJSON},
 	"_key":      {0, key},
 	"_untimely": {1, untimely},
 	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
 	"_base32":   {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
 	"_matches":  {2, regexMatches},
-	"_replace":  {3, regexReplace},
 	"_test":     {2, regexTest},
 	"_splits":   {2, regexSplits},
-	"_replaced": {2, regexReplaced},
+	"_replaced": {1, regexReplaced},
 }
 
 // options tell the compiler of guards. Each gets the account of the evaluation

@@ -52,9 +52,12 @@ def _split($s): split($s);
 def split($s): _parts($s) | _split($s);
 def contains($x): _contains($x);
 def inside($x): . as $v | $x | _contains($v);
-def indices($x): _indices($x);
-def index($x): _indices($x)[0];
-def rindex($x): _indices($x)[-1];
+def _indices($x): indices($x);
+def indices($x): _sought($x) | _indices($x);
+def _index($x): index($x);
+def index($x): _sought($x) | _index($x);
+def _rindex($x): rindex($x);
+def rindex($x): _sought($x) | _rindex($x);
 def _tonumber: tonumber;
 def tonumber:
   if type == "string" and utf8bytelength > 1000 then error("tonumber takes at most 1000 bytes") else . end | _tonumber;
@@ -98,9 +101,9 @@ def split($re; $flags): _splits($re; $flags + "g");
 def splits($re; $flags): split($re; $flags)[];
 def splits($re): splits($re; null);
 def sub($re; str; $flags):
-  _matches($re; $flags) as $m
-  | [$m[] | [.captures | _captures | str]] as $r
-  | _replaced($m; $r)[];
+  [_matches($re; $flags)[] | [.captures | _captures | str]] as $r
+  | (_splits($re; $flags) | _replaced($r)[]) // .;
+def _swap($re; $text; $flags): _splits($re; $flags) | join($text);
 def sub($re; str): sub($re; str; null);
 def gsub($re; str; $flags): sub($re; str; $flags + "g");
 def gsub($re; str): sub($re; str; "g");

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -65,7 +66,8 @@ func (c *regexCache) get(re, flags string) (*regex, error) {
 }
 
 // compileRegex compiles an expression with jq's flags: g, i and m of gojq's,
-// and n, s, l and p of jq 1.5.
+// and n, s, l and p of jq 1.5. An error does not show the expression, which may
+// come from an event.
 func compileRegex(re, flags string) (*regex, error) {
 	if len(re) > maxRegex {
 		return nil, refuse("a regular expression is longer than %d bytes", maxRegex)
@@ -82,35 +84,24 @@ func compileRegex(re, flags string) (*regex, error) {
 		source = "(?s)" + source
 	}
 	tree, err := syntax.Parse(source, syntax.Perl)
-	if err != nil {
-		return nil, regexError(err)
+	if e, ok := errors.AsType[*syntax.Error](err); ok {
+		return nil, refuse("invalid regular expression: %s", e.Code)
 	}
 	program, err := syntax.Compile(tree.Simplify())
-	if err != nil {
-		return nil, regexError(err)
+	if err == nil && len(program.Inst) <= maxProgram {
+		x.Regexp, err = regexp.Compile(source)
 	}
-	if x.program = len(program.Inst); x.program > maxProgram {
+	if err != nil || x.Regexp == nil {
 		return nil, refuse("a regular expression is too large")
 	}
-	if x.Regexp, err = regexp.Compile(source); err != nil {
-		return nil, regexError(err)
-	}
+	x.program = len(program.Inst)
 	if strings.Contains(flags, "l") {
 		x.Longest()
 	}
-	if x.global && !x.filled {
+	if x.global {
 		x.probe, _ = regexp.Compile(`\A(?s:.)(?:` + source + `)`) // nil where it gets too large
 	}
 	return x, nil
-}
-
-// regexError keeps the kind of the fault and drops the expression, which may
-// come from an event.
-func regexError(err error) error {
-	if e, ok := errors.AsType[*syntax.Error](err); ok {
-		return refuse("invalid regular expression: %s", e.Code)
-	}
-	return refuse("invalid regular expression")
 }
 
 // prepareSearch gives the text in and the expression args[0] with the flags
@@ -144,6 +135,14 @@ func regexTest(r *run, in any, args []any) any {
 	return x.MatchString(s)
 }
 
+// searchAll gives the text, the expression and the matches.
+func searchAll(r *run, in any, args []any) (s string, x *regex, found [][]int, err error) {
+	if s, x, err = prepareSearch(r, in, args); err == nil {
+		found, err = x.find(r, s)
+	}
+	return s, x, found, err
+}
+
 // find gives the matches in s. An expression may have to look at the whole
 // rest of the text for each match; so it asks for few matches first and for
 // twice as many while the time allows, which at most doubles the work.
@@ -168,15 +167,16 @@ func (x *regex) find(r *run, s string) (found [][]int, err error) {
 			return nil, r.fail(fmt.Errorf("a regular expression takes longer than %v for this text", r.timeout))
 		}
 	}
-	if !x.global || x.probe == nil && !x.filled {
+	if x.filled {
+		return slices.DeleteFunc(found, func(m []int) bool { return m[0] == m[1] }), nil
+	}
+	if x.probe == nil {
 		return found, nil
 	}
 	var out [][]int
 	for i, m := range found {
-		if m[0] < m[1] || !x.filled {
-			out = append(out, m)
-		}
-		if x.filled || m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
+		out = append(out, m)
+		if m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
 			continue
 		}
 		if err := r.work(x.program / 4); err != nil {

@@ -219,7 +219,8 @@ func (w *walker) pattern(f *gojq.Func, key string) {
 	}
 	if _, ok := text(f.Args[1]); ok {
 		flags := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeString, Str: &gojq.String{Str: strings.TrimSuffix(f.Name, "sub")}}}
-		*f = *guard("_replace", f.Args[0], f.Args[1], flags).Term.Func
+		*f = *call("_swap", f.Args[0], f.Args[1], flags).Term.Func
+		w.uses["_swap/3"] = true
 	}
 }
 
