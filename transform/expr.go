@@ -153,7 +153,7 @@ func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, e
 		}
 	}()
 	if e.deleting != nil {
-		if input, err = r.clone(input); err != nil {
+		if input, err = r.own(input); err != nil {
 			return nil, err
 		}
 	}
@@ -162,10 +162,10 @@ func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, e
 	if err != nil {
 		return nil, err
 	}
-	if v, err = settle(first); err == nil && e.deleting != nil {
-		return r.clone(v) // it may hold constants of the code
+	if e.deleting != nil { // it may hold constants of the code
+		return r.own(first)
 	}
-	return v, err
+	return settle(first)
 }
 
 func (r *run) first(outputs gojq.Iter) (first any, err error) {
@@ -190,31 +190,4 @@ func (r *run) first(outputs gojq.Iter) (first any, err error) {
 			first = v
 		}
 	}
-}
-
-// clone gives a copy of v that shares no list and no object with it.
-func (r *run) clone(v any) (any, error) {
-	if err := r.make(shallow(v)); err != nil {
-		return nil, err
-	}
-	var err error
-	switch v := v.(type) {
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			if out[i], err = r.clone(v[i]); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k := range v {
-			if out[k], err = r.clone(v[k]); err != nil {
-				return nil, err
-			}
-		}
-		return out, nil
-	}
-	return v, nil
 }

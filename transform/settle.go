@@ -7,7 +7,6 @@ import (
 	"math/big"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // settle makes sure that v can be sent: it bounds its size and depth and
@@ -19,11 +18,23 @@ func settle(v any) (any, error) {
 	return v, s.err
 }
 
-type settler struct {
-	bytes int
-	err   error
+// own is settle, but gives a copy that shares no list and no object with v.
+func (r *run) own(v any) (any, error) {
+	if err := r.make(weigh(v, maxBytes)); err != nil {
+		return nil, err
+	}
+	s := settler{copies: true}
+	v, _ = s.value(v, 0)
+	return v, s.err
 }
 
+type settler struct {
+	copies bool // nothing is shared
+	bytes  int
+	err    error
+}
+
+// value gives what in becomes, and whether that is another value.
 func (s *settler) value(in any, depth int) (out any, changed bool) {
 	if s.bytes += shallow(in); s.bytes > maxBytes {
 		s.err = errBytes
@@ -34,15 +45,12 @@ func (s *settler) value(in any, depth int) (out any, changed bool) {
 	if s.err != nil {
 		return nil, true
 	}
-	out = in
 	switch v := in.(type) {
 	case nil, bool, int:
 		return in, false
 	case string:
-		if utf8.ValidString(v) {
-			return in, false
-		}
-		return strings.ToValidUTF8(v, "\ufffd"), true
+		valid := strings.ToValidUTF8(v, "\ufffd")
+		return valid, valid != v
 	case float64:
 		if math.IsNaN(v) {
 			return nil, true
@@ -56,30 +64,42 @@ func (s *settler) value(in any, depth int) (out any, changed bool) {
 	case json.Number:
 		return number(v), true
 	case []any:
-		copied := v
-		for i, w := range v {
-			if w, ok := s.value(w, depth+1); ok {
-				if !changed {
-					copied, changed = slices.Clone(v), true
-				}
-				copied[i], out = w, copied
-			}
-		}
-		return out, changed
+		return s.list(v, depth)
 	case map[string]any:
-		copied := v
-		for k, w := range v {
-			s.bytes += len(k)
-			w, ok := s.value(w, depth+1)
-			if name := strings.ToValidUTF8(k, "\ufffd"); ok || name != k {
-				if !changed {
-					copied, changed = maps.Clone(v), true
-				}
-				delete(copied, k)
-				copied[name], out = w, copied
-			}
-		}
-		return out, changed
+		return s.object(v, depth)
 	}
 	return nil, true // a value of the package's own that got out
+}
+
+func (s *settler) list(v []any, depth int) (out []any, changed bool) {
+	if out = v; s.copies {
+		out, changed = slices.Clone(v), true
+	}
+	for i, w := range v {
+		if w, ok := s.value(w, depth+1); ok {
+			if !changed {
+				out, changed = slices.Clone(v), true
+			}
+			out[i] = w
+		}
+	}
+	return out, changed
+}
+
+func (s *settler) object(v map[string]any, depth int) (out map[string]any, changed bool) {
+	if out = v; s.copies {
+		out, changed = maps.Clone(v), true
+	}
+	for k, w := range v {
+		s.bytes += len(k)
+		w, ok := s.value(w, depth+1)
+		if name := strings.ToValidUTF8(k, "\ufffd"); ok || name != k {
+			if !changed {
+				out, changed = maps.Clone(v), true
+			}
+			delete(out, k)
+			out[name] = w
+		}
+	}
+	return out, changed
 }
