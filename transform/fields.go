@@ -62,32 +62,22 @@ func (p *ruleParser) backend(v any, at place) {
 	p.rule.Backend = s
 }
 
-func (p *ruleParser) url(v any, at place) {
-	p.rule.url = p.jq(v, at)
-	p.web(p.rule.url)
+// jq reads an expression.
+func (p *ruleParser) jq(v any, at place) *template {
+	if s, ok := v.(string); ok {
+		return &template{place: at, expr: p.expr(s, at)}
+	}
+	p.fail(at, "is "+kind(v)+", not a jq expression", "")
+	return nil
 }
 
-func (p *ruleParser) method(v any, at place) {
-	p.rule.method = p.jq(v, at)
-	p.oneOf(p.rule.method, "GET", "POST", "PUT", "PATCH", "DELETE")
-}
+// object reads an object of expressions, or an expression that gives one.
+func (p *ruleParser) object(v any, at place) *template { return p.flat(v, at, false) }
 
-func (p *ruleParser) orderBy(v any, at place) { p.rule.orderBy = p.jq(v, at) }
-func (p *ruleParser) query(v any, at place)   { p.rule.query = p.object(v, at, true) }
+// lists is object for what may hold lists of expressions as well.
+func (p *ruleParser) lists(v any, at place) *template { return p.flat(v, at, true) }
 
-func (p *ruleParser) headers(v any, at place) {
-	p.rule.headers = p.object(v, at, false)
-	p.sendable(p.rule.headers)
-}
-
-func (p *ruleParser) body(v any, at place) {
-	p.rule.body = p.template(v, at)
-	p.ownBody(p.rule.body)
-}
-
-// object reads headers or query: an object of expressions, or an expression
-// that gives one.
-func (p *ruleParser) object(v any, at place, lists bool) *template {
+func (p *ruleParser) flat(v any, at place, lists bool) *template {
 	switch v := v.(type) {
 	case string:
 	case map[string]any:
@@ -108,47 +98,37 @@ func (p *ruleParser) object(v any, at place, lists bool) *template {
 func (p *ruleParser) report(v any, at place) {
 	m, ok := v.(map[string]any)
 	if !ok {
-		p.fail(at, "is "+kind(v)+", not an object", "its fields are "+names(reportFields))
+		p.fail(at, "is "+kind(v)+", not an object", "its fields are "+strings.Join(names(reportFields), ", "))
 		return
 	}
-	p.members(m, at, reportFields)
+	p.rule.report = p.members(m, at, reportFields)
 }
 
-// reported reads a field of the report.
-func reported(p *ruleParser, v any, at place) {
-	name := strings.TrimPrefix(at.field, "report.")
-	t := p.template(v, at)
-	switch name {
-	case "status":
-		t.each(func(e *expr) { p.oneOf(e, "SUCCESS", "FAILURE", "IN_PROGRESS") })
-	case "link":
-		t.each(p.web)
+// each calls read for each element of a list of what.
+func (p *ruleParser) each(v any, at place, what string, read func(any, place)) {
+	list, ok := v.([]any)
+	if !ok {
+		p.fail(at, "is "+kind(v)+", not a list of "+what, "")
 	}
-	p.rule.report = append(p.rule.report, reportField{name, t})
+	for i, v := range list {
+		read(v, at.item(i))
+	}
 }
 
 func (p *ruleParser) decryptPaths(v any, at place) {
-	list, ok := v.([]any)
-	if !ok {
-		p.fail(at, "is "+kind(v)+", not a list of paths", "")
-		return
-	}
-	for i, v := range list {
+	p.each(v, at, "paths", func(v any, at place) {
 		s, ok := v.(string)
 		if !ok {
-			p.fail(at.item(i), "is "+kind(v)+", not a path", "")
-			continue
+			p.fail(at, "is "+kind(v)+", not a path", "")
+			return
 		}
 		path, err := parsePath(s)
 		if err != nil {
-			p.fail(at.item(i), err.Error(), "write it like payload.properties.password")
-			continue
+			p.fail(at, err.Error(), "write it like payload.properties.password")
 		}
 		p.rule.paths = append(p.rule.paths, path)
-	}
+	})
 }
-
-func (p *ruleParser) timeout(v any, at place) { p.rule.Timeout = p.seconds(v, at, 24*time.Hour) }
 
 // seconds reads a number of seconds, more than 0 and at most limit.
 func (p *ruleParser) seconds(v any, at place, limit time.Duration) time.Duration {
@@ -192,17 +172,59 @@ func (p *ruleParser) attempts(v any, at place) {
 }
 
 func (p *ruleParser) statuses(v any, at place) {
-	list, ok := v.([]any)
-	if !ok {
-		p.fail(at, "is "+kind(v)+", not a list of statuses", "")
-		return
-	}
-	for i, v := range list {
+	p.each(v, at, "statuses", func(v any, at place) {
 		n, ok := v.(int)
 		if !ok || n < 400 || n > 599 {
-			p.fail(at.item(i), "is not a status from 400 to 599", "")
-			continue
+			p.fail(at, "is not a status from 400 to 599", "")
 		}
 		p.rule.Retry.Statuses = append(p.rule.Retry.Statuses, n)
+	})
+}
+
+func (p *ruleParser) success(v any, at place) {
+	if list, ok := v.([]any); !ok || len(list) == 0 {
+		p.fail(at, "is no list of end states", `write it like ["SUCCESS", "UNSTABLE"]`)
+		return
+	}
+	p.each(v, at, "end states", func(v any, at place) {
+		s, ok := v.(string)
+		if !ok || s == "" {
+			p.fail(at, "is "+kind(v)+", not an end state", "")
+		}
+		p.rule.follow.Success = append(p.rule.follow.Success, s)
+	})
+}
+
+func (p *ruleParser) follow(v any, at place) {
+	p.rule.follow = &Follow{rule: p.rule}
+	switch v := v.(type) {
+	case bool:
+		p.rule.follow.Off = !v
+	case map[string]any:
+		p.rule.follow.fields = p.members(v, at, followFields)
+		p.checkFollow(v, at)
+	default:
+		p.fail(at, "is "+kind(v)+", neither a boolean nor an object", "")
+	}
+}
+
+var (
+	followGeneric = []string{"method", "headers", "body", "done", "status", "statusLabel", "summary", "link", "log"}
+	followBuiltIn = []string{"success", "project"}
+)
+
+// checkFollow looks at what the members of follow mean for one another.
+func (p *ruleParser) checkFollow(m map[string]any, at place) {
+	unused, why := followGeneric, "is ignored without url: the backend's own follower works"
+	if m["url"] != nil {
+		unused, why = followBuiltIn, "is ignored beside url"
+		if m["done"] == nil {
+			p.fail(at, "has url, but no done: the run would never end", `"done" is jq on .poll that gives true when it is over`)
+		}
+	}
+	for _, name := range unused {
+		if m[name] != nil {
+			p.warn(at.key(name), why, "")
+		}
 	}
 }

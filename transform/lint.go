@@ -105,36 +105,36 @@ func regexHint(re string) string {
 	return ""
 }
 
-// oneOf checks texts that a field takes.
-func (p *ruleParser) oneOf(e *expr, allowed ...string) {
-	if e == nil {
-		return
-	}
-	for _, s := range e.literals {
-		if !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s))) {
-			p.wrong(e, s, fmt.Sprintf("%.40q is not one of %s", s, strings.Join(allowed, ", ")), "")
-		}
+// oneOf makes the check of a field that takes only some texts.
+func oneOf(allowed ...string) func(*ruleParser, *template) {
+	return func(p *ruleParser, t *template) {
+		t.each(func(e *expr) {
+			for _, s := range e.literals {
+				if !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s))) {
+					p.wrong(e, s, fmt.Sprintf("%.40q is not one of %s", s, strings.Join(allowed, ", ")), "")
+				}
+			}
+		})
 	}
 }
 
 // web checks URLs.
-func (p *ruleParser) web(e *expr) {
-	if e == nil {
-		return
-	}
+func (p *ruleParser) web(t *template) {
 	const hint = `write it like "https://host/path"`
-	for _, s := range e.literals {
-		u, err := url.Parse(s)
-		switch {
-		case s == "" && !strings.HasSuffix(e.field, "url"): // no link
-		case strings.Contains(s, "{{"): // refused at run time, with a better reason
-		case err != nil || u.Host == "" || !webURL(s):
-			p.wrong(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), hint)
+	t.each(func(e *expr) {
+		for _, s := range e.literals {
+			u, err := url.Parse(s)
+			switch {
+			case s == "" && !strings.HasSuffix(e.field, "url"): // no link
+			case strings.Contains(s, "{{"): // refused at run time, with a better reason
+			case err != nil || u.Host == "" || !webURL(s):
+				p.wrong(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), hint)
+			}
 		}
-	}
-	if len(e.literals) == 0 && !webURL(e.beginning) {
-		p.wrong(e, e.beginning, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", e.beginning), hint)
-	}
+		if len(e.literals) == 0 && !webURL(e.beginning) {
+			p.wrong(e, e.beginning, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", e.beginning), hint)
+		}
+	})
 }
 
 // webURL reports whether s begins like an http(s) URL, as far as it goes.
@@ -150,9 +150,6 @@ func webURL(s string) bool {
 
 // sendable checks the names and values of headers.
 func (p *ruleParser) sendable(t *template) {
-	if t == nil {
-		return
-	}
 	for _, m := range t.members {
 		if !httpguts.ValidHeaderFieldName(m.name) {
 			p.find(Finding{Field: t.field, pointer: m.value.pointer, onName: true, Message: fmt.Sprintf("%.60q is no name of a header", m.name),
@@ -176,4 +173,15 @@ func (p *ruleParser) ownBody(t *template) {
 		p.warn(t.place, "the whole body is a single user input: whoever runs the action writes what the agent signs",
 			`put it into an object, such as {"input": …}`)
 	}
+}
+
+var readsResponse = regexp.MustCompile(`\.\s*"?response\b`)
+
+// afterRestart warns about what is gone when the agent has started again.
+func (p *ruleParser) afterRestart(t *template) {
+	t.each(func(e *expr) {
+		if readsResponse.MatchString(e.text) {
+			p.warn(e.place, ".response is gone after a restart of the agent: it is null in the polls after that", "read it in url, or take it from .body or env")
+		}
+	})
 }

@@ -103,20 +103,30 @@ func (p *ruleParser) parse(v any, at place) (ok bool) {
 		return false
 	}
 	p.rule.always = true
-	p.members(m, at, ruleFields)
+	p.rule.fields = p.members(m, at, ruleFields)
 	return true
 }
 
-// members reads the members of an object that are in table, in its order.
-func (p *ruleParser) members(m map[string]any, at place, table []field) {
-	known := make([]string, len(table))
-	for i, f := range table {
-		known[i] = f.name
-		if v := m[f.name]; v != nil { // null is as good as absent
-			f.parse(p, v, at.key(f.name))
+// members reads the members of an object that are in table, in its order, and
+// gives those that hold expressions.
+func (p *ruleParser) members(m map[string]any, at place, table []field) fields {
+	out := make(fields)
+	for _, f := range table {
+		v := m[f.name]
+		if v == nil { // null is as good as absent
+			continue
+		}
+		t := f.read(p, v, at.key(f.name))
+		if t == nil {
+			continue
+		}
+		out[f.name] = t
+		if f.check != nil {
+			f.check(p, t)
 		}
 	}
-	p.unknown(at, m, known)
+	p.unknown(at, m, names(table))
+	return out
 }
 
 // unknown warns about the keys of m that are not among known.
@@ -167,14 +177,4 @@ func (p *ruleParser) expr(text string, at place) *expr {
 		p.warn(at, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
 	}
 	return e
-}
-
-// jq reads a field that has to be an expression.
-func (p *ruleParser) jq(v any, at place) *expr {
-	s, ok := v.(string)
-	if !ok {
-		p.fail(at, "is "+kind(v)+", not a jq expression", "")
-		return nil
-	}
-	return p.expr(s, at)
 }

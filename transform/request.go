@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 )
 
@@ -81,60 +82,101 @@ func (r *Rule) Draft(ctx context.Context, event any) (Request, []Warning, error)
 		return req, warnings, err
 	}
 	rest := *r
-	if bad.Field == "url" {
-		rest.url = nil
-	} else {
-		rest.method = nil
-	}
+	rest.fields = maps.Clone(r.fields)
+	delete(rest.fields, bad.Field)
 	req, warnings, _ = rest.Draft(ctx, event)
 	return req, warnings, err
 }
 
 func (ev *evaluation) request(ctx context.Context) (req Request, err error) {
-	r := ev.rule
-	if req.URL, err = ev.text(ctx, r.url); err != nil {
+	f := ev.rule.fields
+	if req.URL, err = ev.text(ctx, f["url"]); err != nil {
 		return Request{}, err
 	}
-	if r.url != nil && req.URL == nil {
-		return Request{}, r.exprError(r.url, errors.New("gave null, not a URL"))
+	if f["url"] != nil && req.URL == nil {
+		return Request{}, ev.rule.exprError(f["url"].expr, errors.New("gave null, not a URL"))
 	}
-	if req.Method, err = ev.text(ctx, r.method); err != nil {
+	if req.Method, err = ev.text(ctx, f["method"]); err != nil {
 		return Request{}, err
 	}
-	if r.method != nil && req.Method == nil {
-		ev.warn(r.method, nil)
+	if f["method"] != nil && req.Method == nil {
+		ev.warn(f["method"].expr, nil)
 	}
-	if req.Headers, err = ev.headers(ctx, r.headers); err != nil {
+	if req.Headers, err = ev.headers(ctx, f["headers"]); err != nil {
 		return Request{}, err
 	}
-	if req.Query, err = ev.values(ctx, r.query, "a query value is text, a number, a boolean or a list of these", true); err != nil {
+	if req.Query, err = ev.values(ctx, f["query"], "a query value is text, a number, a boolean or a list of these", true); err != nil {
 		return Request{}, err
 	}
-	if r.body != nil {
-		req.HasBody = true
-		if req.Body, err = r.body.eval(ctx, ev); err != nil {
-			return Request{}, err
-		}
+	if req.Body, req.HasBody, err = ev.part(ctx, f["body"]); err != nil {
+		return Request{}, err
 	}
 	return req, nil
 }
 
-// text evaluates an expression that has to give text; nil for null.
-func (ev *evaluation) text(ctx context.Context, e *expr) (*string, error) {
-	if e == nil {
+// Report is what a rule says about the outcome: any of status, link, summary,
+// externalRunId and statusLabel, none of them null.
+type Report map[string]any
+
+// Report makes the report of an invocation. in is an object of "body" (the
+// event), "request" and "response". A field that fails or gives null is left
+// out; the warnings tell of it.
+func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
+	if len(r.report) == 0 {
 		return nil, nil
 	}
-	v, err := e.eval(ctx, ev.input)
-	if err != nil {
-		return nil, ev.rule.exprError(e, err)
+	ev := evaluation{rule: r, input: in}
+	out := make(Report, len(r.report))
+	for _, name := range r.ReportFields() {
+		// It is not strict: an error is that of ctx alone.
+		if v, _, err := ev.part(ctx, r.report[name]); err == nil && v != nil {
+			out[name] = v
+		}
 	}
+	return out, ev.warnings
+}
+
+// ReportFields names the fields of the rule's report.
+func (r *Rule) ReportFields() (names []string) {
+	for _, f := range reportFields {
+		if r.report[f.name] != nil {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+// part evaluates a field that may be left out.
+func (ev *evaluation) part(ctx context.Context, t *template) (v any, ok bool, err error) {
+	if t == nil {
+		return nil, false, nil
+	}
+	v, err = t.eval(ctx, ev)
+	return v, true, err
+}
+
+// required evaluates an expression that must not fail.
+func (ev *evaluation) required(ctx context.Context, t *template) (any, error) {
+	v, err := t.expr.eval(ctx, ev.input)
+	if err != nil {
+		return nil, ev.rule.exprError(t.expr, err)
+	}
+	return v, nil
+}
+
+// text evaluates an expression that has to give text; nil for null.
+func (ev *evaluation) text(ctx context.Context, t *template) (*string, error) {
+	if t == nil {
+		return nil, nil
+	}
+	v, err := ev.required(ctx, t)
 	switch v := v.(type) {
 	case nil:
-		return nil, nil
+		return nil, err
 	case string:
 		return &v, nil
 	}
-	return nil, ev.rule.exprError(e, fmt.Errorf("gave %s, not text", kind(v)))
+	return nil, ev.rule.exprError(t.expr, fmt.Errorf("gave %s, not text", kind(v)))
 }
 
 // headers evaluates a field that gives texts by name; nulls are left out.
@@ -177,10 +219,7 @@ func (ev *evaluation) values(ctx context.Context, t *template, needed string, li
 
 // object evaluates a field that has to give an object; null is none.
 func (ev *evaluation) object(ctx context.Context, t *template) (map[string]any, error) {
-	if t == nil {
-		return nil, nil
-	}
-	v, err := t.eval(ctx, ev)
+	v, _, err := ev.part(ctx, t)
 	if err != nil {
 		return nil, err
 	}

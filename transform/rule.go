@@ -24,15 +24,15 @@ type Rule struct {
 	always  bool  // enabled without an expression: on or off
 	enabled *expr // nil where always decides
 
-	url, method *expr // nil: left open
-	headers     *template
-	query       *template
-	body        *template
-	report      []reportField
-	orderBy     *expr
-	paths       [][]string
-	follow      *Follow
+	fields fields // url, method, headers, query, body, orderBy
+	report fields
+	paths  [][]string
+	follow *Follow
 }
+
+// fields are the members of an object that hold expressions; one that is not
+// there is left open.
+type fields map[string]*template
 
 // Retry is what a rule says about repeating an attempt.
 type Retry struct {
@@ -73,15 +73,14 @@ func (r *Rule) DecryptPaths() [][]string { return r.paths }
 // worked on one after another. set is false where the rule has no orderBy or
 // it gives null.
 func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, err error) {
-	if r.orderBy == nil {
+	t := r.fields["orderBy"]
+	if t == nil {
 		return "", false, nil
 	}
-	v, err := r.orderBy.eval(ctx, event)
-	if err != nil {
-		return "", false, r.exprError(r.orderBy, err)
-	}
+	ev := evaluation{rule: r, input: event}
+	v, err := ev.required(ctx, t)
 	if v == nil {
-		return "", false, nil
+		return "", false, err
 	}
 	return Text(v), true, nil
 }

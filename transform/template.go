@@ -92,19 +92,16 @@ func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
 	return t.value, nil
 }
 
-// each calls f with each expression of t. A nil template has none.
+// each calls f with each expression of t.
 func (t *template) each(f func(*expr)) {
-	switch {
-	case t == nil:
-	case t.expr != nil:
+	if t.expr != nil {
 		f(t.expr)
-	default:
-		for _, m := range t.members {
-			m.value.each(f)
-		}
-		for _, item := range t.items {
-			item.each(f)
-		}
+	}
+	for _, m := range t.members {
+		m.value.each(f)
+	}
+	for _, item := range t.items {
+		item.each(f)
 	}
 }
 
