@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
@@ -25,13 +24,12 @@ const (
 	maxTimeoutMS     = 60_000
 )
 
-// Validate tells what is wrong with c, every fault at once.
+// Validate tells what is wrong with c.
 func (c Config) Validate() error {
-	var errs []error
 	if c.TimeoutMS < 1 || c.TimeoutMS > maxTimeoutMS {
-		errs = append(errs, fmt.Errorf("MAPPING_TIMEOUT_MS is %d: it must be between 1 and %d", c.TimeoutMS, maxTimeoutMS))
+		return fmt.Errorf("MAPPING_TIMEOUT_MS is %d: it must be between 1 and %d", c.TimeoutMS, maxTimeoutMS)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (c Config) timeout() time.Duration {

@@ -7,14 +7,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"strconv"
 	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
-// decodeFile decodes a mapping file. A finding that is no warning comes
-// without a value. A byte order mark, as some editors write one, is passed over.
+// decodeFile decodes a mapping file, or says why that cannot be. A byte order
+// mark, as some editors write one, is passed over.
 func decodeFile(data []byte) (any, *Finding) {
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return nil, &Finding{Rule: -1, Message: "the file is in UTF-16", Hint: "save it as UTF-8"}
@@ -24,7 +21,7 @@ func decodeFile(data []byte) (any, *Finding) {
 		return nil, &Finding{Rule: -1, Message: "the file is empty", Hint: `[{"enabled": true}] takes every event as it is`}
 	}
 	if !utf8.Valid(data) {
-		return nil, at(data, bytes.IndexRune(data, utf8.RuneError), "the file is not valid UTF-8", "save it as UTF-8")
+		return nil, findingAt(data, bytes.IndexRune(data, utf8.RuneError), "the file is not valid UTF-8", "save it as UTF-8")
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
@@ -33,9 +30,9 @@ func decodeFile(data []byte) (any, *Finding) {
 		return nil, syntaxFinding(data, err)
 	}
 	if rest := bytes.TrimLeft(data[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, at(data, len(data)-len(rest), "there is more text after the mapping", "a mapping is one list of rules")
+		return nil, findingAt(data, len(data)-len(rest), "there is more text after the mapping", "a mapping is one list of rules")
 	}
-	return plain(v), duplicate(data)
+	return plain(v), nil
 }
 
 // plain brings the numbers of decoded JSON to the form the evaluator keeps.
@@ -55,8 +52,8 @@ func plain(v any) any {
 	return v
 }
 
-// at makes a finding of the byte at offset.
-func at(data []byte, offset int, message, hint string) *Finding {
+// findingAt makes a finding of the byte at offset.
+func findingAt(data []byte, offset int, message, hint string) *Finding {
 	f := &Finding{Rule: -1, Message: message, Hint: hint}
 	f.place(data, span{offset, offset + 1})
 	return f
@@ -70,50 +67,30 @@ func syntaxFinding(data []byte, err error) *Finding {
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return at(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
+			return findingAt(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
 		}
 		return &Finding{Rule: -1, Message: err.Error()}
 	}
 	i := int(syntax.Offset) - 1
 	if i < 0 || i >= len(data) {
-		return at(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
+		return findingAt(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
 	}
 	if m := notJSON.FindSubmatchIndex(data); m != nil {
-		return at(data, m[2], "the file looks like YAML", `a mapping is JSON: [{"name": "…", "enabled": "…"}]`)
+		return findingAt(data, m[2], "the file looks like YAML", `a mapping is JSON: [{"name": "…", "enabled": "…"}]`)
 	}
 	c := data[i]
 	before := bytes.TrimRight(data[:i], " \t\r\n")
 	switch {
 	case (c == ']' || c == '}') && bytes.HasSuffix(before, []byte(",")):
-		return at(data, len(before)-1, fmt.Sprintf("trailing comma before %q", string(c)), "remove the comma")
+		return findingAt(data, len(before)-1, fmt.Sprintf("trailing comma before %q", string(c)), "remove the comma")
 	case c == '/' || c == '#':
-		return at(data, i, "JSON has no comments", "remove the comment")
+		return findingAt(data, i, "JSON has no comments", "remove the comment")
 	case c == '\'':
-		return at(data, i, "JSON has no single quotes", "write \"…\"")
+		return findingAt(data, i, "JSON has no single quotes", "write \"…\"")
 	case c == '\n' || c == '\r' || c == '\t':
-		return at(data, i, "a text goes over the end of its line or holds a tab", `write \n or \t in it, or close its quote`)
+		return findingAt(data, i, "a text goes over the end of its line or holds a tab", `write \n or \t in it, or close its quote`)
 	case c == '"' && len(before) > 0 && bytes.IndexByte([]byte(`"]}0123456789el`), before[len(before)-1]) >= 0:
-		return at(data, i, "a comma is missing before this text", "")
+		return findingAt(data, i, "a comma is missing before this text", "")
 	}
-	return at(data, i, "not JSON: "+syntax.Error(), "")
-}
-
-// duplicate warns about the first key that an object has twice: the last one
-// counts, and the other is a trap for whoever edits it.
-func duplicate(data []byte) *Finding {
-	dec := jsontext.NewDecoder(bytes.NewReader(data))
-	for {
-		_, err := dec.ReadToken()
-		if err == nil {
-			continue
-		}
-		var syntax *jsontext.SyntacticError
-		if !errors.As(err, &syntax) || !errors.Is(err, jsontext.ErrDuplicateName) {
-			return nil
-		}
-		name := syntax.JSONPointer.LastToken()
-		f := at(data, int(syntax.ByteOffset), "key "+strconv.Quote(name)+" occurs twice in one object", "the last one counts; remove the other")
-		f.Warning = true
-		return f
-	}
+	return findingAt(data, i, "not JSON: "+syntax.Error(), "")
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -36,7 +35,7 @@ var guards = map[string]function{
 	"_sought":   {1, sought},
 	"_fromjson": {0, fromJSON},
 	"_key":      {0, key},
-	"_untimely": {1, untimely},
+	"_refuse":   {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
 	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
 	"_base32":   {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
 	"_matches":  {2, regexMatches},
@@ -191,24 +190,6 @@ func key(_ *run, in any, _ []any) any {
 		return refuse("a list of more than %d values is used as an index", maxRunIndex)
 	}
 	return in
-}
-
-var fraction = regexp.MustCompile(`:\d\d\.\d`)
-
-// untimely says why a value is not read as a time. It does not show the value.
-func untimely(_ *run, in any, args []any) any {
-	format, ok := args[0].(string)
-	if !ok || len(format) > 512 {
-		return refuse("strptime needs a format, which is text of at most 512 bytes")
-	}
-	s, ok := in.(string)
-	switch {
-	case !ok:
-		return refuse("strptime reads text, not: %s", gojq.TypeOf(in))
-	case fraction.MatchString(s):
-		return refuse(`strptime cannot read the text as %q, because it has a fraction of a second; take that out before: sub("\\.[0-9]+"; "")`, format)
-	}
-	return refuse("strptime cannot read the text as %q", format)
 }
 
 // unescapeMarks leaves what jq 1.5 leaves, beside what RFC 3986 calls

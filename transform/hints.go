@@ -7,36 +7,22 @@ import (
 )
 
 // nearest gives the known word that key was probably meant to be, "" where
-// none is near.
-func nearest(key string, known []string) string {
-	best, least := "", len(key)/3+2
+// none is near: what is written otherwise stands in one place and is short.
+func nearest(key string, known []string) (best string) {
+	least := len(key)/3 + 2
 	for _, k := range known {
-		if d := distance(strings.ToLower(key), strings.ToLower(k)); d < least {
+		a, b := strings.ToLower(key), strings.ToLower(k)
+		for a != "" && b != "" && a[0] == b[0] {
+			a, b = a[1:], b[1:]
+		}
+		for a != "" && b != "" && a[len(a)-1] == b[len(b)-1] {
+			a, b = a[:len(a)-1], b[:len(b)-1]
+		}
+		if d := max(len(a), len(b)); d < least {
 			best, least = k, d
 		}
 	}
 	return best
-}
-
-// distance counts the letters to insert, remove or replace between a and b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // plainCompiles are texts that compile although nobody means them as jq: a

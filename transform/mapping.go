@@ -163,7 +163,7 @@ func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, consider
 			return r, considered
 		}
 		if ctx.Err() != nil {
-			return nil, considered
+			break
 		}
 	}
 	return nil, considered

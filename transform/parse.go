@@ -14,13 +14,16 @@ type parser struct {
 	cfg      Config
 	env      *environment
 	findings []Finding
+	places   map[string]located // by JSON pointer
 }
 
 // parse gives the rules of a mapping. They can be used where no finding is an
 // error.
 func (p *parser) parse(data []byte) []*Rule {
 	rules := p.rules(data)
-	locate(data, p.findings)
+	for i := range p.findings {
+		p.locate(data, &p.findings[i])
+	}
 	return rules
 }
 
@@ -31,9 +34,11 @@ func (p *parser) rules(data []byte) []*Rule {
 			finding.Start, finding.End = finding.Start+3, finding.End+3
 		}
 		p.add(*finding)
-		if !finding.Warning {
-			return nil
-		}
+		return nil
+	}
+	var twice *Finding
+	if p.places, twice = places(data); twice != nil {
+		p.add(*twice)
 	}
 	list, at, ok := p.list(v)
 	if !ok {

@@ -38,33 +38,20 @@ type span struct{ start, end int }
 // located is a value of the file, and its name where it is in an object.
 type located struct{ name, value span }
 
-// locate gives the findings their place in the file.
-func locate(data []byte, findings []Finding) {
-	wanted := make(map[string]located)
-	for _, f := range findings {
-		if f.Line == 0 && f.pointer != "" {
-			wanted[f.pointer] = located{}
-		}
-	}
-	if len(wanted) == 0 {
+// locate gives a finding its place in the file.
+func (p *parser) locate(data []byte, f *Finding) {
+	at, ok := p.places[f.pointer]
+	if f.Line > 0 || !ok || f.pointer == "" {
 		return
 	}
-	spans(data, wanted)
-	for i := range findings {
-		f := &findings[i]
-		at, ok := wanted[f.pointer]
-		if f.Line > 0 || !ok || at.value.end == 0 {
-			continue
-		}
-		s := at.value
-		switch {
-		case f.onName:
-			s = at.name
-		case f.inExpr.end > 0:
-			s = inString(data, s, f.inExpr)
-		}
-		f.place(data, s)
+	s := at.value
+	switch {
+	case f.onName:
+		s = at.name
+	case f.inExpr.end > 0:
+		s = inString(data, s, f.inExpr)
 	}
+	f.place(data, s)
 }
 
 // place sets the place of the finding.
@@ -78,12 +65,14 @@ func (f *Finding) place(data []byte, s span) {
 	f.Column = 1 + len(utf16.Encode([]rune(string(before))))
 }
 
-// spans finds the values that are wanted, by their JSON pointers. Of a name
-// that an object has twice the last one counts.
-func spans(data []byte, wanted map[string]located) {
+// places finds the values of a file and their names. Where an object has a name
+// twice the last one counts, and the other is a trap for whoever edits it: twice
+// warns about the first such name.
+func places(data []byte) (out map[string]located, twice *Finding) {
+	out = make(map[string]located)
 	body := bytes.TrimPrefix(data, []byte("\ufeff"))
 	base := len(data) - len(body)
-	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
 	for {
 		var err error
 		raw := jsontext.Value("x") // a bracket
@@ -95,25 +84,28 @@ func spans(data []byte, wanted map[string]located) {
 			raw, err = dec.ReadValue()
 		}
 		if err != nil {
-			return
+			return out, twice
 		}
 		end := base + int(dec.InputOffset())
-		at, ok := wanted[string(dec.StackPointer())]
-		if !ok {
-			continue
-		}
+		s := span{end - len(raw), end}
+		pointer := string(dec.StackPointer())
+		at := out[pointer]
 		parent, members := dec.StackIndex(dec.StackDepth())
-		switch s := (span{end - len(raw), end}); {
+		switch {
 		case kind == '{', kind == '[':
 			at.value.start = s.start
 		case kind == '}', kind == ']':
 			at.value.end = s.end
 		case parent == '{' && members%2 == 1:
+			if at.name.end > 0 && twice == nil {
+				twice = findingAt(data, s.start, "key "+string(raw)+" occurs twice in one object", "the last one counts; remove the other")
+				twice.Warning = true
+			}
 			at.name = s
 		default:
 			at.value = s
 		}
-		wanted[string(dec.StackPointer())] = at
+		out[pointer] = at
 	}
 }
 

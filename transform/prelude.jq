@@ -115,7 +115,14 @@ def strftime($f): _strftime($f | _short);
 def _strflocaltime($f): strflocaltime($f);
 def strflocaltime($f): _strflocaltime($f | _short);
 def _strptime($f): strptime($f);
-def strptime($f): . as $v | try _strptime($f | _short) catch ($v | _untimely($f));
+def strptime($f):
+  . as $v
+  | try _strptime($f | _short) catch (
+      if $f | type != "string" or utf8bytelength > 512 then "strptime needs a format, which is text of at most 512 bytes"
+      elif $v | type != "string" then "strptime reads text, not: \($v | type)"
+      else "strptime cannot read the text as \($f | tojson)"
+        + ($v | if test(":[0-9][0-9]\\.[0-9]") then ", because it has a fraction of a second; take that out before: sub(\"\\\\.[0-9]+\"; \"\")" else "" end) end
+      | _refuse);
 def fromdateiso8601: strptime("%Y-%m-%dT%H:%M:%S%z") | mktime;
 def fromdate: fromdateiso8601;
 def todateiso8601: strftime("%Y-%m-%dT%H:%M:%SZ");
