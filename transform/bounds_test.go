@@ -120,7 +120,7 @@ func TestHostile(t *testing.T) {
 		}
 		e, cerr := compile(test.expr, place{field: "body"}, time.Second, env)
 		if cerr != nil {
-			t.Fatalf("%s: %s", test.expr, cerr.message)
+			t.Fatalf("%s: %s", test.expr, cerr.Message)
 		}
 		for try := 1; ; try++ {
 			runtime.GC()
@@ -162,14 +162,14 @@ func TestHostileTogether(t *testing.T) {
 	event := hostileEvent()
 	good, cerr := compile(`[.list[:10][] | tostring] | join(",")`, place{field: "body"}, time.Minute, env)
 	if cerr != nil {
-		t.Fatal(cerr.message)
+		t.Fatal(cerr.Message)
 	}
 	var bad []*expr
 	for _, x := range []string{`. as $e | [.list[] | $e | tojson]`, `.text | gsub("a"; "bb")`, `[.text, .text, .text] | map(explode)`,
 		`.numbers | contains(.)`, `del(.list[] | select(. == 0))`} {
 		e, cerr := compile(x, place{field: "body"}, time.Minute, env)
 		if cerr != nil {
-			t.Fatal(cerr.message)
+			t.Fatal(cerr.Message)
 		}
 		bad = append(bad, e)
 	}
@@ -199,7 +199,7 @@ func TestHostileTogether(t *testing.T) {
 func TestManyRegularExpressions(t *testing.T) {
 	e, cerr := compile(`. as $e | "some text" | test($e)`, place{field: "enabled"}, time.Second, newEnvironment(nil))
 	if cerr != nil {
-		t.Fatal(cerr.message)
+		t.Fatal(cerr.Message)
 	}
 	runtime.GC()
 	base := heap()
@@ -243,7 +243,7 @@ func TestHostileEvents(t *testing.T) {
 			t.Parallel()
 			e, cerr := compile(test.expr, place{field: "body"}, time.Second, newEnvironment(nil))
 			if cerr != nil {
-				t.Fatal(cerr.message)
+				t.Fatal(cerr.Message)
 			}
 			v, err := e.eval(t.Context(), test.event)
 			got := asJSON(v)
@@ -263,7 +263,7 @@ func TestCanceled(t *testing.T) {
 	cancel(cause)
 	e, cerr := compile(`[range(1e12)]`, place{field: "body"}, time.Second, newEnvironment(nil))
 	if cerr != nil {
-		t.Fatal(cerr.message)
+		t.Fatal(cerr.Message)
 	}
 	if _, err := e.eval(ctx, nil); !errors.Is(err, cause) {
 		t.Errorf("error %v, want %v", err, cause)
@@ -280,7 +280,7 @@ func TestTimeout(t *testing.T) {
 	} {
 		e, cerr := compile(x, place{field: "body"}, 50*time.Millisecond, newEnvironment(nil))
 		if cerr != nil {
-			t.Fatal(cerr.message)
+			t.Fatal(cerr.Message)
 		}
 		began := time.Now()
 		if _, err := e.eval(t.Context(), hostileEvent()); err == nil {

@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,17 +40,11 @@ type expr struct {
 // variables are what every query sees. Their values are those of expr.run.
 var variables = []string{runName, "$ENV", "$__loc__"}
 
-// compileError is an expression that does not compile.
-type compileError struct {
-	column        int // in its text, in bytes from 1; 0 where it is not known
-	length        int // bytes that it is about from there
-	message, hint string
-}
-
-// compile compiles the expression text, found at a place.
-func compile(text string, at place, timeout time.Duration, env *environment) (*expr, *compileError) {
+// compile compiles the expression text, found at a place, or says what is wrong
+// with it and where in the text.
+func compile(text string, at place, timeout time.Duration, env *environment) (*expr, *Finding) {
 	if len(text) > maxExpr {
-		return nil, &compileError{message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
+		return nil, &Finding{Message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
 	}
 	src := text
 	if strings.TrimSpace(src) == "" {
@@ -73,8 +68,8 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 	if w.hidden != "" && !w.defines[w.hidden] {
 		w.fail("function not defined: "+w.hidden, w.hidden)
 	}
-	if w.fault != nil {
-		return nil, nameError(text, w.fault.message, w.token)
+	if w.fault != "" {
+		return nil, nameError(text, w.fault, w.token)
 	}
 	e.unset, e.patterns = w.unset, w.patterns
 	if w.deletes {
@@ -89,38 +84,27 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 }
 
 // parseError says where an expression does not parse.
-func parseError(text string, err error) *compileError {
-	ce := &compileError{message: err.Error(), hint: quoteHint(text)}
-	var pe *gojq.ParseError
-	if errors.As(err, &pe) {
-		ce.column, ce.length = max(1, pe.Offset-len(pe.Token)+1), len(pe.Token)
-		if ce.message == "unexpected EOF" {
-			ce.message = "the expression ends too early"
-		}
+func parseError(text string, err error) *Finding {
+	f := &Finding{Message: err.Error(), Hint: quoteHint(text)}
+	if f.Message == "unexpected EOF" {
+		f.Message = "the expression ends too early"
 	}
-	return ce
+	if pe, ok := errors.AsType[*gojq.ParseError](err); ok {
+		start := max(0, pe.Offset-len(pe.Token))
+		f.inExpr = span{start, start + max(1, len(pe.Token))}
+	}
+	return f
 }
 
 // nameError says that an expression uses a name that does not exist.
-func nameError(text, message, name string) *compileError {
+func nameError(text, message, name string) *Finding {
 	name, _, _ = strings.Cut(name, "/")
-	hint := quoteHint(text)
-	if hint == "" {
-		hint = dashHint(text, name)
-	}
-	return &compileError{column: find(text, name), length: len(name), message: message, hint: hint}
-}
-
-// find gives the column of a name in an expression, 0 where it is not there.
-func find(text, name string) int {
-	if name == "" {
-		return 0
-	}
+	f := &Finding{Message: message, Hint: cmp.Or(quoteHint(text), dashHint(text, name))}
 	at := regexp.MustCompile(`(?:^|[^\w.$])(` + regexp.QuoteMeta(name) + `)(?:$|\W)`).FindStringSubmatchIndex(text)
-	if at == nil {
-		return 0
+	if name != "" && at != nil {
+		f.inExpr = span{at[2], at[3]}
 	}
-	return at[2] + 1
+	return f
 }
 
 // eval gives the first output of e for input, null where there is none. An

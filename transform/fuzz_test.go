@@ -72,7 +72,7 @@ func FuzzEval(f *testing.F) {
 		}
 		e, cerr := compile(text, place{field: "enabled"}, 500*time.Millisecond, newEnvironment(testEnv))
 		if cerr != nil {
-			if cerr.message == "" || cerr.column < 0 || cerr.column > len(text)+1 {
+			if cerr.Message == "" || cerr.inExpr.start < 0 || cerr.inExpr.start > len(text) {
 				t.Errorf("%q: %+v", text, cerr)
 			}
 			return

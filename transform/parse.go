@@ -165,13 +165,10 @@ func (p *ruleParser) find(f Finding) {
 // expr compiles the expression found at a place. It is nil where that fails,
 // and a finding says why.
 func (p *ruleParser) expr(text string, at place) *expr {
-	e, err := compile(text, at, p.cfg.timeout(), p.env)
-	if err != nil {
-		f := Finding{Field: at.field, pointer: at.pointer, Message: err.message, Hint: err.hint}
-		if err.column > 0 {
-			f.inExpr = span{err.column - 1, err.column - 1 + max(1, err.length)}
-		}
-		p.find(f)
+	e, fault := compile(text, at, p.cfg.timeout(), p.env)
+	if fault != nil {
+		fault.Field, fault.pointer = at.field, at.pointer
+		p.find(*fault)
 		return nil
 	}
 	for _, name := range e.unset {

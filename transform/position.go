@@ -72,7 +72,7 @@ func places(data []byte) (out map[string]located, twice *Finding) {
 	out = make(map[string]located)
 	body := bytes.TrimPrefix(data, []byte("\ufeff"))
 	base := len(data) - len(body)
-	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {
 		var err error
 		raw := jsontext.Value("x") // a bracket

@@ -90,7 +90,7 @@ func TestRandom(t *testing.T) {
 		}
 		e, cerr := compile(x, place{field: "body"}, time.Minute, newEnvironment(testEnv))
 		if cerr != nil {
-			t.Errorf("%s does not compile: %s", x, cerr.message)
+			t.Errorf("%s does not compile: %s", x, cerr.Message)
 			continue
 		}
 		got, gotErr := e.eval(t.Context(), decode(t, input))

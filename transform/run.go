@@ -133,12 +133,10 @@ func (r *run) work(n int) error {
 
 // make counts n bytes, and the work to fill them, before they are made.
 func (r *run) make(n int) error {
-	r.bytes += max(0, n)
-	r.steps += max(0, n) / 256
-	if r.steps < r.next && r.bytes <= heavyBytes && r.err == nil {
-		return nil
+	if r.bytes += max(0, n); r.bytes > heavyBytes {
+		r.next = 0
 	}
-	return r.check()
+	return r.work(n / 256)
 }
 
 // left gives the time the evaluation still has.

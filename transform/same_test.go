@@ -133,7 +133,7 @@ func TestDirect(t *testing.T) {
 	for i, x := range append(direct, interpreted...) {
 		e, cerr := compile(x, place{field: "enabled"}, time.Second, newEnvironment(testEnv))
 		if cerr != nil {
-			t.Fatal(x, cerr.message)
+			t.Fatal(x, cerr.Message)
 		}
 		if (e.direct != nil) != (i < len(direct)) {
 			t.Errorf("%s is evaluated directly: %t", x, e.direct != nil)

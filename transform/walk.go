@@ -23,8 +23,8 @@ type walker struct {
 	fallback int       // > 0 in what // stands in for
 	unset    []string  // variables of the environment that are read, but not set
 	patterns []pattern // constant regular expressions and formats of times
-	fault    *compileError
-	token    string // the text that fault is about
+	fault    string    // what is wrong with the expression
+	token    string    // the text that fault is about
 }
 
 // pattern is a constant regular expression or format of times.
@@ -38,8 +38,8 @@ const maxNesting = 5000
 const runName = "$__run"
 
 func (w *walker) fail(message, token string) {
-	if w.fault == nil {
-		w.fault, w.token = &compileError{message: message}, token
+	if w.fault == "" {
+		w.fault, w.token = message, token
 	}
 }
 
@@ -52,7 +52,7 @@ func (w *walker) value(v reflect.Value, depth int) {
 	if depth > maxNesting {
 		w.fail("the expression is nested too deeply", "")
 	}
-	if w.fault != nil {
+	if w.fault != "" {
 		return
 	}
 	switch v.Kind() {
