@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -25,7 +26,21 @@ func TestStory(t *testing.T) {
 			t.Errorf("the story does not tell of %q:\n%s", want, out.String())
 		}
 	}
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, quote, _ := strings.Cut(string(readme), "```text\n2. ")
+	quote, _, found := strings.Cut(quote, "```")
+	if !found || !strings.Contains(anyNumbers(out.String()), anyNumbers("2. "+quote)) {
+		t.Errorf("README.md quotes\n2. %s\nbut the story is\n%s", quote, out.String())
+	}
 }
+
+var changing = regexp.MustCompile(`127\.0\.0\.1:[0-9]+|[0-9.]+ ?(ms|s)\b`)
+
+// anyNumbers makes ports and times the same.
+func anyNumbers(s string) string { return changing.ReplaceAllString(s, "N") }
 
 // A story that comes out wrong is said to be wrong.
 func TestWrongStory(t *testing.T) {
