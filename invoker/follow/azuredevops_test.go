@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -83,6 +84,31 @@ func TestAzurePATExpires(t *testing.T) {
 		}}
 		s.run(t, st, "azure", azureRun(st))
 	}
+}
+
+// A PAT may start what it must not read.
+func TestAzureWithoutRight(t *testing.T) {
+	t.Parallel()
+	st, a := azureStage(t, twoStages)
+	a.Fault(func(r *http.Request) *cistand.Answer {
+		if r.Method != http.MethodGet {
+			return nil
+		}
+		return &cistand.Answer{Status: http.StatusForbidden, Body: `{"message":"Access denied"}`}
+	})
+	s := story{name: "no-right"}
+	s.run(t, st, "azure", azureRun(st))
+}
+
+func TestAzureBuildIsDeleted(t *testing.T) {
+	t.Parallel()
+	st, a := azureStage(t, twoStages)
+	s := story{name: "deleted", act: func(at time.Duration) {
+		if at == 20*time.Second {
+			a.Delete()
+		}
+	}}
+	s.run(t, st, "azure", azureRun(st))
 }
 
 // The build of an incoming webhook is found by its number where the rule says

@@ -82,6 +82,31 @@ func TestGitHubTokenExpires(t *testing.T) {
 	s.run(t, st, "github", gitHubMethod())
 }
 
+// A token may start what it must not read.
+func TestGitHubWithoutRight(t *testing.T) {
+	t.Parallel()
+	st, g := gitHubStage(t, twoStages)
+	g.Fault(func(r *http.Request) *cistand.Answer {
+		if r.Method != http.MethodGet {
+			return nil
+		}
+		return &cistand.Answer{Status: http.StatusForbidden, Body: `{"message":"Resource not accessible by integration"}`}
+	})
+	s := story{name: "no-right"}
+	s.run(t, st, "github", gitHubMethod())
+}
+
+func TestGitHubRunIsDeleted(t *testing.T) {
+	t.Parallel()
+	st, g := gitHubStage(t, twoStages)
+	s := story{name: "deleted", act: func(at time.Duration) {
+		if at == 20*time.Second {
+			g.Delete()
+		}
+	}}
+	s.run(t, st, "github", gitHubMethod())
+}
+
 // Of several runs since the dispatch, none is taken that does not hold the id.
 func TestGitHubRunsThatCannotBeTold(t *testing.T) {
 	t.Parallel()
