@@ -71,20 +71,26 @@ func (c *cluster) partitionCounts(ctx context.Context, topics []string) (map[str
 // assigned asks the coordinator how many partitions of each topic the members
 // of a group have. stable is false while they are being given out.
 func (c *cluster) assigned(ctx context.Context, group string) (counts map[string]int, stable bool, err error) {
-	res, err := c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
-	if err == nil && len(res.Groups) == 1 {
-		err = res.Groups[0].Error
-	}
-	if err != nil || len(res.Groups) != 1 {
-		return nil, false, fmt.Errorf("describe group: %w", err)
-	}
+	g, err := c.describe(ctx, group)
 	counts = map[string]int{}
-	for _, m := range res.Groups[0].Members {
+	for _, m := range g.Members {
 		for _, t := range m.MemberAssignments.Topics {
 			counts[t.Topic] += len(t.Partitions)
 		}
 	}
-	return counts, res.Groups[0].GroupState == "Stable", nil
+	return counts, g.GroupState == "Stable", err
+}
+
+// describe asks the coordinator for the state and the members of a group.
+func (c *cluster) describe(ctx context.Context, group string) (g kafka.DescribeGroupsResponseGroup, err error) {
+	res, err := c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+	if err == nil && len(res.Groups) == 1 {
+		g, err = res.Groups[0], res.Groups[0].Error
+	}
+	if err != nil {
+		return g, fmt.Errorf("describe group: %w", err)
+	}
+	return g, nil
 }
 
 // committed asks the coordinator what the group has committed; an offset of -1

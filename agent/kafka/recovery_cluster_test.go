@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,12 +128,13 @@ func TestIdleConnectionsClosed(t *testing.T) {
 	}
 }
 
-// TestLeavesForItsOldSelf has kafka-go lose its place in the group and fail to
-// leave, as it does while the coordinator restarts. The group must not wait for
-// the end of the old member's session.
+// TestLeavesForItsOldSelf has kafka-go lose its place in the group, fail to
+// leave and lose the answer to its next join, as it does while the coordinator
+// restarts. The group must not wait for the end of the sessions of both.
 func TestLeavesForItsOldSelf(t *testing.T) {
 	t.Parallel()
-	c, err := kafkatest.Start()
+	listener := &impatient{}
+	c, err := kafkatest.Start(kfake.ListenFn(listener.listen))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,8 +148,9 @@ func TestLeavesForItsOldSelf(t *testing.T) {
 	start(t, cfg, settling(got))
 	produce(t, c, cfg.RunsTopic, 0, []byte("before"))
 	got.wait(t, 1)
+	var joins atomic.Int32
 	away := make(chan struct{})
-	for _, key := range []kmsg.Key{kmsg.Heartbeat, kmsg.JoinGroup, kmsg.LeaveGroup, kmsg.FindCoordinator} {
+	for _, key := range []kmsg.Key{kmsg.Heartbeat, kmsg.JoinGroup, kmsg.LeaveGroup, kmsg.DescribeGroups} {
 		c.Fake.ControlKey(int16(key), func(req kmsg.Request) (kmsg.Response, error, bool) {
 			select {
 			case <-away:
@@ -155,10 +158,17 @@ func TestLeavesForItsOldSelf(t *testing.T) {
 			default:
 			}
 			c.Fake.KeepControl()
+			if key == kmsg.JoinGroup && joins.Add(1) > 1 {
+				return nil, nil, false // waits for the old member
+			}
 			return loading(req), nil, true
 		})
 	}
-	time.Sleep(15 * time.Second) // heartbeats come every ten
+	waitFor(t, func() bool { return joins.Load() > 1 }) // heartbeats come every ten seconds
+	waitFor(t, func() bool {
+		listener.closeIdle(100 * time.Millisecond)
+		return joins.Load() > 2
+	})
 	close(away)
 	back := time.Now()
 	produce(t, c, cfg.RunsTopic, 0, []byte("after"))
@@ -183,10 +193,9 @@ func loading(req kmsg.Request) kmsg.Response {
 	case *kmsg.LeaveGroupResponse:
 		res.ErrorCode = code
 		return res
-	case *kmsg.FindCoordinatorResponse:
-		res.ErrorCode = code
-		for _, key := range req.(*kmsg.FindCoordinatorRequest).CoordinatorKeys {
-			res.Coordinators = append(res.Coordinators, kmsg.FindCoordinatorResponseCoordinator{Key: key, ErrorCode: code})
+	case *kmsg.DescribeGroupsResponse:
+		for _, group := range req.(*kmsg.DescribeGroupsRequest).Groups {
+			res.Groups = append(res.Groups, kmsg.DescribeGroupsResponseGroup{Group: group, ErrorCode: code})
 		}
 		return res
 	}

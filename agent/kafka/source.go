@@ -2,10 +2,12 @@ package kafka
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +19,7 @@ import (
 )
 
 const (
-	joinBackoff = time.Second
+	sessionBackoffMin = time.Second
 	// sessionBackoffMax is the longest wait before credentials are asked for
 	// again.
 	sessionBackoffMax = 30 * time.Second
@@ -27,12 +29,15 @@ const (
 	rejoinMargin  = 15 * time.Second
 	leaveTimeout  = 3 * time.Second
 	watchInterval = 2 * time.Second
+	rejoinDelay   = 500 * time.Millisecond
 	leaveRetry    = 200 * time.Millisecond
 )
 
 // Source is a member of the consumer group.
 type Source struct {
 	cfg         Config
+	clientID    string // what those of all its memberships begin with
+	memberships int
 	tls         *tls.Config
 	credentials func(context.Context) (Credentials, error)
 	handle      Handler
@@ -57,7 +62,8 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 	for _, topic := range cfg.topics() {
 		m.PresetTopic(topic)
 	}
-	return &Source{cfg: cfg, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log}
+	id := clientID + "-" + strings.ToLower(rand.Text()[:8])
+	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log}
 }
 
 // Ready reports whether the member has joined the group and is in touch with
@@ -71,10 +77,10 @@ func (s *Source) Ready() bool { return s.joined.Load() }
 func (s *Source) Run(ctx context.Context) error {
 	defer s.setJoined(false)
 	ever := false
-	for delay := joinBackoff; ctx.Err() == nil; delay = min(2*delay, sessionBackoffMax) {
+	for delay := sessionBackoffMin; ctx.Err() == nil; delay = min(2*delay, sessionBackoffMax) {
 		joined, err := s.session(ctx)
 		if joined {
-			ever, delay = true, joinBackoff
+			ever, delay = true, sessionBackoffMin
 		}
 		if ctx.Err() != nil {
 			return nil
@@ -104,59 +110,85 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 		return false, err
 	}
 	defer cl.close()
+	for failures := 0; ; {
+		member, err := s.membership(ctx, cl)
+		if member {
+			joined, failures = true, 0
+		}
+		if ctx.Err() != nil {
+			return joined, context.Cause(ctx)
+		}
+		if refused(err) {
+			return joined, fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
+		}
+		failures++
+		s.setJoined(false)
+		s.lookout.failed(err)
+		s.hinted(seldom(s.log, failures), err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
+		sleep(ctx, rejoinDelay)
+	}
+}
+
+// membership is in the group under one member id. It ends with ctx, or with
+// the error that made kafka-go forget the id.
+func (s *Source) membership(ctx context.Context, cl *cluster) (joined bool, err error) {
+	s.memberships++
+	dialer := *cl.dialer
+	dialer.ClientID = fmt.Sprintf("%s-%d", s.clientID, s.memberships)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: s.cfg.GroupID, Brokers: cl.brokers, Dialer: cl.dialer, Topics: s.cfg.topics(),
+		ID: s.cfg.GroupID, Brokers: cl.brokers, Dialer: &dialer, Topics: s.cfg.topics(),
 		GroupBalancers:    []kafka.GroupBalancer{kafka.RangeGroupBalancer{}, kafka.RoundRobinGroupBalancer{}},
 		SessionTimeout:    s.cfg.sessionTimeout(),
 		HeartbeatInterval: s.cfg.sessionTimeout() / heartbeatDivisor,
 		RebalanceTimeout:  s.cfg.DrainTimeout + rejoinMargin,
-		JoinGroupBackoff:  joinBackoff,
 		StartOffset:       kafka.FirstOffset,
 		Timeout:           callTimeout,
 	})
 	if err != nil {
-		return false, fmt.Errorf("join group: %w", err)
+		return false, err
 	}
 	defer group.Close()
-	var last member
+	joining, done := context.WithCancel(ctx)
 	var leaving sync.WaitGroup
 	defer leaving.Wait()
-	for failures := 0; ; {
+	defer done()
+	if s.memberships > 1 {
+		leaving.Go(func() { s.leaveFormer(joining, cl, dialer.ClientID) })
+	}
+	for {
 		gen, err := group.Next(ctx)
 		switch {
-		case ctx.Err() != nil:
-			return joined, context.Cause(ctx)
-		case err == nil:
-			joined, failures = true, 0
-			last = member{group: gen.GroupID, id: gen.MemberID}
-			s.member(ctx, cl, group, gen)
-			if ctx.Err() != nil {
-				return joined, context.Cause(ctx)
-			}
-		case refused(err):
-			return joined, fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
+		case errors.Is(err, kafka.RebalanceInProgress):
+			s.log.Debug().Err(err).Msg("joining of group failed")
+		case err != nil:
+			return joined, err
 		default:
-			failures++
-			s.setJoined(false)
-			s.lookout.failed(err)
-			s.hinted(seldom(s.log, failures), err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
-			if gone := last; gone.id != "" && !errors.Is(err, kafka.RebalanceInProgress) {
-				last = member{}
-				leaving.Go(func() { s.leave(ctx, cl, gone) })
-			}
+			done()
+			joined = true
+			s.member(ctx, cl, group, gen)
+		}
+		if ctx.Err() != nil {
+			return joined, context.Cause(ctx)
 		}
 	}
 }
 
-// leave takes the member that this process was out of the group as soon as the
-// coordinator answers. kafka-go forgets its member id when it can not leave,
-// and joins as another one: the group would then wait a session timeout for
-// this one.
-func (s *Source) leave(ctx context.Context, cl *cluster, gone member) {
-	ctx, cancel := context.WithTimeout(ctx, 2*s.cfg.sessionTimeout()) // the coordinator counts the session from its own start
-	defer cancel()
+// leaveFormer takes out of the group what is left of this process's former
+// memberships, until ctx ends. kafka-go forgets its member id when the answer to
+// a join is lost or it cannot leave, and the group would wait a session timeout
+// for each. A coordinator that has just started may not know them yet.
+func (s *Source) leaveFormer(ctx context.Context, cl *cluster, current string) {
 	coord := &coordinator{cluster: cl, timeout: callTimeout}
-	for ctx.Err() == nil && !s.Ready() && coord.leave(ctx, gone) != nil {
+	for ctx.Err() == nil {
+		g, err := cl.describe(ctx, s.cfg.GroupID)
+		for _, m := range g.Members {
+			if strings.HasPrefix(m.ClientID, s.clientID) && m.ClientID != current {
+				err = errors.Join(err, coord.leave(ctx, member{group: s.cfg.GroupID, id: m.MemberID}))
+			}
+		}
+		if err != nil && ctx.Err() == nil {
+			s.log.Debug().Err(err).Msg("former members not removed from group")
+		}
 		sleep(ctx, leaveRetry)
 	}
 }
