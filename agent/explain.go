@@ -5,7 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 	"port-agent/transform"
@@ -49,8 +54,6 @@ type Explanation struct {
 	Report  *Report // nil: no answer was given, and nothing failed
 
 	Followed *Followed // nil: nothing was triggered
-
-	noFollow bool // the invocation method rules following out
 }
 
 // ErrUnchecked says that a signature was not checked.
@@ -70,23 +73,40 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, 
 		return nil, err
 	}
 	x := &Explanation{Root: msg.Root, ChangeLog: msg.Method.Raw == nil && msg.Destination.Raw != nil}
-	method := msg.Method
 	if x.ChangeLog {
-		method = msg.Destination
+		msg.Method, msg.Run = msg.Destination, ""
 	} else {
 		x.Run, x.Signature = msg.Run, e.verify(msg)
 	}
-	x.ForAgent, x.Sync, x.noFollow = method.Agent, method.Synchronized, method.NoFollow
-	x.Rule, x.Considered = e.Mapping.Consider(ctx, msg.Root)
-	switch {
+	x.ForAgent, x.Sync = msg.Method.Agent, msg.Method.Synchronized
+	told := &listener{}
+	a := e.agent(told, polls)
+	j := a.newJob(&Event{ChangeLog: x.ChangeLog}, msg)
+	j.recorded = answer
+	j.rule, x.Considered = e.Mapping.Consider(ctx, msg.Root)
+	switch x.Rule = j.rule; {
 	case x.Rule != nil:
-		x.checkOrder(ctx)
-		e.request(ctx, x, msg)
+		a.orderByRule(ctx, j, msg.Root)
+		e.request(ctx, a, j, x)
 	case x.Run != "" && e.OnNoMatch == "fail":
 		x.Err = transform.ErrNoRule
 	}
-	e.report(ctx, x, answer, polls)
+	if x.Err != nil || answer != nil && x.Request != nil {
+		e.report(ctx, a, j, x)
+	}
+	if len(polls) > 0 && x.Followed != nil && x.Followed.watched != nil {
+		x.Followed.look(ctx, told, *x.Report)
+	}
+	x.Warnings = append(j.warnings, x.Followed.warnings()...)
 	return x, nil
+}
+
+// agent makes an agent whose counters, log and calls to Port go nowhere.
+func (e *Explainer) agent(port Reporter, polls []Answer) *Agent {
+	return New(Config{MaxInFlight: 1, MaxInFlightPerHost: 1}, Deps{
+		Reporter: port, Follower: follow.New(e.Follow, &recording{live: e.Invoker, answers: polls}),
+		Redactor: redact.New(), Metrics: NewMetrics(prometheus.NewRegistry(), ""),
+	}, zerolog.Nop())
 }
 
 func (e *Explainer) verify(msg *Message) error {
@@ -96,18 +116,20 @@ func (e *Explainer) verify(msg *Message) error {
 	return Verify(invoker.NewSigner(e.Secret), msg)
 }
 
-// request does what build does for an event on its way.
-func (e *Explainer) request(ctx context.Context, x *Explanation, msg *Message) {
+// request does what build does for an event on its way, and goes on where that
+// gives up.
+func (e *Explainer) request(ctx context.Context, a *Agent, j *job, x *Explanation) {
 	x.decrypt(e.Secret)
+	j.root = x.Root
 	draft, warnings, err := x.Rule.Draft(ctx, x.Root)
+	for _, w := range warnings {
+		a.mappingFailed(j, w)
+	}
 	if x.Draft = draft; err != nil {
 		x.fail(fmt.Errorf("map request: %w", err))
 	}
-	x.Warnings = append(x.Warnings, warnings...)
-	t := invoker.Target{
-		Key: cmp.Or(x.Run, "topic:partition:offset"), Event: msg.Body, Root: x.Root, Method: methodOf(x.Root, x.ChangeLog),
-		Decrypted: len(x.Secrets)+len(x.Encrypted) > 0, Rule: override(x.Rule, draft),
-	}
+	t := j.target(x.Root, methodOf(x.Root, x.ChangeLog), len(x.Secrets)+len(x.Encrypted) > 0, draft)
+	t.Key = cmp.Or(x.Run, "topic:partition:offset")
 	if x.Backend, _ = e.Invoker.Choose(t); err != nil {
 		return // with a part left open, Build would make another request
 	}
@@ -115,7 +137,8 @@ func (e *Explainer) request(ctx context.Context, x *Explanation, msg *Message) {
 		x.fail(fmt.Errorf("build request: %w", err))
 		return
 	}
-	traceOf(msg, t.Key).addTo(x.Request)
+	j.req = x.Request
+	j.trace.addTo(j.req)
 }
 
 // build makes the request, with a stand-in where a credential is missing.
@@ -133,16 +156,6 @@ func (e *Explainer) build(ctx context.Context, t invoker.Target) (req *invoker.R
 	return req, err, nil
 }
 
-// checkOrder warns of an orderBy that fails: the event is then ordered by its
-// entity.
-func (x *Explanation) checkOrder(ctx context.Context) {
-	_, _, err := x.Rule.OrderKey(ctx, x.Root)
-	if bad, ok := errors.AsType[*transform.ExprError](err); ok {
-		x.Warnings = append(x.Warnings, transform.Warning{Field: bad.Field, Expr: bad.Expr, Err: err,
-			Message: bad.Field + " failed: " + bad.Err.Error()})
-	}
-}
-
 // decrypt puts the plain texts in place or, where they cannot be had, a mark.
 // The lack of a secret is no fault of the event.
 func (x *Explanation) decrypt(secret invoker.Secret) {
@@ -156,6 +169,50 @@ func (x *Explanation) decrypt(secret invoker.Secret) {
 		x.fail(err)
 	}
 	x.Root, x.Encrypted = mask(x.Root, paths)
+}
+
+// report fills in what Port would be told. Of an event without a run Port is
+// told nothing; then it is what the rule's report alone gives.
+func (e *Explainer) report(ctx context.Context, a *Agent, j *job, x *Explanation) {
+	out := outcome{err: x.Err}
+	if x.Err == nil {
+		out.res = j.recorded.response()
+		out.err = e.Invoker.Judge(x.Request, out.res)
+		x.Refused = out.err
+		x.Retried, _ = invoker.Retryable(out.err, x.Request, j.retryStatuses())
+	}
+	if x.Run != "" && out.res != nil && out.err == nil {
+		f, why := a.watchRun(ctx, j, out)
+		out.followed = f != nil
+		x.Followed = &Followed{Why: why, watched: f}
+		if f != nil {
+			x.Followed.Place = f.watch.Backend() + " " + strings.Join(f.watch.Handle().Places, " ")
+		}
+	}
+	x.Report = new(Report)
+	switch {
+	case x.Run != "":
+		x.Report = a.compose(j, out)
+	case out.res != nil:
+		a.applyRule(j, out.res, x.Report)
+		finish(j, x.Report)
+	}
+	if IsNodeRun(x.Run) {
+		*x.Report = nodeReport(*x.Report)
+	}
+}
+
+// nodeReport leaves of a report what a workflow node run has room for: how it
+// ended and, of a failure, why.
+func nodeReport(rep Report) Report {
+	if rep.Status == "" {
+		return Report{}
+	}
+	node := Report{Status: rep.Status, Response: rep.Response, StatusCode: rep.StatusCode}
+	if rep.Status == StatusFailure {
+		node.Summary = rep.Summary
+	}
+	return node
 }
 
 // NotDecrypted stands in an explanation where an encrypted field stood.

@@ -97,11 +97,12 @@ type followed struct {
 	output  Report // response of a node run, which Port is told with its end
 }
 
-// watchRun makes the watch of a run whose request was accepted, or notes for
-// the run's log why there is none. Whoever gets one runs it or ends it.
-func (a *Agent) watchRun(ctx context.Context, j *job, out outcome) *followed {
+// watchRun makes the watch of a run whose request was accepted, or says for the
+// run's log why there is none, which may be empty. Whoever gets one runs it or
+// releases its place in follows.
+func (a *Agent) watchRun(ctx context.Context, j *job, out outcome) (f *followed, why string) {
 	if a.Follower == nil || j.run == "" || out.err != nil || out.res == nil {
-		return nil
+		return nil, ""
 	}
 	if j.answer = out.res; len(out.res.Body) > maxKeptAnswer {
 		j.answer = nil
@@ -111,12 +112,9 @@ func (a *Agent) watchRun(ctx context.Context, j *job, out outcome) *followed {
 		watch, why = nil, fmt.Sprintf("Not followed: %d runs of the partition are followed already (FOLLOW_MAX_RUNS).", a.cfg.FollowMaxRuns)
 	}
 	if watch == nil {
-		if why != "" {
-			j.notes = append(j.notes, j.redactor.String(why))
-		}
-		return nil
+		return nil, why
 	}
-	return &followed{Agent: a, j: j, watch: watch, since: j.begun}
+	return &followed{Agent: a, j: j, watch: watch, since: j.begun}, ""
 }
 
 // followRun is what a Follower needs to know of a run. Only a rule's own
@@ -132,7 +130,7 @@ func (a *Agent) followRun(j *job) follow.Run {
 			in["request"] = j.req.Value()
 		}
 		if j.answer != nil {
-			in["response"] = j.answer.Value()
+			in["response"] = j.valueOf(j.answer)
 		}
 		return in, nil
 	}}
@@ -228,17 +226,22 @@ func (f *followed) look(ctx context.Context) (ended bool, err error) {
 	switch {
 	case err == nil:
 		f.reached()
-		if progress.Over && progress.Success {
-			return true, f.end(ctx, endedSuccess, StatusSuccess, progress.Summary)
-		}
-		if progress.Over {
-			return true, f.end(ctx, endedFailure, StatusFailure, progress.Summary)
-		}
-		return false, nil
+		return f.seen(ctx, progress)
 	case fault == nil:
 		fault = &follow.Error{Kind: follow.Refused, Err: err}
 	}
 	return f.missed(ctx, fault)
+}
+
+// seen ends the run where its pipeline is over.
+func (f *followed) seen(ctx context.Context, p follow.Progress) (ended bool, err error) {
+	switch {
+	case p.Over && p.Success:
+		return true, f.end(ctx, endedSuccess, StatusSuccess, p.Summary)
+	case p.Over:
+		return true, f.end(ctx, endedFailure, StatusFailure, p.Summary)
+	}
+	return false, nil
 }
 
 // reached notes a look that succeeded.

@@ -45,8 +45,14 @@ func (a *Agent) reportFollowed(ctx context.Context, f *followed, out outcome, re
 		f.output = Report{Response: rep.Response, StatusCode: rep.StatusCode}
 	}
 	rep.Response, rep.StatusCode = nil, 0
-	f.news = news{owed: *rep, links: linksOf(rep.Link), at: f.watch.Handle(), id: rep.ExternalRunID, label: rep.StatusLabel != ""}
+	f.begin(*rep)
+	f.news.owed = *rep
 	return nil
+}
+
+// begin starts the news of a run of whose trigger Port is told rep.
+func (f *followed) begin(rep Report) {
+	f.news = news{links: linksOf(rep.Link), at: f.watch.Handle(), id: rep.ExternalRunID, label: rep.StatusLabel != ""}
 }
 
 // linksOf is the list of a report's links.

@@ -35,14 +35,17 @@ type job struct {
 	signed   time.Time // by Port; zero: unknown
 	noFollow bool      // the invocation method rules following out
 
-	work     *activity.Work   // the event on the status page
-	label    string           // of the rule
-	notes    []string         // expressions that failed without harm, for the run's log
-	begun    time.Time        // when the first attempt began
-	started  bool             // a request may have been carried out: the event is ours to finish
-	slow     bool             // the run's log says that the request is under way
-	redactor *redact.Redactor // of the process, and from its first secret on the run's own
-	log      zerolog.Logger   // redacts with redactor
+	work     *activity.Work      // the event on the status page
+	label    string              // of the rule
+	notes    []string            // what went wrong without harm, for the run's log
+	warnings []transform.Warning // the same, and expressions that gave nothing
+	root     map[string]any      // of an explanation, which does not wait
+	recorded *Answer             // of an explanation
+	begun    time.Time           // when the first attempt began
+	started  bool                // a request may have been carried out: the event is ours to finish
+	slow     bool                // the run's log says that the request is under way
+	redactor *redact.Redactor    // of the process, and from its first secret on the run's own
+	log      zerolog.Logger      // redacts with redactor
 	runLog   runLog
 	memory   share // of the answer, until its report is out
 }

@@ -197,13 +197,16 @@ func (a *Agent) retryLimit(j *job) int {
 	return a.cfg.RetryMaxAttempts
 }
 
+func (j *job) retryStatuses() []int {
+	if j.rule.Retry == nil {
+		return nil
+	}
+	return j.rule.Retry.Statuses
+}
+
 // retryDelay decides whether there is another attempt after out, and when.
 func (a *Agent) retryDelay(j *job, out outcome) (time.Duration, bool) {
-	var statuses []int
-	if j.rule.Retry != nil {
-		statuses = j.rule.Retry.Statuses
-	}
-	again, after := invoker.Retryable(out.err, j.req, statuses)
+	again, after := invoker.Retryable(out.err, j.req, j.retryStatuses())
 	if !again && !(a.sentAgain(j) && invoker.Uncertain(out.err)) {
 		return 0, false
 	}

@@ -160,25 +160,31 @@ func (a *Agent) match(ctx context.Context, j *job, root map[string]any) error {
 	if a.cfg.OrderBy == "partition" {
 		return nil
 	}
-	key, set, err := rule.OrderKey(ctx, root)
-	switch {
-	case err != nil:
-		a.mappingFailed(j, transform.Warning{Field: "orderBy", Err: err})
-	case set:
+	a.orderByRule(ctx, j, root)
+	return nil
+}
+
+// orderByRule lets the rule name what the event must not overtake. Where that
+// fails it stays ordered by its entity.
+func (a *Agent) orderByRule(ctx context.Context, j *job, root map[string]any) {
+	key, set, err := j.rule.OrderKey(ctx, root)
+	if bad, ok := errors.AsType[*transform.ExprError](err); ok {
+		a.mappingFailed(j, transform.Warning{Field: bad.Field, Expr: bad.Expr, Err: err, Message: bad.Field + " failed: " + bad.Err.Error()})
+	}
+	if set {
 		j.key = "rule/" + key
 	}
-	return nil
 }
 
 // build makes the request of the event. The job keeps the event's text alone:
 // the tree is ten times as large.
 func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
-	root, method := msg.Root, msg.Method
-	decrypted, secrets, err := Decrypt(a.Secret.Reveal(), root, j.rule.DecryptPaths())
+	decrypted, secrets, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths())
 	if err != nil {
 		return err
 	}
 	a.conceal(j, secrets)
+	method := msg.Method
 	if len(secrets) > 0 { // some may be in the method
 		method = methodOf(decrypted, j.ev.ChangeLog)
 	}
@@ -193,11 +199,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 		}
 		return fmt.Errorf("map request: %w", err)
 	}
-	j.req, err = a.Invoker.Build(ctx, invoker.Target{
-		Key: j.ev.Key(j.run), Event: j.body, Root: decrypted, Method: method, Decrypted: len(secrets) > 0, Conceal: j.redactor.String, Rule: override(j.rule, over),
-		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow() != nil,
-	})
-	if err != nil {
+	if j.req, err = a.Invoker.Build(ctx, j.target(decrypted, method, len(secrets) > 0, over)); err != nil {
 		return fmt.Errorf("build request: %w", err)
 	}
 	j.backend, j.host = j.req.Backend, j.req.Host()
@@ -207,15 +209,20 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 	return nil
 }
 
-// override is what rule says of a request.
-func override(rule *transform.Rule, r transform.Request) invoker.Override {
-	return invoker.Override{Backend: rule.Backend, URL: r.URL, Method: r.Method, Headers: r.Headers, Query: r.Query,
-		Body: r.Body, HasBody: r.HasBody, Timeout: rule.Timeout}
+// target is what the request of an event is made of; r is what its rule says.
+func (j *job) target(root map[string]any, method invoker.Method, decrypted bool, r transform.Request) invoker.Target {
+	return invoker.Target{
+		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: method, Decrypted: decrypted, Conceal: j.redactor.String,
+		Rule: invoker.Override{Backend: j.rule.Backend, URL: r.URL, Method: r.Method, Headers: r.Headers, Query: r.Query,
+			Body: r.Body, HasBody: r.HasBody, Timeout: j.rule.Timeout},
+		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow() != nil,
+	}
 }
 
 // mappingFailed says that an expression gave nothing where the mapping can do
 // without.
 func (a *Agent) mappingFailed(j *job, w transform.Warning) {
+	j.warnings = append(j.warnings, w)
 	if w.Err == nil {
 		return
 	}

@@ -23,7 +23,10 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, err
 		j.keep(out, "")
 		return nil, nil
 	}
-	f := a.watchRun(ctx, j, out)
+	f, why := a.watchRun(ctx, j, out)
+	if why != "" {
+		j.notes = append(j.notes, j.redactor.String(why))
+	}
 	out.followed = f != nil
 	rep := a.compose(j, out)
 	j.keep(out, rep.Status)
@@ -113,7 +116,10 @@ func finish(j *job, rep *Report) {
 	rep.Link = j.cleanLinks(rep.Link)
 	rep.ExternalRunID = j.redactor.String(rep.ExternalRunID)
 	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
-	j.notes = append(j.notes, rep.Clean()...)
+	for _, note := range rep.Clean() {
+		j.notes = append(j.notes, note)
+		j.warnings = append(j.warnings, transform.Warning{Field: "report", Message: note})
+	}
 }
 
 // cleanLinks returns a link, or a list of them, without secrets.
@@ -140,15 +146,10 @@ func (a *Agent) applyRule(j *job, res *invoker.Response, rep *Report) {
 	}
 	// Each expression is bounded in time by itself; the end of a drain must not
 	// look like an expression that fails.
-	fields, warnings := j.rule.Report(context.Background(), map[string]any{"body": body, "request": j.req.Value(), "response": res.Value()})
+	fields, warnings := j.rule.Report(context.Background(), map[string]any{"body": body, "request": j.req.Value(), "response": j.valueOf(res)})
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
 	}
-	a.overrideReport(j, fields, rep)
-}
-
-// overrideReport lets what the rule says of the outcome win, field by field.
-func (a *Agent) overrideReport(j *job, fields transform.Report, rep *Report) {
 	for name, field := range map[string]*string{
 		"summary": &rep.Summary, "externalRunId": &rep.ExternalRunID, "statusLabel": &rep.StatusLabel,
 	} {
@@ -180,12 +181,23 @@ func (a *Agent) applyStatus(j *job, status string, rep *Report) {
 // tree decodes the event again for a report: an event keeps only its text
 // while it waits.
 func (a *Agent) tree(j *job) (map[string]any, error) {
+	if j.root != nil {
+		return j.root, nil
+	}
 	msg, err := Decode(j.body)
 	if err != nil {
 		return nil, err
 	}
 	root, _, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths())
 	return root, err
+}
+
+// valueOf is the backend's answer as expressions see it.
+func (j *job) valueOf(res *invoker.Response) map[string]any {
+	if j.recorded != nil {
+		return j.recorded.value()
+	}
+	return res.Value()
 }
 
 // closingLine is the last line of the run's log: what was done, with which
