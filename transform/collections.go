@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -34,11 +35,7 @@ func elements(v any) []any {
 	case []any:
 		return v
 	case map[string]any:
-		out := make([]any, 0, len(v))
-		for _, v := range v {
-			out = append(out, v)
-		}
-		return out
+		return slices.Collect(maps.Values(v))
 	}
 	return nil
 }

@@ -113,10 +113,8 @@ func prepareSearch(r *run, in any, args []any) (s string, x *regex, err error) {
 	switch {
 	case !ok:
 		return "", nil, refuse("a regular expression cannot be applied to: %s", gojq.TypeOf(in))
-	case !reOK:
-		return "", nil, refuse("a regular expression is a string, not: %s", gojq.TypeOf(args[0]))
-	case !flagsOK && args[1] != nil:
-		return "", nil, refuse("the flags of a regular expression are a string, not: %s", gojq.TypeOf(args[1]))
+	case !reOK || !flagsOK && args[1] != nil:
+		return "", nil, refuse("a regular expression and its flags are strings, not: %s and %s", gojq.TypeOf(args[0]), gojq.TypeOf(args[1]))
 	}
 	if x, err = r.env.regexes.get(re, flags); err != nil {
 		return "", nil, err

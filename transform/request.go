@@ -90,6 +90,9 @@ func (r *Rule) Draft(ctx context.Context, event any) (Request, []Warning, error)
 
 func (ev *evaluation) request(ctx context.Context) (req Request, err error) {
 	f := ev.rule.fields
+	if len(f) == 0 {
+		return Request{}, nil
+	}
 	if req.URL, err = ev.text(ctx, f["url"]); err != nil {
 		return Request{}, err
 	}
@@ -194,9 +197,13 @@ func (ev *evaluation) headers(ctx context.Context, t *template) (map[string]stri
 
 // values evaluates a field that gives texts, or lists of texts, by name.
 func (ev *evaluation) values(ctx context.Context, t *template, needed string, lists bool) (url.Values, error) {
-	members, err := ev.object(ctx, t)
-	if len(members) == 0 {
+	v, _, err := ev.part(ctx, t)
+	if v == nil {
 		return nil, err
+	}
+	members, ok := v.(map[string]any)
+	if !ok {
+		return nil, ev.kindError(t, t.place, v, "an object is needed")
 	}
 	out := make(url.Values, len(members))
 	for name, v := range members {
@@ -215,21 +222,6 @@ func (ev *evaluation) values(ctx context.Context, t *template, needed string, li
 		}
 	}
 	return out, nil
-}
-
-// object evaluates a field that has to give an object; null is none.
-func (ev *evaluation) object(ctx context.Context, t *template) (map[string]any, error) {
-	v, _, err := ev.part(ctx, t)
-	if err != nil {
-		return nil, err
-	}
-	switch v := v.(type) {
-	case nil:
-		return nil, nil
-	case map[string]any:
-		return v, nil
-	}
-	return nil, ev.kindError(t, t.place, v, "an object is needed")
 }
 
 func (ev *evaluation) kindError(t *template, at place, v any, needed string) error {

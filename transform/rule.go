@@ -85,19 +85,20 @@ func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, e
 	return Text(v), true, nil
 }
 
-// matches reports whether the rule is for event, and what its enabled gave. A
-// rule whose enabled fails is not, and err says why.
-func (r *Rule) matches(ctx context.Context, event any) (on bool, v any, err error) {
+// evalEnabled gives what enabled gives: the rule is for event where that is
+// true.
+func (r *Rule) evalEnabled(ctx context.Context, event any) (any, error) {
 	if r.enabled == nil {
-		return r.always, r.always, nil
+		return r.always, nil
 	}
-	if v, err = r.enabled.eval(ctx, event); err != nil {
-		return false, nil, r.exprError(r.enabled, err)
+	v, err := r.enabled.eval(ctx, event)
+	if err != nil {
+		return nil, r.exprError(r.enabled, err)
 	}
-	return v == true, v, nil
+	return v, nil
 }
 
-// why says in words what matches gave.
+// why says in words what evalEnabled gave.
 func (r *Rule) why(v any, err error) string {
 	switch {
 	case r.enabled == nil:

@@ -11,13 +11,13 @@ import (
 type template struct {
 	place
 	expr    *expr
-	members []member    // not nil: an object, sorted by name
-	items   []*template // not nil: a list
+	members []member // not nil: an object, sorted by name, or a list
+	list    bool
 	value   any
 }
 
 type member struct {
-	name  string
+	name  string // "" in a list
 	value *template
 }
 
@@ -39,9 +39,9 @@ func (p *ruleParser) template(v any, at place) *template {
 			}
 		}
 	case []any:
-		t.items = []*template{}
+		t.members, t.list = []member{}, true
 		for i, item := range v {
-			t.items = append(t.items, p.template(item, at.item(i)))
+			t.members = append(t.members, member{"", p.template(item, at.item(i))})
 		}
 	default:
 		t.value = v
@@ -65,31 +65,34 @@ func hollow(v any) bool {
 
 // eval gives the value of t. Errors are those of evaluation.value.
 func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
-	switch {
-	case t.expr != nil:
+	if t.expr != nil {
 		return ev.value(ctx, t.expr)
-	case t.members != nil:
-		out := make(map[string]any, len(t.members))
-		for _, m := range t.members {
-			v, err := m.value.eval(ctx, ev)
-			if err != nil {
-				return nil, err
-			}
-			out[m.name] = v
-		}
-		return out, nil
-	case t.items != nil:
-		out := make([]any, len(t.items))
-		for i, item := range t.items {
-			v, err := item.eval(ctx, ev)
-			if err != nil {
-				return nil, err
-			}
-			out[i] = v
-		}
-		return out, nil
 	}
-	return t.value, nil
+	if t.members == nil {
+		return t.value, nil
+	}
+	var list []any
+	var object map[string]any
+	if t.list {
+		list = make([]any, 0, len(t.members))
+	} else {
+		object = make(map[string]any, len(t.members))
+	}
+	for _, m := range t.members {
+		v, err := m.value.eval(ctx, ev)
+		if err != nil {
+			return nil, err
+		}
+		if t.list {
+			list = append(list, v)
+		} else {
+			object[m.name] = v
+		}
+	}
+	if t.list {
+		return list, nil
+	}
+	return object, nil
 }
 
 // each calls f with each expression of t.
@@ -99,9 +102,6 @@ func (t *template) each(f func(*expr)) {
 	}
 	for _, m := range t.members {
 		m.value.each(f)
-	}
-	for _, item := range t.items {
-		item.each(f)
 	}
 }
 

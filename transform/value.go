@@ -14,13 +14,8 @@ import (
 // as it is, an integer with all its digits, another number in the shortest
 // form that reads back as the same, everything else as JSON.
 func Text(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case bool:
-		return strconv.FormatBool(v)
-	case int:
-		return strconv.Itoa(v)
+	if s, ok := v.(string); ok {
+		return s
 	}
 	b, err := gojq.Marshal(v)
 	if err != nil {
@@ -29,22 +24,10 @@ func Text(v any) string {
 	return string(b)
 }
 
+var kinds = map[string]string{"null": "null", "boolean": "a boolean", "number": "a number", "string": "text", "array": "a list", "object": "an object"}
+
 // kind names the type of v in an error, which does not tell its value.
-func kind(v any) string {
-	switch v.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case string:
-		return "text"
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "an object"
-	}
-	return "a number"
-}
+func kind(v any) string { return kinds[gojq.TypeOf(v)] }
 
 func truth(v any) bool { return v != nil && v != false }
 
