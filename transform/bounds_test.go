@@ -63,6 +63,7 @@ var hostile = []struct{ expr, want string }{
 	{`.list as $l | .list | index($l[:25000])`, "takes more than"},
 	{`.list[.list[:25000]]`, "used as an index"},
 	{`.text | rindex("b")`, `null`},
+	{`.text | [index("no needle of forty letters is in this hay"), rindex("ab"), indices("ba")]`, `[null,null,[]]`},
 	// numbers, indexes, times
 	{`.digits | tonumber`, "at most 1000 bytes"},
 	{`.digits | fromjson`, `1.7976931348623157e+308`},

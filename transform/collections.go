@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/itchyny/gojq"
 )
@@ -88,16 +89,30 @@ func holds(r *run, v, x any) bool {
 	return gojq.TypeOf(v) == gojq.TypeOf(x) && gojq.Compare(v, x) == 0
 }
 
-// sought counts what indices, index and rindex do: they compare x with what
-// begins at each place, and make lists of the letters of a text before.
+// sought counts what indices does in a list: it compares x with what begins at
+// each place.
 func sought(r *run, in any, args []any) any {
-	places, length := len(elements(in)), max(1, len(elements(args[0])))
-	if s, ok := in.(string); ok {
-		x, _ := args[0].(string)
-		places, length = len(s), len(x)
-	}
+	places, length := len(elements(in)), len(elements(args[0]))
 	if err := r.work(places * (1 + length) / 64); err != nil {
 		return err
 	}
-	return counted(r, in, valueBytes*(places+length))
+	return counted(r, in, valueBytes*places)
+}
+
+// found gives the places of a text in a text, counted in letters. gojq makes
+// lists of the letters of both, which is sixteen times a text of a megabyte.
+func found(r *run, in any, args []any) any {
+	out := []any{}
+	s, x := in.(string), args[0].(string)
+	for letters := 0; x != ""; letters++ { // places may overlap
+		i := strings.Index(s, x)
+		if i < 0 || r.work(1+len(x)/64) != nil {
+			break
+		}
+		letters += utf8.RuneCountInString(s[:i])
+		out = append(out, letters)
+		_, step := utf8.DecodeRuneInString(s[i:])
+		s = s[i+step:]
+	}
+	return counted(r, out, 2*shallow(out))
 }

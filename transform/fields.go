@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -19,12 +20,10 @@ func (p *ruleParser) name(v any, at place) {
 	p.rule.Name = s
 }
 
-// Texts that have always been taken for booleans where the mapping is read,
-// whatever their case.
-var (
-	trueWords  = []string{"true", "t", "yes", "y", "on", "1"}
-	falseWords = []string{"false", "f", "no", "n", "off", "0"}
-)
+// words have always been taken for booleans where the mapping is read, whatever
+// their case.
+var words = map[string]bool{"true": true, "t": true, "yes": true, "y": true, "on": true, "1": true,
+	"false": false, "f": false, "no": false, "n": false, "off": false, "0": false}
 
 func (p *ruleParser) enabled(v any, at place) {
 	p.rule.always = false // also where what follows is wrong: the rule takes nothing then
@@ -33,20 +32,15 @@ func (p *ruleParser) enabled(v any, at place) {
 		p.rule.always = v
 		return
 	case string:
-		word := strings.ToLower(v)
-		on := slices.Contains(trueWords, word)
-		if on || slices.Contains(falseWords, word) {
-			p.rule.always = on
-			return
+		on, known := words[strings.ToLower(v)]
+		if p.rule.always = on; !known {
+			p.rule.enabled = p.expr(v, at)
 		}
-		p.rule.enabled = p.expr(v, at)
 		return
 	}
-	if v == 0 || v == 1 {
-		p.rule.always = v == 1
-		return
+	if p.rule.always = v == 1; v != 0 && v != 1 {
+		p.fail(at, "is "+kind(v)+", neither a boolean nor a jq expression", "")
 	}
-	p.fail(at, "is "+kind(v)+", neither a boolean nor a jq expression", "")
 }
 
 // backends are what a rule may say.
@@ -227,4 +221,23 @@ func (p *ruleParser) checkFollow(m map[string]any, at place) {
 			p.warn(at.key(name), why, "")
 		}
 	}
+}
+
+// brackets turns indexes in brackets to steps: a[0].b[] is a.0.b.*.
+var brackets = strings.NewReplacer(".[]", ".*", ".[", ".", "[]", ".*", "[", ".", "]", "", `"`, "")
+
+// parsePath reads the path of an encrypted field: names and indexes between
+// dots, from the root of the event, with or without a dot in front.
+func parsePath(s string) ([]string, error) {
+	s = strings.TrimPrefix(brackets.Replace(s), ".")
+	if s == "" {
+		return nil, errors.New("the path is empty")
+	}
+	path := strings.Split(s, ".")
+	for _, step := range path {
+		if step == "" {
+			return nil, errors.New("the path has an empty step")
+		}
+	}
+	return path, nil
 }

@@ -64,14 +64,13 @@ var notJSON = regexp.MustCompile(`\A(?:\s*#.*\n)*\s*(---|- |\w+:(?:\s|$))`)
 
 // syntaxFinding says in a mapping's terms what encoding/json has against it.
 func syntaxFinding(data []byte, err error) *Finding {
-	var syntax *json.SyntaxError
-	if !errors.As(err, &syntax) {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return findingAt(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
-		}
+	i := len(data)
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if ok {
+		i = int(syntax.Offset) - 1
+	} else if !errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Finding{Rule: -1, Message: err.Error()}
 	}
-	i := int(syntax.Offset) - 1
 	if i < 0 || i >= len(data) {
 		return findingAt(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
 	}

@@ -32,6 +32,7 @@ var guards = map[string]function{
 	"_sized":    {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
 	"_parts":    {1, parts},
 	"_contains": {1, contains},
+	"_found":    {1, found},
 	"_sought":   {1, sought},
 	"_fromjson": {0, fromJSON},
 	"_key":      {0, key},

@@ -53,11 +53,9 @@ def split($s): _parts($s) | _split($s);
 def contains($x): _contains($x);
 def inside($x): . as $v | $x | _contains($v);
 def _indices($x): indices($x);
-def indices($x): _sought($x) | _indices($x);
-def _index($x): index($x);
-def index($x): _sought($x) | _index($x);
-def _rindex($x): rindex($x);
-def rindex($x): _sought($x) | _rindex($x);
+def indices($x): if type == "string" and ($x | type) == "string" then _found($x) else _sought($x) | _indices($x) end;
+def index($x): indices($x)[0];
+def rindex($x): indices($x)[-1];
 def _tonumber: tonumber;
 def tonumber:
   if type == "string" and utf8bytelength > 1000 then error("tonumber takes at most 1000 bytes") else . end | _tonumber;

@@ -152,14 +152,18 @@ func (x *regex) find(r *run, s string) (found [][]int, err error) {
 			n = 2
 		}
 	}
+	size := 24 + 16*(x.NumSubexp()+1) // of a match
 	for ; ; n *= 2 {
 		began := time.Now()
 		found = x.FindAllStringSubmatchIndex(s, n)
-		if err := r.make((24 + 16*(x.NumSubexp()+1)) * len(found)); err != nil {
+		if err := r.make(size * len(found)); err != nil {
 			return nil, err
 		}
 		if len(found) < n || !x.global {
 			break
+		}
+		if more := size * 2 * n; r.bytes+more > maxBytes { // known before the time is spent
+			return nil, r.make(more)
 		}
 		if 3*time.Since(began) > r.left() {
 			return nil, r.fail(fmt.Errorf("a regular expression takes longer than %v for this text", r.timeout))
