@@ -1,11 +1,8 @@
 package invoker
 
 import (
-	"bufio"
 	"bytes"
-	"compress/flate"
 	"compress/gzip"
-	"compress/zlib"
 	"io"
 	"net/http"
 	"strings"
@@ -28,7 +25,7 @@ func readBody(res *http.Response, reserve func(n int) bool, progress func()) (bo
 	if size < 0 || size > maxAnswer || res.Header.Get("Content-Encoding") != "" {
 		size = maxAnswer
 	}
-	r := decompress(res.Header, &progressReader{res.Body, progress})
+	r := unpack(res.Header, &progressReader{res.Body, progress})
 	buf, limit := new(bytes.Buffer), maxAnswer
 	if res.ContentLength > 0 {
 		buf.Grow(int(min(size, freeAnswer)) + bytes.MinRead)
@@ -61,82 +58,30 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// decompress undoes the Content-Encoding of a body, asked for or not: gzip,
-// and deflate with or without the frame of zlib, both of which servers send.
-// It takes the header of what it undoes away. Anything else stays as it is.
-func decompress(h http.Header, r io.Reader) io.Reader {
-	var open func(*bufio.Reader) (io.Reader, error)
+// unpack undoes gzip, asked for or not, and takes the header of what it undoes
+// away. Any other encoding stays as it is.
+func unpack(h http.Header, r io.Reader) io.Reader {
 	switch strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding"))) {
 	case "gzip", "x-gzip":
-		open = func(b *bufio.Reader) (io.Reader, error) { return newMembers(b) }
-	case "deflate":
-		open = func(b *bufio.Reader) (io.Reader, error) {
-			if start, _ := b.Peek(2); len(start) == 2 && start[0]&0x0f == 8 && (int(start[0])<<8+int(start[1]))%31 == 0 {
-				return zlib.NewReader(b)
-			}
-			return flate.NewReader(b), nil
-		}
-	default:
-		return r
+		h.Del("Content-Encoding")
+		h.Del("Content-Length")
+		return &gzipReader{from: r}
 	}
-	h.Del("Content-Encoding")
-	h.Del("Content-Length")
-	return &lazyReader{from: bufio.NewReader(r), open: open}
+	return r
 }
 
-// members reads the members of a gzip stream, up to what is none: some servers
-// let padding follow.
-type members struct {
-	from *bufio.Reader
+// gzipReader opens what it reads from at the first Read. An empty body stays
+// empty, whatever its header says.
+type gzipReader struct {
+	from io.Reader
 	z    *gzip.Reader
 }
 
-func newMembers(from *bufio.Reader) (*members, error) {
-	z, err := gzip.NewReader(from)
-	if err != nil {
-		return nil, err
-	}
-	z.Multistream(false)
-	return &members{from, z}, nil
-}
-
-func (m *members) Read(p []byte) (int, error) {
-	n, err := m.z.Read(p)
-	if err != io.EOF {
-		return n, err
-	}
-	if magic, _ := m.from.Peek(2); string(magic) != "\x1f\x8b" {
-		return n, io.EOF
-	}
-	if err := m.z.Reset(m.from); err != nil {
-		return n, err
-	}
-	m.z.Multistream(false)
-	return n, nil
-}
-
-// lazyReader opens what it reads from at the first Read. An empty body stays
-// empty, whatever its header says.
-type lazyReader struct {
-	from *bufio.Reader
-	open func(*bufio.Reader) (io.Reader, error)
-	r    io.Reader
-}
-
-func (l *lazyReader) Read(p []byte) (int, error) {
-	if l.r == nil {
-		if _, err := l.from.Peek(1); err != nil {
+func (g *gzipReader) Read(p []byte) (n int, err error) {
+	if g.z == nil {
+		if g.z, err = gzip.NewReader(g.from); err != nil {
 			return 0, err
 		}
-		r, err := l.open(l.from)
-		if err != nil {
-			return 0, err
-		}
-		l.r = r
 	}
-	n, err := l.r.Read(p)
-	if err == io.EOF {
-		_, _ = l.from.WriteTo(io.Discard) // what follows frees the connection
-	}
-	return n, err
+	return g.z.Read(p)
 }

@@ -229,7 +229,7 @@ func TestGitLab(t *testing.T) {
 	if got, want := seen.uri, "/api/v4/projects/acme%2Fplatform%2Fapi/trigger/pipeline"; got != want {
 		t.Errorf("path: got %s, want %s", got, want)
 	}
-	want := `{"ref":"trunk","token":"` + testGitLab + `","variables":{"N":"2","REGION":"eu","n":"3","name":"a<b","none":"null","on":"true","tags":"[\"x\",1]"},"port_payload":` + string(target.Event) + `}`
+	want := `{"port_payload":` + string(target.Event) + `,"ref":"trunk","token":"` + testGitLab + `","variables":{"N":"2","REGION":"eu","n":"3","name":"a<b","none":"null","on":"true","tags":"[\"x\",1]"}}`
 	if got := string(seen.body); got != want {
 		t.Errorf("body: got %s, want %s", got, want)
 	}

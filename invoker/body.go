@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 )
 
 const (
@@ -96,22 +95,14 @@ func encodeForm(fields map[string]any) []byte {
 	return []byte(form.Encode())
 }
 
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // marshal prints v as compact JSON without escaping <, > and &, as the
 // senders of webhooks do.
 func marshal(v any) ([]byte, error) {
-	buf := buffers.Get().(*bytes.Buffer)
-	defer func() {
-		if buf.Cap() <= 64<<10 {
-			buffers.Put(buf)
-		}
-	}()
-	buf.Reset()
-	enc := json.NewEncoder(buf)
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil {
 		return nil, fmt.Errorf("encode body: %w", err)
 	}
-	return bytes.Clone(bytes.TrimSuffix(buf.Bytes(), []byte{'\n'})), nil
+	return bytes.Clone(bytes.TrimSuffix(buf.Bytes(), []byte{'\n'})), nil // thousands may wait: none keeps room that it does not use
 }

@@ -89,11 +89,11 @@ func plain(err error) string {
 		refused   *RefusedError
 		broken    *brokenAnswer
 		untrusted *tls.CertificateVerificationError
-		token     *tokenError
+		lookup    *lookupError
 	)
 	switch {
-	case errors.As(err, &token):
-		return clean(token.Error(), maxExcerpt)
+	case errors.As(err, &lookup):
+		return clean(lookup.Error(), maxExcerpt)
 	case errors.As(err, &broken):
 		return broken.Error()
 	case errors.As(err, &timeout):

@@ -8,13 +8,10 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
-	"golang.org/x/text/encoding/charmap"
 )
 
 // hop is one request on the wire: the first, or one that a redirect asks for.
@@ -53,7 +50,7 @@ func (h *hop) request(ctx context.Context) (*http.Request, error) {
 // wire is the header as it is sent. It refuses what would change how the
 // request is framed.
 func (h *hop) wire() (http.Header, error) {
-	wire := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip, deflate"}}
+	wire := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip"}}
 	for name, values := range h.header {
 		for _, v := range values {
 			if err := writable(name, v); err != nil {
@@ -70,25 +67,8 @@ func (h *hop) wire() (http.Header, error) {
 			delete(wire, name)
 		}
 		wire[as] = values
-		for n, v := range values {
-			if l, ok := latin1(v); ok {
-				wire[as] = slices.Clone(values)
-				wire[as][n] = l
-			}
-		}
 	}
 	return wire, nil
-}
-
-// latin1 writes a header value in ISO-8859-1, as RFC 9110 section 5.5 and
-// Python's requests have it, where it is not ASCII and can be written so. Any
-// other stays in UTF-8.
-func latin1(v string) (string, bool) {
-	if !strings.ContainsFunc(v, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		return v, false
-	}
-	l, err := charmap.ISO8859_1.NewEncoder().String(v)
-	return l, err == nil
 }
 
 // attempt is one request on its way through net/http.

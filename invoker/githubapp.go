@@ -61,7 +61,7 @@ func (i *Invoker) newGitHubApp() (*Credential, error) {
 	c, err := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
 		token, err := app.token(ctx, u)
 		if err != nil {
-			return &tokenError{"get a token for the GitHub App", err}
+			return &lookupError{"get a token for the GitHub App", err}
 		}
 		h["Authorization"] = []string{"Bearer " + token.Reveal()}
 		return nil

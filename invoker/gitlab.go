@@ -1,6 +1,7 @@
 package invoker
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -45,29 +46,16 @@ func (g gitLab) Body(t *Target) (Body, error) {
 	if err != nil {
 		return Body{}, err
 	}
-	ref := t.ref()
-	if ref == "" {
-		ref = t.Method.DefaultRef
-	}
-	if ref == "" {
-		ref = "main"
-	}
-	wire := struct {
-		Ref       string            `json:"ref"`
-		Token     string            `json:"token"`
-		Variables map[string]string `json:"variables"`
-		Inputs    map[string]any    `json:"inputs,omitempty"`
-		Payload   any               `json:"port_payload"`
-	}{ref, token, t.inputs(t.Method.PipelineVariables), t.Method.Inputs, map[string]any{}}
-	value := map[string]any{"ref": ref, "token": token, "variables": anyMap(wire.Variables), "port_payload": map[string]any{}}
-	if len(wire.Inputs) > 0 {
-		value["inputs"] = wire.Inputs
+	ref := cmp.Or(t.ref(), t.Method.DefaultRef, "main")
+	body := map[string]any{"ref": ref, "token": token, "variables": anyMap(t.inputs(t.Method.PipelineVariables)), "port_payload": map[string]any{}}
+	if len(t.Method.Inputs) > 0 {
+		body["inputs"] = t.Method.Inputs
 	}
 	if !t.Method.OmitPayload {
-		wire.Payload, value["port_payload"] = eventBody(t).raw(), t.Root
+		body["port_payload"] = eventBody(t).raw()
 	}
-	encoded, err := marshal(wire)
-	return Body{Value: value, JSON: encoded, Secrets: []string{token}}, err
+	encoded, err := marshal(body)
+	return Body{Value: body, JSON: encoded, Secrets: []string{token}}, err
 }
 
 // raw is what stands for b inside another body: its bytes where there are any.

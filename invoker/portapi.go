@@ -40,11 +40,11 @@ func (p portAPI) Authorize(ctx context.Context, _ *Request, h http.Header) error
 		return nil
 	}
 	if p.token == nil {
-		return &tokenError{portToken, errors.New("there is none")}
+		return &lookupError{portToken, errors.New("there is none")}
 	}
 	token, err := p.token(ctx)
 	if err != nil {
-		return &tokenError{portToken, err}
+		return &lookupError{portToken, err}
 	}
 	h["Authorization"] = []string{"Bearer " + token}
 	return nil
@@ -53,15 +53,6 @@ func (p portAPI) Authorize(ctx context.Context, _ *Request, h http.Header) error
 func (portAPI) Accept(*Request, *Response) error { return nil }
 
 const portToken = "get a token for Port's API"
-
-// tokenError is a failure to get a token; the request itself was not sent.
-type tokenError struct {
-	what string
-	err  error
-}
-
-func (e *tokenError) Error() string { return e.what + ": " + e.err.Error() }
-func (e *tokenError) Unwrap() error { return e.err }
 
 // userShaped reports whether the user may have shaped a URL: the rule has made
 // it, or it holds one of the user's inputs, which Port may have put there.

@@ -116,7 +116,7 @@ func (i *Invoker) newTransport(config *tls.Config) *http.Transport {
 		MaxIdleConnsPerHost:    maxIdle,
 		MaxResponseHeaderBytes: maxAnswerHeader,
 		ExpectContinueTimeout:  time.Second,
-		DisableCompression:     true, // see decompress
+		DisableCompression:     true, // see unpack
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, res *http.Response) error {
 			if res.StatusCode == http.StatusOK {
 				return nil

@@ -29,7 +29,7 @@ var (
 const azureVersion = "api-version=7.1"
 
 func newAzureDevOps(inv Invoker) *azureDevOps {
-	return &azureDevOps{&source{inv: inv, backend: invoker.AzureDevOps,
+	return &azureDevOps{&source{inv: inv, backend: invoker.AzureDevOps, what: "build", paths: []*regexp.Regexp{azureBuild, azureBuilds},
 		unset: "AZURE_DEVOPS_EXT_PAT is not set",
 		right: "check AZURE_DEVOPS_EXT_PAT: it may have expired; it needs the scope Build (read)",
 	}}
@@ -56,8 +56,7 @@ func (f *azureDevOps) start(ctx context.Context, run *Run, req *invoker.Request,
 		if json.Unmarshal(res.Body, &started) != nil || started.ID == "" {
 			return nil, errors.New("the answer of Azure DevOps names no run")
 		}
-		places := []string{base.Base() + m[1] + "/_apis/build/builds/" + started.ID.String()}
-		return places, f.check(nil, Handle{Places: places})
+		return []string{base.Base() + m[1] + "/_apis/build/builds/" + started.ID.String()}, nil
 	}
 	m := azureWebhook.FindStringSubmatch(rest)
 	project, err := project(ctx, run)
@@ -67,12 +66,7 @@ func (f *azureDevOps) start(ctx context.Context, run *Run, req *invoker.Request,
 	if m == nil || project == "" {
 		return nil, quiet("an incoming webhook of Azure DevOps names no build; give the rule follow.project, and the pipeline name: port-${{ parameters.HOOK.context.runId }}")
 	}
-	places := []string{base.Base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(run.ID)}
-	return places, f.check(nil, Handle{Places: places})
-}
-
-func (f *azureDevOps) check(_ *Run, h Handle) error {
-	return f.ours(h, "build", azureBuild, azureBuilds)
+	return []string{base.Base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(run.ID)}, nil
 }
 
 type build struct {
@@ -84,6 +78,10 @@ type build struct {
 	Finished   time.Time `json:"finishTime"`
 	Definition struct{ Name string }
 	Links      struct{ Web struct{ Href string } } `json:"_links"`
+}
+
+var azureVerbs = map[string]string{
+	"succeeded": "succeeded", "partiallySucceeded": "succeeded partially", "failed": "failed", "canceled": "was canceled",
 }
 
 func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) {
@@ -108,22 +106,14 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 		return v, nil
 	}
 	v.over, v.success = true, good(w, b.Result, "succeeded", "partiallySucceeded")
-	took := between(b.Started, b.Finished)
-	switch b.Result {
-	case "succeeded":
-		v.summary = ending(v.name, "succeeded", took, "", "")
-	case "partiallySucceeded":
-		where, why := f.timeline(ctx, place).failed()
-		v.summary = ending(v.name, "succeeded partially", took, where, why)
-		v.warnings = []string{"Azure DevOps calls the build partially succeeded, which counts as success"}
-	case "failed":
-		where, why := f.timeline(ctx, place).failed()
-		v.summary = ending(v.name, "failed", took, where, why)
-	case "canceled":
-		v.summary = ending(v.name, "was canceled", took, "", "")
-	default:
-		v.summary = ending(v.name, "ended as "+b.Result, took, "", "")
+	where, why := "", ""
+	if b.Result == "partiallySucceeded" || b.Result == "failed" {
+		where, why = f.timeline(ctx, place).failed()
 	}
+	if b.Result == "partiallySucceeded" {
+		v.warnings = []string{"Azure DevOps calls the build partially succeeded, which counts as success"}
+	}
+	v.summary = ending(v.name, verb(azureVerbs, b.Result), between(b.Started, b.Finished), where, why)
 	return v, nil
 }
 

@@ -84,15 +84,17 @@ func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res
 		return nil, ""
 	}
 	name, err := f.choose(&run, req)
-	var places []string
+	h := Handle{Backend: name}
 	if err == nil {
-		places, err = f.followers[name].start(ctx, &run, req, res)
+		h.Places, err = f.followers[name].start(ctx, &run, req, res)
+	}
+	if err == nil && name == Rule {
+		h.seal = (&rule{f.inv}).seal(&run, h.Places[0])
 	}
 	if err == nil {
-		h := Handle{Backend: name, Places: places}
-		if name == Rule {
-			h.seal = (&rule{f.inv}).seal(&run, places[0])
-		}
+		err = f.followers[name].check(&run, h)
+	}
+	if err == nil {
 		return f.watch(run, h), ""
 	}
 	if calm := (*quietError)(nil); errors.As(err, &calm) && followOf(&run) == nil {

@@ -27,7 +27,7 @@ var (
 )
 
 func newGitHub(inv Invoker) *gitHub {
-	return &gitHub{&source{inv: inv, backend: invoker.GitHub,
+	return &gitHub{&source{inv: inv, backend: invoker.GitHub, what: "workflow run", paths: []*regexp.Regexp{gitHubRuns, gitHubRunPath},
 		unset:  "neither GITHUB_TOKEN nor GITHUB_APP_ID is set",
 		right:  "check GITHUB_TOKEN or the GitHub App: it needs the permission Actions: read (scope repo of a classic token) on the repository",
 		header: http.Header{"Accept": {"application/vnd.github+json"}, "X-Github-Api-Version": {"2022-11-28"}},
@@ -51,8 +51,7 @@ func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 		ID json.Number `json:"workflow_run_id"`
 	}
 	if json.Unmarshal(res.Body, &answer) == nil && answer.ID != "" {
-		places := []string{base.Base() + m[1] + "/runs/" + answer.ID.String()}
-		return places, f.check(nil, Handle{Places: places})
+		return []string{base.Base() + m[1] + "/runs/" + answer.ID.String()}, nil
 	}
 	at, err := http.ParseTime(res.Header.Get("Date"))
 	if err != nil {
@@ -61,13 +60,13 @@ func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 	return []string{base.Base() + m[1] + m[2] + "/runs#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
 }
 
-func (f *gitHub) check(_ *Run, h Handle) error {
+func (f *gitHub) check(run *Run, h Handle) error {
 	for _, place := range h.Places {
 		if _, err := time.Parse(time.RFC3339, fragment(place)); err != nil && strings.HasSuffix(bare(place), "/runs") {
 			return fmt.Errorf("%s lacks the time of the dispatch", bare(place))
 		}
 	}
-	return f.ours(h, "workflow run", gitHubRuns, gitHubRunPath)
+	return f.source.check(run, h)
 }
 
 type gitHubRun struct {
@@ -115,22 +114,12 @@ func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	if !v.success {
 		where = f.failed(ctx, j, place)
 	}
-	v.summary = ending(v.name, gitHubVerb(run.Conclusion), between(run.Started, run.Updated), where, "")
+	v.summary = ending(v.name, verb(gitHubVerbs, run.Conclusion), between(run.Started, run.Updated), where, "")
 	return v, nil
 }
 
-func gitHubVerb(conclusion string) string {
-	switch conclusion {
-	case "success":
-		return "succeeded"
-	case "failure":
-		return "failed"
-	case "timed_out":
-		return "timed out"
-	case "cancelled", "skipped":
-		return "was " + conclusion
-	}
-	return "ended as " + strings.ReplaceAll(conclusion, "_", " ")
+var gitHubVerbs = map[string]string{
+	"success": "succeeded", "failure": "failed", "timed_out": "timed out", "cancelled": "was cancelled", "skipped": "was skipped",
 }
 
 // find looks for the run of a dispatch that GitHub did not name: the one that

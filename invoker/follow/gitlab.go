@@ -20,7 +20,7 @@ type gitLab struct{ *source }
 var pipelinePath = regexp.MustCompile(`^/api/v4/projects/[0-9]+/pipelines/[0-9]+$`)
 
 func newGitLab(inv Invoker) *gitLab {
-	return &gitLab{&source{inv: inv, backend: invoker.GitLab,
+	return &gitLab{&source{inv: inv, backend: invoker.GitLab, what: "pipeline", paths: []*regexp.Regexp{pipelinePath},
 		unset: "GITLAB_TOKEN is not set",
 		right: "check GITLAB_TOKEN: a token with the scope read_api of a member of the project, for a trigger token reads nothing",
 	}}
@@ -38,17 +38,16 @@ func (f *gitLab) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 	if json.Unmarshal(res.Body, &pipeline) != nil || pipeline.ID == "" || pipeline.Project == "" {
 		return nil, fmt.Errorf("the answer of GitLab names no pipeline")
 	}
-	places := []string{fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base.Base(), pipeline.Project, pipeline.ID)}
-	return places, f.check(nil, Handle{Places: places})
+	return []string{fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base.Base(), pipeline.Project, pipeline.ID)}, nil
 }
-
-func (f *gitLab) check(_ *Run, h Handle) error { return f.ours(h, "pipeline", pipelinePath) }
 
 // gitLabLabels are the states of a pipeline that goes on.
 var gitLabLabels = map[string]string{
 	"created": "Pending", "waiting_for_resource": "Pending", "preparing": "Pending", "waiting_for_callback": "Pending", "pending": "Pending",
 	"running": "Running", "canceling": "Canceling", "manual": "Waiting for a manual job", "scheduled": "Scheduled",
 }
+
+var gitLabVerbs = map[string]string{"success": "succeeded", "failed": "failed", "canceled": "was canceled", "skipped": "was skipped"}
 
 func (f *gitLab) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	var p struct {
@@ -72,15 +71,11 @@ func (f *gitLab) look(ctx context.Context, w *Watch, j *job) (view, error) {
 		return v, nil
 	}
 	v.over, v.success = true, good(w, p.Status, "success")
-	switch p.Status {
-	case "success":
-		v.summary = ending(v.name, "succeeded", took, "", "")
-	case "failed":
-		where, why := f.failed(ctx, j.place)
-		v.summary = ending(v.name, "failed", took, where, why)
-	default:
-		v.summary = ending(v.name, "was "+p.Status, took, "", "")
+	where, why := "", ""
+	if p.Status == "failed" {
+		where, why = f.failed(ctx, j.place)
 	}
+	v.summary = ending(v.name, verb(gitLabVerbs, p.Status), took, where, why)
 	return v, nil
 }
 

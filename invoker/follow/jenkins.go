@@ -34,7 +34,7 @@ var (
 )
 
 func newJenkins(inv Invoker) *jenkins {
-	return &jenkins{&source{inv: inv, backend: invoker.Jenkins,
+	return &jenkins{&source{inv: inv, backend: invoker.Jenkins, what: "queue item and no build", paths: []*regexp.Regexp{queuePath, buildPath},
 		unset: "JENKINS_URL, JENKINS_USER_ID and JENKINS_API_TOKEN are not set",
 		right: "check JENKINS_USER_ID and JENKINS_API_TOKEN, and that the user has the rights Job/Read and Job/Discover",
 	}}
@@ -63,10 +63,6 @@ func (f *jenkins) start(_ context.Context, _ *Run, req *invoker.Request, res *in
 		return nil, quiet("Jenkins put nothing into its queue, as in a dry run")
 	}
 	return places, nil
-}
-
-func (f *jenkins) check(_ *Run, h Handle) error {
-	return f.ours(h, "queue item and no build", queuePath, buildPath)
 }
 
 func (f *jenkins) look(ctx context.Context, w *Watch, j *job) (view, error) {
@@ -159,24 +155,12 @@ func (f *jenkins) build(ctx context.Context, w *Watch, j *job, place string) (vi
 	if build.Result != "SUCCESS" {
 		where, why = stages.failed()
 	}
-	v.summary = ending(v.name, jenkinsVerb(build.Result), time.Duration(build.Duration)*time.Millisecond, where, why)
+	v.summary = ending(v.name, verb(jenkinsVerbs, build.Result), time.Duration(build.Duration)*time.Millisecond, where, why)
 	return v, nil
 }
 
-func jenkinsVerb(result string) string {
-	switch result {
-	case "SUCCESS":
-		return "succeeded"
-	case "FAILURE":
-		return "failed"
-	case "ABORTED":
-		return "was aborted"
-	case "UNSTABLE":
-		return "ended unstable"
-	case "NOT_BUILT":
-		return "was not built"
-	}
-	return "ended as " + result
+var jenkinsVerbs = map[string]string{
+	"SUCCESS": "succeeded", "FAILURE": "failed", "ABORTED": "was aborted", "UNSTABLE": "ended unstable", "NOT_BUILT": "was not built",
 }
 
 // stages are those of a Pipeline, as the plugin Pipeline: REST API tells them.

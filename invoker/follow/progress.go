@@ -1,6 +1,10 @@
 package follow
 
-import "strings"
+import (
+	"strings"
+
+	"port-agent/invoker"
+)
 
 // Progress is the news of one look. What has not changed since the look
 // before is empty, so a Progress without news is the zero value.
@@ -68,7 +72,7 @@ func (j *job) merge(v view) (lines []Line) {
 	default:
 		text = v.name + ": " + v.label
 	}
-	text = oneLine(text, maxLine)
+	text = invoker.OneLine(text, maxLine)
 	if said := undigit(text); text != "" && said != j.said {
 		j.said = said
 		lines = append(lines, Line{Text: text})
@@ -91,7 +95,7 @@ func (j *job) merge(v view) (lines []Line) {
 
 // once adds a line that was not written before. Beyond maxLines none is.
 func (j *job) once(lines []Line, l Line) []Line {
-	l.Text = oneLine(l.Text, maxLine)
+	l.Text = invoker.OneLine(l.Text, maxLine)
 	if l.Text == "" || j.written[l] || len(j.written) >= maxLines {
 		return lines
 	}

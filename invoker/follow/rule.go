@@ -83,7 +83,7 @@ func (f *rule) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	if err != nil {
 		return view{}, refused("", "%w", err)
 	}
-	v := view{label: p.StatusLabel, lines: p.Log, links: linksOf(p.Link), over: p.Done, success: p.Status == "SUCCESS", summary: oneLine(p.Summary, 2*maxLine)}
+	v := view{label: p.StatusLabel, lines: p.Log, links: linksOf(p.Link), over: p.Done, success: p.Status == "SUCCESS", summary: invoker.OneLine(p.Summary, 2*maxLine)}
 	for _, warning := range append(warnings, more...) {
 		v.warnings = append(v.warnings, "Mapping: "+warning.Message)
 	}

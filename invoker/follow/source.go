@@ -19,8 +19,10 @@ import (
 type source struct {
 	inv     Invoker
 	backend string
-	unset   string // the settings to set where there is no credential
-	right   string // what the credential needs, as a hint beside a refusal
+	what    string           // that a place leads to
+	paths   []*regexp.Regexp // of places, below the base
+	unset   string           // the settings to set where there is no credential
+	right   string           // what the credential needs, as a hint beside a refusal
 	header  http.Header
 }
 
@@ -50,16 +52,16 @@ func (s *source) rest(place string) (*invoker.Credential, string, error) {
 	return c, rest, nil
 }
 
-// ours refuses places that are not below the base, or whose rest no pattern
-// matches.
-func (s *source) ours(h Handle, what string, patterns ...*regexp.Regexp) error {
+// check refuses places that are not below the base, or whose rest is none of
+// paths.
+func (s *source) check(_ *Run, h Handle) error {
 	for _, place := range h.Places {
 		_, rest, err := s.rest(place)
 		if err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(patterns, func(p *regexp.Regexp) bool { return p.MatchString(rest) }) {
-			return fmt.Errorf("%s is no %s", bare(place), what)
+		if !slices.ContainsFunc(s.paths, func(p *regexp.Regexp) bool { return p.MatchString(rest) }) {
+			return fmt.Errorf("%s is no %s", bare(place), s.what)
 		}
 	}
 	return nil

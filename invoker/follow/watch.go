@@ -124,7 +124,7 @@ func (w *Watch) tell(p *Progress) {
 		}
 		labels, links, ids, summaries = put(labels, label), append(links, v.links...), put(ids, v.id), put(summaries, v.summary)
 	}
-	now := told{label: oneLine(strings.Join(labels, ", "), maxLine), links: strings.Join(links, " "), id: strings.Join(ids, ", "), handle: w.Handle().String()}
+	now := told{label: invoker.OneLine(strings.Join(labels, ", "), maxLine), links: strings.Join(links, " "), id: strings.Join(ids, ", "), handle: w.Handle().String()}
 	if now.label != w.told.label {
 		p.Label = now.label
 	}

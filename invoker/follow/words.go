@@ -1,11 +1,13 @@
 package follow
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
+
+	"port-agent/invoker"
 )
 
 const (
@@ -17,29 +19,6 @@ const (
 	// characters.
 	maxLine = 500
 )
-
-// oneLine shortens a stranger's text to one line of at most n characters,
-// without control characters and marks of writing direction.
-func oneLine(s string, n int) string {
-	var b strings.Builder
-	count := 0
-	for _, word := range strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
-	}) {
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-			count++
-		}
-		for _, r := range word {
-			if count >= n {
-				return b.String() + "…"
-			}
-			b.WriteRune(r)
-			count++
-		}
-	}
-	return b.String()
-}
 
 // inWords is a duration as people say it: 3 min 10 s.
 func inWords(d time.Duration) string {
@@ -76,7 +55,7 @@ func ending(name, verb string, took time.Duration, where, why string) string {
 	if why != "" {
 		s += ": " + why
 	}
-	return oneLine(s, 2*maxLine)
+	return invoker.OneLine(s, 2*maxLine)
 }
 
 // good reports whether an end state counts as success: by the rule's list
@@ -102,4 +81,9 @@ func known(labels map[string]string, state string) string {
 		return label
 	}
 	return state
+}
+
+// verb says how a pipeline ended. A state that is not known is shown as it is.
+func verb(verbs map[string]string, state string) string {
+	return cmp.Or(verbs[state], "ended as "+strings.ReplaceAll(state, "_", " "))
 }
