@@ -17,8 +17,6 @@ type azureDevOps struct {
 	base string
 }
 
-var _ Backend = azureDevOps{}
-
 func (a azureDevOps) URL(t *Target) (string, error) {
 	m := &t.Method
 	if m.URL != "" && (m.Org == "" || m.Webhook == "") {
@@ -37,12 +35,11 @@ func (azureDevOps) Body(t *Target) (Body, error) {
 	return eventBody(t), nil
 }
 
-func (azureDevOps) Header(*Request) error { return nil }
-
-func (azureDevOps) Accept(*Request, *Response) error { return nil }
-
 // sha1Signer signs with HMAC-SHA1 over the body.
-type sha1Signer struct{ signer *Signer }
+type sha1Signer struct {
+	defaults
+	signer *Signer
+}
 
 func (s sha1Signer) Authorize(_ context.Context, req *Request, h http.Header) error {
 	h[headerSignature] = []string{s.signer.SHA1(req.Body)}
@@ -57,7 +54,6 @@ type azureRun struct {
 }
 
 var (
-	_ Backend  = azureRun{}
 	_ reviewer = azureRun{}
 
 	azureRuns = regexp.MustCompile(`^(?:/[^/]+)+/_apis/pipelines/[0-9]+/runs/?$`)

@@ -38,8 +38,7 @@ const (
 
 func newBackends(i *Invoker) map[string]Backend {
 	signer := NewSigner(i.deps.Signer)
-	hook := webhook{signer: signer}
-	sha1 := sha1Signer{signer: signer}
+	hook, sha1 := webhook{signer: signer}, sha1Signer{signer: signer}
 	return map[string]Backend{
 		Webhook:     hook,
 		AzureDevOps: azureDevOps{sha1Signer: sha1, base: i.cfg.AzureDevOpsURL},

@@ -13,17 +13,13 @@ import (
 )
 
 // decodeText brings a body to valid UTF-8, and returns body itself where it is
-// that already. Its encoding is, in this order,
-// what a byte order mark says, UTF-16 or UTF-32 where the first characters
+// that already. Its encoding is, in this order, what a byte order mark says, UTF-16 or UTF-32 where the first characters
 // look like it, the charset of the content type, what an XML or HTML document
 // declares, UTF-8 where it is valid, or else what charset.DetermineEncoding
 // takes a text of the web for, windows-1252.
 func decodeText(body []byte, contentType string) []byte {
 	media, params, _ := mime.ParseMediaType(contentType)
 	e := marked(body)
-	if e == nil {
-		e = shaped(body)
-	}
 	if e == nil {
 		e, _ = charset.Lookup(params["charset"])
 	}
@@ -41,42 +37,39 @@ func decodeText(body []byte, contentType string) []byte {
 	return bytes.ToValidUTF8(body, []byte("\uFFFD"))
 }
 
-// marked reads a byte order mark. That of UTF-32 begins like that of UTF-16.
-func marked(body []byte) encoding.Encoding {
-	switch {
-	case bytes.HasPrefix(body, []byte{0xff, 0xfe, 0, 0}):
-		return utf32.UTF32(utf32.LittleEndian, utf32.IgnoreBOM)
-	case bytes.HasPrefix(body, []byte{0, 0, 0xfe, 0xff}):
-		return utf32.UTF32(utf32.BigEndian, utf32.IgnoreBOM)
-	case bytes.HasPrefix(body, []byte{0xff, 0xfe}):
-		return unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
-	case bytes.HasPrefix(body, []byte{0xfe, 0xff}):
-		return unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)
-	case bytes.HasPrefix(body, []byte{0xef, 0xbb, 0xbf}):
-		return unicode.UTF8
-	}
-	return nil
-}
+var (
+	utf16BE = unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)
+	utf16LE = unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
+	utf32BE = utf32.UTF32(utf32.BigEndian, utf32.IgnoreBOM)
+	utf32LE = utf32.UTF32(utf32.LittleEndian, utf32.IgnoreBOM)
 
-// shaped tells the encodings of Unicode apart by where the zero bytes are in
-// the first two characters, which are ASCII in JSON (RFC 4627, section 3) and
-// in markup.
-func shaped(body []byte) encoding.Encoding {
+	// marks are the byte order marks. That of UTF-32 begins like that of UTF-16.
+	marks = []struct {
+		mark     string
+		encoding encoding.Encoding
+	}{
+		{"\xff\xfe\x00\x00", utf32LE}, {"\x00\x00\xfe\xff", utf32BE}, {"\xff\xfe", utf16LE}, {"\xfe\xff", utf16BE}, {"\xef\xbb\xbf", unicode.UTF8},
+	}
+	// shapes tell the encodings apart by which of the first four bytes are
+	// zero: the first two characters are ASCII in JSON (RFC 4627, section 3)
+	// and in markup.
+	shapes = map[[4]bool]encoding.Encoding{
+		{true, true, true, false}: utf32BE, {false, true, true, true}: utf32LE,
+		{true, false, true, false}: utf16BE, {false, true, false, true}: utf16LE,
+	}
+)
+
+// marked finds the encoding of Unicode that a body begins with, if any.
+func marked(body []byte) encoding.Encoding {
+	for _, m := range marks {
+		if bytes.HasPrefix(body, []byte(m.mark)) {
+			return m.encoding
+		}
+	}
 	if len(body) < 4 {
 		return nil
 	}
-	zero := func(n int) bool { return body[n] == 0 }
-	switch {
-	case zero(0) && zero(1) && zero(2) && !zero(3):
-		return utf32.UTF32(utf32.BigEndian, utf32.IgnoreBOM)
-	case !zero(0) && zero(1) && zero(2) && zero(3):
-		return utf32.UTF32(utf32.LittleEndian, utf32.IgnoreBOM)
-	case zero(0) && !zero(1) && zero(2) && !zero(3):
-		return unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM)
-	case !zero(0) && zero(1) && !zero(2) && zero(3):
-		return unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM)
-	}
-	return nil
+	return shapes[[4]bool{body[0] == 0, body[1] == 0, body[2] == 0, body[3] == 0}]
 }
 
 var xmlEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']`)

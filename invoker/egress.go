@@ -16,6 +16,8 @@ type RefusedError struct {
 	Reason string
 }
 
+func (e *RefusedError) plain() {}
+
 func (e *RefusedError) Error() string {
 	return "refused by egress policy: " + e.Target + " " + e.Reason
 }

@@ -67,6 +67,7 @@ func (e *TransportError) Unwrap() error { return e.Err }
 type timeoutError struct{ text string }
 
 func (e *timeoutError) Error() string        { return e.text }
+func (e *timeoutError) plain()               {}
 func (e *timeoutError) Timeout() bool        { return true }
 func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
 
@@ -80,33 +81,25 @@ func (e *brokenAnswer) Error() string {
 	return fmt.Sprintf("the answer (%d) broke off: %s", e.status, plain(e.err))
 }
 func (e *brokenAnswer) Unwrap() error { return e.err }
+func (e *brokenAnswer) plain()        {}
 
 // plain says in a few words what went wrong on the network. It quotes neither
-// URLs nor headers, as the error texts of net/http sometimes do.
+// URLs nor headers, as the error texts of net/http sometimes do. Errors that
+// say it themselves have a method plain.
 func plain(err error) string {
-	var (
-		timeout   *timeoutError
-		refused   *RefusedError
-		broken    *brokenAnswer
-		untrusted *tls.CertificateVerificationError
-		lookup    *lookupError
-	)
-	switch {
-	case errors.As(err, &lookup):
-		return clean(lookup.Error(), maxExcerpt)
-	case errors.As(err, &broken):
-		return broken.Error()
-	case errors.As(err, &timeout):
-		return timeout.Error()
-	case errors.As(err, &refused):
-		return refused.Error()
-	case errors.As(err, &untrusted):
+	if own, ok := errors.AsType[interface {
+		error
+		plain()
+	}](err); ok {
+		return clean(own.Error(), maxExcerpt)
+	}
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "certificate not trusted: " + clean(untrusted.Err.Error(), maxExcerpt)
-	case refusedByPeer(err):
+	}
+	if refusedByPeer(err) {
 		return "the server refused the client certificate, or asked for one: " + network(err)
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")) {
+	if op, ok := errors.AsType[*net.OpError](err); ok && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")) {
 		return "proxy: " + network(op.Err)
 	}
 	return network(err)
@@ -114,24 +107,25 @@ func plain(err error) string {
 
 // network names the innermost fault.
 func network(err error) string {
-	var (
-		dns   *net.DNSError
-		errno syscall.Errno
-		op    *net.OpError
-	)
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	errno, isErrno := errors.AsType[syscall.Errno](err)
 	switch {
-	case errors.As(err, &dns):
-		return resolution(dns)
+	case isDNS && dns.IsNotFound:
+		return "no such host"
+	case isDNS && dns.IsTimeout:
+		return "name resolution timed out"
+	case isDNS:
+		return "name resolution failed"
 	case err == context.DeadlineExceeded:
 		return "timed out"
 	case isTimeout(err):
 		return "connecting timed out after " + dialTimeout.String()
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), errClosedIdle):
 		return "connection closed before the answer was complete"
-	case errors.As(err, &errno):
+	case isErrno:
 		return errno.Error()
 	}
-	for errors.As(err, &op) && op.Err != nil {
+	for op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil; op, ok = errors.AsType[*net.OpError](err) {
 		err = op.Err
 	}
 	if strings.Contains(err.Error(), "response headers exceeded") {
@@ -155,16 +149,6 @@ var legacySigns = []string{
 // errClosedIdle is what net/http says of a connection that the server closed
 // while a request was put on it. It exports no value for it.
 const errClosedIdle = "http: server closed idle connection"
-
-func resolution(err *net.DNSError) string {
-	switch {
-	case err.IsNotFound:
-		return "no such host"
-	case err.IsTimeout:
-		return "name resolution timed out"
-	}
-	return "name resolution failed"
-}
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }

@@ -20,9 +20,32 @@ type gitHub struct {
 	credential *Credential // nil: a rule has to bring its own
 	do         func(context.Context, *Request) (*Response, error)
 
-	mu       sync.Mutex
-	branches map[string]branch // by org/repo
-	details  map[string]bool   // by origin: whether the server knows return_run_details
+	branches cache[branch] // by org/repo
+	details  cache[bool]   // by origin: whether the server knows return_run_details
+}
+
+// cache keeps what a backend has said. When it is full, it begins anew.
+type cache[V any] struct {
+	mu     sync.Mutex
+	values map[string]V
+}
+
+const maxCached = 1000
+
+func (c *cache[V]) get(key string) (V, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, ok := c.values[key]
+	return v, ok
+}
+
+func (c *cache[V]) put(key string, v V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.values == nil || len(c.values) >= maxCached {
+		c.values = make(map[string]V)
+	}
+	c.values[key] = v
 }
 
 // branch is the default branch of a repository for a while.
@@ -35,13 +58,10 @@ const (
 	gitHubMedia   = "application/vnd.github+json"
 	gitHubVersion = "2022-11-28"
 
-	branchTime  = 10 * time.Minute
-	maxBranches = 1000
-	maxServers  = 100
+	branchTime = 10 * time.Minute
 )
 
 var (
-	_ Backend  = (*gitHub)(nil)
 	_ preparer = (*gitHub)(nil)
 	_ reviewer = (*gitHub)(nil)
 )
@@ -49,7 +69,7 @@ var (
 var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not set, and no GitHub App is")
 
 func newGitHub(i *Invoker) *gitHub {
-	return &gitHub{base: i.cfg.GitHubAPIURL, credential: i.credentials[GitHub], do: i.Do, branches: map[string]branch{}, details: map[string]bool{}}
+	return &gitHub{base: i.cfg.GitHubAPIURL, credential: i.credentials[GitHub], do: i.Do}
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {
@@ -83,7 +103,7 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 		inputs["port_payload"] = string(payload.JSON)
 	}
 	body := map[string]any{"ref": ref, "inputs": anyMap(inputs)}
-	if known, details := g.knowsDetails(g.base); details || !known {
+	if details, known := g.details.get(serverOf(g.base)); details || !known {
 		body[runDetails] = true
 	}
 	return jsonBody(body)
@@ -92,22 +112,6 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 // runDetails asks GitHub to say which run it has started. Servers before
 // GitHub Enterprise 3.21 refuse the field.
 const runDetails = "return_run_details"
-
-func (g *gitHub) knowsDetails(server string) (known, details bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	details, known = g.details[serverOf(server)]
-	return known, details
-}
-
-func (g *gitHub) noteDetails(server string, details bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.details) >= maxServers {
-		clear(g.details)
-	}
-	g.details[serverOf(server)] = details
-}
 
 func serverOf(server string) string {
 	u, err := url.Parse(server)
@@ -121,15 +125,15 @@ func serverOf(server string) string {
 // it: nothing was started. What the server knows is remembered.
 func (g *gitHub) review(req *Request, res *Response) (again bool, refusal string) {
 	if req.withoutDetails && res.StatusCode/100 == 2 {
-		g.noteDetails(req.URL, false)
+		g.details.put(serverOf(req.URL), false)
 	}
 	var body map[string]json.RawMessage
 	if req.Method != http.MethodPost || json.Unmarshal(req.Body, &body) != nil || body[runDetails] == nil {
 		return false, ""
 	}
-	switch known, _ := g.knowsDetails(req.URL); {
+	switch _, known := g.details.get(serverOf(req.URL)); {
 	case res.StatusCode/100 == 2:
-		g.noteDetails(req.URL, true)
+		g.details.put(serverOf(req.URL), true)
 	case known || res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusUnprocessableEntity:
 	default:
 		delete(body, runDetails)
@@ -151,9 +155,7 @@ func (g *gitHub) ref(t *Target) string {
 	if ref := cmp.Or(t.ref(), t.Method.Ref); ref != "" {
 		return ref
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if b := g.branches[repository(t)]; time.Now().Before(b.until) {
+	if b, _ := g.branches.get(repository(t)); time.Now().Before(b.until) {
 		return b.name
 	}
 	return ""
@@ -202,17 +204,8 @@ func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, e
 	if name == "" {
 		return "", fmt.Errorf("GET %s answered without default_branch", place(u))
 	}
-	g.keep(repository(t), name)
+	g.branches.put(repository(t), branch{name, time.Now().Add(branchTime)})
 	return name, nil
-}
-
-func (g *gitHub) keep(repo, name string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.branches) >= maxBranches {
-		clear(g.branches)
-	}
-	g.branches[repo] = branch{name, time.Now().Add(branchTime)}
 }
 
 func (g *gitHub) Header(req *Request) error {

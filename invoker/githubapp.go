@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -32,9 +31,7 @@ type gitHubApp struct {
 	conceal      func(secret string)
 
 	flight singleflight.Group // by owner
-
-	mu     sync.Mutex
-	tokens map[string]appToken // by owner, or by the one installation
+	tokens cache[appToken]    // by owner, or by the one installation
 }
 
 type appToken struct {
@@ -48,15 +45,14 @@ const (
 	appMargin = 5 * time.Minute
 	// jwtTime stays below the ten minutes that GitHub allows, and jwtSkew
 	// covers a clock that is ahead of GitHub's.
-	jwtTime   = 9 * time.Minute
-	jwtSkew   = time.Minute
-	maxOwners = 1000
+	jwtTime = 9 * time.Minute
+	jwtSkew = time.Minute
 )
 
 func (i *Invoker) newGitHubApp() (*Credential, error) {
 	app := &gitHubApp{
 		base: strings.TrimRight(i.cfg.GitHubAPIURL, "/"), id: i.cfg.GitHubAppID, installation: i.cfg.GitHubAppInstallation,
-		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), fetch: i.Fetch, conceal: i.deps.Conceal, tokens: map[string]appToken{},
+		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), fetch: i.Fetch, conceal: i.deps.Conceal,
 	}
 	c, err := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
 		token, err := app.token(ctx, u)
@@ -81,9 +77,7 @@ func (a *gitHubApp) token(ctx context.Context, u *url.URL) (Secret, error) {
 	if a.installation != "" {
 		key = ""
 	}
-	a.mu.Lock()
-	t := a.tokens[key]
-	a.mu.Unlock()
+	t, _ := a.tokens.get(key)
 	if time.Until(t.expiry) > appMargin {
 		return t.value, nil
 	}
@@ -128,12 +122,7 @@ func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret,
 	if a.conceal != nil {
 		a.conceal(made.Token)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.tokens) >= maxOwners {
-		clear(a.tokens)
-	}
-	a.tokens[key] = appToken{Secret(made.Token), made.Expires}
+	a.tokens.put(key, appToken{Secret(made.Token), made.Expires})
 	return Secret(made.Token), nil
 }
 

@@ -18,8 +18,6 @@ type gitLab struct {
 	setting func(string) bool // may be nil
 }
 
-var _ Backend = gitLab{}
-
 func (g gitLab) URL(t *Target) (string, error) {
 	group, project := t.Method.Group, t.Method.Project
 	if err := gitLabNamed(group, project); err != nil {

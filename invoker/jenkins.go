@@ -18,14 +18,6 @@ import (
 // of all jobs turned the event away.
 type jenkins struct{ sha1Signer }
 
-var _ Backend = jenkins{}
-
-func (jenkins) URL(t *Target) (string, error) { return methodURL(t) }
-
-func (jenkins) Body(t *Target) (Body, error) { return eventBody(t), nil }
-
-func (jenkins) Header(*Request) error { return nil }
-
 // Accept looks for a job that was triggered. Link and id are those of the
 // first one by name. An empty answer comes from jobs that are all configured
 // to answer silently, and is taken for what its status says.

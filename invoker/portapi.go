@@ -13,13 +13,10 @@ import (
 // portAPI calls Port's own API with the agent's token, for actions that only
 // change the catalog. It calls no other place than the base URL's origin.
 type portAPI struct {
+	defaults
 	token func(context.Context) (string, error)
 	base  *url.URL // nil: there is no such API
 }
-
-var _ Backend = portAPI{}
-
-func (portAPI) URL(t *Target) (string, error) { return methodURL(t) }
 
 func (portAPI) Body(t *Target) (Body, error) {
 	if b := t.Method.Body; b != nil {
@@ -49,8 +46,6 @@ func (p portAPI) Authorize(ctx context.Context, _ *Request, h http.Header) error
 	h["Authorization"] = []string{"Bearer " + token}
 	return nil
 }
-
-func (portAPI) Accept(*Request, *Response) error { return nil }
 
 const portToken = "get a token for Port's API"
 

@@ -1,6 +1,7 @@
 package invoker
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -32,23 +33,18 @@ func readProxies(env func(string) (string, bool)) (*proxies, error) {
 		p.addresses = append(p.addresses, proxyAddress(u))
 		return u.String(), nil
 	}
-	all, err := read("ALL_PROXY")
-	if err != nil {
-		return nil, err
-	}
+	var all string
 	config := httpproxy.Config{NoProxy: firstOf(env, "NO_PROXY", "no_proxy")}
-	if config.HTTPProxy, err = read("HTTP_PROXY"); err != nil {
-		return nil, err
+	for _, v := range []struct {
+		name string
+		to   *string
+	}{{"ALL_PROXY", &all}, {"HTTP_PROXY", &config.HTTPProxy}, {"HTTPS_PROXY", &config.HTTPSProxy}} {
+		var err error
+		if *v.to, err = read(v.name); err != nil {
+			return nil, err
+		}
 	}
-	if config.HTTPSProxy, err = read("HTTPS_PROXY"); err != nil {
-		return nil, err
-	}
-	if config.HTTPProxy == "" {
-		config.HTTPProxy = all
-	}
-	if config.HTTPSProxy == "" {
-		config.HTTPSProxy = all
-	}
+	config.HTTPProxy, config.HTTPSProxy = cmp.Or(config.HTTPProxy, all), cmp.Or(config.HTTPSProxy, all)
 	p.of = config.ProxyFunc()
 	return p, nil
 }

@@ -20,47 +20,42 @@ import (
 // has ended, is the caller's to see.
 func Retryable(err error, req *Request, statuses []int) (retry bool, after time.Duration) {
 	again := req != nil && req.Idempotent()
-	if lookup := (*lookupError)(nil); errors.As(err, &lookup) {
-		again = true // nothing but a GET was sent
+	if _, ok := errors.AsType[*lookupError](err); ok {
+		again = true // nothing but a question was sent
 	}
-	if status := (*StatusError)(nil); errors.As(err, &status) {
+	if status, ok := errors.AsType[*StatusError](err); ok {
 		return status.retryable(again, statuses), status.RetryAfter
 	}
-	if transport := (*TransportError)(nil); errors.As(err, &transport) {
-		return !transport.Final && (!transport.Sent || again), 0
-	}
-	return false, 0
+	transport, ok := errors.AsType[*TransportError](err)
+	return ok && !transport.Final && (!transport.Sent || again), 0
+}
+
+// gateway reports whether the answer is that of a gateway which cannot say what
+// the backend has done.
+func (e *StatusError) gateway() bool {
+	return e.StatusCode == http.StatusBadGateway || e.StatusCode == http.StatusGatewayTimeout
 }
 
 func (e *StatusError) retryable(idempotent bool, statuses []int) bool {
-	if e.Reason != "" {
-		return false
-	}
-	if e.limited {
-		return true
-	}
 	switch e.StatusCode {
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		return true
-	case http.StatusBadGateway, http.StatusGatewayTimeout:
-		if idempotent {
-			return true
-		}
+		return e.Reason == ""
 	}
-	return e.StatusCode >= 400 && slices.Contains(statuses, e.StatusCode)
+	asked := e.StatusCode >= 400 && slices.Contains(statuses, e.StatusCode)
+	return e.Reason == "" && (e.limited || asked || idempotent && e.gateway())
 }
 
 // Sent reports whether bytes of the request may have left before err. Where
 // they have not, the event still counts as not started.
 func Sent(err error) bool {
-	if lookup := (*lookupError)(nil); errors.As(err, &lookup) {
+	if _, ok := errors.AsType[*lookupError](err); ok {
 		return false
 	}
-	if transport := (*TransportError)(nil); errors.As(err, &transport) {
+	if transport, ok := errors.AsType[*TransportError](err); ok {
 		return transport.Sent
 	}
-	status := (*StatusError)(nil)
-	return errors.As(err, &status)
+	_, ok := errors.AsType[*StatusError](err)
+	return ok
 }
 
 // Uncertain reports whether it is unknown after err if the backend has done
@@ -71,11 +66,11 @@ func Uncertain(err error) bool {
 	if !Sent(err) {
 		return false
 	}
-	if transport := (*TransportError)(nil); errors.As(err, &transport) {
+	if transport, ok := errors.AsType[*TransportError](err); ok {
 		return !transport.Final
 	}
-	status := (*StatusError)(nil)
-	return errors.As(err, &status) && (status.StatusCode == http.StatusBadGateway || status.StatusCode == http.StatusGatewayTimeout)
+	status, ok := errors.AsType[*StatusError](err)
+	return ok && status.gateway()
 }
 
 // lookupError is a failure to find out what the request needs; the request
@@ -87,6 +82,7 @@ type lookupError struct {
 
 func (e *lookupError) Error() string { return e.what + ": " + e.err.Error() }
 func (e *lookupError) Unwrap() error { return e.err }
+func (e *lookupError) plain()        {}
 
 // limited tells a 403 that means a limit from one that means a missing right:
 // https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
@@ -147,11 +143,9 @@ func retryAfter(h http.Header, limit bool) (time.Duration, bool) {
 
 // final reports errors that no repetition mends.
 func final(err error) bool {
-	var (
-		untrusted *tls.CertificateVerificationError
-		refused   *RefusedError
-	)
-	return errors.As(err, &untrusted) || errors.As(err, &refused) || refusedByPeer(err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, refused := errors.AsType[*RefusedError](err)
+	return untrusted || refused || refusedByPeer(err)
 }
 
 // refusedByPeer reports whether the server ended the TLS handshake because of
@@ -159,16 +153,8 @@ func final(err error) bool {
 // seen only after the request has been written, but a server that refuses the
 // handshake never reads it.
 func refusedByPeer(err error) bool {
-	var op *net.OpError
-	if !errors.As(err, &op) || op.Op != "remote error" {
-		return false
-	}
-	for _, alert := range certificateAlerts {
-		if op.Err.Error() == alert.Error() {
-			return true
-		}
-	}
-	return false
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error" && slices.ContainsFunc(certificateAlerts, func(a tls.AlertError) bool { return a.Error() == op.Err.Error() })
 }
 
 // certificateAlerts are those of RFC 8446, section 6.2, that speak of the
