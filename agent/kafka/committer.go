@@ -22,6 +22,7 @@ const (
 
 	commitRetryMin = 50 * time.Millisecond
 	commitRetryMax = 2 * time.Second
+	refusedRetry   = 200 * time.Millisecond
 )
 
 // committer makes every commit of one generation, one after another:
@@ -43,8 +44,8 @@ type committer struct {
 	fenced   bool
 
 	// For who commits, run and then flush.
-	held     map[partition]hold
-	failures int // since everything was committed
+	again    *time.Timer // repeats what was refused
+	failures int         // since everything was committed
 }
 
 // refusedError is a broker's answer that refuses the offsets of some
@@ -65,18 +66,11 @@ type waiter struct {
 	done    chan error
 }
 
-// hold keeps a partition out of commits for a while, because the broker
-// refuses its offset and takes those of others.
-type hold struct {
-	until time.Time
-	delay time.Duration
-}
-
 func newCommitter(trackers map[partition]*tracker, commits *prometheus.CounterVec, log zerolog.Logger,
 	commit func(context.Context, map[partition]commit) error) *committer {
 	return &committer{
 		commit: commit, commits: commits, log: log, trackers: trackers,
-		marks: make(chan struct{}, 1), lazily: make(chan struct{}, 1), held: map[partition]hold{},
+		marks: make(chan struct{}, 1), lazily: make(chan struct{}, 1),
 	}
 }
 
@@ -145,7 +139,6 @@ func (c *committer) run(ctx context.Context) error {
 // member is fenced or ctx ends.
 func (c *committer) flush(ctx context.Context) error {
 	for {
-		clear(c.held)
 		err := c.push(ctx, ctx)
 		if err == nil || errors.Is(err, errFenced) || ctx.Err() != nil {
 			return err
@@ -155,8 +148,8 @@ func (c *committer) flush(ctx context.Context) error {
 }
 
 // push commits what has changed and repeats that until it is answered or ctx
-// ends; calls is the context of the calls. A partition that is refused waits
-// for a later push, so that it does not keep the others from being committed.
+// ends; calls is the context of the calls. A partition that is refused is left
+// to a later push, so that it does not keep the others from being committed.
 func (c *committer) push(ctx, calls context.Context) error {
 	for delay := commitRetryMin; ; delay = min(2*delay, commitRetryMax) {
 		waiters, commits := c.take()
@@ -170,7 +163,7 @@ func (c *committer) push(ctx, calls context.Context) error {
 			c.accept(waiters, commits, refused)
 			return err
 		}
-		c.giveBack(waiters, slices.Collect(maps.Keys(commits)))
+		c.giveBack(waiters, commits)
 		if errors.Is(err, errFenced) {
 			c.fence()
 			return err
@@ -185,28 +178,14 @@ func (c *committer) push(ctx, calls context.Context) error {
 }
 
 // take collects the waiters and what their marks, and everything else, come
-// to. Partitions that are held are left out.
+// to.
 func (c *committer) take() ([]waiter, map[partition]commit) {
-	held := make(map[*tracker]bool)
-	for p, h := range c.held {
-		held[c.trackers[p]] = time.Now().Before(h.until)
-	}
-	var waiters, later []waiter
 	c.mu.Lock()
-	for _, w := range c.waiters {
-		if held[w.tracker] {
-			later = append(later, w)
-		} else {
-			waiters = append(waiters, w)
-		}
-	}
-	c.waiters = later
+	waiters := c.waiters
+	c.waiters = nil
 	c.mu.Unlock()
 	commits := make(map[partition]commit)
 	for p, t := range c.trackers {
-		if held[t] {
-			continue
-		}
 		if cm, changed := t.snapshot(); changed {
 			commits[p] = cm
 		}
@@ -214,36 +193,31 @@ func (c *committer) take() ([]waiter, map[partition]commit) {
 	return waiters, commits
 }
 
-// accept answers the waiters of the partitions that the broker took, and holds
-// those that it refused.
+// accept answers the waiters of the partitions that the broker took, and leaves
+// those that it refused to the next push.
 func (c *committer) accept(waiters []waiter, commits map[partition]commit, refused refusedError) {
-	var back []partition
-	held := make(map[*tracker]bool)
-	for p := range commits {
-		if refused[p] == nil {
-			delete(c.held, p)
-			continue
+	if len(refused) == 0 {
+		c.commits.WithLabelValues("ok").Inc()
+		if c.failures > 0 {
+			c.log.Info().Int("failures", c.failures).Msg("commits accepted again")
+			c.failures = 0
 		}
-		delay := min(max(2*c.held[p].delay, commitRetryMin), commitRetryMax)
-		c.held[p] = hold{until: time.Now().Add(delay), delay: delay}
-		time.AfterFunc(delay, c.settled)
-		c.failed(refused[p]).Str("topic", p.topic).Int("partition", p.id).Dur("retry_in_ms", delay).Msg("commit not accepted")
-		back, held[c.trackers[p]] = append(back, p), true
+		answer(waiters, nil)
+		return
 	}
-	outcome := "ok"
-	if len(back) > 0 {
-		outcome = "retried"
-	} else if c.failures > 0 && len(c.held) == 0 {
-		c.log.Info().Int("failures", c.failures).Msg("commits accepted again")
-		c.failures = 0
-	}
-	c.commits.WithLabelValues(outcome).Inc()
+	c.commits.WithLabelValues("retried").Inc()
+	c.failed(refused).Dur("retry_in_ms", refusedRetry).Msg("commit not accepted")
+	maps.DeleteFunc(commits, func(p partition, _ commit) bool { return refused[p] == nil })
 	c.giveBack(slices.DeleteFunc(waiters, func(w waiter) bool {
-		if !held[w.tracker] {
+		if refused[w.tracker.place] == nil {
 			w.done <- nil
 		}
-		return !held[w.tracker]
-	}), back)
+		return refused[w.tracker.place] == nil
+	}), commits)
+	if c.again != nil {
+		c.again.Stop()
+	}
+	c.again = time.AfterFunc(refusedRetry, c.settled)
 }
 
 // failed is a line of the log about a commit that failed: a warning for the
@@ -257,8 +231,8 @@ func (c *committer) failed(err error) *zerolog.Event {
 }
 
 // giveBack makes a later take see again what was not committed.
-func (c *committer) giveBack(waiters []waiter, ps []partition) {
-	for _, p := range ps {
+func (c *committer) giveBack(waiters []waiter, commits map[partition]commit) {
+	for p := range commits {
 		c.trackers[p].touch()
 	}
 	c.mu.Lock()
