@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -33,8 +34,5 @@ func (c Config) Validate() error {
 }
 
 func (c Config) timeout() time.Duration {
-	if c.TimeoutMS <= 0 {
-		return defaultTimeoutMS * time.Millisecond
-	}
-	return time.Duration(c.TimeoutMS) * time.Millisecond
+	return time.Duration(cmp.Or(max(0, c.TimeoutMS), defaultTimeoutMS)) * time.Millisecond
 }

@@ -65,19 +65,15 @@ func (p *ruleParser) jq(v any, at place) *template {
 	return nil
 }
 
-// object reads an object of expressions, or an expression that gives one.
-func (p *ruleParser) object(v any, at place) *template { return p.flat(v, at, false) }
-
-// lists is object for what may hold lists of expressions as well.
-func (p *ruleParser) lists(v any, at place) *template { return p.flat(v, at, true) }
-
-func (p *ruleParser) flat(v any, at place, lists bool) *template {
+// object reads an object of expressions, or an expression that gives one. Only a
+// query may hold lists of expressions as well.
+func (p *ruleParser) object(v any, at place) *template {
 	switch v := v.(type) {
 	case string:
 	case map[string]any:
 		for name, v := range v {
 			_, list := v.([]any)
-			if !scalar(v) && !(lists && list) {
+			if !scalar(v) && !(list && at.field == "query") {
 				p.fail(at.key(name), "is "+kind(v)+", not a jq expression", "")
 				return nil
 			}

@@ -44,7 +44,7 @@ var ruleFields = []field{
 	{"url", jqSchema, "jq on the event that gives the URL. Without it the backend's own.", (*ruleParser).jq, (*ruleParser).web},
 	{"method", jqSchema, "jq on the event that gives GET, POST, PUT, PATCH or DELETE. Without it the action's own, or POST.", (*ruleParser).jq, oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
 	{"headers", objectSchema, "Headers: an object of jq expressions, or one expression that gives an object. A null value is left out.", (*ruleParser).object, (*ruleParser).sendable},
-	{"query", listsSchema, "Query of the URL: as headers; a list repeats its key.", (*ruleParser).lists, nil},
+	{"query", listsSchema, "Query of the URL: as headers; a list repeats its key.", (*ruleParser).object, nil},
 	{"body", templateSchema, "Body of the request: jq, or JSON whose strings are jq. null sends none. Without it the backend's own; for a webhook the event.", (*ruleParser).template, (*ruleParser).ownBody},
 	{"report", tableSchema(reportFields), "What Port is told of the answer. jq on .body (the event), .request and .response.", setting((*ruleParser).report), nil},
 	{"fieldsToDecryptPaths", `{"type": "array", "items": {"type": "string", "minLength": 1}}`,
