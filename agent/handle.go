@@ -222,25 +222,20 @@ func (a *Agent) drop(ev *Event, why error) error {
 	return nil
 }
 
-// dropped is the outcome of an event that is dropped because of why.
+// drops are the outcomes of events that are dropped, by why they are.
+var drops = []struct {
+	why     error
+	outcome string
+}{
+	{errNotOurs, EventNotOurs}, {transform.ErrNoRule, EventNoRule}, {ErrSignature, EventUnsigned}, {errReplayed, EventReplayed},
+	{errSettled, EventSettled}, {errUnvouched, EventUnvouched}, {errExpired, EventExpired}, {errOversized, EventOversized},
+}
+
 func dropped(why error) string {
-	switch {
-	case errors.Is(why, errNotOurs):
-		return EventNotOurs
-	case errors.Is(why, transform.ErrNoRule):
-		return EventNoRule
-	case errors.Is(why, ErrSignature):
-		return EventUnsigned
-	case errors.Is(why, errReplayed):
-		return EventReplayed
-	case errors.Is(why, errSettled):
-		return EventSettled
-	case errors.Is(why, errUnvouched):
-		return EventUnvouched
-	case errors.Is(why, errExpired):
-		return EventExpired
-	case errors.Is(why, errOversized):
-		return EventOversized
+	for _, d := range drops {
+		if errors.Is(why, d.why) {
+			return d.outcome
+		}
 	}
 	return EventMalformed
 }

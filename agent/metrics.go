@@ -2,9 +2,12 @@ package agent
 
 import (
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
@@ -61,70 +64,76 @@ type Metrics struct {
 	waiting func() (n int, oldest time.Time) // of the agent, once there is one
 }
 
+const namespace = "port_agent"
+
 // NewMetrics registers the agent's collectors with reg.
 func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "port_agent", Name: name, Help: help}, labels)
+	made := promauto.With(reg)
+	// The labels are names; of each the lists hold the closed set of its values.
+	counter := func(name, help, labels string, values ...[]string) *prometheus.CounterVec {
+		c := made.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, strings.Fields(labels))
+		preset(values, nil, func(set []string) { c.WithLabelValues(set...) })
+		return c
 	}
+	gauges := func(name, help, labels string, values ...[]string) *prometheus.GaugeVec {
+		g := made.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, strings.Fields(labels))
+		preset(values, nil, func(set []string) { g.WithLabelValues(set...) })
+		return g
+	}
+	gauge := func(name, help string) prometheus.Gauge { return gauges(name, help, "").WithLabelValues() }
 	seconds := func(name, help string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Namespace: "port_agent", Name: name, Help: help,
-			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120},
-		}, []string{"backend"})
-	}
-	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "port_agent", Name: name, Help: help})
+		return made.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help,
+			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}}, []string{"backend"})
 	}
 	m := &Metrics{
 		waiting:           func() (int, time.Time) { return 0, time.Time{} },
-		Events:            counter("events_total", "Events taken from the source, by what became of them.", "topic", "outcome"),
-		Invocations:       counter("invocations_total", "Invocations that ended, by backend, outcome and reason.", "backend", "outcome", "reason"),
+		Events:            counter("events_total", "Events taken from the source, by what became of them.", "topic outcome"),
+		Invocations:       counter("invocations_total", "Invocations that ended, by backend, outcome and reason.", "backend outcome reason", backends, []string{"failed"}, reasons),
 		AttemptSeconds:    seconds("attempt_seconds", "Duration of one HTTP request to a backend."),
 		InvocationSeconds: seconds("invocation_seconds", "Duration of an invocation from its first attempt to its end, waits between attempts included."),
 		InFlight:          gauge("in_flight", "Invocations that hold a slot now."),
-		Following: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "port_agent", Name: "following",
-			Help: "Runs whose pipeline is followed now."}, []string{"backend"}),
-		FollowPolls: counter("follow_polls_total", "Looks at pipelines, by backend and outcome.", "backend", "outcome"),
-		FollowEnded: counter("follow_ended_total", "Runs that are no longer followed, by backend and outcome.", "backend", "outcome"),
-		Lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "port_agent", Name: "lag",
-			Help: "Records between the committed offset and the end of an assigned partition."}, []string{"topic", "partition"}),
-		Reports:         counter("reports_total", "Calls that tell Port of a run, by kind and outcome.", "kind", "outcome"),
-		PortCalls:       counter("port_api_calls_total", "Calls to Port's API by route and status code; code 0 is no answer.", "route", "code"),
-		TokenRenewals:   counter("token_renewals_total", "Access tokens asked of Port.", "outcome"),
-		RuleMatches:     counter("rule_matches_total", "Events that a rule of the mapping matched.", "rule"),
-		MappingErrors:   counter("mapping_errors_total", "Expressions of the mapping that failed on an event.", "field"),
-		Interrupted:     counter("interrupted_total", "Events found started but not settled when a partition was taken over.", "outcome"),
-		Commits:         counter("commits_total", "Offset commits.", "outcome"),
-		Rebalances:      prometheus.NewCounter(prometheus.CounterOpts{Namespace: "port_agent", Name: "rebalances_total", Help: "Generations of the consumer group joined."}),
+		Following:         gauges("following", "Runs whose pipeline is followed now.", "backend", follow.Backends),
+		FollowPolls:       counter("follow_polls_total", "Looks at pipelines, by backend and outcome.", "backend outcome", follow.Backends, pollOutcomes),
+		FollowEnded: counter("follow_ended_total", "Runs that are no longer followed, by backend and outcome.", "backend outcome", follow.Backends,
+			[]string{endedSuccess, endedFailure, endedNotFollowed, endedTimeout, endedElsewhere}),
+		Lag: gauges("lag", "Records between the committed offset and the end of an assigned partition.", "topic partition"),
+		Reports: counter("reports_total", "Calls that tell Port of a run, by kind and outcome.", "kind outcome",
+			[]string{"log", "response", "details", "status"}, []string{"accepted", "refused", "retried", "dropped"}),
+		PortCalls:     counter("port_api_calls_total", "Calls to Port's API by route and status code; code 0 is no answer.", "route code"),
+		TokenRenewals: counter("token_renewals_total", "Access tokens asked of Port.", "outcome", []string{"ok", "error"}),
+		RuleMatches:   counter("rule_matches_total", "Events that a rule of the mapping matched.", "rule"),
+		MappingErrors: counter("mapping_errors_total", "Expressions of the mapping that failed on an event.", "field",
+			[]string{"enabled", "url", "method", "headers", "query", "body", "report", "orderBy"}),
+		Interrupted: counter("interrupted_total", "Events found started but not settled when a partition was taken over.", "outcome",
+			[]string{"already_ended", "failed", "followed", "sent_again"}),
+		Commits:         counter("commits_total", "Offset commits.", "outcome", []string{"ok", "retried", "fenced"}),
+		Rebalances:      counter("rebalances_total", "Generations of the consumer group joined.", "").WithLabelValues(),
 		SourceConnected: gauge("source_connected", "1 while the source of events is connected."),
-		MappingInfo: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "port_agent", Name: "mapping_info",
-			Help: "1, with the SHA-256 of the file of the mapping in force."}, []string{"hash"}),
-		MappingReloads:  counter("mapping_reloads_total", "Reloads of a mapping file that had changed.", "outcome"),
+		MappingInfo:     gauges("mapping_info", "1, with the SHA-256 of the file of the mapping in force.", "hash"),
+		MappingReloads:  counter("mapping_reloads_total", "Reloads of a mapping file that had changed.", "outcome", []string{"accepted", "refused"}),
 		MappingReloaded: gauge("mapping_reload_successful", "1 while the mapping file as it is now is in force, 0 where it was refused."),
 		MappingLoadedAt: gauge("mapping_reload_success_timestamp_seconds", "When the mapping in force was loaded, in Unix time."),
 	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Namespace: "port_agent", Name: "build_info", Help: "1, with the version as labels.",
-		ConstLabels: prometheus.Labels{"version": version, "go_version": runtime.Version()},
-	})
-	build.Set(1)
-	reg.MustRegister(m.Events, m.Invocations, m.AttemptSeconds, m.InvocationSeconds, m.InFlight, m.Following, m.FollowPolls, m.FollowEnded, m.Lag, m.Reports,
-		m.PortCalls, m.TokenRenewals, m.RuleMatches, m.MappingErrors, m.Interrupted, m.Commits, m.Rebalances,
-		m.SourceConnected, m.MappingInfo, m.MappingReloads, m.MappingReloaded, m.MappingLoadedAt, build, m.unsettled(), m.oldest())
-	m.presetLabels()
+	preset([][]string{backends, {"accepted"}, {reasonOK}}, nil, func(set []string) { m.Invocations.WithLabelValues(set...) })
+	gauges("build_info", "1, with the version as labels.", "version go_version").WithLabelValues(version, runtime.Version()).Set(1)
+	m.registerWaiting(made)
 	return m
 }
 
-func (m *Metrics) unsettled() prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "unsettled_events",
+var (
+	backends     = []string{"none", invoker.Webhook, invoker.AzureDevOps, invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker.PortAPI}
+	pollOutcomes = []string{pollOK, follow.Busy.String(), follow.Missing.String(), follow.Deleted.String(), follow.Refused.String(), follow.Hopeless.String()}
+)
+
+// registerWaiting makes the gauges of events that wait, which are read from the
+// agent when somebody asks for metrics.
+func (m *Metrics) registerWaiting(made promauto.Factory) {
+	made.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "unsettled_events",
 		Help: "Events taken from the source that are neither settled nor followed."}, func() float64 {
 		n, _ := m.waiting()
 		return float64(n)
 	})
-}
-
-func (m *Metrics) oldest() prometheus.Collector {
-	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "port_agent", Name: "oldest_unsettled_seconds",
+	made.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "oldest_unsettled_seconds",
 		Help: "Age of the oldest of them, 0 where there is none."}, func() float64 {
 		if n, oldest := m.waiting(); n > 0 {
 			return time.Since(oldest).Seconds()
@@ -133,42 +142,15 @@ func (m *Metrics) oldest() prometheus.Collector {
 	})
 }
 
-// presetLabels makes the series of every closed label set.
-func (m *Metrics) presetLabels() {
-	for _, kind := range []string{"log", "response", "details", "status"} {
-		for _, outcome := range []string{"accepted", "refused", "retried", "dropped"} {
-			m.Reports.WithLabelValues(kind, outcome)
+// preset calls series with set and one value of each of the lists, in all ways;
+// without lists there is no series to make.
+func preset(lists [][]string, set []string, series func(set []string)) {
+	for i := 0; len(lists) > 0 && i < len(lists[0]); i++ {
+		next := append(slices.Clip(set), lists[0][i])
+		if len(lists) == 1 {
+			series(next)
 		}
-	}
-	for _, backend := range []string{"none", invoker.Webhook, invoker.AzureDevOps, invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker.PortAPI} {
-		m.Invocations.WithLabelValues(backend, "accepted", reasonOK)
-		for _, reason := range reasons {
-			m.Invocations.WithLabelValues(backend, "failed", reason)
-		}
-	}
-	for _, backend := range follow.Backends {
-		m.Following.WithLabelValues(backend)
-		for _, outcome := range []string{pollOK, follow.Busy.String(), follow.Missing.String(), follow.Deleted.String(), follow.Refused.String(), follow.Hopeless.String()} {
-			m.FollowPolls.WithLabelValues(backend, outcome)
-		}
-		for _, outcome := range []string{endedSuccess, endedFailure, endedNotFollowed, endedTimeout, endedElsewhere} {
-			m.FollowEnded.WithLabelValues(backend, outcome)
-		}
-	}
-	for _, outcome := range []string{"ok", "error"} {
-		m.TokenRenewals.WithLabelValues(outcome)
-	}
-	for _, outcome := range []string{"ok", "retried", "fenced"} {
-		m.Commits.WithLabelValues(outcome)
-	}
-	for _, outcome := range []string{"accepted", "refused"} {
-		m.MappingReloads.WithLabelValues(outcome)
-	}
-	for _, outcome := range []string{"already_ended", "failed", "followed", "sent_again"} {
-		m.Interrupted.WithLabelValues(outcome)
-	}
-	for _, field := range []string{"enabled", "url", "method", "headers", "query", "body", "report", "orderBy"} {
-		m.MappingErrors.WithLabelValues(field)
+		preset(lists[1:], next, series)
 	}
 }
 

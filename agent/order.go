@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"sync"
 )
@@ -14,77 +15,58 @@ type order struct {
 
 // turn is an event's place in the line of its key.
 type turn struct {
-	o      *order
-	key    string
-	before <-chan struct{} // nil: nobody
-	done   chan struct{}   // nil: no line
+	before <-chan struct{} // closed once nobody is before
+	leave  func()          // lets the next go on, though not before all who joined earlier have left
 }
+
+// nobody is the end of an empty line.
+var nobody = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 func newOrder() *order { return &order{last: map[string]chan struct{}{}} }
 
-// join takes the last place in the line of key.
+// join takes the last place in the line of key. The turn has to be left, more
+// than once is no matter.
 func (o *order) join(key string) *turn {
 	if key == "" {
-		return &turn{}
+		return &turn{before: nobody, leave: func() {}}
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	t := &turn{o: o, key: key, done: make(chan struct{})}
-	if last, ok := o.last[key]; ok {
-		t.before = last
+	before, done := cmp.Or(o.last[key], nobody), make(chan struct{})
+	o.last[key] = done
+	finish := func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.last[key] == done {
+			delete(o.last, key) // nobody is behind
+		}
+		close(done)
 	}
-	o.last[key] = t.done
-	return t
+	return &turn{before: before, leave: sync.OnceFunc(func() {
+		select {
+		case <-before:
+			finish()
+		default: // gave up before its turn came: whoever is behind still has to wait for it
+			go func() {
+				<-before
+				finish()
+			}()
+		}
+	})}
 }
 
-// ready reports whether all who joined before have left.
-func (t *turn) ready() bool { return t.before == nil || isClosed(t.before) }
-
 // wait returns when all who joined before have left, or else with the cause of
-// ctx's end. Either way the turn has to be left.
+// ctx's end.
 func (t *turn) wait(ctx context.Context) error {
-	if t.ready() {
+	select {
+	case <-t.before:
 		return nil
+	default:
 	}
 	select {
 	case <-t.before:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// leave lets the next go on, though not before all who joined earlier have
-// left. It may be called more than once, by one goroutine at a time.
-func (t *turn) leave() {
-	if t.done == nil {
-		return
-	}
-	o, key, before, done := t.o, t.key, t.before, t.done
-	t.done = nil
-	finish := func() {
-		o.mu.Lock()
-		if o.last[key] == done {
-			delete(o.last, key) // nobody is behind
-		}
-		o.mu.Unlock()
-		close(done)
-	}
-	if t.ready() {
-		finish()
-		return
-	}
-	go func() { // gave up before its turn came: whoever is behind still has to wait for it
-		<-before
-		finish()
-	}()
-}
-
-func isClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
 	}
 }
