@@ -168,10 +168,10 @@ func (f *followed) tell(ctx context.Context) (ended bool, err error) {
 		return false, context.Cause(ctx)
 	case errors.Is(err, ErrRunEnded):
 		f.close(endedElsewhere)
-		f.j.about(f.j.log.Info()).Msg("followed run was ended by somebody else")
+		f.j.about(f.j.log.Info()).Msg("followed run was ended elsewhere")
 		return true, nil
 	case errors.Is(err, ErrRejected):
-		f.j.about(f.j.log.Debug()).Err(err).Msg("news of a pipeline refused by port")
+		f.j.about(f.j.log.Debug()).Err(err).Msg("progress of a pipeline refused by port")
 	}
 	return false, nil
 }

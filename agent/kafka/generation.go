@@ -77,7 +77,7 @@ func (g *generation) takeOver(work context.Context) (map[partition]*tracker, boo
 			return trackers, true
 		}
 		if work.Err() == nil {
-			g.log.Warn().Err(err).Dur("retry_in_ms", delay).Msg("positions of partitions not found")
+			g.log.Warn().Err(err).Dur("retry_in_ms", delay).Msg("offsets of partitions not read")
 		}
 		sleep(work, delay)
 	}

@@ -124,7 +124,7 @@ func (s *Source) session(ctx context.Context) (joined bool, err error) {
 		failures++
 		s.setJoined(false)
 		s.lookout.failed(err)
-		s.hinted(seldom(s.log, failures), err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining of group failed")
+		s.hinted(seldom(s.log, failures), err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining the group failed")
 		sleep(ctx, rejoinDelay)
 	}
 }
@@ -159,7 +159,7 @@ func (s *Source) membership(ctx context.Context, cl *cluster) (joined bool, err 
 		gen, err := group.Next(ctx)
 		switch {
 		case errors.Is(err, kafka.RebalanceInProgress):
-			s.log.Debug().Err(err).Msg("joining of group failed")
+			s.log.Debug().Err(err).Msg("joining the group failed")
 		case err != nil:
 			return joined, err
 		default:

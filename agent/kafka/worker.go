@@ -65,7 +65,7 @@ func (w *worker) run(ctx context.Context) {
 		if failures > 2 {
 			line = seldom(w.log, failures)
 		}
-		line.Err(err).Int64("offset", next).Int("failures", failures).Dur("retry_in_ms", delay).Msg("reading of partition failed")
+		line.Err(err).Int64("offset", next).Int("failures", failures).Dur("retry_in_ms", delay).Msg("reading a partition failed")
 		sleep(ctx, delay)
 		delay = min(2*delay, readRetryMax)
 	}

@@ -42,12 +42,12 @@ func (p *Poller) takeUp(ctx context.Context, running *sync.WaitGroup) {
 		p.work(ctx, t, agent.Place{}, running)
 	}
 	if taken > 0 {
-		p.log.Info().Int("runs", taken).Msg("runs of an earlier agent taken up")
+		p.log.Info().Int("runs", taken).Msg("runs of an earlier agent resumed")
 	}
 }
 
 func (p *Poller) notTakenUp(ctx context.Context, err error) {
 	if ctx.Err() == nil || errors.Is(err, agent.ErrRejected) {
-		p.log.Warn().Err(err).Msg("runs of an earlier agent not looked for")
+		p.log.Warn().Err(err).Msg("runs of an earlier agent not listed")
 	}
 }

@@ -109,7 +109,7 @@ func (m *mapping) reload(forced bool) {
 	m.use(loaded)
 	m.metrics.MappingReloads.WithLabelValues("accepted").Inc()
 	for _, w := range loaded.Warnings() {
-		m.log.Warn().Str("finding", w.String()).Msg("mapping doubtful")
+		m.log.Warn().Str("finding", w.String()).Msg("mapping warning")
 	}
 	m.log.Info().Str("mapping", loaded.File()).Int("rules", loaded.Len()).Str("hash", loaded.Hash()).Msg("mapping reloaded")
 }
@@ -121,7 +121,7 @@ func (m *mapping) refuse(err error) {
 	m.state.Store(&state)
 	m.metrics.MappingReloaded.Set(0)
 	m.metrics.MappingReloads.WithLabelValues("refused").Inc()
-	m.log.Error().Err(err).Str("hash", state.mapping.Hash()).Msg("mapping refused, the one before stays in force")
+	m.log.Error().Err(err).Str("hash", state.mapping.Hash()).Msg("mapping refused, the previous one stays in use")
 }
 
 // fingerprint tells one content of the file from another. What cannot be read

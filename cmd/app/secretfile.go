@@ -114,7 +114,7 @@ func (f *secretFile) look() {
 		value, err = readSecret(f.path)
 	}
 	if err != nil {
-		f.log.Warn().Err(err).Str("setting", f.name+fileSuffix).Msg("secret not read again, the one before stays in use")
+		f.log.Warn().Err(err).Str("setting", f.name+fileSuffix).Msg("secret not read again, the previous one stays in use")
 		return
 	}
 	f.seen = info

@@ -82,7 +82,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		t.Errorf("got versions %v, want several", seen)
 	}
 	a.terminate()
-	for _, want := range []string{"mapping reloaded", "mapping refused, the one before stays in force"} {
+	for _, want := range []string{"mapping reloaded", "mapping refused, the previous one stays in use"} {
 		if !strings.Contains(a.out.String(), want) {
 			t.Errorf("the log lacks %q", want)
 		}
