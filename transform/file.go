@@ -10,13 +10,11 @@ import (
 	"unicode/utf8"
 )
 
-// decodeFile decodes a mapping file, or says why that cannot be. A byte order
-// mark, as some editors write one, is passed over.
+// decodeFile decodes a mapping file, or says why that cannot be.
 func decodeFile(data []byte) (any, *Finding) {
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
 		return nil, &Finding{Rule: -1, Message: "the file is in UTF-16", Hint: "save it as UTF-8"}
 	}
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, &Finding{Rule: -1, Message: "the file is empty", Hint: `[{"enabled": true}] takes every event as it is`}
 	}

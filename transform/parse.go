@@ -20,9 +20,14 @@ type parser struct {
 // parse gives the rules of a mapping. They can be used where no finding is an
 // error.
 func (p *parser) parse(data []byte) []*Rule {
-	rules := p.rules(data)
+	body := bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
+	rules := p.rules(body)
 	for i := range p.findings {
-		p.locate(data, &p.findings[i])
+		f := &p.findings[i]
+		p.locate(body, f)
+		if f.Line > 0 {
+			f.Start, f.End = f.Start+len(data)-len(body), f.End+len(data)-len(body)
+		}
 	}
 	return rules
 }
@@ -30,9 +35,6 @@ func (p *parser) parse(data []byte) []*Rule {
 func (p *parser) rules(data []byte) []*Rule {
 	v, finding := decodeFile(data)
 	if finding != nil {
-		if finding.Line > 0 && bytes.HasPrefix(data, []byte("\ufeff")) {
-			finding.Start, finding.End = finding.Start+3, finding.End+3
-		}
 		p.add(*finding)
 		return nil
 	}

@@ -59,10 +59,9 @@ func (f *Finding) place(data []byte, s span) {
 	s.start = max(0, min(s.start, len(data)))
 	s.end = max(s.start, min(s.end, len(data)))
 	line := bytes.LastIndexByte(data[:s.start], '\n') + 1
-	before := bytes.TrimPrefix(data[line:s.start], []byte("\ufeff"))
 	f.Start, f.End = s.start, s.end
 	f.Line = 1 + bytes.Count(data[:s.start], []byte("\n"))
-	f.Column = 1 + len(utf16.Encode([]rune(string(before))))
+	f.Column = 1 + len(utf16.Encode([]rune(string(data[line:s.start]))))
 }
 
 // places finds the values of a file and their names. Where an object has a name
@@ -70,9 +69,7 @@ func (f *Finding) place(data []byte, s span) {
 // warns about the first such name.
 func places(data []byte) (out map[string]located, twice *Finding) {
 	out = make(map[string]located)
-	body := bytes.TrimPrefix(data, []byte("\ufeff"))
-	base := len(data) - len(body)
-	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	dec := jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	for {
 		var err error
 		raw := jsontext.Value("x") // a bracket
@@ -86,7 +83,7 @@ func places(data []byte) (out map[string]located, twice *Finding) {
 		if err != nil {
 			return out, twice
 		}
-		end := base + int(dec.InputOffset())
+		end := int(dec.InputOffset())
 		s := span{end - len(raw), end}
 		pointer := string(dec.StackPointer())
 		at := out[pointer]
