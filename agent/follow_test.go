@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -413,6 +414,28 @@ func TestFollowTakenUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A claimed run is not signed: what its pipeline has taken before the restart
+// counts from when Port made the run.
+func TestFollowTakenUpCountsFromTheRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		f := newFixture(t, builtIn)
+		f.answers(func(time.Duration) string { return "running" })
+		made := time.Now().Add(-23 * time.Hour)
+		f.port.onLookup = func(context.Context, string) (RunState, error) {
+			return RunState{Status: "IN_PROGRESS", Created: made, Logs: []string{handleLine}}, nil
+		}
+		ev := pipelineEvent(t, "r_1")
+		interrupted(ev)
+		ev.Trusted, ev.Time = true, time.Now()
+		ev.Record = bytes.ReplaceAll(ev.Record, []byte(timestampHeader), []byte("X-Other"))
+		begun := time.Now()
+		f.settle(t, ev)
+		if took := time.Since(begun); took < 59*time.Minute || took > 63*time.Minute {
+			t.Errorf("followed for %s after the restart, want what was left of a day", took)
+		}
+	})
 }
 
 // 2,000 followed pipelines hold no slot, no turn and no memory worth counting,

@@ -234,7 +234,7 @@ func (a *Agent) resume(ctx context.Context, j *job, h follow.Handle, state RunSt
 	if a.Follower == nil {
 		return nil, nil
 	}
-	f := &followed{Agent: a, j: j, since: j.triggered(), resumed: true}
+	f := &followed{Agent: a, j: j, since: j.triggered(state), resumed: true}
 	f.news = news{links: state.Links, at: h, had: linesOf(state.Logs), lines: len(state.Logs)}
 	var err error
 	if f.watch, err = a.Follower.Resume(a.followRun(j), h); err != nil {

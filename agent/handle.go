@@ -191,12 +191,14 @@ func (a *Agent) followOn(ctx, late context.Context, j *job, past past) error {
 	return f.run(ctx)
 }
 
-// triggered is about when the run's pipeline was.
-func (j *job) triggered() time.Time {
-	if j.signed.IsZero() {
-		return j.ev.Time
+// triggered is about when the run's pipeline was. A claimed event is not signed.
+func (j *job) triggered(run RunState) time.Time {
+	for _, at := range []time.Time{j.signed, run.Created} {
+		if !at.IsZero() {
+			return at
+		}
 	}
-	return j.signed
+	return j.ev.Time
 }
 
 // drop settles an event that is not carried out, and says why.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Reporter tells Port how a run goes. It is implemented by agent/port. All
@@ -109,7 +110,9 @@ type RunState struct {
 	Status string   // as Port names it
 	Ended  bool     // no further status is accepted
 	Links  []string // on its page
-	Logs   []string // messages of its log, the oldest first, as far as Port gives them; none of a run that has ended
+	// Created is when the run was made, zero where Port does not say.
+	Created time.Time
+	Logs    []string // messages of its log, the oldest first, as far as Port gives them; none of a run that has ended
 }
 
 // IsNodeRun reports whether id names a workflow node run; every other id

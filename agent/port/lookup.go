@@ -22,6 +22,7 @@ type runObject struct {
 	Status      string          `json:"status"`
 	Link        json.RawMessage `json:"link"`
 	EndedAt     json.RawMessage `json:"endedAt"`
+	CreatedAt   json.RawMessage `json:"createdAt"`
 	Logs        json.RawMessage `json:"logs"`
 	NodeRunLogs json.RawMessage `json:"nodeRunLogs"`
 }
@@ -81,6 +82,7 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 		object = answer.NodeRun
 	}
 	state := agent.RunState{Status: object.Status, Ended: object.ended(), Links: links(object.Link), Logs: messages(object.Logs, object.NodeRunLogs)}
+	_ = json.Unmarshal(object.CreatedAt, &state.Created) // of another form: unknown
 	if state.Ended || len(state.Logs) > 0 {
 		return state, nil
 	}

@@ -167,6 +167,9 @@ func TestLookupReadsWhatThereIs(t *testing.T) {
 		{"without an envelope", "wfnr_1", `{"status":"IN_PROGRESS"}`, agent.RunState{Status: "IN_PROGRESS"}},
 		{"logs of another form", "r_1", `{"run":{"status":"IN_PROGRESS","logs":{"message":"a"}}}`, agent.RunState{Status: "IN_PROGRESS"}},
 		{"ended by its time", "r_1", `{"run":{"status":"NEW","endedAt":"2026-01-01T00:00:00Z"}}`, agent.RunState{Status: "NEW", Ended: true}},
+		{"its time", "r_1", `{"run":{"status":"NEW","createdAt":"2026-01-01T10:00:00.5Z","endedAt":"2026-01-01T00:00:00Z"}}`,
+			agent.RunState{Status: "NEW", Ended: true, Created: time.Date(2026, 1, 1, 10, 0, 0, 5e8, time.UTC)}},
+		{"its time of another form", "r_1", `{"run":{"status":"IN_PROGRESS","createdAt":17}}`, agent.RunState{Status: "IN_PROGRESS"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -179,7 +182,7 @@ func TestLookupReadsWhatThereIs(t *testing.T) {
 				f.server.Fault(route, porttest.Fault{Status: 404})
 			}
 			got, err := f.Lookup(t.Context(), test.run)
-			if err != nil || got.Status != test.want.Status || got.Ended != test.want.Ended || !slices.Equal(got.Logs, test.want.Logs) {
+			if err != nil || got.Status != test.want.Status || got.Ended != test.want.Ended || !slices.Equal(got.Logs, test.want.Logs) || !got.Created.Equal(test.want.Created) {
 				t.Errorf("got %+v and %v, want %+v", got, err, test.want)
 			}
 		})

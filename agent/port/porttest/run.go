@@ -29,6 +29,7 @@ type Run struct {
 	Logs          []Log
 	LateLogs      int // log calls refused because the run had ended
 
+	made    time.Time       // when it was added
 	payload json.RawMessage // what polling agents are given of it
 	Acked   int             // how often an ack of it was accepted: once, or the stand-in is broken
 	Calls   int
@@ -96,7 +97,7 @@ func (s *Server) add(id string) *Run {
 	if r, ok := s.runs[id]; ok {
 		return r
 	}
-	r := &Run{ID: id, Node: strings.HasPrefix(id, "wfnr_"), Status: InProgress}
+	r := &Run{ID: id, Node: strings.HasPrefix(id, "wfnr_"), Status: InProgress, made: time.Now()}
 	s.runs[id] = r
 	s.order = append(s.order, id)
 	return r

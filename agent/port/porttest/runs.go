@@ -42,7 +42,7 @@ func (r *Run) object() map[string]any {
 	}
 	return map[string]any{
 		"id": r.ID, "status": r.Status, "statusLabel": r.StatusLabel, "summary": r.Summary,
-		"link": r.Links, "externalRunId": r.ExternalRunID, "endedAt": nil, "payload": r.payload,
+		"link": r.Links, "externalRunId": r.ExternalRunID, "endedAt": nil, "createdAt": r.made, "payload": r.payload,
 	}
 }
 
