@@ -3,6 +3,7 @@ package invoker
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -99,29 +100,24 @@ func chooseByURL(raw string) string {
 	return Webhook
 }
 
-// origin gives scheme://host:port of a URL in one spelling, or "".
-func origin(u *url.URL) string {
-	if u.Host == "" {
-		return ""
-	}
-	return strings.ToLower(u.Scheme) + "://" + hostPort(u)
-}
-
 // hostPort gives host:port of u in lower case, with the port written out.
 func hostPort(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = "80"
-		if strings.EqualFold(u.Scheme, "https") {
-			port = "443"
-		}
-	}
-	host := hostName(u.Hostname())
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return host + ":" + port
+	return net.JoinHostPort(hostName(u.Hostname()), portText(u))
 }
+
+// portText is the port that a URL leads to.
+func portText(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	if strings.EqualFold(u.Scheme, "https") {
+		return "443"
+	}
+	return "80"
+}
+
+// hostName gives a host in one spelling.
+func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
 // named refuses what is no name in a path: nothing, or a step to another
 // place. Pairs are of what it is called and its value.

@@ -60,8 +60,7 @@ func (c *Credential) Rest(u *url.URL) (string, bool) {
 // sameOrigin holds for one scheme, host and port, the last two however they
 // are spelt. A dot behind the host makes it another.
 func sameOrigin(a, b *url.URL) bool {
-	dot := strings.HasSuffix(a.Hostname(), ".") != strings.HasSuffix(b.Hostname(), ".")
-	return a.Host != "" && origin(a) == origin(b) && !dot
+	return a.Host != "" && strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && portText(a) == portText(b)
 }
 
 // dotted reports whether a path holds a segment that servers resolve.

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -103,7 +101,8 @@ func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sen
 	if err != nil {
 		return nil, false, err
 	}
-	if err := i.guard.name(h.url.Hostname(), portOf(h.url), via != nil); err != nil {
+	port, _ := strconv.ParseUint(portText(h.url), 10, 16)
+	if err := i.guard.name(h.url.Hostname(), uint16(port), via != nil); err != nil {
 		return nil, false, err
 	}
 	way := i.transport(h.url.Hostname())
@@ -126,13 +125,3 @@ func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sen
 		}
 	}
 }
-
-// portOf is the port that a URL leads to.
-func portOf(u *url.URL) uint16 {
-	_, port, _ := net.SplitHostPort(hostPort(u))
-	n, _ := strconv.ParseUint(port, 10, 16)
-	return uint16(n)
-}
-
-// hostName gives a host in one spelling.
-func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }

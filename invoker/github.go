@@ -21,7 +21,7 @@ type gitHub struct {
 	do         func(context.Context, *Request) (*Response, error)
 
 	branches cache[branch] // by org/repo
-	details  cache[bool]   // by origin: whether the server knows return_run_details
+	details  cache[bool]   // by host:port: whether the server knows return_run_details
 }
 
 // cache keeps what a backend has said. When it is full, it begins anew.
@@ -113,12 +113,13 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 // GitHub Enterprise 3.21 refuse the field.
 const runDetails = "return_run_details"
 
-func serverOf(server string) string {
-	u, err := url.Parse(server)
+// serverOf is the host:port of a URL.
+func serverOf(raw string) string {
+	u, err := url.Parse(raw)
 	if err != nil {
 		return ""
 	}
-	return origin(u)
+	return hostPort(u)
 }
 
 // review sends a dispatch once more without the field where a server refuses

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +25,7 @@ var errBarred = errors.New("the connection is not used for this request")
 // requests.
 type link struct {
 	net.Conn
+	raw syscall.RawConn // nil: it is no socket
 
 	mu             sync.Mutex
 	changed        sync.Cond // of reading and closed
@@ -38,6 +40,9 @@ type link struct {
 func newLink(c net.Conn) *link {
 	l := &link{Conn: c}
 	l.changed.L = &l.mu
+	if socket, ok := c.(syscall.Conn); ok {
+		l.raw, _ = socket.SyscallConn()
+	}
 	return l
 }
 
@@ -63,7 +68,7 @@ func (l *link) begin(reused bool) {
 	for reused && !l.reading && !l.closed {
 		l.changed.Wait()
 	}
-	if reused && (l.closed || !untouched(l.Conn)) {
+	if reused && (l.closed || !l.untouched()) {
 		l.barred = true
 	}
 }

@@ -49,11 +49,14 @@ var secretNames = []string{
 // variable of this name holds a secret: where the name has one of secretNames
 // in it, sig as a word, or is key. This is the only list of such names.
 func NamesSecret(name string) bool {
-	name = strings.ToLower(name)
-	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-	if name == "key" || slices.Contains(words, "sig") {
-		return true
-	}
-	joined := strings.Join(words, "")
-	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(joined, part) })
+	separates := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+	joined := strings.Map(func(r rune) rune {
+		if separates(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(joined, part) }) ||
+		strings.EqualFold(name, "key") ||
+		strings.Contains(joined, "sig") && slices.Contains(strings.FieldsFunc(strings.ToLower(name), separates), "sig")
 }
