@@ -2,10 +2,8 @@ package invoker
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 )
@@ -105,8 +103,13 @@ func (r *Request) setURL(t *Target) error {
 		return err
 	}
 	if u.User != nil {
-		r.secrets = append(r.secrets, userInfo(u))
-		r.Header = http.Header{"Authorization": {basic(u)}}
+		user := u.User.Username()
+		password, both := u.User.Password()
+		r.Header = http.Header{"Authorization": {basicAuth(user, password)}}
+		if !both {
+			password = user // tokens are given that way
+		}
+		r.secrets = append(r.secrets, password)
 		u.User = nil
 	}
 	r.base = u.String()
@@ -121,18 +124,6 @@ func (r *Request) setURL(t *Target) error {
 	}
 	r.url, r.URL = u, u.String()
 	return nil
-}
-
-func userInfo(u *url.URL) string {
-	if password, ok := u.User.Password(); ok {
-		return password
-	}
-	return u.User.Username()
-}
-
-func basic(u *url.URL) string {
-	password, _ := u.User.Password()
-	return "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
 }
 
 func (r *Request) setBody(t *Target) error {

@@ -91,54 +91,52 @@ func fixed(s Secret) SecretFunc {
 	return func() Secret { return s }
 }
 
-// basicCredential sends user and secret without waiting to be asked for them,
-// as Jenkins wants it.
-func basicCredential(base, user string, secret SecretFunc) (*Credential, error) {
-	return NewCredential(base, func(_ context.Context, _ *url.URL, h http.Header) error {
-		h["Authorization"] = []string{"Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret().Reveal()))}
-		return nil
-	})
+// basicAuth sends user and secret without waiting to be asked for them, as
+// Jenkins wants it.
+func basicAuth(user, secret string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret))
 }
 
-func headerCredential(base, name, prefix string, secret SecretFunc) (*Credential, error) {
-	return NewCredential(base, func(_ context.Context, _ *url.URL, h http.Header) error {
-		h[name] = []string{prefix + secret().Reveal()}
-		return nil
-	})
-}
-
-// credentials makes those that are set, by the name of their backend.
+// newCredentials makes those that are set, by the name of their backend.
 func (i *Invoker) newCredentials() (map[string]*Credential, error) {
 	made := map[string]*Credential{}
 	var errs []error
-	add := func(backend, setting string, set bool, make func() (*Credential, error)) {
-		if !set {
-			return
-		}
-		c, err := make()
+	add := func(backend, setting string, c *Credential, err error) {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
 		}
 		made[backend] = c
 	}
+	prefixed := func(prefix string) func(string) string { return func(s string) string { return prefix + s } }
+	basic := func(user string) func(string) string { return func(s string) string { return basicAuth(user, s) } }
 	cfg := i.cfg
-	add(Jenkins, "JENKINS_URL", cfg.JenkinsURL != "" && cfg.JenkinsToken != "", func() (*Credential, error) {
-		return basicCredential(cfg.JenkinsURL, cfg.jenkinsUser(), i.secret("JENKINS_API_TOKEN", cfg.JenkinsToken))
-	})
-	add(GitLab, "GITLAB_URL", cfg.GitLabToken != "", func() (*Credential, error) {
-		return headerCredential(cfg.GitLabURL, "Private-Token", "", i.secret("GITLAB_TOKEN", cfg.GitLabToken))
-	})
-	add(AzureDevOps, "AZURE_DEVOPS_URL", cfg.azurePAT() != "", func() (*Credential, error) {
-		name := "AZURE_DEVOPS_EXT_PAT"
-		if cfg.AzureExtPAT == "" {
-			name = "AZURE_DEVOPS_PAT"
+	for _, c := range []struct {
+		backend, urlSetting, base string
+		setting                   string
+		secret                    Secret
+		header                    string
+		value                     func(secret string) string
+	}{
+		{Jenkins, "JENKINS_URL", cfg.JenkinsURL, "JENKINS_API_TOKEN", cfg.JenkinsToken, "Authorization", basic(cfg.jenkinsUser())},
+		{GitLab, "GITLAB_URL", cfg.GitLabURL, "GITLAB_TOKEN", cfg.GitLabToken, "Private-Token", prefixed("")},
+		{AzureDevOps, "AZURE_DEVOPS_URL", cfg.AzureDevOpsURL, "AZURE_DEVOPS_PAT", cfg.AzureDevOpsPAT, "Authorization", basic("")},
+		{AzureDevOps, "AZURE_DEVOPS_URL", cfg.AzureDevOpsURL, "AZURE_DEVOPS_EXT_PAT", cfg.AzureExtPAT, "Authorization", basic("")},
+		{GitHub, "GITHUB_API_URL", cfg.GitHubAPIURL, "GITHUB_TOKEN", cfg.GitHubToken, "Authorization", prefixed("Bearer ")},
+	} {
+		if c.secret == "" || c.base == "" || c.backend == GitHub && cfg.GitHubAppID != "" {
+			continue
 		}
-		return basicCredential(cfg.AzureDevOpsURL, "", i.secret(name, cfg.azurePAT()))
-	})
-	add(GitHub, "GITHUB_API_URL", cfg.GitHubAppID != "", i.newGitHubApp)
-	add(GitHub, "GITHUB_API_URL", cfg.GitHubAppID == "" && cfg.GitHubToken != "", func() (*Credential, error) {
-		return headerCredential(cfg.GitHubAPIURL, "Authorization", "Bearer ", i.secret("GITHUB_TOKEN", cfg.GitHubToken))
-	})
+		secret := i.secret(c.setting, c.secret)
+		made, err := NewCredential(c.base, func(_ context.Context, _ *url.URL, h http.Header) error {
+			h[c.header] = []string{c.value(secret().Reveal())}
+			return nil
+		})
+		add(c.backend, c.urlSetting, made, err)
+	}
+	if cfg.GitHubAppID != "" {
+		app, err := i.newGitHubApp()
+		add(GitHub, "GITHUB_API_URL", app, err)
+	}
 	return made, errors.Join(errs...)
 }
 
@@ -148,8 +146,6 @@ func (i *Invoker) newCredentials() (map[string]*Credential, error) {
 func (i *Invoker) Credential(backend string) *Credential { return i.credentials[backend] }
 
 func (c *Config) jenkinsUser() string { return cmp.Or(c.JenkinsUserID, c.JenkinsUser) }
-
-func (c *Config) azurePAT() Secret { return cmp.Or(c.AzureExtPAT, c.AzureDevOpsPAT) }
 
 // validateCredentials names what is missing beside a credential that is set.
 func (c *Config) validateCredentials() error {
