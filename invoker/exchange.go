@@ -72,6 +72,7 @@ func (h *hop) wire() (http.Header, error) {
 // attempt is one request on its way through net/http.
 type attempt struct {
 	link   *link // nil: no connection yet
+	before int64 // bytes that may have left by it before this request
 	reused bool
 	lost   bool // net/http wanted to send it once more
 }
@@ -87,10 +88,13 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 		return
 	}
 	a.link, a.reused = l, info.Reused
-	l.begin(info.Reused)
+	a.before = l.begin(info.Reused)
 }
 
-func (a *attempt) sent() bool { return a.link != nil && a.link.isSent() }
+// sent reports whether bytes of the request may have left. The connection may
+// carry the next request by now: net/http hands it on before it returns an
+// answer without a body.
+func (a *attempt) sent() bool { return a.link != nil && a.link.total() > a.before }
 
 // exchange puts one hop on the wire and reads the header of its answer, whose
 // body is to be closed. Sent reports whether bytes of it may have left. A

@@ -56,11 +56,12 @@ func linkOf(c net.Conn) *link {
 	}
 }
 
-// begin hands the connection to the next request. A used one is barred unless
+// begin hands the connection to the next request, and returns how many bytes may
+// have left before it. A used one is barred unless
 // its reader waits for the socket, and so holds nothing that the server sent
 // behind the answer before, and nothing is in the socket either. The reader is
 // on its way to the next Read or, if it holds such bytes, to Close.
-func (l *link) begin(reused bool) {
+func (l *link) begin(reused bool) (before int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.requests++
@@ -71,6 +72,7 @@ func (l *link) begin(reused bool) {
 	if reused && (l.closed || !l.untouched()) {
 		l.barred = true
 	}
+	return l.start
 }
 
 // bar forbids every further write.
@@ -80,10 +82,11 @@ func (l *link) bar() {
 	l.barred = true
 }
 
-func (l *link) isSent() bool {
+// total is how many bytes may have left.
+func (l *link) total() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.sent()
+	return l.written
 }
 
 // sent reports whether bytes of the request may have left. Of TLS that is

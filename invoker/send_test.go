@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync"
@@ -98,6 +99,33 @@ func TestNothingIsSentTwice(t *testing.T) {
 				t.Errorf("got %d requests, want 2", got)
 			}
 		})
+	}
+}
+
+// net/http hands a connection on before it returns an answer without a body.
+// What the next request does there does not change what is known of this one.
+func TestAnswerWithoutABodyIsNotAskedForTwice(t *testing.T) {
+	t.Parallel()
+	const callers, each = 16, 400
+	var requests atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	t.Cleanup(server.Close)
+	i := newInvoker(t, testConfig(), testDeps())
+	var all sync.WaitGroup
+	for range callers {
+		req := build(t, i, hook(t, server.URL))
+		all.Go(func() {
+			for range each {
+				if _, err := i.Do(t.Context(), req); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+	if got := requests.Load(); got != callers*each {
+		t.Errorf("the server got %d requests, want %d", got, callers*each)
 	}
 }
 
