@@ -13,7 +13,7 @@ var errInterrupted = errors.New("whether it was carried out is unknown")
 
 // errUnknown is the failure of a run that may have been carried out before and
 // that Port does not tell about.
-var errUnknown = errors.New("not sent: the run may have been carried out before, and port refused to say how it stands")
+var errUnknown = errors.New("not sent: the run may have been carried out before, and port refused to return its status")
 
 // interruptedError is what a run is told whose request to host may or may not
 // have been carried out. stopped is errStopped or wraps it.

@@ -16,7 +16,7 @@ import (
 // A run that nobody vouches for is invoked only where Port does not know
 // better. Each of these was invoked without asking before.
 func TestUnvouchedRun(t *testing.T) {
-	refused := "not sent: the run may have been carried out before, and port refused to say how it stands"
+	refused := "not sent: the run may have been carried out before, and port refused to return its status"
 	tests := []struct {
 		name  string
 		state RunState

@@ -127,7 +127,7 @@ func named(pairs ...string) error {
 		case "":
 			return fmt.Errorf("the invocation method lacks %s", what)
 		case ".", "..":
-			return fmt.Errorf("%s of the invocation method is %q, which is no name", what, name)
+			return fmt.Errorf("%s of the invocation method is %q, which is not a name", what, name)
 		}
 	}
 	return nil

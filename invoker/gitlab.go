@@ -33,7 +33,7 @@ func gitLabNamed(group, project string) error {
 	}
 	for part := range strings.SplitSeq(group+"/"+project, "/") {
 		if part == "" || part == "." || part == ".." {
-			return fmt.Errorf("the invocation method names the GitLab project %q, of which a part is no name", group+"/"+project)
+			return fmt.Errorf("the invocation method names the GitLab project %q, a part of which is not a name", group+"/"+project)
 		}
 	}
 	return nil
@@ -85,7 +85,7 @@ func (g gitLab) token(t *Target) (string, error) {
 		switch {
 		case token == "":
 		case g.notTrigger(name):
-			return "", fmt.Errorf("the environment variable %s is no trigger token of %s/%s: the name is a setting's or another secret's", name, group, project)
+			return "", fmt.Errorf("the environment variable %s is not used as the trigger token of %s/%s: the name is a setting's or another secret's", name, group, project)
 		default:
 			return token, nil
 		}

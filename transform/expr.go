@@ -133,7 +133,7 @@ func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, e
 	defer func() {
 		r.end()
 		if recover() != nil {
-			v, err = nil, errors.New("the evaluation broke down")
+			v, err = nil, errors.New("the evaluation failed")
 		}
 	}()
 	if e.deleting != nil {
@@ -168,7 +168,7 @@ func (r *run) first(outputs gojq.Iter) (first any, err error) {
 			return nil, cleanError(err)
 		}
 		if n >= maxOutputs {
-			return nil, fmt.Errorf("gives more than %d values", maxOutputs)
+			return nil, fmt.Errorf("returns more than %d values", maxOutputs)
 		}
 		if n == 0 {
 			first = v

@@ -173,7 +173,7 @@ func (p *ruleParser) statuses(v any, at place) {
 
 func (p *ruleParser) success(v any, at place) {
 	if list, ok := v.([]any); !ok || len(list) == 0 {
-		p.fail(at, "is no list of end states", `write it like ["SUCCESS", "UNSTABLE"]`)
+		p.fail(at, "is not a list of end states", `write it like ["SUCCESS", "UNSTABLE"]`)
 		return
 	}
 	p.each(v, at, "end states", func(v any, at place) {

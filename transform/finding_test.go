@@ -246,11 +246,11 @@ func TestCheckConstants(t *testing.T) {
 		{`{"url": "env.TOKEN + \"/x\""}`, nil},
 		{`{"report": {"link": ["\"ftp://h/\"", ".x // \"\""]}}`, []string{`\"ftp://h/\"`, `warning: report.link[0]: "ftp://h/" is not an http(s) URL` + web}},
 		// headers
-		{`{"headers": {"X Y": "\"1\"", "Ünï": "1"}}`, []string{`"X Y"`, `headers: "X Y" is no name of a header; letters, digits and dashes`, `"Ünï"`, `headers: "Ünï" is no name of a header; letters, digits and dashes`}},
+		{`{"headers": {"X Y": "\"1\"", "Ünï": "1"}}`, []string{`"X Y"`, `headers: "X Y" is not a header name; letters, digits and dashes`, `"Ünï"`, `headers: "Ünï" is not a header name; letters, digits and dashes`}},
 		{`{"headers": {"A": "\"a\\nb\""}}`, []string{`\"a\\nb\"`, `headers.A: a header cannot hold this text; line ends and control characters cannot be sent`}},
 		// a body that a user writes
-		{`{"body": ".payload.properties.x"}`, []string{`".payload.properties.x"`, `warning: body: the whole body is a single user input: whoever runs the action writes what the agent signs; put it into an object, such as {"input": …}`}},
-		{`{"body": " .payload.properties[\"x y\"] | fromjson "}`, []string{`" .payload.properties[\"x y\"] | fromjson "`, `warning: body: the whole body is a single user input: whoever runs the action writes what the agent signs; put it into an object, such as {"input": …}`}},
+		{`{"body": ".payload.properties.x"}`, []string{`".payload.properties.x"`, `warning: body: the whole body is a single user input: the user who runs the action writes what the agent signs; put it into an object, such as {"input": …}`}},
+		{`{"body": " .payload.properties[\"x y\"] | fromjson "}`, []string{`" .payload.properties[\"x y\"] | fromjson "`, `warning: body: the whole body is a single user input: the user who runs the action writes what the agent signs; put it into an object, such as {"input": …}`}},
 		{`{"body": {"a": ".payload.properties.x"}}`, nil},
 		{`{"body": ".payload.properties"}`, nil},
 	}

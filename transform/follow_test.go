@@ -130,7 +130,7 @@ func TestCheckFollow(t *testing.T) {
 		{`{"url": "\"https://h\""}`, `follow: has url, but no done: the run would never end; "done" is jq on .poll that gives true when it is over`},
 		{`{"done": ".poll ="}`, `follow.done: the expression ends too early; follow.done: is ignored without url: the backend's own follower works`},
 		{`{"url": "1", "done": "1", "success": ["A"]}`, `follow.success: is ignored beside url`},
-		{`{"success": [], "interval": 0, "timeout": 604801}`, `follow.interval: is 0: it must be more than 0 and at most 86400 seconds; follow.timeout: is 604801: it must be more than 0 and at most 604800 seconds; follow.success: is no list of end states; write it like ["SUCCESS", "UNSTABLE"]`},
+		{`{"success": [], "interval": 0, "timeout": 604801}`, `follow.interval: is 0: it must be more than 0 and at most 86400 seconds; follow.timeout: is 604801: it must be more than 0 and at most 604800 seconds; follow.success: is not a list of end states; write it like ["SUCCESS", "UNSTABLE"]`},
 		{`{"url": "1", "done": "1", "headers": {"A": ".response.json.token"}, "body": {"x": [".\"response\""]}}`,
 			`follow.headers.A: .response is gone after a restart of the agent: it is null in the polls after that; read it in url, or take it from .body or env; follow.body.x[0]: .response is gone after a restart of the agent: it is null in the polls after that; read it in url, or take it from .body or env`},
 		{`{"intervall": 5}`, `follow: unknown key "intervall" is ignored; did you mean "interval"?`},

@@ -152,7 +152,7 @@ func webURL(s string) bool {
 func (p *ruleParser) sendable(t *template) {
 	for _, m := range t.members {
 		if !httpguts.ValidHeaderFieldName(m.name) {
-			p.find(Finding{Field: t.field, pointer: m.value.pointer, onName: true, Message: fmt.Sprintf("%.60q is no name of a header", m.name),
+			p.find(Finding{Field: t.field, pointer: m.value.pointer, onName: true, Message: fmt.Sprintf("%.60q is not a header name", m.name),
 				Hint: "letters, digits and dashes"})
 		}
 		m.value.each(func(e *expr) {
@@ -170,7 +170,7 @@ var userInput = regexp.MustCompile(`^\s*\.payload\.properties(?:\.\w+|\.?"[^"]+"
 // ownBody warns about a body that is a user's alone: what is sent is signed.
 func (p *ruleParser) ownBody(t *template) {
 	if t.expr != nil && userInput.MatchString(t.expr.text) {
-		p.warn(t.place, "the whole body is a single user input: whoever runs the action writes what the agent signs",
+		p.warn(t.place, "the whole body is a single user input: the user who runs the action writes what the agent signs",
 			`put it into an object, such as {"input": …}`)
 	}
 }

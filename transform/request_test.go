@@ -45,7 +45,7 @@ func TestRequest(t *testing.T) {
 		{"no output", `{"body": {"a": "empty", "b": ".l[] | select(. == 9)"}}`, `{"body":{"a":null,"b":null}}`, []string{"body.a gave null", "body.b gave null"}},
 		{"failures", `{"body": {"a": [".s.x", ".n"], "b": "error(\"no\")"}}`, `{"body":{"a":[null,1],"b":null}}`,
 			[]string{"body.a[0] failed: expected an object but got: string", "body.b failed: error: no"}},
-		{"too many outputs", `{"body": {"a": "range(1001)", "b": "range(1000)"}}`, `{"body":{"a":null,"b":0}}`, []string{"body.a failed: gives more than 1000 values"}},
+		{"too many outputs", `{"body": {"a": "range(1001)", "b": "range(1000)"}}`, `{"body":{"a":null,"b":0}}`, []string{"body.a failed: returns more than 1000 values"}},
 		{"endless", `{"body": {"a": "def f: f; f", "b": ".n"}}`, `{"body":{"a":null,"b":1}}`, []string{"body.a failed: takes more than 500000 steps"}},
 	}
 	for _, test := range tests {

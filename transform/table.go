@@ -38,24 +38,24 @@ const (
 var ruleFields = []field{
 	{"name", `{"type": "string"}`, "Label of the rule in logs and metrics.", setting((*ruleParser).name), nil},
 	{"enabled", `{"anyOf": [{"type": ["boolean", "string"]}, {"enum": [0, 1]}]}`,
-		"Whether the rule takes an event: a boolean, or a jq expression on the event that gives true. Without it the rule takes every event.", setting((*ruleParser).enabled), nil},
+		"Whether the rule matches an event: a boolean, or a jq expression on the event that returns true. The default matches every event.", setting((*ruleParser).enabled), nil},
 	{"backend", `{"enum": ["` + strings.Join(append(backends, "AZURE-DEVOPS"), `", "`) + `"]}`,
-		"The kind of system the request is for. Without it the action's invocation method and the URL decide.", setting((*ruleParser).backend), nil},
-	{"url", jqSchema, "jq on the event that gives the URL. Without it the backend's own.", (*ruleParser).jq, (*ruleParser).web},
-	{"method", jqSchema, "jq on the event that gives GET, POST, PUT, PATCH or DELETE. Without it the action's own, or POST.", (*ruleParser).jq, oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
-	{"headers", objectSchema, "Headers: an object of jq expressions, or one expression that gives an object. A null value is left out.", (*ruleParser).object, (*ruleParser).sendable},
+		"The kind of system that receives the request. The default depends on the action's invocation method and the URL.", setting((*ruleParser).backend), nil},
+	{"url", jqSchema, "jq on the event that returns the URL. The default is the backend's own.", (*ruleParser).jq, (*ruleParser).web},
+	{"method", jqSchema, "jq on the event that returns GET, POST, PUT, PATCH or DELETE. The default is the action's own, or POST.", (*ruleParser).jq, oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
+	{"headers", objectSchema, "Headers: an object of jq expressions, or one expression that returns an object. A null value is left out.", (*ruleParser).object, (*ruleParser).sendable},
 	{"query", listsSchema, "Query of the URL: as headers; a list repeats its key.", (*ruleParser).object, nil},
-	{"body", templateSchema, "Body of the request: jq, or JSON whose strings are jq. null sends none. Without it the backend's own; for a webhook the event.", (*ruleParser).template, (*ruleParser).ownBody},
-	{"report", tableSchema(reportFields), "What Port is told of the answer. jq on .body (the event), .request and .response.", setting((*ruleParser).report), nil},
+	{"body", templateSchema, "Body of the request: jq, or JSON whose strings are jq. null sends no body. The default is the backend's own; for a webhook, the event.", (*ruleParser).template, (*ruleParser).ownBody},
+	{"report", tableSchema(reportFields), "What is reported to Port. jq on .body (the event), .request and .response.", setting((*ruleParser).report), nil},
 	{"fieldsToDecryptPaths", `{"type": "array", "items": {"type": "string", "minLength": 1}}`,
 		"Paths of encrypted inputs from the root of the event, such as payload.properties.password; * is every element.", setting((*ruleParser).decryptPaths), nil},
-	{"timeout", secondsSchema, "Seconds that one attempt may take. Without it WEBHOOK_INVOKER_TIMEOUT.",
+	{"timeout", secondsSchema, "Seconds that one attempt may take. The default is WEBHOOK_INVOKER_TIMEOUT.",
 		setting(func(p *ruleParser, v any, at place) { p.rule.Timeout = p.seconds(v, at, 24*time.Hour) }), nil},
-	{"orderBy", jqSchema, "jq on the event that gives a key: events of one key are worked on one after another. null is no order.", (*ruleParser).jq, nil},
+	{"orderBy", jqSchema, "jq on the event that returns a key: events with the same key run one after another. null means no order.", (*ruleParser).jq, nil},
 	{"onInterrupted", `{"enum": ["fail", "retry"]}`, "What happens to a run whose request was under way when the agent died.", setting((*ruleParser).onInterrupted), nil},
 	{"retry", tableSchema(retryFields), "When an attempt is repeated.", setting((*ruleParser).retry), nil},
 	{"follow", `{"anyOf": [{"type": "boolean"}, ` + tableSchema(followFields) + `]}`,
-		"Whether and how the agent watches the triggered pipeline to its end.", setting((*ruleParser).follow), nil},
+		"Whether and how the agent follows the triggered pipeline to its end.", setting((*ruleParser).follow), nil},
 }
 
 var reportFields = []field{
@@ -67,16 +67,16 @@ var reportFields = []field{
 }
 
 var retryFields = []field{
-	{"attempts", `{"type": "integer", "minimum": 1}`, "Attempts in all.", setting((*ruleParser).attempts), nil},
+	{"attempts", `{"type": "integer", "minimum": 1}`, "Maximum of attempts.", setting((*ruleParser).attempts), nil},
 	{"statuses", `{"type": "array", "items": {"type": "integer", "minimum": 400, "maximum": 599}}`, "Answers after which the request is sent again.", setting((*ruleParser).statuses), nil},
 }
 
 var followFields = []field{
-	{"url", jqSchema, "jq on .body, .request and .response, evaluated once after the trigger: the URL to poll. null: the run is not followed. Without it the backend's own follower works.", (*ruleParser).jq, (*ruleParser).web},
+	{"url", jqSchema, "jq on .body, .request and .response, evaluated once after the trigger: the URL to poll. null: the run is not followed. The default is the backend's own follower.", (*ruleParser).jq, (*ruleParser).web},
 	{"method", jqSchema, "GET (the default) or POST, of each poll.", (*ruleParser).jq, oneOf("GET", "POST")},
 	{"headers", objectSchema, "Headers of each poll.", (*ruleParser).object, func(p *ruleParser, t *template) { p.sendable(t); p.afterRestart(t) }},
 	{"body", templateSchema, "Body of each poll.", (*ruleParser).template, (*ruleParser).afterRestart},
-	{"done", jqSchema, "jq on .poll (statusCode, headers, text, json), .body, .request and .response: true is over.", (*ruleParser).jq, nil},
+	{"done", jqSchema, "jq on .poll (statusCode, headers, text, json), .body, .request and .response: true: the pipeline is over.", (*ruleParser).jq, nil},
 	{"status", jqSchema, "SUCCESS (the default) or FAILURE, read when done.", (*ruleParser).jq, oneOf("SUCCESS", "FAILURE")},
 	{"statusLabel", jqSchema, "Text beside the status, sent when it changes.", (*ruleParser).jq, nil},
 	{"summary", jqSchema, "Text on the run's page, sent when it changes.", (*ruleParser).jq, nil},
@@ -84,10 +84,10 @@ var followFields = []field{
 	{"log", jqSchema, "Text or a list of texts; each line is written once.", (*ruleParser).jq, nil},
 	{"interval", secondsSchema, "Seconds between two polls.",
 		setting(func(p *ruleParser, v any, at place) { p.rule.follow.Interval = p.seconds(v, at, 24*time.Hour) }), nil},
-	{"timeout", weekSchema, "Seconds after which the run fails as still running. Without it FOLLOW_TIMEOUT_SECONDS.",
+	{"timeout", weekSchema, "Seconds after which the run fails as still running. The default is FOLLOW_TIMEOUT_SECONDS.",
 		setting(func(p *ruleParser, v any, at place) { p.rule.follow.Timeout = p.seconds(v, at, 7*24*time.Hour) }), nil},
-	{"success", `{"type": "array", "minItems": 1, "items": {"type": "string"}}`, `End states that the backend's own follower takes for success, such as ["SUCCESS", "UNSTABLE"].`, setting((*ruleParser).success), nil},
-	{"project", jqSchema, "Azure incoming webhook: the project in which the build is looked for.", (*ruleParser).jq, nil},
+	{"success", `{"type": "array", "minItems": 1, "items": {"type": "string"}}`, `End states that count as success for the backend's own follower, such as ["SUCCESS", "UNSTABLE"].`, setting((*ruleParser).success), nil},
+	{"project", jqSchema, "Azure incoming webhook: the project that contains the build.", (*ruleParser).jq, nil},
 }
 
 func names(table []field) []string {

@@ -126,7 +126,7 @@ func printStatus(ctx context.Context, where string, asJSON, watch bool, out io.W
 	}
 	var s status.Status
 	if err := json.Unmarshal(body, &s); err != nil {
-		return fmt.Errorf("%s is no agent's status: %w", where, err)
+		return fmt.Errorf("%s is not the status of a port-agent: %w", where, err)
 	}
 	var text bytes.Buffer
 	if asJSON {

@@ -28,12 +28,12 @@ type chapter struct {
 func chapters() []chapter {
 	return []chapter{
 		{
-			title: "A run that nobody waits for", backend: "/ok", rule: `2 "everything else"`, secret: world.ClientSecret, status: porttest.InProgress,
+			title: "An asynchronous run", backend: "/ok", rule: `2 "everything else"`, secret: world.ClientSecret, status: porttest.InProgress,
 			event: porttest.Event{Run: "r_async", Action: "deploy", Entity: "cart"},
 			note:  "the backend accepted it and ends the run itself",
 		},
 		{
-			title: "A run that waits for a slow answer", backend: "/slow", rule: `0 "buckets"`, secret: world.ClientSecret, status: "SUCCESS",
+			title: "A synchronous run with a slow answer", backend: "/slow", rule: `0 "buckets"`, secret: world.ClientSecret, status: "SUCCESS",
 			event: porttest.Event{Run: "r_sync", Action: "create_bucket", Synchronized: true, Properties: map[string]any{"name": "reports"}},
 		},
 		{

@@ -49,7 +49,7 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-var errPlace = errors.New("the place to look at is not an http or https URL without user info")
+var errPlace = errors.New("the URL to poll is not an http or https URL without user info")
 
 func refused(hint, format string, args ...any) *Error {
 	return &Error{Kind: Refused, Hint: hint, Err: fmt.Errorf(format, args...)}

@@ -42,10 +42,10 @@ func (f *rule) start(ctx context.Context, run *Run, _ *invoker.Request, _ *invok
 
 func (f *rule) check(run *Run, h Handle) error {
 	if len(h.Places) != 1 || h.seal != f.seal(run, h.Places[0]) {
-		return errors.New("the place in the run's log is not one that the agent has written there for this run")
+		return errors.New("the URL in the run's log was not written there by the agent for this run")
 	}
 	if said := followOf(run); said == nil || !said.Generic() {
-		return errors.New("the rule does not say any more how to follow the run")
+		return errors.New("the rule no longer says how to follow the run")
 	}
 	return nil
 }

@@ -224,7 +224,7 @@ func (c *testCase) read(d *document, n *node) error {
 	case c.event == nil:
 		return errors.New("no event")
 	case len(c.wants) == 0:
-		return errors.New("nothing is expected: give rule, request, report, pollReport or error")
+		return errors.New("nothing is expected: add rule, request, report, pollReport or error")
 	}
 	return nil
 }

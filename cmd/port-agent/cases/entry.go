@@ -44,7 +44,7 @@ func (e *Entry) Expect(v *explanation.View) {
 
 // ErrNamed is wrapped by the error of Append where the list has a case of that
 // name.
-var ErrNamed = errors.New("there is a case of that name already")
+var ErrNamed = errors.New("a case of that name exists already")
 
 // Append adds e to a list of cases; an empty list is the file that is not there
 // yet. What is in the list stays as it is.

@@ -87,7 +87,7 @@ func (v *View) silence() string {
 	case v.explanation.Report.Response != nil || !v.Report.empty():
 		return ""
 	case v.explanation.Run == "":
-		return "Port is told nothing: the event belongs to no run"
+		return "no report to Port: the event belongs to no run"
 	}
-	return "Port is told nothing yet: the backend ends the run"
+	return "no report to Port yet: the backend ends the run"
 }

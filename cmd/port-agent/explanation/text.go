@@ -109,7 +109,7 @@ func (v *View) writeRules(s *sheet) {
 	case v.Rule == nil && v.explanation.Err != nil:
 		s.line(label, red, "none matches: under ON_NO_MATCH=fail the run fails")
 	case v.Rule == nil:
-		s.line(label, red, "none matches: the agent leaves the event alone and tells Port nothing")
+		s.line(label, red, "no rule matches: the agent leaves the event alone and reports nothing to Port")
 	}
 }
 
@@ -201,7 +201,7 @@ func (v *View) writeReport(s *sheet) {
 	if v.Poll == nil {
 		return
 	}
-	s.line("", "", "after the look, Port is told")
+	s.line("", "", "report to Port after the poll")
 	v.Poll.write(s)
 	name := "log"
 	for _, line := range v.Poll.Log {

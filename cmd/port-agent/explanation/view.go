@@ -166,7 +166,7 @@ func doubts(x *agent.Explanation) (out []string) {
 		out = append(out, "PORT_CLIENT_SECRET is not set: with it, what is encrypted would be decrypted")
 	}
 	if x.Run == "" && x.Rule != nil && x.Rule.HasReport() {
-		out = append(out, "the event belongs to no run: what the rule's report gives goes nowhere")
+		out = append(out, "the event belongs to no run, so the rule's report has no effect")
 	}
 	return out
 }
