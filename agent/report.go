@@ -116,9 +116,13 @@ func finish(j *job, rep *Report) {
 	rep.Link = j.cleanLinks(rep.Link)
 	rep.ExternalRunID = j.redactor.String(rep.ExternalRunID)
 	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
+	link := rep.Link
 	for _, note := range rep.Clean() {
 		j.notes = append(j.notes, note)
 		j.warnings = append(j.warnings, transform.Warning{Field: "report", Message: note})
+	}
+	if j.recorded != nil {
+		rep.Link = link // an explanation shows what the rule gives; the note says that Port does not get it
 	}
 }
 
