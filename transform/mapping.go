@@ -124,36 +124,22 @@ func (m *Mapping) Warnings() []Finding { return m.warnings }
 // them may have been meant. Any other error is that of ctx.
 func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 	var failed []string
-	rule := m.first(ctx, event, func(r *Rule, _ any, err error) {
+	for _, r := range m.rules {
+		v, err := r.evalEnabled(ctx, event)
+		if v == true {
+			return r, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		if err != nil && len(failed) < maxTold {
 			failed = append(failed, err.Error())
 		}
-	})
-	switch {
-	case rule != nil:
-		return rule, nil
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case len(failed) > 0:
+	}
+	if len(failed) > 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoRule, strings.Join(failed, "; "))
 	}
 	return nil, ErrNoRule
-}
-
-// first gives the first rule that is enabled for event, and tells look what
-// enabled of each rule gave up to there.
-func (m *Mapping) first(ctx context.Context, event any, look func(r *Rule, v any, err error)) *Rule {
-	for _, r := range m.rules {
-		v, err := r.evalEnabled(ctx, event)
-		look(r, v, err)
-		if v == true {
-			return r
-		}
-		if ctx.Err() != nil {
-			return nil
-		}
-	}
-	return nil
 }
 
 // maxTold is how many failing rules an error of Match names.
@@ -170,8 +156,15 @@ type Considered struct {
 // Consider does what Match does and tells of every rule it looked at, in
 // order. The rule is nil where none matches or ctx has ended.
 func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, considered []Considered) {
-	rule = m.first(ctx, event, func(r *Rule, v any, err error) {
+	for _, r := range m.rules {
+		v, err := r.evalEnabled(ctx, event)
 		considered = append(considered, Considered{Rule: r.Index, Name: r.Name, Enabled: v == true, Why: r.why(v, err)})
-	})
-	return rule, considered
+		if v == true {
+			return r, considered
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, considered
 }
