@@ -22,8 +22,8 @@ type Explainer struct {
 	Secret    invoker.Secret // PORT_CLIENT_SECRET; empty: signature and encrypted fields are left as they are
 	Mapping   *transform.Mapping
 	Invoker   *invoker.Invoker
-	OnNoMatch string // as in Config
-	Follow    follow.Config
+	OnNoMatch string           // as in Config
+	Follower  *follow.Follower // looks at recorded answers; nil: no pipeline is followed
 	// StandIn makes an Invoker with stand-ins for credentials that are not
 	// set. Nil: a request that needs one cannot be shown.
 	StandIn func() (*invoker.Invoker, error)
@@ -59,15 +59,21 @@ type Explanation struct {
 // ErrUnchecked says that a signature was not checked.
 var ErrUnchecked = errors.New("not checked, because PORT_CLIENT_SECRET is not set")
 
-// Explain explains what the agent does with a record. answer is what the backend is
-// taken to answer; it may be nil. polls are what a look at the pipeline that was
-// triggered is answered. An error means that record is no event: the agent
+// Answer is a recorded answer of a backend.
+type Answer struct {
+	Response *invoker.Response
+	Value    map[string]any // as expressions see it
+}
+
+// Explain explains what the agent does with a record. answer is what the backend
+// is taken to answer; it may be nil. look says whether the pipeline that was
+// triggered is looked at. An error means that record is no event: the agent
 // would drop it.
 //
 // Which topic the event comes from is decided by what it holds. An event that
 // the agent would drop or whose request cannot be made is explained all the
 // same, as far as that goes.
-func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, polls ...Answer) (*Explanation, error) {
+func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, look bool) (*Explanation, error) {
 	msg, err := Decode(record)
 	if err != nil {
 		return nil, err
@@ -80,7 +86,7 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, 
 	}
 	x.ForAgent, x.Sync = msg.Method.Agent, msg.Method.Synchronized
 	told := &listener{}
-	a := e.agent(told, polls)
+	a := e.agent(told)
 	j := a.newJob(&Event{ChangeLog: x.ChangeLog}, msg)
 	j.recorded = answer
 	j.rule, x.Considered = e.Mapping.Consider(ctx, msg.Root)
@@ -94,7 +100,7 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, 
 	if x.Err != nil || answer != nil && x.Request != nil {
 		e.report(ctx, a, j, x)
 	}
-	if len(polls) > 0 && x.Followed != nil && x.Followed.watched != nil {
+	if look && x.Followed != nil && x.Followed.watched != nil {
 		x.Followed.look(ctx, told, *x.Report)
 	}
 	x.Warnings = append(j.warnings, x.Followed.warnings()...)
@@ -102,10 +108,9 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, 
 }
 
 // agent makes an agent whose counters, log and calls to Port go nowhere.
-func (e *Explainer) agent(port Reporter, polls []Answer) *Agent {
+func (e *Explainer) agent(port Reporter) *Agent {
 	return New(Config{MaxInFlight: 1, MaxInFlightPerHost: 1}, Deps{
-		Reporter: port, Follower: follow.New(e.Follow, &recording{live: e.Invoker, answers: polls}),
-		Redactor: redact.New(), Metrics: NewMetrics(prometheus.NewRegistry(), ""),
+		Reporter: port, Follower: e.Follower, Redactor: redact.New(), Metrics: NewMetrics(prometheus.NewRegistry(), ""),
 	}, zerolog.Nop())
 }
 
@@ -176,7 +181,7 @@ func (x *Explanation) decrypt(secret invoker.Secret) {
 func (e *Explainer) report(ctx context.Context, a *Agent, j *job, x *Explanation) {
 	out := outcome{err: x.Err}
 	if x.Err == nil {
-		out.res = j.recorded.response()
+		out.res = j.recorded.Response
 		out.err = e.Invoker.Judge(x.Request, out.res)
 		x.Refused = out.err
 		x.Retried, _ = invoker.Retryable(out.err, x.Request, j.retryStatuses())

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"reflect"
 	"slices"
@@ -12,6 +11,8 @@ import (
 
 	"port-agent/invoker"
 )
+
+func recorded(res *invoker.Response) *Answer { return &Answer{res, res.Value()} }
 
 // explainer explains with what f works with.
 func explainer(f *fixture) *Explainer {
@@ -81,8 +82,8 @@ func TestExplainTellsWhatHandleDoes(t *testing.T) {
 				ev := runEvent(t, "r_1", tt.members...)
 				record := slices.Clone(ev.Record)
 				f.settle(t, ev)
-				answer := &Answer{StatusCode: tt.status, Text: tt.body, Headers: map[string]string{"Content-Type": "application/json"}}
-				x, err := explainer(f).Explain(t.Context(), record, answer)
+				answer := recorded(answered(tt.status, tt.body))
+				x, err := explainer(f).Explain(t.Context(), record, answer, false)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -131,7 +132,7 @@ func TestExplainWithoutSecret(t *testing.T) {
 	e := explainer(f)
 	e.Secret = ""
 	ev := runEvent(t, "r_1", "payload.properties.password", encrypted(t, "hush-hush"))
-	x, err := e.Explain(t.Context(), ev.Record, nil)
+	x, err := e.Explain(t.Context(), ev.Record, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +150,7 @@ func TestExplainWithoutSecret(t *testing.T) {
 func TestExplainChange(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, `[{"report": {"link": ".response.json.url"}}]`)
-	x, err := explainer(f).Explain(t.Context(), changeEvent(t, "context.runId", "r_1").Record, &Answer{JSON: json.RawMessage(`{"url":"https://ci.internal"}`)})
+	x, err := explainer(f).Explain(t.Context(), changeEvent(t, "context.runId", "r_1").Record, recorded(answered(200, `{"url":"https://ci.internal"}`)), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +165,7 @@ func TestExplainChange(t *testing.T) {
 func TestExplainOrderByThatFails(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, `[{"orderBy": ".action.name"}]`)
-	x, err := explainer(f).Explain(t.Context(), runEvent(t, "r_1").Record, nil)
+	x, err := explainer(f).Explain(t.Context(), runEvent(t, "r_1").Record, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,47 +178,9 @@ func TestExplainRefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, builtIn)
 	for _, record := range []string{"", "[]", `{"a":1`, `{"a":1,"a":2}`} {
-		if _, err := explainer(f).Explain(t.Context(), []byte(record), nil); !errors.Is(err, ErrMalformed) {
+		if _, err := explainer(f).Explain(t.Context(), []byte(record), nil, false); !errors.Is(err, ErrMalformed) {
 			t.Errorf("Explain(%q) = %v, want %v", record, err, ErrMalformed)
 		}
-	}
-}
-
-func TestAnswer(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		name, file string
-		body       string
-		text, json any
-	}{
-		{"text alone", `{"text":"done"}`, "done", "done", nil},
-		{"text that is JSON", `{"text":"{\"id\": 7}"}`, `{"id": 7}`, `{"id": 7}`, map[string]any{"id": 7}},
-		{"json alone", `{"json":{"id":7}}`, `{"id":7}`, `{"id":7}`, map[string]any{"id": 7}},
-		{"json is null", `{"text":"done","json":null}`, "done", "done", nil},
-		{"the same", `{"text":"{\"id\": 7}","json":{"id":7}}`, `{"id": 7}`, `{"id": 7}`, map[string]any{"id": 7}},
-		{"not the same", `{"text":"done","json":{"id":7}}`, `{"id":7}`, "done", map[string]any{"id": 7}},
-		{"not the same, refused", `{"statusCode":500,"text":"oops","json":{"id":7}}`, "oops", "oops", map[string]any{"id": 7}},
-		{"nothing", `{}`, "", "", nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			var a Answer
-			if err := json.Unmarshal([]byte(tt.file), &a); err != nil {
-				t.Fatal(err)
-			}
-			res := a.response()
-			if got := string(res.Body); got != tt.body {
-				t.Errorf("body = %q, want %q", got, tt.body)
-			}
-			if want := 200; a.StatusCode == 0 && res.StatusCode != want {
-				t.Errorf("status = %d, want %d", res.StatusCode, want)
-			}
-			v := a.value()
-			if !reflect.DeepEqual(v["text"], tt.text) || !reflect.DeepEqual(v["json"], tt.json) {
-				t.Errorf("text, json = %v, %v; want %v, %v", v["text"], v["json"], tt.text, tt.json)
-			}
-		})
 	}
 }
 

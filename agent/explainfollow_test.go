@@ -1,11 +1,13 @@
 package agent
 
 import (
-	"encoding/json"
+	"context"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
 
+	"port-agent/invoker"
 	"port-agent/invoker/follow"
 )
 
@@ -53,12 +55,8 @@ func TestExplainFollow(t *testing.T) {
 				tt.mapping = followMapping
 			}
 			e := explainer(newFixture(t, tt.mapping))
-			e.Follow = follow.Config{Mode: tt.mode, TimeoutSeconds: 60}
-			var polls []Answer
-			for _, p := range tt.polls {
-				polls = append(polls, Answer{JSON: json.RawMessage(p)})
-			}
-			x, err := e.Explain(t.Context(), runEvent(t, "r_1", tt.members...).Record, &Answer{JSON: json.RawMessage(tt.response)}, polls...)
+			e.Follower = follow.New(follow.Config{Mode: tt.mode, TimeoutSeconds: 60}, &tape{answers: tt.polls})
+			x, err := e.Explain(t.Context(), runEvent(t, "r_1", tt.members...).Record, recorded(answered(200, tt.response)), len(tt.polls) > 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,3 +79,22 @@ func TestExplainFollow(t *testing.T) {
 		})
 	}
 }
+
+// tape answers looks in order.
+type tape struct {
+	follow.Invoker
+	answers []string
+}
+
+func (t *tape) Fetch(context.Context, invoker.FetchRequest) (*invoker.Response, error) {
+	if len(t.answers) == 0 {
+		return nil, errors.New("no answer is recorded")
+	}
+	res := answered(200, t.answers[0])
+	t.answers = t.answers[1:]
+	return res, nil
+}
+
+func (t *tape) Credential(string) *invoker.Credential { return nil }
+
+func (t *tape) Seal(string) string { return "seal" }

@@ -199,7 +199,7 @@ func (a *Agent) tree(j *job) (map[string]any, error) {
 // valueOf is the backend's answer as expressions see it.
 func (j *job) valueOf(res *invoker.Response) map[string]any {
 	if j.recorded != nil {
-		return j.recorded.value()
+		return j.recorded.Value
 	}
 	return res.Value()
 }

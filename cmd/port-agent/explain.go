@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 
-	"port-agent/agent"
 	"port-agent/cmd/app"
 	"port-agent/cmd/port-agent/explanation"
 	"port-agent/transform"
@@ -115,7 +114,7 @@ func (q question) answer(e *explanation.Explainer) (*explanation.View, error) {
 }
 
 // readAnswer reads the file of an answer; none is nil.
-func readAnswer(file string) (*agent.Answer, error) {
+func readAnswer(file string) (*explanation.Answer, error) {
 	if file == "" {
 		return nil, nil
 	}

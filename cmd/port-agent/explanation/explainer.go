@@ -19,6 +19,7 @@ import (
 	"port-agent/agent/redact"
 	"port-agent/cmd/app"
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 	"port-agent/transform"
 )
 
@@ -35,16 +36,17 @@ type Explainer struct {
 // Explain explains a record. answer is the backend's answer, or nil; polls are
 // what a look at the pipeline is answered. An error means that the agent would
 // drop the record, or that the settings are wrong.
-func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []byte, answer *agent.Answer, polls ...agent.Answer) (*View, error) {
+func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []byte, answer *Answer, polls ...Answer) (*View, error) {
 	inv, err := e.invoker("")
 	if err != nil {
 		return nil, err
 	}
 	engine := agent.Explainer{
-		Secret: e.Config.Port.ClientSecret, Mapping: m, Invoker: inv, OnNoMatch: e.Config.Agent.OnNoMatch, Follow: e.Config.Follow,
-		StandIn: func() (*invoker.Invoker, error) { return e.invoker(notSet) },
+		Secret: e.Config.Port.ClientSecret, Mapping: m, Invoker: inv, OnNoMatch: e.Config.Agent.OnNoMatch,
+		Follower: follow.New(e.Config.Follow, &recording{live: inv, answers: polls}),
+		StandIn:  func() (*invoker.Invoker, error) { return e.invoker(notSet) },
 	}
-	x, err := engine.Explain(ctx, trimBOM(record), answer, polls...)
+	x, err := engine.Explain(ctx, trimBOM(record), answer.given(), len(polls) > 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the agent drops it", err)
 	}
@@ -101,11 +103,11 @@ func lookup(environ []string, name string) (value string, set bool) {
 
 // ParseAnswer reads a backend's answer; file names it in errors. Empty data is
 // no answer.
-func ParseAnswer(file string, data []byte) (*agent.Answer, error) {
+func ParseAnswer(file string, data []byte) (*Answer, error) {
 	if data = bytes.TrimSpace(trimBOM(data)); len(data) == 0 {
 		return nil, nil
 	}
-	var a agent.Answer
+	var a Answer
 	if err := json.Unmarshal(data, &a); err != nil {
 		if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return nil, fmt.Errorf("%s: %s is a JSON %s, where %s is needed", file, kind.Field, kind.Value, kind.Type)
@@ -117,20 +119,20 @@ func ParseAnswer(file string, data []byte) (*agent.Answer, error) {
 
 // ParsePolls reads what a look at a pipeline is answered: one answer, or a list
 // of them, one for each request of the look.
-func ParsePolls(file string, data []byte) ([]agent.Answer, error) {
+func ParsePolls(file string, data []byte) ([]Answer, error) {
 	data = bytes.TrimSpace(trimBOM(data))
 	if !bytes.HasPrefix(data, []byte("[")) {
 		answer, err := ParseAnswer(file, data)
 		if answer == nil {
 			return nil, err
 		}
-		return []agent.Answer{*answer}, err
+		return []Answer{*answer}, err
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	var polls []agent.Answer
+	var polls []Answer
 	for i, raw := range list {
 		more, err := ParseAnswer(fmt.Sprintf("%s: answer %d", file, i), raw)
 		if err != nil {
