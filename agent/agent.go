@@ -126,7 +126,7 @@ type Agent struct {
 	verdicts graces
 }
 
-// New makes an Agent. It starts nothing and calls nobody.
+// New makes an Agent. It starts nothing and makes no calls.
 func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 	if deps.Activity == nil {
 		deps.Activity = activity.New()

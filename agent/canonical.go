@@ -6,7 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// unquote gives the value of a valid JSON string literal.
+// unquote returns the value of a valid JSON string literal.
 func unquote(raw []byte) string {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		return string(raw[1 : len(raw)-1])
@@ -38,7 +38,7 @@ func appendCanonical(dst, raw []byte) []byte {
 }
 
 // appendUnicodeEscape appends what the \uXXXX at the start of raw stands for,
-// and gives the length of the escape, twice as long for a surrogate pair. A lone
+// and returns the length of the escape, twice as long for a surrogate pair. A lone
 // surrogate stays an escape. The library escapes ASCII as JSON.stringify does
 // (RFC 8785, 3.2.2.2).
 func appendUnicodeEscape(dst, raw []byte) ([]byte, int) {

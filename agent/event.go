@@ -62,11 +62,11 @@ func (e *Event) Key(run string) string {
 	return fmt.Sprintf("%s:%d:%d", e.Topic, e.Partition, e.Offset)
 }
 
-// Sequence gives out places in the order of its calls. Its zero value is
+// Sequence returns out places in the order of its calls. Its zero value is
 // ready; it is for one goroutine, the one that reads a partition.
 type Sequence struct{ last chan struct{} }
 
-// Next gives the place behind the one given before.
+// Next returns the place behind the one given before.
 func (s *Sequence) Next() Place {
 	p := Place{before: s.last, done: make(chan struct{})}
 	s.last = p.done

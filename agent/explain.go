@@ -16,7 +16,7 @@ import (
 	"port-agent/transform"
 )
 
-// Explainer tells what the agent would do with an event. It sends nothing and
+// Explainer says what the agent would do with an event. It sends nothing and
 // asks nobody. Its methods may be called from many goroutines at once.
 type Explainer struct {
 	Secret    invoker.Secret // PORT_CLIENT_SECRET; empty: signature and encrypted fields are left as they are

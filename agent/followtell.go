@@ -129,7 +129,7 @@ func (n *news) move(to follow.Handle) {
 	n.at = to
 }
 
-// allLinks gives the rule's links and the pipeline's, nil where there is none
+// allLinks returns the rule's links and the pipeline's, nil where there is none
 // but the rule's. A run has one list of links, which each report replaces.
 func (n *news) allLinks(found []string) any {
 	all := slices.Clone(n.links)

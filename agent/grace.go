@@ -31,7 +31,7 @@ type graces struct {
 // reported.
 type grace struct{ finish, late context.Context }
 
-// after gives the grace of ctx. It is counted from the end of ctx, however
+// after returns the grace of ctx. It is counted from the end of ctx, however
 // late it is that it is used, and lives as long.
 func (g *graces) after(ctx context.Context) grace {
 	g.mu.Lock()
@@ -56,7 +56,7 @@ func newGrace(ctx context.Context, d, all time.Duration) grace {
 	return grace{finish, late}
 }
 
-// Pause waits for d, or gives the cause of ctx's end.
+// Pause waits for d, or returns the cause of ctx's end.
 func Pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

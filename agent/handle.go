@@ -55,7 +55,7 @@ type job struct {
 const young = 10 * time.Minute
 
 // vouched reports whether it is known that the run was not carried out before:
-// by the source's own records, for what was signed of late, or by Port's API
+// by the source's own records, for what was signed recently, or by Port's API
 // itself.
 func (j *job) vouched() bool {
 	return j.ev.Trusted || j.ev.Vouched && time.Since(j.signed) < young

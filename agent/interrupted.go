@@ -67,7 +67,7 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
 	return past{owed: owed}, nil
 }
 
-// followedBefore gives the pipeline that a run's log says is followed: the last
+// followedBefore returns the pipeline that a run's log says is followed: the last
 // one, unless a closing line after it says how that ended.
 func followedBefore(messages []string) follow.Handle {
 	var last follow.Handle

@@ -126,7 +126,7 @@ var (
 )
 
 // registerWaiting makes the gauges of events that wait, which are read from the
-// agent when somebody asks for metrics.
+// agent when someone asks for metrics.
 func (m *Metrics) registerWaiting(made promauto.Factory) {
 	made.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "unsettled_events",
 		Help: "Events taken from the source that are neither settled nor followed."}, func() float64 {

@@ -8,8 +8,8 @@ import (
 // recentRuns is how many run ids are remembered, about 150 bytes each.
 const recentRuns = 20_000
 
-// recent remembers the runs that were worked on of late, so that a record that
-// is sent again, by mistake or by somebody else, does nothing. It is safe for
+// recent remembers the runs that were worked on recently, so that a record that
+// is sent again, by mistake or by someone else, does nothing. It is safe for
 // concurrent use.
 type recent struct {
 	mu      sync.Mutex

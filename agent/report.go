@@ -78,7 +78,7 @@ func (a *Agent) send(ctx context.Context, j *job, rep *Report) error {
 	return fmt.Errorf("report run: %w", err)
 }
 
-// compose gives what Port is told: what follows from the answer, overridden
+// compose returns what is reported to Port: what follows from the answer, overridden
 // field by field by the rule's report.
 func (a *Agent) compose(j *job, out outcome) *Report {
 	rep := new(Report)

@@ -39,7 +39,7 @@ type Reporter interface {
 var ErrRejected = errors.New("refused by port")
 
 // ErrRunEnded is wrapped by a Reporter's error when the run had ended before:
-// somebody else, or an earlier call whose answer was lost, has ended it.
+// someone else, or an earlier call whose answer was lost, has ended it.
 var ErrRunEnded = errors.New("the run has ended")
 
 // Levels of a run's log, as Port names them.
@@ -61,7 +61,7 @@ const (
 	StatusFailure = "FAILURE"
 )
 
-// Report is what Port is told of a run. Empty fields are not sent.
+// Report is what is reported to Port about a run. Empty fields are not sent.
 type Report struct {
 	Status        string // StatusSuccess, StatusFailure, or empty while the run goes on
 	Link          any    // string or []string

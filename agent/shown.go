@@ -69,7 +69,7 @@ func badLink(link string) string {
 	return ""
 }
 
-// responseOf gives what Port is told as the response: the answer's JSON as it
+// responseOf returns what is reported to Port as the response: the answer's JSON as it
 // came, where it is an object, a list or text, which is what Port takes; of
 // other values, and of what is not JSON, the text. What Port has no room for is
 // text that is cut, or of JSON a text that says how large it was.

@@ -127,7 +127,7 @@ func (s *slots) may(h *host) bool {
 	return s.proven(h) || h.used < max(1, s.total/4) && s.unproven < max(1, s.total/2)
 }
 
-// proven reports whether h has answered of late.
+// proven reports whether h has answered recently.
 func (s *slots) proven(h *host) bool {
 	at, ok := s.answered[h.name]
 	return ok && time.Since(at) <= answerLife

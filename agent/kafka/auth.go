@@ -62,7 +62,7 @@ type cluster struct {
 	purged time.Time // when the idle connections were last closed
 }
 
-// connect prepares the way to the cluster; it calls nobody. roots are the
+// connect prepares the way to the cluster; it makes no calls. roots are the
 // certificate authorities to trust beside the system's.
 func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, error) {
 	sec := securityProtocols[strings.ToUpper(cfg.SecurityProtocol)]

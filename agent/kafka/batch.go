@@ -75,7 +75,7 @@ func decodeBatches(data []byte, from int64, limit int, room func(size int) error
 	}
 }
 
-// decode yields the batch's records and tells whether to go on behind it.
+// decode yields the batch's records and reports whether to go on behind it.
 func (b *batch) decode(from int64, limit int, room func(size int) error, yield func(record, error) bool) bool {
 	unpacked := &io.LimitedReader{N: unpackedMax}
 	packed, err := unpack(b.raw)
@@ -111,7 +111,7 @@ func (b *batch) decode(from int64, limit int, room func(size int) error, yield f
 	return end.records == 0 && end.next <= from || yield(end, nil)
 }
 
-// unpack gives the records of a batch to read.
+// unpack returns the records of a batch to read.
 func unpack(raw []byte) (io.ReadCloser, error) {
 	data := raw[headerSize:]
 	code := kafka.Compression(binary.BigEndian.Uint16(raw[21:]) & 7)

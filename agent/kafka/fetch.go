@@ -137,7 +137,7 @@ func (x *fetchExchange) read(r io.Reader, conn interface{ SetDeadline(time.Time)
 
 var errAnswer = errors.New("answer to fetch not understood")
 
-// recordsOf gives the record batches in the answer to a fetch of one
+// recordsOf returns the record batches in the answer to a fetch of one
 // partition. They may be cut at their end.
 func recordsOf(version int16, answer []byte) ([]byte, error) {
 	a := cursor{rest: answer}

@@ -103,7 +103,7 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 	return trackers, nil
 }
 
-// commits gives what the group has committed for all partitions of its topics,
+// commits returns what the group has committed for all partitions of its topics,
 // and the topics of which it has committed nothing. In another topic a
 // partition without a commit was added since: to begin at its end would skip
 // what came before the group noticed it.
@@ -237,7 +237,7 @@ func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, t
 	}
 }
 
-// partitionsLeftOver tells whether a topic has more partitions than the
+// partitionsLeftOver reports whether a topic has more partitions than the
 // members of the group share. Partitions were added then, a topic has
 // appeared, or the member that gave them out did not know of it yet.
 func (g *generation) partitionsLeftOver(ctx context.Context) bool {
@@ -260,7 +260,7 @@ func (g *generation) partitionsLeftOver(ctx context.Context) bool {
 	return false
 }
 
-// lookAtLogs sets the lag and tells whether a topic was made anew.
+// lookAtLogs sets the lag and reports whether a topic was created again.
 func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tracker) (recreated bool) {
 	if len(trackers) == 0 {
 		return false

@@ -64,7 +64,7 @@ type ledger struct {
 
 var errLedger = errors.New("not a ledger of this agent")
 
-// encode gives the text of the ledger of a partition whose committed offset is
+// encode returns the text of the ledger of a partition whose committed offset is
 // base.
 func (l ledger) encode(p partition, base int64) string {
 	raw := make([]byte, 0, 3*len(l.entries)+24)

@@ -44,7 +44,7 @@ func (c *cluster) logBounds(ctx context.Context, ps []partition) (map[partition]
 	return complete(out, ps, "list offsets")
 }
 
-// complete gives answers where they are of all partitions that were asked for.
+// complete returns answers where they are of all partitions that were asked for.
 func complete[V any](answers map[partition]V, ps []partition, what string) (map[partition]V, error) {
 	for _, p := range ps {
 		if _, ok := answers[p]; !ok {
@@ -122,10 +122,10 @@ func (c *cluster) committed(ctx context.Context, group string, ps []partition) (
 // resume decides where the reading of p begins. The tracker it gives is marked
 // for commit where the position is not the committed one, so that what is
 // produced before the first event settles is not lost: an offset of "latest"
-// that is only remembered would be resolved anew after a restart.
+// that is only remembered would be resolved again after a restart.
 //
 // Where the commit holds no ledger of this place, nobody vouches for what is in
-// the log now: it is the start of a new group, or somebody has moved the offset.
+// the log now: it is the start of a new group, or someone has moved the offset.
 func resume(p partition, cm commit, b bounds, toEnd bool, log zerolog.Logger) *tracker {
 	unvouched := func(start int64) *tracker {
 		t := newTracker(p, start, ledger{high: start, vouched: max(start, b.end)})

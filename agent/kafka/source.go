@@ -49,8 +49,8 @@ type Source struct {
 }
 
 // New makes a member of the group that cfg names; ForOrg must have filled cfg
-// in. credentials is asked whenever the cluster is connected anew. tlsConfig
-// may be nil: the system's roots. New calls nobody.
+// in. credentials is asked whenever the cluster is connected again. tlsConfig
+// may be nil: the system's roots. New makes no calls.
 func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (Credentials, error), handle Handler,
 	m *agent.Metrics, log zerolog.Logger) *Source {
 	if cfg.MaxEventBytes == 0 {
@@ -73,7 +73,7 @@ func (s *Source) Ready() bool { return s.joined.Load() }
 // Run is a member of the group until ctx ends; it then drains, leaves the
 // group and returns nil. It returns an error only where the cluster refuses
 // the credentials or the group before it was ever joined: whatever is lost
-// later is tried again, with credentials asked for anew.
+// later is tried again, with credentials requested again.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.setJoined(false)
 	ever := false

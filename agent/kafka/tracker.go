@@ -242,7 +242,7 @@ type commit struct {
 	metadata string
 }
 
-// snapshot gives what is to be committed and whether it differs from the
+// snapshot returns what is to be committed and whether it differs from the
 // snapshot before.
 func (t *tracker) snapshot() (commit, bool) {
 	t.mu.Lock()
@@ -272,7 +272,7 @@ func (t *tracker) touch() {
 	t.dirty = true
 }
 
-// position gives the first unsettled offset and the next one to be read.
+// position returns the first unsettled offset and the next one to be read.
 func (t *tracker) position() (base, next int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -13,7 +13,7 @@ func notify(ch chan<- struct{}) {
 	}
 }
 
-// outlive gives a context that ends d after ctx. cancel ends it and has to be
+// outlive returns a context that ends d after ctx. cancel ends it and has to be
 // called.
 func outlive(ctx context.Context, d time.Duration) (longer context.Context, cancel context.CancelFunc) {
 	longer, end := context.WithCancel(context.WithoutCancel(ctx))

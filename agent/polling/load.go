@@ -74,7 +74,7 @@ func (l *load) room(ctx context.Context, batch int) (int, error) {
 	}
 }
 
-// look gives the room there is, or how long to wait before looking again.
+// look returns the room there is, or how long to wait before looking again.
 func (l *load) look(batch int) (free int, wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

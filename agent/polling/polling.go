@@ -78,7 +78,7 @@ type Poller struct {
 	noNodes    time.Time // no node runs are claimed before
 }
 
-// New makes a poller. It calls nobody.
+// New makes a poller. It makes no calls.
 func New(cfg Config, api API, handle Handler, m *agent.Metrics, log zerolog.Logger) (*Poller, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

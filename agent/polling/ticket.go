@@ -71,7 +71,7 @@ func (t *ticket) Following() {
 }
 
 // ack asks for the run until Port answers or the claim ends. While the claim
-// holds nobody else can ack the run, so that "somebody else has it" after an
+// holds nobody else can ack the run, so that "someone else has it" after an
 // ask without an answer means that this agent was the one.
 func (t *ticket) ack(ctx context.Context) error {
 	ends := t.run.Until
@@ -114,7 +114,7 @@ func refused(err error) bool {
 	return ok && refusal.Status >= 400 && refusal.Status < 500 && refusal.Status != 408 && refusal.Status != 429
 }
 
-// left decides what becomes of a run that the agent has not settled. Nobody
+// left decides what happens to a run that the agent has not settled. Nobody
 // else can take it where it was acked: it ends here, unless its request was
 // sent and what the agent had to say of it was not accepted in time.
 func (t *ticket) left(ctx context.Context, err error) {

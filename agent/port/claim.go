@@ -16,7 +16,7 @@ const claimTimeout = 30 * time.Second
 // installation is the name under which every agent claims.
 const installation = "_PORT_EXEC_AGENT"
 
-// Claimed is a run that Port has given to this agent until somebody else may
+// Claimed is a run that Port has given to this agent until someone else may
 // claim it. It is the agent's to work on once it is acked.
 type Claimed struct {
 	ID    string
@@ -76,7 +76,7 @@ func (c *Client) claim(ctx context.Context, r *route, ask map[string]any, answer
 }
 
 // AckRuns takes claimed action runs for this agent and returns how many of
-// them it got; somebody else has the others. One attempt.
+// them it got; someone else has the others. One attempt.
 func (c *Client) AckRuns(ctx context.Context, ids ...string) (int, error) {
 	var answer struct {
 		Count int `json:"ackedCount"`
@@ -88,7 +88,7 @@ func (c *Client) AckRuns(ctx context.Context, ids ...string) (int, error) {
 }
 
 // AckNodeRun takes a claimed node run for this agent; false means that
-// somebody else has it. One attempt.
+// someone else has it. One attempt.
 func (c *Client) AckNodeRun(ctx context.Context, id string) (bool, error) {
 	var answer struct {
 		Acked any `json:"acked"` // true, or how many
@@ -100,7 +100,7 @@ func (c *Client) AckNodeRun(ctx context.Context, id string) (bool, error) {
 	return answer.Acked == true || count > 0, nil
 }
 
-// ack reads a 409 as an answer: somebody else was first.
+// ack reads a 409 as an answer: someone else was first.
 func (c *Client) ack(ctx context.Context, r *route, ask map[string]any, answer any) error {
 	body, err := encode(ask)
 	if err != nil {
@@ -116,7 +116,7 @@ func (c *Client) ack(ctx context.Context, r *route, ask map[string]any, answer a
 // maxPages bounds how many pages of runs are read.
 const maxPages = 10
 
-// ActiveRuns gives the action runs that go on, with their payload where it is
+// ActiveRuns returns the action runs that go on, with their payload where it is
 // for agents: those that wait to be claimed, those that this agent has, and
 // those of others. The newest come first, 10,000 at most. It is repeated until
 // Port answers, refuses it for good (ErrRejected) or ctx ends.

@@ -57,7 +57,7 @@ func (e *CallError) brief() string {
 	return fmt.Sprintf("Port answered %d: %s", e.Status, cmp.Or(e.Code, http.StatusText(e.Status)))
 }
 
-// Unwrap gives the transport's error, if that is what happened.
+// Unwrap returns the transport's error, if that is what happened.
 func (e *CallError) Unwrap() error { return e.Err }
 
 // final reports whether Port has refused the call for good. A 401 refuses the

@@ -36,13 +36,13 @@ type State struct {
 	Refused bool      // Port does not take the credentials
 	Limited bool      // Port asks for fewer calls: none is made before Reset
 	Left    int       // calls that it allows until Reset, -1 where it has not said
-	Reset   time.Time // when its window begins anew, as far as it has said
+	Reset   time.Time // when its window starts again, as far as it has said
 	Error   string    // of the last call that was not answered, or with 401, 429 or 5xx
 	ErrorAt time.Time // zero: none has failed
 	OKAt    time.Time // of the last call that it took
 }
 
-// State gives how the calls go at this moment.
+// State returns how the calls go at this moment.
 func (c *Client) State() State {
 	refused := c.tokens.credentialsRefused()
 	c.limit.mu.Lock()
@@ -127,7 +127,7 @@ func (l *limit) close(d time.Duration) {
 	}
 }
 
-// left notes what is left of the window, which begins anew after reset, and
+// left notes what is left of the window, which starts again after reset, and
 // whether that is for reports alone.
 func (l *limit) left(calls float64, low bool, reset time.Duration) {
 	if calls <= 0 {

@@ -95,7 +95,7 @@ func (c *Client) Lookup(ctx context.Context, run string) (agent.RunState, error)
 // just told the status of.
 const maxLogFaults = 5
 
-// RunLog gives the messages of an action run's log, the oldest first, and none
+// RunLog returns the messages of an action run's log, the oldest first, and none
 // where Port does not give them.
 func (c *Client) RunLog(ctx context.Context, run string) ([]string, error) {
 	return c.logs(ctx, routeLogs, run)

@@ -15,7 +15,7 @@ const (
 	firstWait = 500 * time.Millisecond
 	longWait  = 30 * time.Second
 
-	// Attempts of a call that somebody waits for at start.
+	// Attempts of a call that someone waits for at start.
 	maxAttempts = 5
 )
 

@@ -78,7 +78,7 @@ func (r *Redactor) hasShort() bool {
 	return r != nil && (len(r.known.Load().whole) > 0 || r.base.hasShort())
 }
 
-// clean reports whether text holds no secret as it stands.
+// clean reports whether text holds no secret.
 func (r *Redactor) clean(text []byte) bool {
 	s := unsafe.String(unsafe.SliceData(text), len(text)) // read here and not kept: answers are large
 	return r == nil || !r.known.Load().in(s) && r.base.clean(text)

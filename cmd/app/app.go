@@ -55,7 +55,7 @@ type source interface {
 	Ready() bool
 }
 
-// New puts the agent together from cfg and logs to out. It calls nobody; an
+// New puts the agent together from cfg and logs to out. It makes no calls; an
 // error is a fault of the settings or of a file that they name.
 func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, version: version, started: time.Now(), activity: activity.New(), registry: prometheus.NewRegistry()}
@@ -98,7 +98,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	return a, nil
 }
 
-// secrets gives the present values of secrets that files hold, nil for others.
+// secrets returns the present values of secrets that files hold, nil for others.
 func (a *App) secrets() func(setting string) invoker.SecretFunc {
 	files := secretFiles(&a.cfg, a.issued.conceal, a.log)
 	return func(setting string) invoker.SecretFunc {
@@ -245,7 +245,7 @@ func (a *App) organization(ctx context.Context) (string, error) {
 	}
 }
 
-// kafkaCredentials gives the way into the cluster: from the settings, or from
+// kafkaCredentials returns the way into the cluster: from the settings, or from
 // Port.
 func (a *App) kafkaCredentials(ctx context.Context) (kafka.Credentials, error) {
 	if a.cfg.Kafka.Local {

@@ -22,7 +22,7 @@ type contestant struct {
 	near bool // with Port near in any case
 }
 
-// contestants gives who takes turns in a case; the table is about the first.
+// contestants returns who takes turns in a case; the table is about the first.
 // What a distance of Port costs shows beside the same with Port near, all else
 // of the agent beside the bare loop.
 func (sc scenario) contestants() []contestant {

@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 )
 
-// freeAddress gives an address of the loopback interface that nobody listens
+// freeAddress returns an address of the loopback interface that nobody listens
 // on.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

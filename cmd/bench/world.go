@@ -247,7 +247,7 @@ func (w *scene) flow(ctx context.Context, sinks []string) any {
 	return "done"
 }
 
-// read gives the counts, with the percentiles so far.
+// read returns the counts, with the percentiles so far.
 func (w *scene) read(ctx context.Context) any {
 	w.mu.Lock()
 	c := w.counts

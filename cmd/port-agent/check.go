@@ -29,7 +29,7 @@ warnings. Variables that a mapping reads are looked up in the environment of
 this command.
 `
 
-// check tells what is wrong with a mapping file.
+// check says what is wrong with a mapping file.
 func check(args []string, stdout, stderr io.Writer) int {
 	flags := newFlags("check", checkUsage, stderr)
 	file := flags.String("mapping", "", "")
@@ -67,7 +67,7 @@ func check(args []string, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-// findings gives all that is wrong or looks wrong with the mapping of cfg, in
+// findings returns all that is wrong or looks wrong with the mapping of cfg, in
 // the order of the file, and the file's name. An error is one of reading it.
 func findings(cfg transform.Config) ([]transform.Finding, string, error) {
 	m, err := transform.Load(cfg, os.Environ())

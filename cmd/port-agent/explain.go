@@ -39,7 +39,7 @@ type question struct {
 	json, secrets                  bool
 }
 
-// explain tells what the agent would do with an event.
+// explain says what the agent would do with an event.
 func explain(args []string, stdout, stderr io.Writer) int {
 	var q question
 	flags := newFlags("explain", explainUsage, stderr)

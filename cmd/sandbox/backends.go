@@ -16,7 +16,7 @@ const slowness = 2300 * time.Millisecond
 // that fails.
 type backends struct {
 	*httptest.Server
-	calls chan call // what they got, as long as somebody listens
+	calls chan call // what they got, as long as someone listens
 }
 
 // call is a request that a backend got.

@@ -83,7 +83,7 @@ func pipelines() []pipeline {
 	}
 }
 
-// follow publishes the event of p and tells what Port is told, as it happens.
+// follow publishes the event of p and shows what is reported to Port, as it happens.
 // Jenkins' clock goes on to the next step once Port knows of the present one.
 // It reports whether the run ended as it should.
 func (s *sandbox) follow(ctx context.Context, out io.Writer, n int, p pipeline) (right bool, err error) {

@@ -112,7 +112,7 @@ func (s *sandbox) publish(ctx context.Context, story []chapter) (time.Time, erro
 	return at, nil
 }
 
-// collectCalls gives what the backends got, by run.
+// collectCalls returns what the backends got, by run.
 func (s *sandbox) collectCalls() map[string][]call {
 	calls := map[string][]call{}
 	for len(s.backends.calls) > 0 {

@@ -111,7 +111,7 @@ func (c *Cluster) DeleteTopic(ctx context.Context, name string) error {
 			return fmt.Errorf("delete topic %s: %w", name, err)
 		}
 		if t, ok := topics[name]; !ok || t.Err == kerr.UnknownTopicOrPartition {
-			c.client.PurgeTopicsFromProducing(name) // a topic made anew has another id
+			c.client.PurgeTopicsFromProducing(name) // a topic made again has another id
 			return nil
 		}
 		select {
@@ -180,7 +180,7 @@ type Commit struct {
 	Metadata string
 }
 
-// Committed gives the commits of a group for a topic by partition.
+// Committed returns the commits of a group for a topic by partition.
 func (c *Cluster) Committed(ctx context.Context, group, topic string) (map[int]Commit, error) {
 	offsets, err := c.admin.FetchOffsets(ctx, group)
 	if errors.Is(err, kerr.GroupIDNotFound) {
@@ -208,7 +208,7 @@ func (c *Cluster) SetCommit(ctx context.Context, group, topic string, partition 
 	return nil
 }
 
-// ProduceBatch appends a record batch as it stands.
+// ProduceBatch appends a record batch unchanged.
 func (c *Cluster) ProduceBatch(ctx context.Context, topic string, partition int, batch []byte) error {
 	client, err := kgo.NewClient(kgo.SeedBrokers(c.Brokers...), kgo.MaxVersions(kversion.V3_0_0()), kgo.BrokerMaxWriteBytes(64<<20))
 	if err != nil {
@@ -228,7 +228,7 @@ func (c *Cluster) ProduceBatch(ctx context.Context, topic string, partition int,
 	return nil
 }
 
-// Ends gives the end offsets of a topic by partition.
+// Ends returns the end offsets of a topic by partition.
 func (c *Cluster) Ends(ctx context.Context, topic string) (map[int]int64, error) {
 	ends, err := c.admin.ListEndOffsets(ctx, topic)
 	if err != nil {

@@ -17,7 +17,7 @@ type pending struct {
 }
 
 // Enqueue makes an action run that polling agents may claim. payload is what
-// Port gives them of it: type, url, agent, synchronized, method, headers, body.
+// Port returns them of it: type, url, agent, synchronized, method, headers, body.
 func (s *Server) Enqueue(id string, payload any) error { return s.enqueue(id, false, payload) }
 
 // EnqueueNode makes a workflow node run that polling agents may claim.
@@ -68,7 +68,7 @@ func (s *Server) claimNodeRuns(r *http.Request, body []byte) answer {
 	return answer{body: map[string]any{"ok": true, "nodeRuns": list}}
 }
 
-// claim gives out runs that nobody holds.
+// claim hands out runs that nobody holds.
 func (s *Server) claim(r *http.Request, body []byte, node bool) ([]*pending, *answer) {
 	var ask struct {
 		Installation string `json:"installationId"`

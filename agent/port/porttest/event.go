@@ -26,7 +26,7 @@ type Event struct {
 	At           time.Time      // of the signature, now where zero
 }
 
-// Record gives the event as a record of the runs topic, signed with the client
+// Record returns the event as a record of the runs topic, signed with the client
 // secret of the organisation.
 func (e Event) Record(secret string) []byte {
 	at := e.At
@@ -86,7 +86,7 @@ func (e Event) message() map[string]any {
 	}
 }
 
-// Sign gives a message with the headers that Port adds: the signature is over
+// Sign returns a message with the headers that Port adds: the signature is over
 // the timestamp, a dot, and the message with empty headers, or without headers
 // for invocation type GITLAB.
 func Sign(secret string, at time.Time, message map[string]any) []byte {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// ofRun gives a handler the run that the path names.
+// ofRun passes a handler the run that the path names.
 func (s *Server) ofRun(h func(run *Run, body []byte) answer) handler {
 	return func(r *http.Request, body []byte) answer {
 		id := r.PathValue("id")
@@ -49,7 +49,7 @@ func (r *Run) object() map[string]any {
 // pageSize is how many runs Port lists at once.
 const pageSize = 1000
 
-// listRuns gives the action runs that go on, the newest first, in pages that
+// listRuns returns the action runs that go on, the newest first, in pages that
 // next leads on from.
 func (s *Server) listRuns(r *http.Request, _ []byte) answer {
 	query := r.URL.Query()

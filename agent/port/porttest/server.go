@@ -1,5 +1,5 @@
 // Package porttest is a stand-in for Port's API that keeps state: tokens that
-// expire, runs that end, claims that somebody may already hold. What it
+// expire, runs that end, claims that someone may already hold. What it
 // accepts and refuses follows Port's public API reference; its faults are
 // made on demand.
 //
@@ -34,7 +34,7 @@ type Config struct {
 
 	// Errorf is told of each call that Port's schema or its limit of 1 MiB
 	// refuses: such a call is a fault of who makes it, and tests pass their own
-	// Errorf. Nil: nobody is told.
+	// Errorf. Nil: it is ignored.
 	Errorf func(format string, args ...any)
 }
 
@@ -66,7 +66,7 @@ type Server struct {
 	window   window
 	asked    window // token calls
 	waiters  int
-	changed  chan struct{} // closed and replaced when a run changes, while somebody waits
+	changed  chan struct{} // closed and replaced when a run changes, while someone waits
 }
 
 // NewServer starts a stand-in on a free port of 127.0.0.1.

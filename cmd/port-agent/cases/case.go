@@ -91,7 +91,7 @@ func load(paths []string, o Options) ([]testCase, error) {
 	return cases, nil
 }
 
-// at gives the cases of one file or folder. Folders that start with a dot are
+// at returns the cases of one file or folder. Folders that start with a dot are
 // passed over.
 func (o Options) at(root, file string, entry fs.DirEntry) ([]testCase, error) {
 	switch name := entry.Name(); {

@@ -90,7 +90,7 @@ func (d *document) line(offset int) int {
 	return 1 + bytes.Count(d.source[:min(offset, len(d.source))], []byte("\n"))
 }
 
-// text is the JSON of a node as it stands in the file.
+// text is the JSON of a node as written in the file.
 func (d *document) text(n *node) []byte { return d.source[n.start:n.end] }
 
 // parser builds nodes; shift is where its input begins in the document.

@@ -85,7 +85,7 @@ func (j *judge) compare(c *comparison, key string, n *node) (outcome, error) {
 	return j.compareError(c, n), nil
 }
 
-// compareReport compares what Port is told; recorded is what it is told of.
+// compareReport compares what is reported to Port; recorded is what it is told of.
 func (j *judge) compareReport(c *comparison, key string, n *node, report any, recorded []byte) (outcome, error) {
 	got, err := generic(report)
 	if got == nil && n.kind != 'n' {
@@ -180,7 +180,7 @@ func (j *judge) compareRequest(c *comparison, n *node) (outcome, error) {
 	return outcome{part, true}, nil
 }
 
-// notSent tells why there is no request.
+// notSent says why there is no request.
 func (j *judge) notSent() string {
 	if stopped := j.view.Stopped(); len(stopped) > 0 {
 		return strings.Join(stopped, "; ")

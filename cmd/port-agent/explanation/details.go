@@ -28,7 +28,7 @@ type Details struct {
 	Followed string `json:"followed"` // where the pipeline is looked at; empty: it is not
 }
 
-// Details gives them.
+// Details returns them.
 func (v *View) Details() *Details {
 	x := v.explanation
 	d := &Details{Event: v.conceal.text(about(x)), ForAgent: x.ForAgent, Names: v.names, Rules: v.rules, Stopped: v.Stopped(), Doubts: v.Doubts(),
@@ -81,7 +81,7 @@ func heading(x *agent.Explanation) (text, colour string) {
 	return "the backend accepts", green
 }
 
-// silence tells why Port is told nothing; it is empty where there is something.
+// silence says why nothing is reported to Port; it is empty where there is something.
 func (v *View) silence() string {
 	switch {
 	case v.explanation.Report.Response != nil || !v.Report.empty():

@@ -19,7 +19,7 @@ const (
 	maxInput  = 60 // characters of a value
 )
 
-// inputs tells what an expression found at the paths it reads, for instance
+// inputs says what an expression found at the paths it reads, for instance
 // ".action is \"deploy\"", as far as that can be seen without evaluating it.
 func inputs(expr string, event map[string]any, c concealer) string {
 	expr = literal.ReplaceAllString(expr, `""`)

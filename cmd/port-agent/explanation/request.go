@@ -74,7 +74,7 @@ func shownHeaders(x *agent.Explanation) (shown map[string]string, hidden []strin
 // transportHeaders are those that every request has.
 var transportHeaders = []string{"Content-Type", "Idempotency-Key", "Traceparent", "User-Agent", "X-Port-Run-Id"}
 
-// proofs are the headers that each attempt gets anew, by the backend.
+// proofs are the headers that each attempt gets again, by the backend.
 var proofs = map[string][]string{
 	invoker.Webhook:     {"X-Port-Signature", "X-Port-Timestamp"},
 	invoker.GitLab:      {"X-Port-Signature", "X-Port-Timestamp"},

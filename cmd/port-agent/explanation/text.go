@@ -80,7 +80,7 @@ func about(x *agent.Explanation) string {
 	return strings.Join(parts, ", ")
 }
 
-// textAt gives the text at a path, "" where there is none.
+// textAt returns the text at a path, "" where there is none.
 func textAt(v any, path ...string) string {
 	for _, name := range path {
 		m, _ := v.(map[string]any)

@@ -43,7 +43,7 @@ type Considered struct {
 	Why     string `json:"why"`
 }
 
-// Report is what Port is told.
+// Report is what is reported to Port.
 type Report struct {
 	Status        string `json:"status,omitempty"`
 	Link          any    `json:"link,omitempty"`
@@ -52,7 +52,7 @@ type Report struct {
 	StatusLabel   string `json:"statusLabel,omitempty"`
 }
 
-// PollReport is what Port is told after a look at a pipeline.
+// PollReport is what is reported to Port after a look at a pipeline.
 type PollReport struct {
 	Report
 	Log []string `json:"log,omitempty"` // lines of the run's log
@@ -111,7 +111,7 @@ func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
 	return v
 }
 
-// why tells what decided about a rule and, of one that is not for the event,
+// why says what decided about a rule and, of one that is not for the event,
 // what its expression found there.
 func why(r transform.Considered, expr string, event map[string]any, c concealer) string {
 	if expr == "" {
@@ -124,7 +124,7 @@ func why(r transform.Considered, expr string, event map[string]any, c concealer)
 	return text
 }
 
-// Stopped tells why the agent sends nothing; it is empty where it sends the
+// Stopped says why the agent sends nothing; it is empty where it sends the
 // request.
 func (v *View) Stopped() []string { return v.Warnings[:v.verdicts] }
 
@@ -140,7 +140,7 @@ func warningText(w transform.Warning) string {
 	return w.Message + ": " + w.Expr
 }
 
-// verdicts tells why nothing comes of the event.
+// verdicts says why nothing comes of the event.
 func verdicts(x *agent.Explanation) (out []string) {
 	if !x.ForAgent {
 		out = append(out, "the event is not for the agent: its invocation method does not say agent: true")
@@ -154,7 +154,7 @@ func verdicts(x *agent.Explanation) (out []string) {
 	return out
 }
 
-// doubts tells what may be otherwise where the agent runs, or goes nowhere.
+// doubts says what may be otherwise where the agent runs, or goes nowhere.
 func doubts(x *agent.Explanation) (out []string) {
 	if x.Missing != nil {
 		out = append(out, x.Missing.Error()+": without it the run fails")
@@ -171,7 +171,7 @@ func doubts(x *agent.Explanation) (out []string) {
 	return out
 }
 
-// newReport shows what Port is told, less the answer's body.
+// newReport shows what is reported to Port, less the answer's body.
 func newReport(r *agent.Report, c concealer) *Report {
 	out := &Report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
 	switch link := r.Link.(type) {

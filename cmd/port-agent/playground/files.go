@@ -142,7 +142,7 @@ func (f Files) events() ([]named, error) {
 	return list, nil
 }
 
-// event gives one event of the folder. The page knows it by a digest of its
+// event returns one event of the folder. The page knows it by a digest of its
 // name, so that whatever the page sends, no path is made of it.
 func (s *Server) event(r *http.Request) (any, error) {
 	list, err := s.files.events()

@@ -42,7 +42,7 @@ func New(addr net.Addr, files Files, version string) (*Server, error) {
 // that opens it.
 func (s *Server) Path() string { return "/?token=" + s.guard.token }
 
-// Handler gives the routes.
+// Handler returns the routes.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
