@@ -125,7 +125,7 @@ func (f *azureDevOps) find(ctx context.Context, place string) (string, error) {
 	}
 	if len(list.Value) == 0 {
 		_, number, _ := strings.Cut(place, "?buildNumber=")
-		return "", &Error{Kind: Missing, Err: fmt.Errorf("Azure DevOps lists no build with the number %s", number),
+		return "", &Error{Kind: Missing, Err: fmt.Errorf("no build has the number %s", number),
 			Hint: "the YAML of the pipeline needs name: port-${{ parameters.HOOK.context.runId }}, with the alias of its webhook for HOOK"}
 	}
 	return bare(place) + "/" + list.Value[0].ID.String(), nil

@@ -187,23 +187,24 @@ func (g *GitHub) mint(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *GitHub) proven(w http.ResponseWriter, r *http.Request) bool {
-	if err := checkJWT(g.AppKey, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), g.clock.Now()); err != nil {
-		writeJSON(w, http.StatusUnauthorized, object{"message": err.Error()})
+	if refusal := checkJWT(g.AppKey, strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), g.clock.Now()); refusal != "" {
+		writeJSON(w, http.StatusUnauthorized, object{"message": refusal})
 		return false
 	}
 	return true
 }
 
-// checkJWT checks what GitHub checks of an App's token.
-func checkJWT(key *rsa.PublicKey, token string, now time.Time) error {
+// checkJWT checks what GitHub checks of an App's token, and returns the message of
+// a refusal, empty where there is none.
+func checkJWT(key *rsa.PublicKey, token string, now time.Time) (refusal string) {
 	parts := strings.Split(token, ".")
 	if key == nil || len(parts) != 3 {
-		return fmt.Errorf("A JSON web token could not be decoded")
+		return "A JSON web token could not be decoded"
 	}
 	signature, _ := base64.RawURLEncoding.DecodeString(parts[2])
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
 	if err := rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature); err != nil {
-		return fmt.Errorf("A JSON web token could not be verified")
+		return "A JSON web token could not be verified"
 	}
 	text, _ := base64.RawURLEncoding.DecodeString(parts[1])
 	var claims struct {
@@ -212,10 +213,10 @@ func checkJWT(key *rsa.PublicKey, token string, now time.Time) error {
 		Expiry int64  `json:"exp"`
 	}
 	if err := json.Unmarshal(text, &claims); err != nil || claims.Issuer != "4711" {
-		return fmt.Errorf("Integration not found")
+		return "Integration not found"
 	}
 	if claims.Issued > now.Unix() || claims.Expiry <= now.Unix() || claims.Expiry > now.Add(10*time.Minute).Unix() {
-		return fmt.Errorf("'Expiration time' claim ('exp') is too far in the future, or past")
+		return "'Expiration time' claim ('exp') is too far in the future, or past"
 	}
-	return nil
+	return ""
 }
