@@ -104,8 +104,10 @@ func TestGitHubLookupFails(t *testing.T) {
 		t.Errorf("got sent %t, uncertain %t, retry %t", Sent(err), Uncertain(err), retry)
 	}
 	busy := &lookupError{"look", &StatusError{StatusCode: 502}}
-	if retry, _ := Retryable(busy, req, nil); !retry || Sent(busy) {
-		t.Errorf("a gateway's fault while looking up: got retry %t, sent %t", retry, Sent(busy))
+	for _, err := range []error{busy, &TransportError{Endpoint: "POST x", Err: busy}} { // the second is that of a token
+		if retry, _ := Retryable(err, req, nil); !retry || Sent(err) || Uncertain(err) {
+			t.Errorf("a gateway's fault while looking up: got retry %t, sent %t, uncertain %t", retry, Sent(err), Uncertain(err))
+		}
 	}
 }
 

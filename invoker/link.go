@@ -14,6 +14,11 @@ import (
 // before it closed the connection in the middle of a request.
 const answerGrace = 100 * time.Millisecond
 
+// settle is how long a connection rests at least behind an answer before it is
+// used again. Some servers close then without having said so; the next request
+// would cross their goodbye, and nobody could say if it was carried out.
+const settle = time.Millisecond
+
 // errBarred is the error of a write that the agent itself has forbidden.
 var errBarred = errors.New("the connection is not used for this request")
 
@@ -35,6 +40,7 @@ type link struct {
 	barred         bool      // nothing may be written any more
 	closed         bool
 	failure        error // of a write
+	heard          time.Time
 }
 
 func newLink(c net.Conn) *link {
@@ -56,12 +62,15 @@ func linkOf(c net.Conn) *link {
 	}
 }
 
-// begin hands the connection to the next request, and returns how many bytes may
-// have left before it. A used one is barred unless
-// its reader waits for the socket, and so holds nothing that the server sent
-// behind the answer before, and nothing is in the socket either. The reader is
-// on its way to the next Read or, if it holds such bytes, to Close.
+// begin hands the connection to the next request, and returns how many bytes
+// may have left before it. A used one is barred unless its reader waits for the
+// socket, and so holds nothing that the server sent behind the answer before,
+// and nothing is in the socket either. The reader is on its way to the next
+// Read or, if it holds such bytes, to Close.
 func (l *link) begin(reused bool) (before int64) {
+	if reused {
+		time.Sleep(settle - time.Since(l.lastHeard()))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.requests++
@@ -73,6 +82,13 @@ func (l *link) begin(reused bool) (before int64) {
 		l.barred = true
 	}
 	return l.start
+}
+
+// lastHeard is when the last bytes came.
+func (l *link) lastHeard() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.heard
 }
 
 // bar forbids every further write.
@@ -143,6 +159,7 @@ func (l *link) Read(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reading = false
+	l.heard = time.Now()
 	switch {
 	case l.requests > 1 && !l.sent():
 		l.barred = true
