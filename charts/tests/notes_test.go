@@ -30,7 +30,7 @@ func TestNotes(t *testing.T) {
 		{
 			name:   "doubtful",
 			values: "env: {normal: {PORT_CLIENT_SECRET: canary-secret, WEBHOOK_VERIFY_SSL: false, HTTPS_PROXY: http://proxy:3128}}\nnetworkPolicy: {restrictEgress: true}\nreplicaCount: 0",
-			want:   []string{"PORT_CLIENT_SECRET is in env.normal", "WEBHOOK_VERIFY_SSL is false", "the policy blocks it", "nothing runs"},
+			want:   []string{"PORT_CLIENT_SECRET is in env.normal", "WEBHOOK_VERIFY_SSL is false", "the policy blocks it", "no agent runs"},
 			not:    []string{"canary"},
 		},
 	}

@@ -240,7 +240,7 @@ func (a *App) organization(ctx context.Context) (string, error) {
 		if err == nil || ctx.Err() != nil || !port.Passing(err) {
 			return org, err
 		}
-		a.log.Error().Err(err).Int64("retry_in_ms", delay.Milliseconds()).Msg("organization not found")
+		a.log.Error().Err(err).Int64("retry_in_ms", delay.Milliseconds()).Msg("organisation not found")
 		_ = agent.Pause(ctx, delay) // the next attempt says that ctx has ended
 	}
 }
@@ -263,7 +263,7 @@ func (a *App) kafkaCredentials(ctx context.Context) (kafka.Credentials, error) {
 // without knowing.
 func (a *App) setStreamer(ctx context.Context) {
 	if err := a.port.SetStreamer(ctx, strings.ToUpper(a.cfg.Process.Streamer)); err != nil && ctx.Err() == nil {
-		a.log.Warn().Err(err).Msg("organization setting not updated")
+		a.log.Warn().Err(err).Msg("organisation setting not updated")
 	}
 }
 

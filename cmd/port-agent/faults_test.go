@@ -269,7 +269,7 @@ func TestFaultPortAwayAtStart(t *testing.T) {
 	w.publish(events...)
 	w.port.Fault(porttest.All, porttest.Fault{Refuse: true})
 	agent := w.agent("USING_LOCAL_PORT_INSTANCE=false", "PORT_ORG_ID=")
-	agent.logged("organization not found") // it has tried for long and goes on
+	agent.logged("organisation not found") // it has tried for long and goes on
 	w.port.ClearFaults()
 	w.waitEnded(events)
 	agent.terminate()
