@@ -31,6 +31,7 @@ const (
 	watchInterval = 2 * time.Second
 	rejoinDelay   = 500 * time.Millisecond
 	leaveRetry    = 200 * time.Millisecond
+	leaveRetryMax = time.Second
 )
 
 // Source is a member of the consumer group.
@@ -179,7 +180,7 @@ func (s *Source) membership(ctx context.Context, cl *cluster) (joined bool, err 
 // for each. A coordinator that has just started may not know them yet.
 func (s *Source) leaveFormer(ctx context.Context, cl *cluster, current string) {
 	coord := &coordinator{cluster: cl, timeout: callTimeout}
-	for ctx.Err() == nil {
+	for delay := leaveRetry; ctx.Err() == nil; delay = min(2*delay, leaveRetryMax) {
 		g, err := cl.describe(ctx, s.cfg.GroupID)
 		for _, m := range g.Members {
 			if strings.HasPrefix(m.ClientID, s.clientID) && m.ClientID != current {
@@ -189,7 +190,7 @@ func (s *Source) leaveFormer(ctx context.Context, cl *cluster, current string) {
 		if err != nil && ctx.Err() == nil {
 			s.log.Debug().Err(err).Msg("former members not removed from group")
 		}
-		sleep(ctx, leaveRetry)
+		sleep(ctx, delay)
 	}
 }
 
