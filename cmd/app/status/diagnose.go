@@ -58,14 +58,14 @@ func portAway(s *Status) (string, string) {
 	if s.Port.Error == "" || s.Port.OKAt.After(s.Port.ErrorAt) || s.Time.Sub(s.Port.OKAt) < portQuiet {
 		return "", ""
 	}
-	return withCause("Port's API does not take calls, so reports wait", s.Port.Error), "PortAgentReportsNotAccepted"
+	return withCause("Port's API accepts no calls, so reports wait", s.Port.Error), "PortAgentReportsNotAccepted"
 }
 
 func mappingRejected(s *Status) (string, string) {
 	if s.Mapping.Rejected == "" {
 		return "", ""
 	}
-	return withCause("the changed mapping was refused, and the one loaded at "+clock(s.Mapping.Loaded)+" stays in force", s.Mapping.Rejected), "PortAgentMappingRefused"
+	return withCause("the changed mapping was refused, and the one loaded at "+clock(s.Mapping.Loaded)+" stays in use", s.Mapping.Rejected), "PortAgentMappingRefused"
 }
 
 func hostHangs(s *Status) (string, string) {

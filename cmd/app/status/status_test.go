@@ -152,12 +152,12 @@ func TestDiagnose(t *testing.T) {
 		{name: "429", change: func(s *Status) { s.Port.Limited, s.Port.Left = true, 0 },
 			want: "Port's rate limit is used up (429), so reports wait until 03:05:35 UTC", page: "portagentreportsnotaccepted"},
 		{name: "Port away", change: func(s *Status) { s.Port.OKAt, s.Port.ErrorAt = ago(time.Minute), ago(time.Second) },
-			want: "Port's API does not take calls, so reports wait: PATCH /v1/actions/runs/{id}: 502", page: "portagentreportsnotaccepted"},
+			want: "Port's API accepts no calls, so reports wait: PATCH /v1/actions/runs/{id}: 502", page: "portagentreportsnotaccepted"},
 		{name: "Port away for a moment", change: func(s *Status) { s.Port.OKAt, s.Port.ErrorAt = ago(10*time.Second), ago(time.Second) }, want: "working"},
 		{name: "mapping rejected", change: func(s *Status) {
 			s.Mapping.Rejected, s.Mapping.RejectedAt = "invocations.json:3:9: rule 1: url: unexpected token", ago(time.Minute)
 		},
-			want: "the changed mapping was refused, and the one loaded at 02:04:05 UTC stays in force: invocations.json:3:9: rule 1: url: unexpected token", page: "portagentmappingrefused"},
+			want: "the changed mapping was refused, and the one loaded at 02:04:05 UTC stays in use: invocations.json:3:9: rule 1: url: unexpected token", page: "portagentmappingrefused"},
 		{name: "host hangs", change: func(s *Status) {
 			s.Hosts[0] = activity.Host{Name: "ci.corp.example:443", Used: 32, Waiting: 1, Oldest: ago(25 * time.Second)}
 		},
