@@ -24,7 +24,7 @@ var hostile = []struct{ expr, want string }{
 	{`until(false; .)`, "takes more than"},
 	{`try (def f: f; f) catch "caught"`, "takes more than"},
 	// regular expressions
-	{`.text | gsub("a"; "bb") | length`, "makes more than"},
+	{`.text | gsub("a"; "bb") | length`, "than"}, // makes more than 40 MiB or, on a busy machine, takes longer than 1 s
 	{`.text[:65536] | gsub("a"; "bb") | length`, `131072`},
 	{`.text[:65536] | [match("a"; "g").offset] | length`, "than"},
 	{`.text[:65536] | [scan("a")] | length`, "than"},
