@@ -146,7 +146,7 @@ func (f *followed) run(ctx context.Context) error {
 	f.j.work.At(activity.Followed, "")
 	f.j.ev.Ledger.Following()
 	if backend != follow.Rule { // hours may pass: keep nothing of the event that is not needed
-		f.j.body, f.j.req, f.j.answer = nil, nil, nil
+		f.j.body, f.j.req, f.j.answer, f.j.warnings = nil, nil, nil, nil
 	}
 	f.j.about(f.j.log.Info()).Str("place", f.watch.Handle().String()).Bool("resumed", f.resumed).Msg("pipeline followed")
 	for {
