@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,8 +36,16 @@ func TestMain(m *testing.M) {
 	if os.Getenv(runAsAgent) != "" {
 		os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr))
 	}
+	// These tests wait for timers and other processes far more than they compute.
+	// As many at once as there are cores would make the waits add up.
+	flag.Parse()
+	if n, _ := strconv.Atoi(flag.Lookup("test.parallel").Value.String()); n < testsAtOnce {
+		_ = flag.Set("test.parallel", strconv.Itoa(testsAtOnce))
+	}
 	os.Exit(m.Run())
 }
+
+const testsAtOnce = 6
 
 const (
 	testSecret = "test-client-secret-0123456789abcdef"
