@@ -33,7 +33,7 @@ func TestMemory(t *testing.T) {
 	peak := agent.peak()
 	agent.terminate()
 	t.Logf("FAULT 1,000 events of 200 KB on 16 partitions: %d MiB at the most", peak)
-	if peak > most {
+	if peak > most && !underRace { // the race detector keeps books of its own about each byte
 		t.Errorf("the agent took %d MiB, want at most %d", peak, most)
 	}
 }
