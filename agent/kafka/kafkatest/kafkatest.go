@@ -122,10 +122,27 @@ func (c *Cluster) DeleteTopic(ctx context.Context, name string) error {
 	}
 }
 
-// AddPartitions grows a topic to the given number of partitions.
+// AddPartitions grows a topic to the given number of partitions, and returns
+// when they can be seen.
 func (c *Cluster) AddPartitions(ctx context.Context, name string, partitions int) error {
 	if _, err := c.admin.UpdatePartitions(ctx, partitions, name); err != nil {
 		return fmt.Errorf("add partitions to %s: %w", name, err)
+	}
+	// A real broker answers before it knows of them itself; a client that asks
+	// too early does not ask again for minutes.
+	for {
+		topics, err := c.admin.ListTopics(ctx, name)
+		if err != nil {
+			return fmt.Errorf("list topic %s: %w", name, err)
+		}
+		if len(topics[name].Partitions) >= partitions {
+			break
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	c.client.ForceMetadataRefresh()
 	return nil
