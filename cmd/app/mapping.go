@@ -141,6 +141,9 @@ func fingerprint(file string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
+// Mapping is the mapping in force.
+func (a *App) Mapping() *transform.Mapping { return a.mapping.current() }
+
 // Reload loads the mapping file again, whether it has changed or not.
 func (a *App) Reload() { a.mapping.reload(true) }
 

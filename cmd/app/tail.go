@@ -3,9 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 
-	"os"
 	"port-agent/agent"
 	"port-agent/agent/kafka"
 	"port-agent/invoker"

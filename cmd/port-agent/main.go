@@ -47,29 +47,21 @@ commands:
 
 func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
 
+// commands are the commands by their names.
+var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
+	"run": run, "check": check, "explain": explain, "test": test, "status": showStatus, "tail": tailEvents, "playground": serve, "schema": schema,
+}
+
 // dispatch runs the command that args name and returns the exit code.
 func dispatch(args []string, stdout, stderr io.Writer) int {
 	command := "run"
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
 	}
+	if do, ok := commands[command]; ok {
+		return do(args, stdout, stderr)
+	}
 	switch command {
-	case "run":
-		return run(args, stdout, stderr)
-	case "check":
-		return check(args, stdout, stderr)
-	case "explain":
-		return explain(args, stdout, stderr)
-	case "test":
-		return test(args, stdout, stderr)
-	case "status":
-		return showStatus(args, stdout, stderr)
-	case "tail":
-		return tailEvents(args, stdout, stderr)
-	case "playground":
-		return serve(args, stdout, stderr)
-	case "schema":
-		return schema(args, stdout, stderr)
 	case "version", "-version", "--version":
 		fmt.Fprintln(stdout, versionText())
 		return exitOK

@@ -102,10 +102,7 @@ func place(r *kafka.Range) error {
 	return nil
 }
 
-func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writer) (err error) {
-	if t.mapping, err = transform.Load(cfg.Transform, t.explain.Environ); err != nil {
-		return err
-	}
+func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writer) error {
 	// It runs beside an agent, whose addresses are taken, and prints no log lines
 	// between the events.
 	cfg.Process.HTTPAddr, cfg.Process.StatusAddr, cfg.Process.LogLevel = "", "", "ERROR"
@@ -113,6 +110,7 @@ func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writ
 	if err != nil {
 		return err
 	}
+	t.mapping = a.Mapping()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	if r.Count == 0 {
