@@ -357,6 +357,13 @@ func startProcess(t *testing.T, env []string, args ...string) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
+		select {
+		case <-p.done:
+			if t.Failed() {
+				t.Logf("agent %d has ended (%v) and printed:\n%s", p.cmd.Process.Pid, p.cmd.ProcessState, tail(p.out.String()))
+			}
+		default:
+		}
 		p.kill()
 		if t.Failed() && os.Getenv("TEST_LOG") != "" {
 			t.Logf("agent %d printed:\n%s", p.cmd.Process.Pid, p.out)
