@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/semaphore"
 
 	"port-agent/agent/activity"
 	"port-agent/agent/redact"
@@ -115,9 +116,9 @@ type Agent struct {
 	order  *order
 	recent *recent
 	graces graces
-	counts tallies
+	seldom map[string]zerolog.Sampler // of log lines, by kind: what may happen to thousands of events at once
 
-	answers *answers
+	answers *semaphore.Weighted // memory for the answers that are kept
 
 	polls   *slots // of looks at pipelines
 	follows follows
@@ -137,10 +138,17 @@ func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 		signer:   invoker.NewSigner(deps.Secret),
 		slots:    newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
 		order:    newOrder(),
-		answers:  newAnswers(),
+		answers:  semaphore.NewWeighted(answerBudget),
 		verdicts: graces{finish: verdictGrace, all: verdictGrace},
 		polls:    newSlots(pollSlots, pollsPerHost),
 		recent:   newRecent(),
+		seldom:   map[string]zerolog.Sampler{EventReplayed: seldom(), EventUnvouched: seldom(), EventSettled: seldom()},
 		graces:   graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
 	}
 }
+
+// seldomTime is for how long a second line of a kind is left out of the log.
+// The metrics count every event.
+const seldomTime = 30 * time.Second
+
+func seldom() zerolog.Sampler { return &zerolog.BurstSampler{Burst: 1, Period: seldomTime} }

@@ -29,17 +29,17 @@ func newDecoder(record []byte) *decoder {
 	}
 }
 
-// readMember reads the value of the member name of an object at depth. Where
-// keep is false the member is taken out of the text; it is nil in the tree.
-type readMember func(d *decoder, name string, depth int) (value any, keep bool, err error)
+// readMember reads the value of the member name of an object. Where keep is
+// false the member is taken out of the text; it is nil in the tree.
+type readMember func(d *decoder, name string) (value any, keep bool, err error)
 
 // rootMember reads a member of the message itself.
-func (d *decoder) rootMember(name string, depth int) (any, bool, error) {
+func (d *decoder) rootMember(name string) (any, bool, error) {
 	if name != "headers" || d.in.PeekKind() != '{' {
-		return d.plainMember(name, depth)
+		return d.plainMember(name)
 	}
 	d.msg.HeadersOK = true
-	headers, err := d.object(depth+1, (*decoder).headerMember)
+	headers, err := d.object((*decoder).headerMember)
 	delete(headers, signatureHeader)
 	delete(headers, timestampHeader)
 	return headers, true, err
@@ -48,7 +48,7 @@ func (d *decoder) rootMember(name string, depth int) (any, bool, error) {
 // headerMember reads a member of headers and keeps aside what Port added to
 // sign the rest. A value of another type than Port's goes the same way, and
 // leaves the message unsigned.
-func (d *decoder) headerMember(name string, depth int) (any, bool, error) {
+func (d *decoder) headerMember(name string) (any, bool, error) {
 	var aside *string
 	switch name {
 	case signatureHeader:
@@ -56,7 +56,7 @@ func (d *decoder) headerMember(name string, depth int) (any, bool, error) {
 	case timestampHeader:
 		aside = &d.msg.Timestamp
 	default:
-		return d.plainMember(name, depth)
+		return d.plainMember(name)
 	}
 	kind := d.in.PeekKind()
 	raw, err := d.in.ReadValue()
@@ -73,17 +73,17 @@ func (d *decoder) headerMember(name string, depth int) (any, bool, error) {
 }
 
 // plainMember reads any other member.
-func (d *decoder) plainMember(_ string, depth int) (any, bool, error) {
-	v, err := d.value(depth + 1)
+func (d *decoder) plainMember(string) (any, bool, error) {
+	v, err := d.value()
 	return v, true, err
 }
 
-func (d *decoder) value(depth int) (any, error) {
+func (d *decoder) value() (any, error) {
 	switch d.in.PeekKind() {
 	case '{':
-		return d.object(depth, (*decoder).plainMember)
+		return d.object((*decoder).plainMember)
 	case '[':
-		return d.array(depth)
+		return d.array()
 	}
 	raw, err := d.in.ReadValue()
 	if err != nil {
@@ -108,8 +108,8 @@ func (d *decoder) value(depth int) (any, error) {
 	}
 }
 
-func (d *decoder) object(depth int, read readMember) (map[string]any, error) {
-	if err := d.open(depth); err != nil {
+func (d *decoder) object(read readMember) (map[string]any, error) {
+	if err := d.open(); err != nil {
 		return nil, err
 	}
 	tree := map[string]any{}
@@ -129,7 +129,7 @@ func (d *decoder) object(depth int, read readMember) (map[string]any, error) {
 			return nil, fmt.Errorf("a name occurs twice in an object, again before byte %d", d.in.InputOffset())
 		}
 		d.out = append(d.out, ':')
-		value, keep, err := read(d, name, depth)
+		value, keep, err := read(d, name)
 		if err != nil {
 			return nil, err
 		}
@@ -137,7 +137,7 @@ func (d *decoder) object(depth int, read readMember) (map[string]any, error) {
 		if !keep {
 			d.out = d.out[:end]
 		}
-		if depth == 1 && name == "headers" {
+		if d.in.StackDepth() == 1 && name == "headers" {
 			d.headersStart, d.headersEnd = start, len(d.out)
 		}
 	}
@@ -145,8 +145,8 @@ func (d *decoder) object(depth int, read readMember) (map[string]any, error) {
 	return tree, d.close()
 }
 
-func (d *decoder) array(depth int) ([]any, error) {
-	if err := d.open(depth); err != nil {
+func (d *decoder) array() ([]any, error) {
+	if err := d.open(); err != nil {
 		return nil, err
 	}
 	list := []any{}
@@ -155,7 +155,7 @@ func (d *decoder) array(depth int) ([]any, error) {
 		if len(list) > 0 {
 			d.out = append(d.out, ',')
 		}
-		v, err := d.value(depth + 1)
+		v, err := d.value()
 		if err != nil {
 			return nil, err
 		}
@@ -166,8 +166,8 @@ func (d *decoder) array(depth int) ([]any, error) {
 }
 
 // open reads the start of an object or array.
-func (d *decoder) open(depth int) error {
-	if depth > maxDepth {
+func (d *decoder) open() error {
+	if d.in.StackDepth() == maxDepth {
 		return fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
 	_, err := d.in.ReadToken()

@@ -114,7 +114,7 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 		}
 	}
 	if err := a.carryOut(ctx, j, turn); err != nil {
-		a.recent.release(j.run, j.started)
+		a.recent.release(j.run)
 		j.about(j.log.Debug()).Err(err).Msg("event left")
 		return err
 	}
@@ -208,18 +208,12 @@ func (a *Agent) drop(ev *Event, why error) error {
 	if kind != EventNotOurs && kind != EventSettled && kind != EventNoRule {
 		a.Activity.Fail(kind, "")
 	}
-	line := a.log.Warn()
-	switch {
-	case kind == EventNotOurs, kind == EventSettled, why == transform.ErrNoRule: // one that wraps it tells of rules that failed
-		line = a.log.Debug()
-	case kind == EventReplayed || kind == EventUnvouched:
-		if !a.counts.first(kind, func(n int) {
-			a.log.Warn().Str("reason", kind).Int("events", n).Msg("more events dropped")
-		}) {
-			return nil
-		}
+	level := zerolog.WarnLevel
+	if kind == EventNotOurs || kind == EventSettled || why == transform.ErrNoRule { // one that wraps it tells of rules that failed
+		level = zerolog.DebugLevel
 	}
-	line.Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset).
+	log := a.log.Sample(a.seldom[kind])
+	log.WithLevel(level).Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset).
 		Str("reason", kind).Err(why).Msg("event dropped")
 	return nil
 }

@@ -54,9 +54,8 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
 	if j.ev.Interrupted {
 		a.Metrics.Interrupted.WithLabelValues("already_ended").Inc()
 	}
-	if a.counts.first("ended", func(n int) { a.log.Info().Int("runs", n).Msg("more runs had ended before") }) {
-		j.about(j.log.Info()).Str("status", state.Status).Msg("run had ended before")
-	}
+	log := j.log.Sample(a.seldom[EventSettled])
+	j.about(log.Info()).Str("status", state.Status).Msg("run had ended before")
 	owed := &Report{}
 	if !state.Ended {
 		owed.Status = status
@@ -91,12 +90,8 @@ func (a *Agent) resolve(j *job) error {
 		return nil
 	}
 	a.Metrics.Interrupted.WithLabelValues("failed").Inc()
-	stopped := errStopped
-	if a.recent.wasLeft(j.run) {
-		stopped = errLost // this process goes on: only its session has ended
-	}
 	if j.req == nil { // the mapping, or the environment, is another one than then
-		return interruptedError(stopped, "its backend")
+		return interruptedError(errStopped, "its backend")
 	}
-	return interruptedError(stopped, j.req.Host())
+	return interruptedError(errStopped, j.req.Host())
 }

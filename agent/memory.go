@@ -16,16 +16,10 @@ const (
 	answerWait = 10 * time.Second
 )
 
-// answers is memory for the answers that are kept. It is safe for concurrent
-// use.
-type answers struct{ budget *semaphore.Weighted }
-
-func newAnswers() *answers { return &answers{semaphore.NewWeighted(answerBudget)} }
-
-// share is what one event's answer holds of it. It is for one goroutine.
+// share is what one event's answer holds of the budget. It is for one goroutine.
 type share struct {
-	answers *answers
-	held    int64
+	budget *semaphore.Weighted
+	held   int64
 }
 
 // reserve waits for room for n bytes, and returns false where there is none in
@@ -34,7 +28,7 @@ func (s *share) reserve(ctx context.Context, n int) bool {
 	s.release()
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
-	if s.answers.budget.Acquire(ctx, int64(n)) != nil {
+	if s.budget.Acquire(ctx, int64(n)) != nil {
 		return false
 	}
 	s.held = int64(n)
@@ -44,7 +38,7 @@ func (s *share) reserve(ctx context.Context, n int) bool {
 // shrink gives back what is held beyond n bytes.
 func (s *share) shrink(n int) {
 	if over := s.held - int64(n); over > 0 {
-		s.answers.budget.Release(over)
+		s.budget.Release(over)
 		s.held -= over
 	}
 }

@@ -5,22 +5,24 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // Answers wait for room, and are cut where there is none in time.
 func TestAnswersShareMemory(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		all := newAnswers()
+		all := semaphore.NewWeighted(answerBudget)
 		var shares []*share
 		for range answerBudget >> 20 {
-			s := &share{answers: all}
+			s := &share{budget: all}
 			if !s.reserve(t.Context(), 1<<20) {
 				t.Fatal("refused within the budget")
 			}
 			shares = append(shares, s)
 		}
 		begun := time.Now()
-		late := &share{answers: all}
+		late := &share{budget: all}
 		if late.reserve(t.Context(), 1<<20) || time.Since(begun) != answerWait {
 			t.Errorf("answered after %s beyond the budget, want a refusal after %s", time.Since(begun), answerWait)
 		}
@@ -34,7 +36,7 @@ func TestAnswersShareMemory(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if (&share{answers: all}).reserve(ctx, 1<<20) {
+		if (&share{budget: all}).reserve(ctx, 1<<20) {
 			t.Error("reserved after the end of the context")
 		}
 		late.release()

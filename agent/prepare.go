@@ -122,7 +122,7 @@ func signedAt(timestamp string) (at time.Time, ok bool) {
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg),
-		noFollow: msg.Method.NoFollow, redactor: a.Redactor, log: a.log, memory: share{answers: a.answers}}
+		noFollow: msg.Method.NoFollow, redactor: a.Redactor, log: a.log, memory: share{budget: a.answers}}
 	j.trace = traceOf(msg, ev.Key(j.run))
 	j.signed, _ = signedAt(msg.Timestamp)
 	if j.sync {

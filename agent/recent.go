@@ -17,7 +17,6 @@ type recent struct {
 	settled map[string]seat
 	ring    []string // of settled, the oldest at next once it is full
 	next    int
-	left    map[string]struct{} // started here, and left unsettled
 }
 
 // seat is where an event stands in its source.
@@ -36,7 +35,7 @@ type work struct {
 }
 
 func newRecent() *recent {
-	return &recent{working: map[string]work{}, settled: map[string]seat{}, left: map[string]struct{}{}}
+	return &recent{working: map[string]work{}, settled: map[string]seat{}}
 }
 
 // claim notes that run is being worked on. Where the event at the same place
@@ -76,27 +75,10 @@ func (r *recent) tryClaim(run string, at seat) (before <-chan struct{}, err erro
 }
 
 // release takes a claim back: the run was left to the next owner of its event.
-func (r *recent) release(run string, started bool) {
+func (r *recent) release(run string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.end(run)
-	if !started || run == "" {
-		return
-	}
-	if len(r.left) >= recentRuns {
-		clear(r.left)
-	}
-	r.left[run] = struct{}{}
-}
-
-// wasLeft reports whether this process started run and left it unsettled, and
-// forgets it.
-func (r *recent) wasLeft(run string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, left := r.left[run]
-	delete(r.left, run)
-	return left
 }
 
 // settle keeps a claimed run among the recent ones; the oldest is forgotten.

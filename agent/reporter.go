@@ -92,17 +92,14 @@ func (r Report) Empty() bool {
 
 // Add puts later news behind what r holds: fields replace, lines follow.
 func (r *Report) Add(news Report) {
-	lines := append(slices.Clip(r.Lines), news.Lines...)
-	for _, f := range []struct {
-		old *string
-		new string
-	}{{&r.Status, news.Status}, {&r.StatusLabel, news.StatusLabel}, {&r.Summary, news.Summary}, {&r.ExternalRunID, news.ExternalRunID}} {
-		*f.old = cmp.Or(f.new, *f.old)
-	}
+	r.Status = cmp.Or(news.Status, r.Status)
+	r.StatusLabel = cmp.Or(news.StatusLabel, r.StatusLabel)
+	r.Summary = cmp.Or(news.Summary, r.Summary)
+	r.ExternalRunID = cmp.Or(news.ExternalRunID, r.ExternalRunID)
+	r.Lines = append(slices.Clip(r.Lines), news.Lines...)
 	if news.Link != nil {
 		r.Link = news.Link
 	}
-	r.Lines = lines
 }
 
 // RunState is how a run stands at Port.
