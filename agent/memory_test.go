@@ -44,7 +44,7 @@ func TestAnswersShareMemory(t *testing.T) {
 			s.release()
 			s.release()
 		}
-		if !all.budget.TryAcquire(answerBudget) {
+		if !all.TryAcquire(answerBudget) {
 			t.Error("not all was given back")
 		}
 	})
