@@ -117,7 +117,7 @@ const row = (name, ...value) => make("tr", {}, make("th", {scope: "row"}, name),
 /** @param {View} view @param {Details} details @param {Jumps} jumps */
 function showReport(view, details, jumps) {
   if (!view.report) {
-    fill("report", make("p.faint", {}, view.rule === null ? "Port is told nothing." : "There is no answer yet. With one, this shows what Port is told."),
+    fill("report", make("p.faint", {}, view.rule === null ? "Nothing is reported to Port." : "There is no answer yet. With one, this shows what Port is told."),
       view.rule !== null && make("button", {type: "button", click: jumps.answer}, "Write an answer"))
     return
   }
