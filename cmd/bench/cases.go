@@ -34,7 +34,7 @@ var scenarios = []scenario{
 	{Name: "idle", Idle: true, NoBare: true, Most: 30},
 	{Name: "drain 20,000 asynchronous", Events: 20_000, Most: 90},
 	{Name: "drain 5,000 synchronous", Events: 5_000, Synchronized: true, Most: 90},
-	{Name: "100 ms sink, 2,000", Events: 2_000, SinkDelay: 100 * time.Millisecond},
+	{Name: "100 ms sink, 8,000", Events: 8_000, SinkDelay: 100 * time.Millisecond},
 	{Name: "steady 100/s for 10 s", Events: 1_000, Rate: 100},
 	{Name: "port 50 ms away, 20,000 asynchronous", Events: 20_000, PortDelay: 50 * time.Millisecond},
 	{Name: "bare loop with reports, port 50 ms away, 20,000", Events: 20_000, PortDelay: 50 * time.Millisecond, Bare: true},
