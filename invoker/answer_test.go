@@ -20,8 +20,8 @@ import (
 )
 
 // An answer belongs to its request: what a backend sends behind the answer, at
-// once or while the connection is idle, is never taken for the answer to the
-// next.
+// once, in a TLS record of its own or while the connection is idle, is never
+// taken for the answer to the next.
 func TestSecondAnswer(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -30,47 +30,83 @@ func TestSecondAnswer(t *testing.T) {
 	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
 	pair := a.pair(t)
 	const stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
-	for _, scheme := range []string{"http", "https"} {
-		for _, idle := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s idle %t", scheme, idle), func(t *testing.T) {
-				t.Parallel()
-				said := make(chan struct{})
-				address := rawServer(t, func(_ int, c net.Conn) {
-					if scheme == "https" {
-						c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}})
-					}
-					r := bufio.NewReader(c)
-					for readRequest(r) == nil {
-						if !idle {
-							_, _ = io.WriteString(c, okAnswer+stolen)
-							continue
+	for _, tc := range []struct {
+		name, scheme string
+		answer       []string // each a write of its own
+		idle         bool     // the last when the client has its answer
+		n            int
+	}{
+		{"in one", "http", []string{okAnswer + stolen}, false, 300},
+		{"in one", "https", []string{okAnswer + stolen}, false, 300},
+		{"in a record of its own", "https", []string{okAnswer, stolen}, false, 300},
+		{"while idle", "http", []string{okAnswer, stolen}, true, 50},
+		{"while idle", "https", []string{okAnswer, stolen}, true, 50},
+	} {
+		t.Run(tc.scheme+" "+tc.name, func(t *testing.T) {
+			t.Parallel()
+			said := make(chan struct{})
+			address := rawServer(t, func(_ int, c net.Conn) {
+				w := &together{Conn: c}
+				c = w
+				if tc.scheme == "https" {
+					c = tls.Server(w, &tls.Config{Certificates: []tls.Certificate{pair}})
+				}
+				r := bufio.NewReader(c)
+				for readRequest(r) == nil {
+					for n, part := range tc.answer {
+						if tc.idle && n == len(tc.answer)-1 {
+							w.flush()
+							select {
+							case <-said: // the client has its answer
+							case <-t.Context().Done():
+								return
+							}
 						}
-						_, _ = io.WriteString(c, okAnswer)
-						select {
-						case <-said: // the client has its answer
-						case <-t.Context().Done():
-							return
-						}
-						_, _ = io.WriteString(c, stolen)
-						said <- struct{}{}
+						_, _ = io.WriteString(c, part)
 					}
-				})
-				i := newInvoker(t, cfg, testDeps())
-				for n := range map[bool]int{false: 300, true: 50}[idle] {
-					target := hook(t, scheme+"://"+address)
-					target.NeedBody = true
-					res, err := i.Do(t.Context(), build(t, i, target))
-					if err != nil || string(res.Body) != "ok" {
-						t.Fatalf("%d: got %v, %v", n, res, err)
-					}
-					if idle {
+					w.flush()
+					if tc.idle {
 						said <- struct{}{}
-						<-said
 					}
 				}
 			})
-		}
+			i := newInvoker(t, cfg, testDeps())
+			for n := range tc.n {
+				target := hook(t, tc.scheme+"://"+address)
+				target.NeedBody = true
+				res, err := i.Do(t.Context(), build(t, i, target))
+				if err != nil || string(res.Body) != "ok" {
+					t.Fatalf("%d: got %v, %v", n, res, err)
+				}
+				if tc.idle {
+					said <- struct{}{}
+					<-said
+				}
+			}
+		})
 	}
+}
+
+// together is a connection that sends what was written in one piece, when it is
+// flushed or read from.
+type together struct {
+	net.Conn
+	written []byte
+}
+
+func (c *together) Write(p []byte) (int, error) {
+	c.written = append(c.written, p...)
+	return len(p), nil
+}
+
+func (c *together) flush() {
+	_, _ = c.Conn.Write(c.written)
+	c.written = nil
+}
+
+func (c *together) Read(p []byte) (int, error) {
+	c.flush()
+	return c.Conn.Read(p)
 }
 
 // The limit of an attempt is one of pauses: a backend that goes on talking is

@@ -128,6 +128,7 @@ func TestGitLabTokenIsNoOtherSecret(t *testing.T) {
 func TestNamesThatAreNone(t *testing.T) {
 	t.Parallel()
 	i := newInvoker(t, testConfig(), testDeps())
+	i.backends[GitLab] = gitLab{base: "https://gitlab.com", env: func(string) (string, bool) { return testGitLab, true }} // a token for every project
 	gitHub := func(org, repo, workflow string) map[string]any {
 		return map[string]any{"type": "GITHUB", "org": org, "repo": repo, "workflow": workflow}
 	}
@@ -142,8 +143,8 @@ func TestNamesThatAreNone(t *testing.T) {
 		gitLab("..", "p"), gitLab("g", ".."), gitLab("g/..", "p"), gitLab("g", "../../x"), gitLab("g//h", "p"), gitLab("/g", "p"), gitLab("", "p"),
 		azure("..", "h"), azure("o", ".."), azure(".", "h"), azure("", "h"),
 	} {
-		if req, err := i.Build(t.Context(), event(t, method, nil)); err == nil {
-			t.Errorf("%v: got %s, want an error", method, req.URL)
+		if req, err := i.Build(t.Context(), event(t, method, nil)); err == nil || !strings.Contains(err.Error(), "invocation method") {
+			t.Errorf("%v: got %+v, %v, want a refusal of the name", method, req, err)
 		}
 	}
 }
