@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
@@ -31,54 +30,41 @@ func eventCost(size int) int64 { return int64(2*size + eventOverhead) }
 type budget struct {
 	mu      sync.Mutex
 	free    int64
-	events  int64    // held by events
-	answers int      // large answers that are held
-	waiting []*claim // in the order in which they came
-}
-
-// claim is a wait for room.
-type claim struct {
-	take  func() bool
-	given chan struct{}
+	events  int64         // held by events
+	answers int           // large answers that are held
+	given   chan struct{} // closed, and replaced, when something is given back
 }
 
 // share is what the events of one partition have taken of a budget.
 type share struct {
-	budget *budget
-	used   int64
+	*budget
+	used int64
 }
 
-func newBudget(size int64) *budget { return &budget{free: size} }
+func newBudget(size int64) *budget { return &budget{free: size, given: make(chan struct{})} }
 
 func (b *budget) share() *share { return &share{budget: b} }
 
-// acquire waits until there is room for an event of that cost, or gives the
+// acquire waits until there is room for an event of that cost, or returns the
 // cause of ctx's end. Where no event is held there always is: one may be larger
 // than the whole.
 func (s *share) acquire(ctx context.Context, cost int64) error {
-	b := s.budget
-	return b.wait(ctx, func() bool {
-		if b.free < cost && s.used+cost > memoryReserve && b.events > 0 && (s.used > 0 || b.free+memoryOverdraft < cost) {
+	return s.wait(ctx, func() bool {
+		if s.free < cost && s.used+cost > memoryReserve && s.events > 0 && (s.used > 0 || s.free+memoryOverdraft < cost) {
 			return false
 		}
-		b.free -= cost
-		b.events += cost
-		s.used += cost
+		s.take(cost)
 		return true
-	}, func() { s.giveBack(cost) })
+	})
 }
 
 // release gives back what acquire took.
-func (s *share) release(cost int64) {
-	s.budget.mu.Lock()
-	defer s.budget.mu.Unlock()
-	s.giveBack(cost)
-}
+func (s *share) release(cost int64) { s.give(func() { s.take(-cost) }) }
 
-func (s *share) giveBack(cost int64) {
-	s.budget.events -= cost
-	s.used -= cost
-	s.budget.give(cost)
+func (s *share) take(cost int64) {
+	s.free -= cost
+	s.events += cost
+	s.used += cost
 }
 
 // keep waits until there is room for an answer to a fetch. done gives it back.
@@ -87,59 +73,42 @@ func (b *budget) keep(ctx context.Context, size int64) (done func(), err error) 
 	if size <= fetchBytes+batchHead {
 		return func() {}, nil
 	}
-	giveBack := func() {
-		b.answers--
-		b.give(size)
+	take := func(n int, size int64) {
+		b.answers += n
+		b.free -= size
 	}
-	err = b.wait(ctx, func() bool {
+	return func() { b.give(func() { take(-1, -size) }) }, b.wait(ctx, func() bool {
 		if b.free < size && b.answers > 0 {
 			return false
 		}
-		b.free -= size
-		b.answers++
-		return true
-	}, giveBack)
-	return func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		giveBack()
-	}, err
-}
-
-// wait returns when take has succeeded, or with the cause of ctx's end. All
-// three functions are called with the lock held.
-func (b *budget) wait(ctx context.Context, take func() bool, giveBack func()) error {
-	b.mu.Lock()
-	if take() {
-		b.mu.Unlock()
-		return nil
-	}
-	w := &claim{take, make(chan struct{})}
-	b.waiting = append(b.waiting, w)
-	b.mu.Unlock()
-	select {
-	case <-w.given:
-		return nil
-	case <-ctx.Done():
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if i := slices.Index(b.waiting, w); i >= 0 {
-		b.waiting = slices.Delete(b.waiting, i, i+1)
-	} else {
-		giveBack() // it was given meanwhile
-	}
-	return context.Cause(ctx)
-}
-
-// give lets those that wait have what is free now. The caller holds the lock.
-func (b *budget) give(size int64) {
-	b.free += size
-	b.waiting = slices.DeleteFunc(b.waiting, func(w *claim) bool {
-		if !w.take() {
-			return false
-		}
-		close(w.given)
+		take(1, size)
 		return true
 	})
+}
+
+// wait returns when take has succeeded, or with the cause of ctx's end. It calls
+// take with the lock held.
+func (b *budget) wait(ctx context.Context, take func() bool) error {
+	for {
+		b.mu.Lock()
+		taken, given := take(), b.given
+		b.mu.Unlock()
+		if taken {
+			return nil
+		}
+		select {
+		case <-given:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// give has those that wait look again.
+func (b *budget) give(back func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	back()
+	close(b.given)
+	b.given = make(chan struct{})
 }
