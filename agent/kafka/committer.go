@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,21 +28,16 @@ const (
 type committer struct {
 	// commit makes one call. Its error wraps errFenced where the member is of the
 	// past, and is a refusedError where the broker took only some of the offsets.
-	commit  func(context.Context, map[partition]commit) error
-	commits *prometheus.CounterVec // outcome
-	log     zerolog.Logger
+	commit   func(context.Context, map[partition]commit) error
+	commits  *prometheus.CounterVec // outcome
+	log      zerolog.Logger
+	trackers map[partition]*tracker
 
 	marks  chan struct{} // someone waits for a mark
 	lazily chan struct{} // something was settled
+	fenced chan struct{} // closed when the member is of the past
 
-	mu       sync.Mutex
-	trackers map[partition]*tracker
-	waiters  []waiter // of marks that no commit has taken up yet
-	fenced   bool
-
-	// For who commits, run and then flush.
-	again    *time.Timer // repeats what was refused
-	failures int         // since everything was committed
+	failures int // since everything was committed; for who commits, run and then flush
 }
 
 // refusedError is a broker's answer that refuses the offsets of some
@@ -60,51 +52,37 @@ func (e refusedError) Error() string {
 	return "no offset refused"
 }
 
-// waiter waits for the commit of a mark.
-type waiter struct {
-	tracker *tracker
-	done    chan error
-}
-
 func newCommitter(trackers map[partition]*tracker, commits *prometheus.CounterVec, log zerolog.Logger,
 	commit func(context.Context, map[partition]commit) error) *committer {
 	return &committer{
 		commit: commit, commits: commits, log: log, trackers: trackers,
-		marks: make(chan struct{}, 1), lazily: make(chan struct{}, 1),
+		marks: make(chan struct{}, 1), lazily: make(chan struct{}, 1), fenced: make(chan struct{}),
 	}
 }
 
 // start marks e as started and returns when the mark is committed. On an error
 // no byte of the event's request may leave: the mark is as it was before, and
 // the event is the next owner's unless the caller tries again.
-func (c *committer) start(ctx context.Context, t *tracker, e *tracked) error {
+//
+// A mark that is set already is committed again: only that proves the
+// membership.
+func (c *committer) start(ctx context.Context, t *tracker, e *tracked) (err error) {
 	before := t.mark(e, started)
-	err := c.commitMark(ctx, t)
-	if err != nil {
-		t.mark(e, before)
-		c.settled() // a commit that carries the mark may be under way
-	}
-	return err
-}
-
-// commitMark returns when a commit that was sent after the call is accepted.
-func (c *committer) commitMark(ctx context.Context, t *tracker) error {
-	t.touch() // a mark that is set already is committed again: only that proves the membership
-	w := waiter{t, make(chan error, 1)}
-	c.mu.Lock()
-	if c.fenced {
-		c.mu.Unlock()
-		return errFenced
-	}
-	c.waiters = append(c.waiters, w)
-	c.mu.Unlock()
+	accepted := t.ask()
 	notify(c.marks)
 	select {
-	case err := <-w.done:
-		return err
+	case <-accepted:
+	case <-c.fenced:
+		err = errFenced
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
+	if closed(accepted) {
+		return nil
+	}
+	t.mark(e, before)
+	c.settled() // a commit that carries the mark may be under way
+	return err
 }
 
 // settled makes the next commit come soon.
@@ -115,13 +93,16 @@ func (c *committer) settled() { notify(c.lazily) }
 // given up, it could arrive after the last one, on a connection of its own, and
 // move the offsets back.
 func (c *committer) run(ctx context.Context) error {
-	calls, cancel := outlive(ctx, leaveTimeout)
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	for {
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(leaveTimeout, cancel) })()
+	var again <-chan time.Time
+	for delay := commitRetryMin; ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-c.marks:
+		case <-again:
 		case <-c.lazily:
 			wait(ctx, settleDelay, c.marks)
 		}
@@ -129,17 +110,28 @@ func (c *committer) run(ctx context.Context) error {
 		// all that ask before the one under way is answered, and here with those
 		// that are about to.
 		runtime.Gosched()
-		if err := c.push(ctx, calls); errors.Is(err, errFenced) {
+		err := c.push(calls)
+		switch _, partly := errors.AsType[refusedError](err); {
+		case err == nil:
+			delay = commitRetryMin
+		case errors.Is(err, errFenced):
 			return err
+		case partly: // these partitions must not keep the others from being committed
+			again = time.After(refusedRetry)
+		default:
+			sleep(ctx, delay)
+			delay = min(2*delay, commitRetryMax)
+			notify(c.marks)
 		}
 	}
+	return nil
 }
 
 // flush commits what has changed and repeats that until it is accepted, the
 // member is fenced or ctx ends.
 func (c *committer) flush(ctx context.Context) error {
 	for {
-		err := c.push(ctx, ctx)
+		err := c.push(ctx)
 		if err == nil || errors.Is(err, errFenced) || ctx.Err() != nil {
 			return err
 		}
@@ -147,111 +139,54 @@ func (c *committer) flush(ctx context.Context) error {
 	}
 }
 
-// push commits what has changed and repeats that until it is answered or ctx
-// ends; calls is the context of the calls. A partition that is refused is left
-// to a later push, so that it does not keep the others from being committed.
-func (c *committer) push(ctx, calls context.Context) error {
-	for delay := commitRetryMin; ; delay = min(2*delay, commitRetryMax) {
-		waiters, commits := c.take()
-		if len(commits) == 0 {
-			answer(waiters, nil)
-			return nil
-		}
-		err := c.commit(calls, commits)
-		var refused refusedError
-		if err == nil || errors.As(err, &refused) {
-			c.accept(waiters, commits, refused)
-			return err
-		}
-		c.giveBack(waiters, commits)
-		if errors.Is(err, errFenced) {
-			c.fence()
-			return err
-		}
-		if ctx.Err() != nil {
-			return err
-		}
-		c.commits.WithLabelValues("retried").Inc()
-		c.failed(err).Dur("retry_in_ms", delay).Msg("commit not accepted")
-		sleep(ctx, delay)
+// push commits what has changed. What is not accepted is left to a later push.
+func (c *committer) push(ctx context.Context) error {
+	if closed(c.fenced) {
+		return errFenced
 	}
-}
-
-// take collects the waiters and what their marks, and everything else, come
-// to.
-func (c *committer) take() ([]waiter, map[partition]commit) {
-	c.mu.Lock()
-	waiters := c.waiters
-	c.waiters = nil
-	c.mu.Unlock()
-	commits := make(map[partition]commit)
+	commits, asked := map[partition]commit{}, map[partition][]chan struct{}{}
 	for p, t := range c.trackers {
-		if cm, changed := t.snapshot(); changed {
-			commits[p] = cm
+		if cm, who, changed := t.snapshot(); changed {
+			commits[p], asked[p] = cm, who
 		}
 	}
-	return waiters, commits
+	if len(commits) == 0 {
+		return nil
+	}
+	err := c.commit(ctx, commits)
+	refused, partly := errors.AsType[refusedError](err)
+	for p, who := range asked {
+		if err == nil || partly && refused[p] == nil {
+			for _, accepted := range who {
+				close(accepted)
+			}
+		} else {
+			c.trackers[p].askAgain(who)
+		}
+	}
+	c.note(err)
+	return err
 }
 
-// accept answers the waiters of the partitions that the broker took, and leaves
-// those that it refused to the next push.
-func (c *committer) accept(waiters []waiter, commits map[partition]commit, refused refusedError) {
-	if len(refused) == 0 {
+// note counts a commit. Of failures in a row the first one is a warning.
+func (c *committer) note(err error) {
+	switch {
+	case err == nil:
 		c.commits.WithLabelValues("ok").Inc()
 		if c.failures > 0 {
 			c.log.Info().Int("failures", c.failures).Msg("commits accepted again")
-			c.failures = 0
 		}
-		answer(waiters, nil)
-		return
-	}
-	c.commits.WithLabelValues("retried").Inc()
-	c.failed(refused).Dur("retry_in_ms", refusedRetry).Msg("commit not accepted")
-	maps.DeleteFunc(commits, func(p partition, _ commit) bool { return refused[p] == nil })
-	c.giveBack(slices.DeleteFunc(waiters, func(w waiter) bool {
-		if refused[w.tracker.place] == nil {
-			w.done <- nil
+		c.failures = 0
+	case errors.Is(err, errFenced):
+		c.commits.WithLabelValues("fenced").Inc()
+		close(c.fenced)
+	default:
+		c.commits.WithLabelValues("retried").Inc()
+		c.failures++
+		line := c.log.Debug()
+		if c.failures == 1 {
+			line = c.log.Warn()
 		}
-		return refused[w.tracker.place] == nil
-	}), commits)
-	if c.again != nil {
-		c.again.Stop()
-	}
-	c.again = time.AfterFunc(refusedRetry, c.settled)
-}
-
-// failed is a line of the log about a commit that failed: a warning for the
-// first one, until all is committed again.
-func (c *committer) failed(err error) *zerolog.Event {
-	c.failures++
-	if c.failures > 1 {
-		return c.log.Debug().Err(err)
-	}
-	return c.log.Warn().Err(err)
-}
-
-// giveBack makes a later take see again what was not committed.
-func (c *committer) giveBack(waiters []waiter, commits map[partition]commit) {
-	for p := range commits {
-		c.trackers[p].touch()
-	}
-	c.mu.Lock()
-	c.waiters = append(waiters, c.waiters...)
-	c.mu.Unlock()
-}
-
-// fence refuses all who wait and all who come.
-func (c *committer) fence() {
-	c.commits.WithLabelValues("fenced").Inc()
-	c.mu.Lock()
-	waiters := c.waiters
-	c.waiters, c.fenced = nil, true
-	c.mu.Unlock()
-	answer(waiters, errFenced)
-}
-
-func answer(waiters []waiter, err error) {
-	for _, w := range waiters {
-		w.done <- err
+		line.Err(err).Msg("commit not accepted")
 	}
 }

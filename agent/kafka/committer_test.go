@@ -135,7 +135,7 @@ func (b *bench) events(t *testing.T, p partition, n int) []*tracked {
 	tr := b.trackers[p]
 	var es []*tracked
 	for range n {
-		_, next := tr.position()
+		next := tr.position()
 		es = append(es, read(t, tr, next, arrivedNew))
 	}
 	return es
@@ -396,7 +396,7 @@ func TestCommitterFenced(t *testing.T) {
 // wantMarks fails unless n events of tr are marked as started.
 func wantMarks(t *testing.T, tr *tracker, n int) {
 	t.Helper()
-	tr.touch()
+	tr.ask()
 	_, l := committed(t, tr)
 	got := 0
 	for _, e := range l.entries {

@@ -267,7 +267,7 @@ func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tra
 	}
 	before := make(map[partition]int64, len(trackers))
 	for p, t := range trackers {
-		_, before[p] = t.position() // asked first: what is read meanwhile must not look like more than there is
+		before[p] = t.position() // asked first: what is read meanwhile must not look like more than there is
 	}
 	logs, err := g.cluster.logBounds(ctx, g.partitions)
 	if err != nil {
@@ -276,8 +276,7 @@ func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tra
 	}
 	for p, b := range logs {
 		next := before[p]
-		lag := trackers[p].behind(b.end)
-		g.src.lookout.saw(p, b.end, lag)
+		lag := trackers[p].saw(b.end)
 		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(lag))
 		log := g.partitionLog(p)
 		switch {

@@ -129,7 +129,7 @@ func (c *cluster) committed(ctx context.Context, group string, ps []partition) (
 func resume(p partition, cm commit, b bounds, toEnd bool, log zerolog.Logger) *tracker {
 	unvouched := func(start int64) *tracker {
 		t := newTracker(p, start, ledger{high: start, vouched: max(start, b.end)})
-		t.touch()
+		t.dirty = true
 		return t
 	}
 	if cm.offset < 0 {

@@ -71,14 +71,14 @@ func TestResume(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
 			tr := resume(runsZero, tc.committed, tc.log, tc.toEnd, zerolog.New(&out))
-			if _, next := tr.position(); next != tc.next {
+			if next := tr.position(); next != tc.next {
 				t.Errorf("first offset to be read: got %d, want %d", next, tc.next)
 			}
-			cm, changed := tr.snapshot()
+			cm, _, changed := tr.snapshot()
 			if changed != (tc.pinned != noPin) || changed && cm.offset != tc.pinned {
 				t.Errorf("to be committed at once: got %v %v, want offset %d", changed, cm, tc.pinned)
 			}
-			tr.touch()
+			tr.ask()
 			if _, got := committed(t, tr); !reflect.DeepEqual(got, tc.ledger) {
 				t.Errorf("ledger: got %v, want %v", got, tc.ledger)
 			}

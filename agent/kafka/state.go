@@ -29,9 +29,6 @@ type PartitionState struct {
 	Full      bool  // nothing more is read before some of them settle
 }
 
-// lagAge is how old the lag is that growth is measured against, at the least.
-const lagAge = 5 * time.Minute
-
 // lookout keeps what the member last saw. The zero value is ready, and safe for
 // concurrent use.
 type lookout struct {
@@ -39,12 +36,6 @@ type lookout struct {
 	generation int32
 	err        error
 	trackers   map[partition]*tracker
-	logs       map[partition]lastSeen
-}
-
-type lastSeen struct {
-	end, lag, before, next int64
-	at                     time.Time // of next
 }
 
 // enter begins a generation; a nil map ends it.
@@ -54,7 +45,7 @@ func (l *lookout) enter(generation int32, trackers map[partition]*tracker) {
 	if generation != 0 {
 		l.err = nil
 	}
-	l.generation, l.trackers, l.logs = generation, trackers, map[partition]lastSeen{}
+	l.generation, l.trackers = generation, trackers
 }
 
 // failed keeps why the group could not be joined.
@@ -62,22 +53,6 @@ func (l *lookout) failed(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.err = err
-}
-
-// saw keeps a partition's end and lag.
-func (l *lookout) saw(p partition, end, lag int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now := time.Now()
-	s, known := l.logs[p]
-	s.end, s.lag = end, lag
-	if !known {
-		s.before, s.next, s.at = lag, lag, now
-	}
-	if now.Sub(s.at) >= lagAge {
-		s.before, s.next, s.at = s.next, lag, now
-	}
-	l.logs[p] = s
 }
 
 // State returns what the member has of the group now.
@@ -89,16 +64,55 @@ func (s *Source) State() State {
 	if l.err != nil {
 		out.Error = l.err.Error()
 	}
-	for p, t := range l.trackers {
-		ps := PartitionState{Topic: p.topic, ID: p.id, End: -1, Full: t.full(), Window: t.unsettled()}
-		ps.Committed, ps.Position = t.position()
-		if log, ok := l.logs[p]; ok {
-			ps.End, ps.Lag, ps.Before = log.end, log.lag, log.before
-		}
-		out.Partitions = append(out.Partitions, ps)
+	for _, t := range l.trackers {
+		out.Partitions = append(out.Partitions, t.state())
 	}
 	slices.SortFunc(out.Partitions, func(a, b PartitionState) int {
 		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.ID, b.ID))
 	})
 	return out
+}
+
+// lagAge is how old the lag is that growth is measured against, at the least.
+const lagAge = 5 * time.Minute
+
+// logSeen is a partition's log when it was last looked at.
+type logSeen struct {
+	end, lag, before, later int64
+	at                      time.Time // of later, the lag that is the next to be before
+}
+
+// saw notes where the log ends. The lag that it returns is of the records that
+// are not settled, without those that are followed.
+func (t *tracker) saw(end int64) (lag int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lag = max(0, end-t.high)
+	for _, e := range t.entries {
+		if e.state != following {
+			lag++
+		}
+	}
+	now, seen := time.Now(), &t.seen
+	if seen.at.IsZero() {
+		seen.before, seen.later, seen.at = lag, lag, now
+	} else if now.Sub(seen.at) >= lagAge {
+		seen.before, seen.later, seen.at = seen.later, lag, now
+	}
+	seen.end, seen.lag = end, lag
+	return lag
+}
+
+// state returns where the agent stands in the partition.
+func (t *tracker) state() PartitionState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := PartitionState{
+		Topic: t.place.topic, ID: t.place.id, Committed: t.base(), Position: t.next, Window: len(t.entries), Full: t.isFull(),
+		End: t.seen.end, Lag: t.seen.lag, Before: t.seen.before,
+	}
+	if t.seen.at.IsZero() {
+		s.End = -1
+	}
+	return s
 }

@@ -13,12 +13,13 @@ func TestStateTellsGrowthFromLag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := partition{"org.runs", 3}
 		s := &Source{cfg: Config{GroupID: "group"}}
-		s.lookout.enter(7, map[partition]*tracker{p: newTracker(p, 100, ledger{high: 100})})
+		tr := newTracker(p, 100, ledger{high: 100})
+		s.lookout.enter(7, map[partition]*tracker{p: tr})
 		lag := func(minute int) int64 { // 0, 100, … 2,000, and down again
 			return int64(100 * (20 - max(minute-20, 20-minute)))
 		}
 		for minute := range 40 {
-			s.lookout.saw(p, 100+lag(minute), lag(minute))
+			tr.saw(100 + lag(minute))
 			state := s.State()
 			if state.Group != "group" || state.Generation != 7 || len(state.Partitions) != 1 {
 				t.Fatalf("got %+v", state)

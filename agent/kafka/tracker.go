@@ -11,45 +11,41 @@ import (
 type state uint8
 
 const (
-	waiting state = iota // nothing of it has been sent
-	started              // a byte of its request may have left
-	settled              // nothing is left to do for it
+	waiting   state = iota // nothing of it has been sent
+	started                // a byte of its request may have left
+	following              // carried out; its pipeline is followed, which may take hours
 )
 
-// tracked is one event between its reading and the commit that covers it.
+// tracked is an unsettled event.
 type tracked struct {
 	offset int64
 	state  state
-	read   bool // false for one that the last owner left and that is not read again yet
-
-	followed bool // its pipeline is followed, which may take hours
 }
 
 // tracker knows which offsets of one partition are settled. It is safe for
 // concurrent use.
 //
-// Only unsettled events have an entry: between the first of them and the high
-// offset, what has no entry is settled. The entries are in the order of their
-// offsets.
+// Only unsettled events have an entry: below the high offset, what has no entry
+// is settled. Entries from the next offset on are the last owner's, and were not
+// read again yet.
 type tracker struct {
 	place   partition
-	mu      sync.Mutex
-	high    int64      // offsets from here on were never read, by this owner or the last
-	next    int64      // the offset that this owner reads next, at the least
-	unread  int        // entries of the last owner that were not read again yet
-	entries []*tracked // ascending; the first is unsettled, later ones may be settled
-	vouched int64      // the ledger vouches for offsets from here on
-	open    int        // unsettled entries
-	follows int        // followed ones among them
+	vouched int64 // the ledger vouches for offsets from here on
 	room    chan struct{}
-	dirty   bool    // differs from what was committed last
-	listed  []entry // of the last snapshot, for the next one to write over
+
+	mu      sync.Mutex
+	high    int64           // offsets from here on were never read, by this owner or the last
+	next    int64           // the offset that this owner reads next, at the least
+	entries []*tracked      // ascending
+	dirty   bool            // differs from what was committed last
+	asked   []chan struct{} // closed by the commit of the next snapshot
+	seen    logSeen
 }
 
 // newTracker resumes a partition at the committed offset base with what the
 // last owner's ledger says.
 func newTracker(place partition, base int64, l ledger) *tracker {
-	t := &tracker{place: place, high: max(base, l.high), vouched: l.vouched, next: base, room: make(chan struct{}, 1)}
+	t := &tracker{place: place, vouched: l.vouched, room: make(chan struct{}, 1), high: max(base, l.high), next: base}
 	for _, e := range l.entries {
 		s := waiting
 		if e.started {
@@ -57,8 +53,12 @@ func newTracker(place partition, base int64, l ledger) *tracker {
 		}
 		t.entries = append(t.entries, &tracked{offset: e.offset, state: s})
 	}
-	t.open, t.unread = len(t.entries), len(t.entries)
 	return t
+}
+
+// find returns where the entry of offset is, or would be.
+func (t *tracker) find(offset int64) (i int, found bool) {
+	return slices.BinarySearchFunc(t.entries, offset, func(e *tracked, o int64) int { return cmp.Compare(e.offset, o) })
 }
 
 // arrival is what the tracker says of an offset that was read.
@@ -70,7 +70,7 @@ const (
 	arrivedInterrupted                // started by an earlier owner, its end unknown
 )
 
-// add notes that offset was read. For an offset that is to be handled it gives
+// add notes that offset was read. For an offset that is to be handled it returns
 // the entry to settle later. gone counts events that the last owner left
 // unsettled and whose records no longer exist: retention or a compaction has
 // removed them.
@@ -80,54 +80,40 @@ func (t *tracker) add(offset int64) (e *tracked, a arrival, gone int) {
 	if offset < t.next {
 		return nil, arrivedSettled, 0
 	}
-	gone = t.forgetUnread(offset)
+	gone = t.passBy(offset)
 	t.next = offset + 1
-	if offset < t.high {
-		return t.resume(offset, gone)
+	if offset >= t.high {
+		t.high = offset + 1
+		e = &tracked{offset: offset}
+		t.entries = append(t.entries, e)
+		t.dirty = true
+		return e, arrivedNew, gone
 	}
-	t.high = offset + 1
-	e = &tracked{offset: offset, read: true}
-	t.entries = append(t.entries, e)
-	t.open++
-	t.dirty = true
-	return e, arrivedNew, gone
-}
-
-// resume finds the entry that the last owner left for offset.
-func (t *tracker) resume(offset int64, gone int) (*tracked, arrival, int) {
-	i, found := slices.BinarySearchFunc(t.entries, offset, func(e *tracked, o int64) int { return cmp.Compare(e.offset, o) })
-	if !found {
+	i, left := t.find(offset)
+	if !left {
 		return nil, arrivedSettled, gone
 	}
-	e := t.entries[i]
-	e.read = true
-	t.unread--
-	if e.state == started {
-		return e, arrivedInterrupted, gone
+	if t.entries[i].state == started {
+		return t.entries[i], arrivedInterrupted, gone
 	}
-	return e, arrivedNew, gone
+	return t.entries[i], arrivedNew, gone
 }
 
-// forgetUnread settles entries of the last owner that reading has passed by.
-func (t *tracker) forgetUnread(offset int64) (gone int) {
-	if t.unread == 0 {
-		return 0
-	}
-	for _, e := range t.entries {
-		if e.offset >= offset {
-			break
-		}
-		if !e.read {
-			e.read, e.state = true, settled
-			gone++
-		}
-	}
-	if gone > 0 {
-		t.unread -= gone
-		t.open -= gone
-		t.trim()
+// passBy settles the entries from the next offset to offset.
+func (t *tracker) passBy(offset int64) (gone int) {
+	from, _ := t.find(t.next)
+	to, _ := t.find(max(t.next, offset))
+	if gone = to - from; gone > 0 {
+		t.remove(from, to)
 	}
 	return gone
+}
+
+// remove takes entries out and wakes the reader.
+func (t *tracker) remove(from, to int) {
+	t.entries = slices.Delete(t.entries, from, to)
+	t.dirty = true
+	notify(t.room)
 }
 
 // skip moves the reading to offset because the records before it no longer
@@ -135,7 +121,7 @@ func (t *tracker) forgetUnread(offset int64) (gone int) {
 func (t *tracker) skip(offset int64) (gone int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	gone = t.forgetUnread(offset)
+	gone = t.passBy(offset)
 	t.next = max(t.next, offset)
 	t.high = max(t.high, offset)
 	t.dirty = true
@@ -146,24 +132,8 @@ func (t *tracker) skip(offset int64) (gone int) {
 func (t *tracker) settle(e *tracked) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e.state == settled {
-		return
-	}
-	e.state = settled
-	t.open--
-	if e.followed {
-		t.follows--
-	}
-	t.trim()
-}
-
-// follow notes that e was carried out and that its pipeline is followed.
-func (t *tracker) follow(e *tracked) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !e.followed && e.state != settled {
-		e.followed = true
-		t.follows++
+	if i, found := t.find(e.offset); found {
+		t.remove(i, i+1)
 	}
 }
 
@@ -171,37 +141,17 @@ func (t *tracker) follow(e *tracked) {
 // the event at offset before.
 func (t *tracker) vouches(offset int64) bool { return offset >= t.vouched }
 
-// mark sets whether a byte of e's request may have left, and gives what was
-// set before. Nothing changes for an event that is settled.
+// mark sets the state of e and returns the one before. One that is followed
+// stays followed.
 func (t *tracker) mark(e *tracked, s state) (before state) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before = e.state
-	if before != settled && before != s {
+	if before != following && before != s {
 		e.state = s
 		t.dirty = true
 	}
 	return before
-}
-
-// trim drops settled entries and wakes the reader. Those behind an unsettled
-// one go when they are more than half of all, so that settling costs a
-// constant time per event and the list stays short.
-func (t *tracker) trim() {
-	t.dirty = true
-	n := 0
-	for n < len(t.entries) && t.entries[n].state == settled {
-		t.entries[n] = nil
-		n++
-	}
-	t.entries = t.entries[n:]
-	if len(t.entries) > 2*t.open+64 {
-		t.entries = slices.DeleteFunc(t.entries, func(e *tracked) bool { return e.state == settled })
-	}
-	select {
-	case t.room <- struct{}{}:
-	default:
-	}
 }
 
 // full reports whether the window of unsettled events is full, so that
@@ -211,17 +161,15 @@ func (t *tracker) trim() {
 func (t *tracker) full() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.unread > 0 {
-		return false
-	}
-	return t.open >= maxUnsettled || t.open > 0 && t.next-t.entries[0].offset >= maxSpan
+	return t.isFull()
 }
 
-// unsettled counts the events that are not settled.
-func (t *tracker) unsettled() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.open
+func (t *tracker) isFull() bool {
+	n := len(t.entries)
+	if n == 0 || t.entries[n-1].offset >= t.next {
+		return false
+	}
+	return n >= maxUnsettled || t.next-t.entries[0].offset >= maxSpan
 }
 
 // waitRoom returns when the window has room, or with the cause of ctx's end.
@@ -242,50 +190,50 @@ type commit struct {
 	metadata string
 }
 
-// snapshot returns what is to be committed and whether it differs from the
-// snapshot before.
-func (t *tracker) snapshot() (commit, bool) {
+// snapshot returns what is to be committed, who has asked for it, and whether it
+// differs from the snapshot before.
+func (t *tracker) snapshot() (cm commit, asked []chan struct{}, changed bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.dirty {
-		return commit{}, false
+		return commit{}, nil, false
 	}
-	t.dirty = false
-	base := t.high
-	l := ledger{high: t.high, vouched: t.vouched, entries: t.listed[:0]}
+	l := ledger{high: t.high, vouched: t.vouched}
 	for _, e := range t.entries {
-		if e.state == settled {
-			continue
-		}
-		base = min(base, e.offset)
-		l.entries = append(l.entries, entry{offset: e.offset, started: e.state == started})
+		l.entries = append(l.entries, entry{offset: e.offset, started: e.state != waiting})
 	}
-	t.listed = l.entries
-	return commit{offset: base, metadata: l.encode(t.place, base)}, true
+	base := t.base()
+	asked, t.asked, t.dirty = t.asked, nil, false
+	return commit{base, l.encode(t.place, base)}, asked, true
 }
 
-// touch makes the next snapshot be taken even where nothing has changed,
-// because the commit of the last one failed.
-func (t *tracker) touch() {
+// ask has the next snapshot taken even where nothing has changed. The channel is
+// closed when one that was taken after the call is committed.
+func (t *tracker) ask() <-chan struct{} {
+	done := make(chan struct{})
+	t.askAgain([]chan struct{}{done})
+	return done
+}
+
+// askAgain is for a snapshot whose commit has failed.
+func (t *tracker) askAgain(asked []chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.asked = append(t.asked, asked...)
 	t.dirty = true
 }
 
-// position returns the first unsettled offset and the next one to be read.
-func (t *tracker) position() (base, next int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// base is the first unsettled offset.
+func (t *tracker) base() int64 {
 	if len(t.entries) > 0 {
-		return t.entries[0].offset, t.next
+		return t.entries[0].offset
 	}
-	return t.high, t.next
+	return t.high
 }
 
-// behind counts the events before end that are not settled, without those that
-// are followed.
-func (t *tracker) behind(end int64) int64 {
+// position returns the next offset to be read.
+func (t *tracker) position() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return max(0, end-t.high) + int64(t.open-t.follows)
+	return t.next
 }

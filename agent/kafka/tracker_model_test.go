@@ -176,7 +176,7 @@ func (r *rig) settle() {
 // commit takes a snapshot, which the broker may not accept.
 func (r *rig) commit(accepted bool) {
 	base, want := r.now.base(), r.now.ledger()
-	cm, changed := r.tr.snapshot()
+	cm, asked, changed := r.tr.snapshot()
 	if !changed {
 		cm = r.last
 	}
@@ -192,7 +192,7 @@ func (r *rig) commit(accepted bool) {
 		return
 	}
 	if !accepted {
-		r.tr.touch()
+		r.tr.askAgain(asked)
 		return
 	}
 	if cm.offset < r.at.offset {
@@ -310,8 +310,8 @@ func (r *rig) live(steps int) {
 		case r.rng.IntN(4) == 0:
 			r.lose()
 		}
-		if n := len(r.tr.entries); n > 2*r.tr.open+64 {
-			r.t.Fatalf("%d entries for %d unsettled events", n, r.tr.open)
+		if got, want := r.tr.state().Window, len(r.now.unsettled); got != want {
+			r.t.Fatalf("%d unsettled events, want %d", got, want)
 		}
 	}
 }

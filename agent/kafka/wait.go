@@ -13,17 +13,13 @@ func notify(ch chan<- struct{}) {
 	}
 }
 
-// outlive returns a context that ends d after ctx. cancel ends it and has to be
-// called.
-func outlive(ctx context.Context, d time.Duration) (longer context.Context, cancel context.CancelFunc) {
-	longer, end := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		sleep(longer, d)
-		end()
-	})
-	return longer, func() {
-		stop()
-		end()
+// closed reports whether ch is closed.
+func closed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -47,7 +47,7 @@ const (
 // run returns when ctx has ended and every handler has returned.
 func (w *worker) run(ctx context.Context) {
 	defer w.handlers.Wait()
-	_, next := w.tracker.position()
+	next := w.tracker.position()
 	failures := 0
 	for delay := readRetryMin; ctx.Err() == nil; {
 		before := next
@@ -77,7 +77,7 @@ func (w *worker) read(ctx context.Context, next *int64) error {
 	if err := w.tracker.waitRoom(ctx); err != nil {
 		return err
 	}
-	keep := func(size int64) (func(), error) { return w.memory.budget.keep(ctx, size) }
+	keep := func(size int64) (func(), error) { return w.memory.keep(ctx, size) }
 	records, err := w.fetch(ctx, *next, keep, func(size int) error {
 		if err := w.tracker.waitRoom(ctx); err != nil {
 			return err
@@ -191,8 +191,7 @@ func (a *account) Reset() {
 // event is marked as started even where started marks are off: to invoke it
 // again would trigger its pipeline once more at each rolling update.
 func (a *account) Following() {
-	a.w.tracker.mark(a.e, started)
-	a.w.tracker.follow(a.e)
+	a.w.tracker.mark(a.e, following)
 	a.w.committer.settled()
 	a.release()
 }

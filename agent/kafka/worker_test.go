@@ -491,7 +491,7 @@ func workerFollows(t *testing.T, marks bool) {
 		if got := log.count(); got != all { // the budget is enough for fifty
 			t.Errorf("%d records were read, want %d", got, all)
 		}
-		if got := s.tracker.behind(all + 3); got != 3 {
+		if got := s.tracker.saw(all + 3); got != 3 {
 			t.Errorf("lag is %d, want 3: followed events do not count", got)
 		}
 		offset, l := s.broker.ledgerOf(t, runsZero)
