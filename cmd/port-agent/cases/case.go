@@ -15,25 +15,25 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // ListSuffix ends the name of a file that lists cases; what stands before it,
 // with .json behind, is the mapping they are about.
 const ListSuffix = "_test.json"
 
-// Files of a folder that is a case of its own.
 const (
-	mappingFile  = "invocations.json"
-	eventFile    = "event.json"
-	responseFile = "response.json"
-	pollFile     = "poll.json"
-	envFile      = "env.json"
+	mappingFile = "invocations.json"
+	eventFile   = "event.json"
+	requestFile = "request.json"
 )
 
-// What a case can say, in the order in which it is compared and written, and
-// the file of a folder that says it.
-var expectations = []struct{ key, file string }{
-	{"rule", ""}, {"request", "request.json"}, {"report", "report.json"}, {"pollReport", "poll-report.json"}, {"error", ""},
+// keys are what a case can say, in the order in which it is compared and
+// written, and the file of a folder that says it.
+var keys = []struct{ name, file string }{
+	{"event", eventFile}, {"response", "response.json"}, {"poll", "poll.json"}, {"env", "env.json"},
+	{"rule", ""}, {"request", requestFile}, {"report", "report.json"}, {"pollReport", "poll-report.json"}, {"error", ""},
 }
 
 // testCase is an event, and what is expected of it.
@@ -45,14 +45,14 @@ type testCase struct {
 	response []byte // nil: none
 	poll     []byte // nil: none
 	environ  []string
-	wants    map[string]want // by the keys of expectations
+	wants    map[string]want // by keys
 }
 
-// want is a value that is expected, and the document it stands in. The node is
-// nil where -update is to write a new file.
+// want is a value that is expected, and the document it stands in. It is empty
+// where -update is to write a new file.
 type want struct {
-	doc  *document
-	node *node
+	doc *document
+	value
 }
 
 // place is where something stands, for people and for GitHub.
@@ -112,39 +112,26 @@ func (o Options) at(root, file string, entry fs.DirEntry) ([]testCase, error) {
 func (o Options) folder(root, dir string) ([]testCase, error) {
 	c := testCase{name: filepath.ToSlash(dir), at: place{file: filepath.Join(dir, eventFile)}, wants: map[string]want{}}
 	lists, err := filepath.Glob(filepath.Join(dir, "*"+ListSuffix))
-	if err != nil || !exists(filepath.Join(dir, "request.json")) && (!o.Update || len(lists) > 0) {
+	if err != nil || !exists(filepath.Join(dir, requestFile)) && (!o.Update || len(lists) > 0) {
 		return nil, err
 	}
 	if c.mapping, err = o.mappingOf(root, dir); err != nil {
 		return nil, err
 	}
-	read := func(name string) (data []byte) {
-		file := filepath.Join(dir, name)
-		if err != nil || name != eventFile && !exists(file) {
-			return nil
-		}
-		data, err = os.ReadFile(file)
-		return data
-	}
-	c.event, c.response, c.poll = read(eventFile), read(responseFile), read(pollFile)
-	if env := read(envFile); err == nil && env != nil {
-		c.environ, err = environ(env)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", dir, err)
-	}
-	for _, e := range expectations {
-		file := filepath.Join(dir, e.file)
+	for _, k := range keys {
+		file := filepath.Join(dir, k.file)
 		switch {
-		case e.file == "":
+		case k.file == "":
 		case exists(file):
 			d, err := readDocument(file)
 			if err != nil {
 				return nil, err
 			}
-			c.wants[e.key] = want{d, d.root}
-		case o.Update && (e.key == "request" || e.key == "report" && c.response != nil || e.key == "pollReport" && c.poll != nil):
-			c.wants[e.key] = want{doc: &document{file: file}}
+			if err := c.take(k.name, d, d.root); err != nil {
+				return nil, fmt.Errorf("%s: %w", file, err)
+			}
+		case o.Update && (k.name == "request" || k.name == "report" && c.response != nil || k.name == "pollReport" && c.poll != nil):
+			c.wants[k.name] = want{doc: &document{file: file}}
 		}
 	}
 	return []testCase{c}, nil
@@ -172,51 +159,29 @@ func (o Options) list(file string) ([]testCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	if d.root.kind != '[' {
+	if d.root.Kind() != jsontext.KindBeginArray {
 		return nil, fmt.Errorf("%s: not a list of cases", file)
 	}
 	mapping := cmp.Or(o.Mapping, strings.TrimSuffix(file, ListSuffix)+".json")
-	cases := make([]testCase, len(d.root.elements))
-	for i, n := range d.root.elements {
-		c := testCase{mapping: mapping, at: place{file, d.line(n.start)}, wants: map[string]want{}}
-		if err := c.read(d, n); err != nil {
+	var cases []testCase
+	for i, v := range d.root.children() {
+		c := testCase{mapping: mapping, at: place{file, d.line(v.offset)}, wants: map[string]want{}}
+		if err := c.read(d, v); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.at, err)
 		}
 		c.name = filepath.ToSlash(file) + "/" + cmp.Or(c.name, fmt.Sprint(i))
-		cases[i] = c
+		cases = append(cases, c)
 	}
 	return cases, nil
 }
 
-// read takes over the entry n of a list. A key that it does not know is an
-// error: a misspelt expectation would pass.
-func (c *testCase) read(d *document, n *node) error {
-	if n.kind != '{' {
+// read takes over an entry of a list.
+func (c *testCase) read(d *document, entry value) error {
+	if entry.Kind() != jsontext.KindBeginObject {
 		return errors.New("not an object")
 	}
-	for _, m := range n.members {
-		var err error
-		switch m.name {
-		case "name":
-			name, ok := m.value.scalar.(string)
-			if c.name = name; !ok {
-				err = errors.New("not a text")
-			}
-		case "env":
-			c.environ, err = environ(d.text(m.value))
-		case "event":
-			c.event, err = d.input(m.value)
-		case "response":
-			c.response, err = d.input(m.value)
-		case "poll":
-			c.poll, err = d.input(m.value)
-		default:
-			if !slices.ContainsFunc(expectations, func(e struct{ key, file string }) bool { return e.key == m.name }) {
-				return fmt.Errorf("unknown key %q", m.name)
-			}
-			c.wants[m.name] = want{d, m.value}
-		}
-		if err != nil {
+	for _, m := range entry.children() {
+		if err := c.take(m.name, d, m); err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
@@ -229,15 +194,44 @@ func (c *testCase) read(d *document, n *node) error {
 	return nil
 }
 
-// input is an object of the list, or the content of the file that it names.
-func (d *document) input(n *node) ([]byte, error) {
-	if name, ok := n.scalar.(string); ok {
+// take takes over what a case says under a key. A key that it does not know is
+// an error: a misspelt expectation would pass.
+func (c *testCase) take(key string, d *document, v value) (err error) {
+	switch key {
+	case "name":
+		var ok bool
+		if c.name, ok = v.text(); !ok {
+			return errors.New("not a text")
+		}
+	case "env":
+		c.environ, err = environ(v.Value)
+	case "event":
+		c.event, err = d.input(v)
+	case "response":
+		c.response, err = d.input(v)
+	case "poll":
+		c.poll, err = d.input(v)
+	default:
+		for _, k := range keys {
+			if k.name == key {
+				c.wants[key] = want{d, v}
+				return nil
+			}
+		}
+		return errors.New("unknown key")
+	}
+	return err
+}
+
+// input is an object of the document, or the content of the file that it names.
+func (d *document) input(v value) ([]byte, error) {
+	if name, ok := v.text(); ok {
 		return os.ReadFile(filepath.Join(filepath.Dir(d.file), filepath.FromSlash(name)))
 	}
-	if n.kind != '{' && n.kind != '[' {
+	if kind := v.Kind(); kind != jsontext.KindBeginObject && kind != jsontext.KindBeginArray {
 		return nil, errors.New("neither an object nor the name of a file")
 	}
-	return d.text(n), nil
+	return v.Value, nil
 }
 
 // environ reads an object of variables.

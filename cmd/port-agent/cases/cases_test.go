@@ -95,6 +95,34 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// TestUpdateWritesNoRequestThatIsNotSent has a rule whose URL cannot be made:
+// what there is of its request is none, and passes for none.
+func TestUpdateWritesNoRequestThatIsNotSent(t *testing.T) {
+	dir := write(t, map[string]string{"invocations.json": `[{"url": ".nothing"}]`, "event.json": event})
+	if _, text, err := run(t, Options{Update: true}, Output{}, dir); err != nil || exists(filepath.Join(dir, "request.json")) {
+		t.Errorf("update = %v, want no request.json\n%s", err, text)
+	}
+}
+
+// TestAppendKeepsOrder adds a case to a list: what is there stays, and the event
+// keeps its order.
+func TestAppendKeepsOrder(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ name, list, want string }{
+		{"no file", "", "[\n  {\"name\": \"n\", \"event\": {\"b\": 1, \"a\": [\"<\"]}, \"rule\": null, \"request\": null}\n]\n"},
+		{"a list", "[\n\t{\"name\":  \"o\"}\n]", "[\n\t{\"name\":  \"o\"},\n\t{\"name\": \"n\", \"event\": {\"b\": 1, \"a\": [\"<\"]}, \"rule\": null, \"request\": null}\n]"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Append([]byte(tt.list), Entry{Name: "n", Event: json.RawMessage(`{"b":1,"a":["<"]}`)})
+			if err != nil || string(got) != tt.want {
+				t.Errorf("got %q, %v\nwant %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
 const event = `{"action":"x","context":{"runId":"r_1"},"payload":{"action":{"invocationMethod":{"type":"WEBHOOK","agent":true,"url":"https://h.example"}}}}`
 
 func TestUpdateWritesMissingFiles(t *testing.T) {
@@ -174,7 +202,7 @@ func TestBadCases(t *testing.T) {
 		{"no list", `{}`, "m_test.json: not a list of cases"},
 		{"more", `[] []`, "m_test.json:1: more after the JSON value"},
 		{"no object", `[1]`, "m_test.json:1: not an object"},
-		{"misspelt", `[{"event": {}, "requests": {}}]`, `m_test.json:1: unknown key "requests"`},
+		{"misspelt", `[{"event": {}, "requests": {}}]`, `m_test.json:1: requests: unknown key`},
 		{"nothing expected", `[{"event": {}}]`, "nothing is expected"},
 		{"no event", `[{"rule": 0}]`, "no event"},
 		{"event of another kind", `[{"event": 1, "rule": 0}]`, "event: neither an object nor the name of a file"},
@@ -211,6 +239,7 @@ func TestCasesThatCannotRun(t *testing.T) {
 		{"rule of another kind", `"rule": true`, "neither a name, nor a number, nor null"},
 		{"request of another kind", `"request": 1`, "request: neither an object nor null"},
 		{"misspelt", `"request": {"header": {}}`, `unknown key "header": a request has method, url, headers, query, body`},
+		{"no response", `"rule": 0, "report": {}`, "report: the case has no response to report; add one"},
 		{"settings", `"rule": 0, "env": {"STRICT_MAPPING": "maybe"}`, `env: STRICT_MAPPING: "maybe" is not true or false`},
 		{"response", `"rule": 0, "response": {"statusCode": "x"}`, "response: statusCode is a JSON string"},
 	}
@@ -319,16 +348,16 @@ func rewritten(t *testing.T, before, value string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.replace(d.root, decoded(t, value))
+	d.replace(d.root, parsed(t, value))
 	if err := d.save(); err != nil {
 		t.Fatal(err)
 	}
 	return read(t, file)
 }
 
-func decoded(t *testing.T, text string) any {
+func parsed(t *testing.T, text string) value {
 	t.Helper()
-	v, err := generic(json.RawMessage(text))
+	v, err := newValue(json.RawMessage(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -344,15 +373,16 @@ func FuzzRewrite(f *testing.F) {
 		if err != nil {
 			return
 		}
-		target, err := parseDocument("", []byte(after))
+		target, err := newValue(json.RawMessage(after))
 		if err != nil {
 			return
 		}
-		got, err := parseDocument("", []byte(string(d.source[:d.root.start])+d.render(d.root, target.root.value())+string(d.source[d.root.end:])))
+		d.replace(d.root, target)
+		got, err := parseDocument("", d.edited())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !got.same(got.root, target.root.value()) {
+		if !got.same(got.root, target) {
 			t.Errorf("%q with %q became %q", before, after, got.source)
 		}
 	})
@@ -367,7 +397,7 @@ func TestSameScalar(t *testing.T) {
 		{"1", "1.0", true}, {"1e2", "100", true}, {"1", "2", false}, {"9007199254740993", "9007199254740992", false},
 		{"true", "true", true}, {"null", "false", false}, {`"1"`, "1", false}, {"1e999", "2e999", false},
 	} {
-		if got := sameScalar(decoded(t, tt.a), decoded(t, tt.b)); got != tt.want {
+		if got := sameScalar(parsed(t, tt.a), parsed(t, tt.b)); got != tt.want {
 			t.Errorf("sameScalar(%s, %s) = %t, want %t", tt.a, tt.b, got, tt.want)
 		}
 	}

@@ -1,12 +1,12 @@
 package cases
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // difference is one place where what came out is not what was expected.
@@ -18,92 +18,49 @@ type difference struct {
 
 const absent = "nothing"
 
-// comparison collects differences. A value that is not there is told by ok.
+// comparison collects differences to values of a document.
 type comparison struct {
 	doc  *document
 	diff []difference
 }
 
-func (c *comparison) differ(n *node, path, want, got string) {
+func (c *comparison) differ(at value, path, want, got string) {
 	want, got = shorten(want, got)
-	c.diff = append(c.diff, difference{path, want, got, place{c.doc.file, c.doc.line(n.start)}})
+	c.diff = append(c.diff, difference{path, want, got, place{c.doc.file, c.doc.line(at.offset)}})
 }
 
 // whole compares a value with all that was expected of it.
-func (c *comparison) whole(path string, n *node, got any) {
-	switch g := got.(type) {
-	case map[string]any:
-		if n.kind == '{' {
-			c.object(path, n, g)
-			return
-		}
-	case []any:
-		if n.kind == '[' {
-			c.array(path, n, g)
-			return
-		}
-	default:
-		if n.kind != '{' && n.kind != '[' && sameScalar(n.scalar, got) {
-			return
-		}
+func (c *comparison) whole(path string, want, got value) {
+	wants, gots := want.children(), got.children()
+	if want.Kind() != got.Kind() || wants == nil && gots == nil && !sameScalar(want, got) {
+		c.differ(want, path, want.compact(), got.compact())
+		return
 	}
-	c.differ(n, path, printJSON(n.value()), printJSON(got))
-}
-
-func (c *comparison) object(path string, n *node, got map[string]any) {
-	for _, m := range n.members {
-		if v, ok := got[m.name]; ok {
-			c.whole(join(path, m.name), m.value, v)
+	expected, actual := bySteps(wants), bySteps(gots)
+	for _, w := range wants {
+		if g, ok := actual[w.step]; ok {
+			c.whole(path+w.step, w, g)
 		} else {
-			c.differ(m.value, join(path, m.name), printJSON(m.value.value()), absent)
+			c.differ(w, path+w.step, w.compact(), absent)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(got)) {
-		if n.member(name) == nil {
-			c.differ(n, join(path, name), absent, printJSON(got[name]))
-		}
-	}
-}
-
-func (c *comparison) array(path string, n *node, got []any) {
-	for i := range max(len(n.elements), len(got)) {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		switch {
-		case i >= len(got):
-			c.differ(n.elements[i], at, printJSON(n.elements[i].value()), absent)
-		case i >= len(n.elements):
-			c.differ(n, at, absent, printJSON(got[i]))
-		default:
-			c.whole(at, n.elements[i], got[i])
+	for _, g := range gots {
+		if _, ok := expected[g.step]; !ok {
+			c.differ(want, path+g.step, absent, g.compact())
 		}
 	}
 }
 
 // sameScalar compares numbers by their value: 1, 1.0 and 1e0 are the same. An
 // integer too large for a float64 has to have the same digits.
-func sameScalar(want, got any) bool {
-	w, ok := want.(json.Number)
-	g, also := got.(json.Number)
-	if !ok || !also || w == g {
-		return want == got
+func sameScalar(want, got value) bool {
+	w, g := want.compact(), got.compact()
+	if w == g || want.Kind() != jsontext.KindNumber || !strings.ContainsAny(w+g, ".eE") {
+		return w == g
 	}
-	if !strings.ContainsAny(string(w)+string(g), ".eE") {
-		return false
-	}
-	x, err := w.Float64()
-	y, fault := g.Float64()
+	x, err := strconv.ParseFloat(w, 64)
+	y, fault := strconv.ParseFloat(g, 64)
 	return err == nil && fault == nil && x == y
-}
-
-// join adds a name to a path, quoted where it is no plain word.
-func join(path, name string) string {
-	plain := name != "" && strings.IndexFunc(name, func(r rune) bool {
-		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) < 0
-	if plain {
-		return path + "." + name
-	}
-	return path + "[" + strconv.Quote(name) + "]"
 }
 
 // maxShown is how many characters of a value a difference shows.
@@ -136,78 +93,39 @@ func cut(s []rune, from int) string {
 	return out
 }
 
-// printJSON prints v in one line.
-func printJSON(v any) string {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return err.Error()
-	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// generic brings a value to what decoded JSON is made of.
-func generic(v any) (any, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(strings.NewReader(string(data)))
-	dec.UseNumber()
-	var out any
-	err = dec.Decode(&out)
-	return out, err
-}
-
-// project leaves of a request what n says something about: its own fields, of
-// headers and query the names that it gives. A header's name is compared
-// without regard to case and given back as n spells it.
-func project(n *node, request map[string]any) map[string]any {
-	out := map[string]any{}
-	for _, m := range n.members {
-		v, ok := request[m.name]
-		part, isObject := v.(map[string]any)
-		switch {
-		case !ok:
-		case (m.name == "headers" || m.name == "query") && isObject && m.value.kind == '{':
-			out[m.name] = projectNames(m.value, part, m.name == "headers")
-		default:
-			out[m.name] = v
-		}
-	}
-	return out
-}
-
-// projectNames does this for headers and query, where null says that a name is
-// not to be there.
-func projectNames(n *node, got map[string]any, fold bool) map[string]any {
-	out := map[string]any{}
-	for _, m := range n.members {
-		name := m.name
-		for other := range got {
-			if fold && strings.EqualFold(other, name) {
-				name = other
-			}
-		}
-		if v, ok := got[name]; ok {
-			out[m.name] = v
-		} else if m.value.kind == 'n' {
-			out[m.name] = nil
-		}
-	}
-	return out
-}
-
 // requestKeys are the fields that a request has.
 var requestKeys = []string{"method", "url", "headers", "query", "body"}
 
-// misspelt names a key of a request that no request has.
-func misspelt(n *node) string {
-	for _, m := range n.members {
-		if !slices.Contains(requestKeys, m.name) {
-			return m.name
+// project leaves of a request what want says something about: its own fields,
+// of headers and query the names that it gives.
+func project(want, request value) (value, error) {
+	out, actual := map[string]any{}, bySteps(request.children())
+	for _, w := range want.children() {
+		if !slices.Contains(requestKeys, w.name) {
+			return value{}, fmt.Errorf("unknown key %q: a request has %s", w.name, strings.Join(requestKeys, ", "))
+		}
+		out[w.name] = actual[w.step].Value
+		if (w.name == "headers" || w.name == "query") && w.Kind() == jsontext.KindBeginObject {
+			out[w.name] = projectNames(w, actual[w.step], w.name == "headers")
 		}
 	}
-	return ""
+	return newValue(out)
+}
+
+// projectNames does this for headers and query, where null says that a name is
+// not to be there. A header's name is compared without regard to case and given
+// back as want spells it.
+func projectNames(want, got value, fold bool) map[string]any {
+	out := map[string]any{}
+	for _, w := range want.children() {
+		if w.Kind() == jsontext.KindNull {
+			out[w.name] = nil
+		}
+		for _, g := range got.children() {
+			if g.name == w.name || fold && strings.EqualFold(g.name, w.name) {
+				out[w.name] = g.Value
+			}
+		}
+	}
+	return out
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"port-agent/cmd/port-agent/explanation"
 )
 
@@ -18,64 +20,57 @@ type Entry struct {
 	Response json.RawMessage   `json:"response,omitempty"`
 	Poll     json.RawMessage   `json:"poll,omitempty"`
 
-	Rule    any                  `json:"rule"` // name, index or nil
-	Request *explanation.Request `json:"request"`
-	Report  *explanation.Report  `json:"report,omitempty"`
-
-	PollReport *explanation.PollReport `json:"pollReport,omitempty"`
-
-	Error string `json:"error,omitempty"`
+	Outcome
 }
 
-// Expect takes what came out for what is expected.
-func (e *Entry) Expect(v *explanation.View) {
+// Outcome is what a case can expect, and what came out.
+type Outcome struct {
+	Rule       any                     `json:"rule"` // name, index or nil
+	Request    *explanation.Request    `json:"request"`
+	Report     *explanation.Report     `json:"report,omitempty"`
+	PollReport *explanation.PollReport `json:"pollReport,omitempty"`
+	Error      string                  `json:"error,omitempty"` // why nothing is sent
+}
+
+// NewOutcome returns what came out.
+func NewOutcome(v *explanation.View) Outcome {
+	o := Outcome{Request: v.Request, Report: v.Report, PollReport: v.Poll, Error: strings.Join(v.Stopped(), "; ")}
 	if v.Rule != nil {
-		if e.Rule = *v.Rule; *v.Name != "" {
-			e.Rule = *v.Name
+		if o.Rule = *v.Rule; *v.Name != "" {
+			o.Rule = *v.Name
 		}
 	}
-	if e.Error = strings.Join(v.Stopped(), "; "); e.Error == "" {
-		e.Request = v.Request
+	if o.Error != "" {
+		o.Request = nil
 	}
-	if len(e.Response) > 0 {
-		e.Report, e.PollReport = v.Report, v.Poll
-	}
+	return o
 }
-
-// ErrNamed is wrapped by the error of Append where the list has a case of that
-// name.
-var ErrNamed = errors.New("a case of that name exists already")
 
 // Append adds e to a list of cases; an empty list is the file that is not there
-// yet. What is in the list stays as it is.
+// yet. What is in the list stays as it is. A second case of the same name is an
+// error.
 func Append(list []byte, e Entry) ([]byte, error) {
-	if len(bytes.TrimSpace(list)) == 0 {
-		list = []byte("[\n]\n")
-	}
-	d, err := parseDocument("the file of cases", list)
-	if err != nil {
-		return nil, err
-	}
-	if d.root.kind != '[' {
-		return nil, errors.New("the file of cases is not a list")
-	}
-	for _, n := range d.root.elements {
-		if name := n.member("name"); name != nil && name.scalar == e.Name {
-			return nil, fmt.Errorf("%w: %q", ErrNamed, e.Name)
+	d := &document{source: list}
+	if len(bytes.TrimSpace(list)) > 0 {
+		var err error
+		if d, err = parseDocument("the file of cases", list); err != nil {
+			return nil, err
+		}
+		if d.root.Kind() != jsontext.KindBeginArray {
+			return nil, errors.New("the file of cases is not a list")
 		}
 	}
-	text, err := create(e)
+	var all []any
+	for _, c := range d.root.children() {
+		if name, ok := bySteps(c.children())[".name"].text(); ok && name == e.Name {
+			return nil, fmt.Errorf("a case of that name exists already: %q", e.Name)
+		}
+		all = append(all, c.Value)
+	}
+	got, err := newValue(append(all, e))
 	if err != nil {
 		return nil, err
 	}
-	text = "\n  " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n  ")
-	at := d.root.start + 1
-	if n := len(d.root.elements); n > 0 {
-		at, text = d.root.elements[n-1].end, ","+text
-	}
-	rest := list[at:]
-	if !bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r"), []byte("\n")) {
-		text += "\n"
-	}
-	return bytes.Join([][]byte{list[:at], []byte(text), rest}, nil), nil
+	d.replace(d.root, got)
+	return d.edited(), nil
 }

@@ -1,9 +1,13 @@
 package cases
 
 import (
-	"encoding/json"
+	"cmp"
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"port-agent/cmd/port-agent/explanation"
 	"port-agent/transform"
@@ -14,29 +18,24 @@ type judge struct {
 	*result
 	mapping *transform.Mapping
 	view    *explanation.View
+	out     Outcome // of view
 }
 
 // all compares each thing that is expected; with update it becomes what came
 // out instead.
 func (j *judge) all(update bool) error {
-	for _, e := range expectations {
-		w, ok := j.wants[e.key]
+	for _, k := range keys {
+		w, ok := j.wants[k.name]
 		if !ok {
 			continue
 		}
-		if w.node == nil {
-			if err := j.create(e.key, w.doc); err != nil {
-				return err
-			}
-			continue
-		}
 		c := comparison{doc: w.doc}
-		got, err := j.compare(&c, e.key, w.node)
+		got, err := j.compare(&c, k.name, w.value)
 		switch {
 		case err != nil:
-			return fmt.Errorf("%s: %w", e.key, err)
-		case len(c.diff) > 0 && update && got.ok:
-			w.doc.replace(w.node, got.value)
+			return fmt.Errorf("%s: %w", k.name, err)
+		case update && len(c.diff) > 0:
+			w.doc.replace(w.value, got)
 			j.updated = true
 		default:
 			j.diff = append(j.diff, c.diff...)
@@ -48,160 +47,141 @@ func (j *judge) all(update bool) error {
 	return nil
 }
 
-// create makes the text of a file that is not there yet.
-func (j *judge) create(key string, d *document) error {
-	var v any = j.view.Request
-	switch key {
-	case "report":
-		v = j.view.Report
-	case "pollReport":
-		v = j.view.Poll
-	}
-	if data, err := json.Marshal(v); err != nil || string(data) == "null" {
-		return err
-	}
-	text, err := create(v)
-	d.edits, j.updated = []edit{{text: text}}, true
-	return err
-}
-
-// outcome is what came out; ok is false where the file cannot say it.
-type outcome struct {
-	value any
-	ok    bool
-}
-
-func (j *judge) compare(c *comparison, key string, n *node) (outcome, error) {
+// compare compares what is expected under a key, and returns what came out in
+// the form in which the case can say it.
+func (j *judge) compare(c *comparison, key string, want value) (value, error) {
 	switch key {
 	case "rule":
-		return j.compareRule(c, n)
+		return j.compareRule(c, want)
 	case "request":
-		return j.compareRequest(c, n)
-	case "report":
-		return j.compareReport(c, key, n, j.view.Report, j.response)
-	case "pollReport":
-		return j.compareReport(c, key, n, j.view.Poll, j.poll)
+		return j.compareRequest(c, want)
+	case "error":
+		return j.compareError(c, want)
 	}
-	return j.compareError(c, n), nil
+	return j.compareReport(c, key, want)
 }
 
-// compareReport compares what is reported to Port; recorded is what it is told of.
-func (j *judge) compareReport(c *comparison, key string, n *node, report any, recorded []byte) (outcome, error) {
-	got, err := generic(report)
-	if got == nil && n.kind != 'n' {
-		why := j.notSent()
-		switch {
-		case recorded == nil:
-			why = "the case has no " + map[string]string{"report": "response", "pollReport": "poll"}[key]
-		case j.view.Rule != nil && len(j.view.Stopped()) == 0:
-			why = "the run is not followed, or the poll tells nothing"
-		}
-		c.differ(n, key, printJSON(n.value()), "none: "+why)
-		return outcome{}, err
+// compareReport compares what is reported to Port of what is recorded.
+func (j *judge) compareReport(c *comparison, key string, want value) (value, error) {
+	var report any = j.out.Report
+	recorded, recording := j.response, "response"
+	if key == "pollReport" {
+		report, recorded, recording = j.out.PollReport, j.poll, "poll"
 	}
-	c.whole(key, n, got)
-	return outcome{got, true}, err
+	got, err := newValue(report)
+	switch {
+	case err != nil:
+	case got.Kind() != jsontext.KindNull || want.Kind() == jsontext.KindNull:
+		c.whole(key, want, got)
+	case recorded == nil:
+		err = fmt.Errorf("the case has no %s to report; add one", recording)
+	case want.Kind() != jsontext.KindInvalid:
+		c.differ(want, key, want.compact(), "none: "+j.notReported())
+	}
+	return got, err
 }
 
 // compareRule takes a rule's name, its index, or null for none.
-func (j *judge) compareRule(c *comparison, n *node) (outcome, error) {
-	want, err := j.expectedRule()
+func (j *judge) compareRule(c *comparison, want value) (value, error) {
+	expected, err := j.expectedRule()
 	if err != nil {
-		return outcome{}, err
+		return value{}, err
 	}
-	got := j.view.Rule
+	got, index, out := "none matches", -1, j.out.Rule
+	if j.view.Rule != nil {
+		index = *j.view.Rule
+		got = j.mapping.Rules()[index].Label()
+		if want.Kind() == jsontext.KindNumber {
+			out = index
+		}
+	}
 	switch {
-	case got == nil && want == nil, got != nil && want != nil && *got == want.Index:
-		return outcome{}, nil
-	case got == nil:
-		c.differ(n, "rule", want.Label(), "none matches")
-		return outcome{nil, true}, nil
+	case expected == nil && index >= 0:
+		c.differ(want, "rule", "none", got)
+	case expected != nil && expected.Index != index:
+		c.differ(want, "rule", expected.Label(), got)
 	}
-	rule, expected := j.mapping.Rules()[*got], "none"
-	if want != nil {
-		expected = want.Label()
-	}
-	c.differ(n, "rule", expected, rule.Label())
-	if rule.Name != "" && n.kind != '0' {
-		return outcome{rule.Name, true}, nil
-	}
-	return outcome{json.Number(fmt.Sprint(rule.Index)), true}, nil
+	return newValue(out)
 }
 
 // expectedRule is the rule that the case names; nil is none.
 func (j *judge) expectedRule() (*transform.Rule, error) {
-	n := j.wants["rule"].node
-	if n == nil || n.kind == 'n' {
+	want, rules := j.wants["rule"].value, j.mapping.Rules()
+	switch want.Kind() {
+	case jsontext.KindInvalid, jsontext.KindNull:
 		return nil, nil
-	}
-	rules := j.mapping.Rules()
-	switch v := n.scalar.(type) {
-	case string:
+	case jsontext.KindString:
+		name, _ := want.text()
 		for _, r := range rules {
-			if r.Name == v {
+			if r.Name == name {
 				return r, nil
 			}
 		}
-		return nil, fmt.Errorf("no rule of %s is named %q", j.testCase.mapping, v)
-	case json.Number:
-		if i, err := v.Int64(); err == nil && i >= 0 && i < int64(len(rules)) {
+		return nil, fmt.Errorf("no rule of %s is named %q", j.testCase.mapping, name)
+	case jsontext.KindNumber:
+		if i, err := strconv.Atoi(string(want.Value)); err == nil && i >= 0 && i < len(rules) {
 			return rules[i], nil
 		}
-		return nil, fmt.Errorf("%s has no rule %s, but %s", j.testCase.mapping, v, explanation.Count(len(rules), "rule"))
+		return nil, fmt.Errorf("%s has no rule %s, but %s", j.testCase.mapping, want.Value, explanation.Count(len(rules), "rule"))
 	}
-	return nil, fmt.Errorf("neither a name, nor a number, nor null")
+	return nil, errors.New("neither a name, nor a number, nor null")
 }
 
 // compareRequest takes some fields of a request, or null for none.
-func (j *judge) compareRequest(c *comparison, n *node) (outcome, error) {
-	if name := misspelt(n); name != "" {
-		return outcome{}, fmt.Errorf("unknown key %q: a request has %s", name, strings.Join(requestKeys, ", "))
-	}
-	got, err := generic(j.view.Request)
+func (j *judge) compareRequest(c *comparison, want value) (value, error) {
+	sent := j.out.Request
+	got, err := newValue(sent)
 	if err != nil {
-		return outcome{}, err
+		return got, err
 	}
-	request, made := got.(map[string]any)
-	sent := made && len(j.view.Stopped()) == 0
-	switch {
-	case n.kind == 'n' && sent:
-		c.differ(n, "request", "none", inline(request))
-		return outcome{request, true}, nil
-	case n.kind == 'n':
-		return outcome{}, nil
-	case n.kind != '{':
-		return outcome{}, fmt.Errorf("neither an object nor null")
-	case !sent:
-		c.differ(n, "request", "a request", "none: "+j.notSent())
-		return outcome{nil, true}, nil
+	switch want.Kind() {
+	case jsontext.KindBeginObject:
+		part, err := project(want, got)
+		if err != nil {
+			return got, err
+		}
+		if sent != nil {
+			c.whole("request", want, part)
+			return part, nil
+		}
+		c.differ(want, "request", "a request", "none: "+j.notSent())
+	case jsontext.KindNull, jsontext.KindInvalid:
+		if sent != nil {
+			c.differ(want, "request", "none", string(got.Value))
+		}
+	default:
+		return got, errors.New("neither an object nor null")
 	}
-	part := project(n, request)
-	c.whole("request", n, part)
-	return outcome{part, true}, nil
+	return got, nil
 }
 
 // notSent says why there is no request.
 func (j *judge) notSent() string {
-	if stopped := j.view.Stopped(); len(stopped) > 0 {
-		return strings.Join(stopped, "; ")
+	return cmp.Or(j.out.Error, "no rule matches")
+}
+
+// notReported says why there is no report.
+func (j *judge) notReported() string {
+	if j.view.Rule != nil && j.out.Error == "" {
+		return "the run is not followed, or the poll tells nothing"
 	}
-	return "no rule matches"
+	return j.notSent()
 }
 
 // compareError takes a part of the text that says why nothing is sent, or null.
-func (j *judge) compareError(c *comparison, n *node) outcome {
-	got := strings.Join(j.view.Stopped(), "; ")
-	want, ok := n.scalar.(string)
+func (j *judge) compareError(c *comparison, want value) (value, error) {
+	got := j.out.Error
+	part, ok := want.text()
 	switch {
 	case !ok && got != "":
-		c.differ(n, "error", "none", got)
+		c.differ(want, "error", "none", got)
 	case ok && got == "":
-		c.differ(n, "error", want, "none")
-		return outcome{nil, true}
-	case ok && !strings.Contains(got, want):
-		c.differ(n, "error", "…"+want+"…", got)
+		c.differ(want, "error", part, "none")
+		return newValue(nil)
+	case ok && !strings.Contains(got, part):
+		c.differ(want, "error", "…"+part+"…", got)
 	}
-	return outcome{got, true}
+	return newValue(got)
 }
 
 // explain adds what explain says about the rule that was expected, or, where

@@ -52,7 +52,6 @@ func Run(ctx context.Context, paths []string, o Options, out Output) (ok bool, e
 			if err := w.doc.save(); err != nil {
 				return false, err
 			}
-			w.doc.edits = nil
 		}
 	}
 	if out.Cover {

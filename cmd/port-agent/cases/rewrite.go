@@ -3,8 +3,6 @@ package cases
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,18 +15,14 @@ type edit struct {
 	text       string
 }
 
-// replace notes that n is to become got. What is the same in both stays as it
+// replace notes that v is to become got. What is the same in both stays as it
 // stands in the file, and so do order and indentation.
-func (d *document) replace(n *node, got any) {
-	d.edits = append(d.edits, edit{n.start, n.end, d.render(n, got)})
+func (d *document) replace(v, got value) {
+	d.edits = append(d.edits, edit{v.offset, v.offset + len(v.Value), d.render(v, got)})
 }
 
-// save writes the document, if anything in it has been replaced. The file is
-// replaced as a whole, so that it is never half written.
-func (d *document) save() error {
-	if len(d.edits) == 0 {
-		return nil
-	}
+// edited is the text of the document with what has been replaced.
+func (d *document) edited() []byte {
 	slices.SortFunc(d.edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
 	var out bytes.Buffer
 	at := 0
@@ -38,7 +32,17 @@ func (d *document) save() error {
 		at = e.end
 	}
 	out.Write(d.source[at:])
-	return WriteFile(d.file, out.Bytes())
+	return out.Bytes()
+}
+
+// save writes the document, if anything in it has been replaced.
+func (d *document) save() error {
+	if len(d.edits) == 0 {
+		return nil
+	}
+	err := WriteFile(d.file, d.edited())
+	d.edits = nil
+	return err
 }
 
 // WriteFile replaces the content of a file at once, by way of a file beside it.
@@ -64,63 +68,45 @@ func WriteFile(file string, data []byte) error {
 	return os.Rename(temporary.Name(), file)
 }
 
-// same reports whether n holds got.
-func (d *document) same(n *node, got any) bool {
+// same reports whether v holds got.
+func (d *document) same(v, got value) bool {
 	c := comparison{doc: d}
-	c.whole("", n, got)
+	c.whole("", v, got)
 	return len(c.diff) == 0
 }
 
-// render is the text of got in the place of n.
-func (d *document) render(n *node, got any) string {
-	if d.same(n, got) {
-		return string(d.text(n))
+// render is the text of got in the place of v.
+func (d *document) render(v, got value) string {
+	old := v.children()
+	switch {
+	case len(v.Value) == 0: // a new file
+		return layout(got, "", "  ", 0) + "\n"
+	case d.same(v, got):
+		return string(v.Value)
+	case v.Kind() != got.Kind() || len(old) == 0:
+		return layout(got, d.indent(v.offset), d.unit(), maxLine)
 	}
-	switch g := got.(type) {
-	case map[string]any:
-		if n.kind == '{' && len(n.members) > 0 {
-			return d.renderObject(n, g)
-		}
-	case []any:
-		if n.kind == '[' && len(n.elements) > 0 {
-			return d.renderArray(n, g)
-		}
-	}
-	return fresh(got, d.indent(n.start), d.unit())
-}
-
-func (d *document) renderObject(n *node, got map[string]any) string {
 	var parts []string
-	for _, m := range n.members {
-		if v, ok := got[m.name]; ok {
-			parts = append(parts, string(d.source[m.start:m.value.start])+d.render(m.value, v))
+	known, actual := bySteps(old), bySteps(got.children())
+	for _, c := range old {
+		if g, ok := actual[c.step]; ok {
+			parts = append(parts, c.label+d.render(c, g))
 		}
 	}
-	first := n.members[0]
-	for _, name := range slices.Sorted(maps.Keys(got)) {
-		if n.member(name) == nil {
-			parts = append(parts, printJSON(name)+": "+fresh(got[name], d.indent(first.start), d.unit()))
+	first, last := old[0], old[len(old)-1]
+	for _, g := range got.children() {
+		if _, ok := known[g.step]; !ok {
+			parts = append(parts, g.label+layout(g, d.indent(first.offset), d.unit(), maxLine))
 		}
 	}
-	return d.enclose(n, first.start, n.members[len(n.members)-1].value.end, parts)
+	begin := string(d.source[v.offset : first.offset-len(first.label)])
+	end := string(d.source[last.offset+len(last.Value) : v.offset+len(v.Value)])
+	return enclose(begin, parts, end)
 }
 
-func (d *document) renderArray(n *node, got []any) string {
-	var parts []string
-	for i, v := range got {
-		if i < len(n.elements) {
-			parts = append(parts, d.render(n.elements[i], v))
-		} else {
-			parts = append(parts, fresh(v, d.indent(n.elements[0].start), d.unit()))
-		}
-	}
-	return d.enclose(n, n.elements[0].start, n.elements[len(n.elements)-1].end, parts)
-}
-
-// enclose puts parts between the brackets of n, one a line where that is how
-// they stood. What n holds goes from first to last.
-func (d *document) enclose(n *node, first, last int, parts []string) string {
-	begin, end := string(d.source[n.start:first]), string(d.source[last:n.end])
+// enclose puts parts between what an object or array begins and ends with, one
+// a line where that is how they stood.
+func enclose(begin string, parts []string, end string) string {
 	if len(parts) == 0 {
 		return begin[:1] + end[len(end)-1:]
 	}
@@ -150,67 +136,17 @@ func (d *document) unit() string {
 // maxLine is how long a value may be that is written in one line.
 const maxLine = 100
 
-// fresh is the text of a value that was not in the file, below a line that is
-// indented by indent.
-func fresh(v any, indent, unit string) string {
-	line := inline(v)
-	if len(line) <= maxLine {
-		return line
+// layout is the text of a value made by newValue, below a line that is indented
+// by indent. What is longer than most is written one child a line.
+func layout(v value, indent, unit string, most int) string {
+	children := v.children()
+	if len(v.Value) <= most || len(children) == 0 {
+		return string(v.Value)
 	}
-	inner := indent + unit
+	inner := "\n" + indent + unit
 	var parts []string
-	brackets := "{}"
-	switch v := v.(type) {
-	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, printJSON(name)+": "+fresh(v[name], inner, unit))
-		}
-	case []any:
-		brackets = "[]"
-		for _, e := range v {
-			parts = append(parts, fresh(e, inner, unit))
-		}
-	default:
-		return line
+	for _, c := range children {
+		parts = append(parts, c.label+layout(c, indent+unit, unit, maxLine))
 	}
-	return brackets[:1] + "\n" + inner + strings.Join(parts, ",\n"+inner) + "\n" + indent + brackets[1:]
-}
-
-// inline is a value in one line, with a space after each colon and comma.
-func inline(v any) string {
-	var parts []string
-	switch v := v.(type) {
-	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			parts = append(parts, printJSON(name)+": "+inline(v[name]))
-		}
-		return "{" + strings.Join(parts, ", ") + "}"
-	case []any:
-		for _, e := range v {
-			parts = append(parts, inline(e))
-		}
-		return "[" + strings.Join(parts, ", ") + "]"
-	}
-	return printJSON(v)
-}
-
-// create is the text of a new file: the fields of an object in the order in
-// which their type has them.
-func create(v any) (string, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return "", err
-	}
-	d, err := parseDocument("", data)
-	if err != nil {
-		return "", err
-	}
-	var parts []string
-	for _, m := range d.root.members {
-		parts = append(parts, printJSON(m.name)+": "+fresh(m.value.value(), "  ", "  "))
-	}
-	if len(parts) == 0 {
-		return "{}\n", nil
-	}
-	return "{\n  " + strings.Join(parts, ",\n  ") + "\n}\n", nil
+	return enclose(string(v.Value[:1])+inner, parts, "\n"+indent+string(v.Value[len(v.Value)-1:]))
 }

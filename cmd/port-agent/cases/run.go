@@ -71,7 +71,7 @@ func (r *runner) run(ctx context.Context, c testCase) (res result) {
 		v = explanation.Dropped(err)
 	}
 	r.cover.count(m, v, answer != nil)
-	j := judge{result: &res, mapping: m, view: v}
+	j := judge{&res, m, v, NewOutcome(v)}
 	if err := j.all(r.Update); err != nil {
 		res.err = err
 	}

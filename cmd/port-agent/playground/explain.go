@@ -207,13 +207,12 @@ func (s *Server) entry(ctx context.Context, name string, st state) (cases.Entry,
 	if err != nil {
 		return cases.Entry{}, err
 	}
-	entry := cases.Entry{Name: name, Event: json.RawMessage(st.Event), Env: st.Env}
+	entry := cases.Entry{Name: name, Event: json.RawMessage(st.Event), Env: st.Env, Outcome: cases.NewOutcome(v)}
 	if answer != nil {
 		entry.Response = json.RawMessage(st.Response)
 	}
 	if strings.TrimSpace(st.Poll) != "" {
 		entry.Poll = json.RawMessage(st.Poll)
 	}
-	entry.Expect(v)
 	return entry, nil
 }
