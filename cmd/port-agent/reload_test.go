@@ -50,7 +50,7 @@ func TestReloadUnderLoad(t *testing.T) {
 	})
 	put(version(0))
 	a := w.agent("INVOCATIONS_PATH="+file, "MAPPING_RELOAD_SECONDS=0.02")
-	a.logged("agent started") // an agent that starts with a broken mapping exits
+	a.logged("agent started")                         // an agent that starts with a broken mapping exits
 	tick := time.NewTicker(batch * time.Second / 200) // 200 events a second
 	defer tick.Stop()
 	for n := 0; n < events; n += batch {
