@@ -137,7 +137,10 @@ func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, e
 		}
 	}()
 	if e.deleting != nil {
-		if input, err = r.own(input); err != nil {
+		if err = r.make(weigh(input, maxBytes)); err != nil {
+			return nil, err
+		}
+		if input, err = settle(input); err != nil {
 			return nil, err
 		}
 	}
@@ -145,9 +148,6 @@ func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, e
 	first, err := r.first(outputs)
 	if err != nil {
 		return nil, err
-	}
-	if e.deleting != nil { // it may hold constants of the code
-		return r.own(first)
 	}
 	return settle(first)
 }

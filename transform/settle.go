@@ -2,40 +2,27 @@ package transform
 
 import (
 	"encoding/json"
-	"maps"
 	"math"
 	"math/big"
-	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// settle makes sure that v can be sent: it bounds its size and depth and
-// brings what JSON cannot hold to what jq prints for it. v itself is not
-// changed, and what needs no change is shared.
+// settle copies v into a value that can be sent: it bounds size and depth and
+// brings what JSON cannot hold to what jq prints for it. The copy shares no
+// list and no object with v.
 func settle(v any) (any, error) {
 	s := settler{}
-	v, _ = s.value(v, 0)
-	return v, s.err
-}
-
-// own is settle, but gives a copy that shares no list and no object with v.
-func (r *run) own(v any) (any, error) {
-	if err := r.make(weigh(v, maxBytes)); err != nil {
-		return nil, err
-	}
-	s := settler{copies: true}
-	v, _ = s.value(v, 0)
-	return v, s.err
+	out := s.value(v, 0)
+	return out, s.err
 }
 
 type settler struct {
-	copies bool // nothing is shared
-	bytes  int
-	err    error
+	bytes int
+	err   error
 }
 
-// value gives what in becomes, and whether that is another value.
-func (s *settler) value(in any, depth int) (out any, changed bool) {
+func (s *settler) value(in any, depth int) any {
 	if s.bytes += shallow(in); s.bytes > maxBytes {
 		s.err = errBytes
 	}
@@ -43,63 +30,43 @@ func (s *settler) value(in any, depth int) (out any, changed bool) {
 		s.err = errDepth
 	}
 	if s.err != nil {
-		return nil, true
+		return nil
 	}
 	switch v := in.(type) {
 	case nil, bool, int:
-		return in, false
+		return in
 	case string:
-		valid := strings.ToValidUTF8(v, "\ufffd")
-		return valid, valid != v
+		if utf8.ValidString(v) {
+			return in
+		}
+		return valid(v)
 	case float64:
 		if math.IsNaN(v) {
-			return nil, true
+			return nil
 		}
-		return finite(v), math.IsInf(v, 0)
+		return finite(v)
 	case *big.Int:
 		if v.BitLen() > 4*maxBigDigits {
 			s.err = errDigits
 		}
-		return in, false
+		return in
 	case json.Number:
-		return number(v), true
+		return number(v)
 	case []any:
-		return s.list(v, depth)
+		out := make([]any, len(v))
+		for i, w := range v {
+			out[i] = s.value(w, depth+1)
+		}
+		return out
 	case map[string]any:
-		return s.object(v, depth)
+		out := make(map[string]any, len(v))
+		for k, w := range v {
+			s.bytes += len(k)
+			out[valid(k)] = s.value(w, depth+1)
+		}
+		return out
 	}
-	return nil, true // a value of the package's own that got out
+	return nil // a value of the package's own that got out
 }
 
-func (s *settler) list(v []any, depth int) (out []any, changed bool) {
-	if out = v; s.copies {
-		out, changed = slices.Clone(v), true
-	}
-	for i, w := range v {
-		if w, ok := s.value(w, depth+1); ok {
-			if !changed {
-				out, changed = slices.Clone(v), true
-			}
-			out[i] = w
-		}
-	}
-	return out, changed
-}
-
-func (s *settler) object(v map[string]any, depth int) (out map[string]any, changed bool) {
-	if out = v; s.copies {
-		out, changed = maps.Clone(v), true
-	}
-	for k, w := range v {
-		s.bytes += len(k)
-		w, ok := s.value(w, depth+1)
-		if name := strings.ToValidUTF8(k, "\ufffd"); ok || name != k {
-			if !changed {
-				out, changed = maps.Clone(v), true
-			}
-			delete(out, k)
-			out[name] = w
-		}
-	}
-	return out, changed
-}
+func valid(s string) string { return strings.ToValidUTF8(s, "\ufffd") }
