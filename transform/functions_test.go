@@ -241,7 +241,7 @@ func TestEvalErrors(t *testing.T) {
 		{`.secret | test("(")`, "invalid regular expression: missing closing )"},
 		{`.secret | test("s(?=3)")`, "invalid regular expression: invalid or unsupported Perl syntax"},
 		{`.secret | test("s"; "q")`, "a regular expression has no flag \"q\""},
-		{`.secret | gsub("s"; 1)`, "a replacement is number, not text"},
+		{`.secret | gsub("s"; 1)`, "cannot add: number and string"},
 		{`.o |= error`, "raised an error that is object"},
 		{`error("no project")`, "error: no project"},
 		{`error`, "raised an error that is object"},

@@ -2,10 +2,7 @@ package transform
 
 import (
 	"encoding/base32"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -25,16 +22,14 @@ var guards = map[string]function{
 	"+":         {2, add},
 	"-":         {2, subtract},
 	"*":         {2, multiply},
-	"_summed":   {0, func(r *run, in any, _ []any) any { return counted(r, in, shallow(elements(in)...)) }},
-	"_joined":   {1, joined},
 	"_count":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return counted(r, in, n) }},
 	"_made":     {0, func(r *run, in any, _ []any) any { return counted(r, in, shallow(in)) }},
 	"_sized":    {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
 	"_parts":    {1, parts},
-	"_contains": {1, contains},
-	"_found":    {1, found},
+	"_compared": {1, func(r *run, in any, args []any) any { return compared(r, in, in, args[0]) }},
 	"_sought":   {1, sought},
-	"_fromjson": {0, fromJSON},
+	"_json":     {0, countJSON},
+	"_settled":  {0, settled},
 	"_key":      {0, key},
 	"_refuse":   {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
 	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
@@ -42,7 +37,6 @@ var guards = map[string]function{
 	"_matches":  {2, regexMatches},
 	"_test":     {2, regexTest},
 	"_splits":   {2, regexSplits},
-	"_replaced": {1, regexReplaced},
 }
 
 // options tell the compiler of guards. Each gets the account of the evaluation
@@ -133,6 +127,42 @@ func counted(r *run, in any, n int) any {
 	return in
 }
 
+// compared counts the comparison of each part of x with each part of y, and
+// passes in on.
+func compared(r *run, in, x, y any) any {
+	const part = 2 * valueBytes
+	if err := r.work(weigh(x, maxBytes) / part * weigh(y, maxBytes) / part / 128); err != nil {
+		return err
+	}
+	return in
+}
+
+// sought counts what indices does: it compares x with what begins at each
+// place, and makes lists of the letters of texts.
+func sought(r *run, in any, args []any) any {
+	places, length := size(in), size(args[0])
+	if err := r.work(places * (1 + length) / 128); err != nil {
+		return err
+	}
+	return counted(r, in, 24*places)
+}
+
+func size(v any) int {
+	switch v := v.(type) {
+	case string:
+		return len(v)
+	case []any:
+		return len(v)
+	}
+	return 1
+}
+
+func parts(r *run, in any, args []any) any {
+	s, _ := in.(string)
+	sep, _ := args[0].(string)
+	return counted(r, in, 2*valueBytes*strings.Count(s, sep))
+}
+
 func add(r *run, _ any, args []any) any {
 	if err := r.make(shallow(args...)); err != nil {
 		return err
@@ -143,6 +173,13 @@ func add(r *run, _ any, args []any) any {
 		}
 	}
 	return operate("+", args[0], args[1])
+}
+
+func subtract(r *run, _ any, args []any) any {
+	if err, failed := compared(r, nil, args[0], args[1]).(error); failed {
+		return err
+	}
+	return operate("-", args[0], args[1])
 }
 
 func multiply(r *run, _ any, args []any) any {
@@ -160,26 +197,24 @@ func multiply(r *run, _ any, args []any) any {
 	return operate("*", args[0], args[1])
 }
 
-func fromJSON(r *run, in any, _ []any) any {
+// countJSON counts what fromjson makes. A list of one-digit numbers is the worst but
+// for empty objects: sixteen bytes for two.
+func countJSON(r *run, in any, _ []any) any {
 	s, ok := in.(string)
 	if !ok {
 		return refuse("fromjson cannot be applied to: %s", gojq.TypeOf(in))
 	}
-	// A list of one-digit numbers is the worst but for empty objects: sixteen
-	// bytes for two.
-	if err := r.make(8*len(s) + entryBytes*strings.Count(s, "{")); err != nil {
-		return err
+	return counted(r, in, 8*len(s)+entryBytes*strings.Count(s, "{"))
+}
+
+// settled brings numbers of a million digits, which gojq reads in quadratic
+// time where they are used, to others.
+func settled(_ *run, in any, _ []any) any {
+	v, err := settle(in)
+	if err != nil {
+		return &ownError{err}
 	}
-	dec := json.NewDecoder(strings.NewReader(s))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return refuse("fromjson cannot be applied to: this text is not JSON")
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return refuse("fromjson cannot be applied to: text follows the JSON")
-	}
-	return plain(v)
+	return v
 }
 
 // maxRunIndex bounds the values of a list that is an index: it is compared

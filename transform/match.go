@@ -1,11 +1,6 @@
 package transform
 
-import (
-	"strings"
-	"unicode/utf8"
-
-	"github.com/itchyny/gojq"
-)
+import "unicode/utf8"
 
 // regexMatches gives the matches as match describes them.
 func regexMatches(r *run, in any, args []any) any {
@@ -59,39 +54,4 @@ func regexSplits(r *run, in any, args []any) any {
 		at = m[1]
 	}
 	return append(out, s[at:])
-}
-
-// regexReplaced puts the replacements args[0] between the texts that regexSplits
-// gave. It gives one text for each replacement that a match has: the first with
-// the first of every match, and so on.
-func regexReplaced(r *run, in any, args []any) any {
-	parts, replacements := in.([]any), args[0].([]any)
-	rest := parts[len(parts)-1].(string)
-	var texts []*strings.Builder
-	for i, list := range replacements {
-		part := parts[i].(string)
-		for j, v := range list.([]any) {
-			text, ok := v.(string)
-			if !ok && v != nil { // null adds nothing, as it does in a sum
-				return refuse("a replacement is %s, not text", gojq.TypeOf(v))
-			}
-			if j == len(texts) {
-				texts = append(texts, &strings.Builder{})
-			}
-			if err := r.make(2 * (len(part) + len(text))); err != nil {
-				return err
-			}
-			texts[j].WriteString(part)
-			texts[j].WriteString(text)
-		}
-	}
-	if err := r.make(len(texts) * len(rest)); err != nil {
-		return err
-	}
-	out := make([]any, len(texts))
-	for i, b := range texts {
-		b.WriteString(rest)
-		out[i] = b.String()
-	}
-	return out
 }

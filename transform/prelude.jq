@@ -44,22 +44,26 @@ def _add($l; $r): $l + $r;
 def _subtract($l; $r): $l - $r;
 def _multiply($l; $r): $l * $r;
 def _sum: add;
-def add: _summed | _sum;
+def add: _sized | _sum;
 def add(f): [f] | add;
 def _join($s): join($s);
-def join($s): _joined($s) | _join($s);
+def join($s): _sized | _count(length * ($s | tostring | utf8bytelength)) | _join($s);
 def _split($s): split($s);
 def split($s): _parts($s) | _split($s);
-def contains($x): _contains($x);
-def inside($x): . as $v | $x | _contains($v);
+def _contains($x): contains($x);
+def contains($x): _compared($x) | _contains($x);
+def inside($x): . as $v | $x | contains($v);
 def _indices($x): indices($x);
-def indices($x): if type == "string" and ($x | type) == "string" then _found($x) else _sought($x) | _indices($x) end;
-def index($x): indices($x)[0];
-def rindex($x): indices($x)[-1];
+def indices($x): _sought($x) | _indices($x);
+def _index($x): index($x);
+def index($x): _sought($x) | _index($x);
+def _rindex($x): rindex($x);
+def rindex($x): _sought($x) | _rindex($x);
 def _tonumber: tonumber;
 def tonumber:
   if type == "string" and utf8bytelength > 1000 then error("tonumber takes at most 1000 bytes") else . end | _tonumber;
-def fromjson: _fromjson;
+def _fromjson: fromjson;
+def fromjson: _json | (try _fromjson catch ("fromjson cannot be applied to: this text is not JSON" | _refuse)) | _settled;
 def _tostring: tostring;
 def tostring: _sized | _tostring;
 def _tojson: tojson;
@@ -98,9 +102,13 @@ def scan($re): scan($re; null);
 def split($re; $flags): _splits($re; $flags + "g");
 def splits($re; $flags): split($re; $flags)[];
 def splits($re): splits($re; null);
+# Where a match has several replacements, the first of each make one text, the
+# second another, and so on.
 def sub($re; str; $flags):
-  [_matches($re; $flags)[] | [.captures | _captures | str]] as $r
-  | (_splits($re; $flags) | _replaced($r)[]) // .;
+  [_matches($re; $flags)[] | [.captures | _captures | str + ""]] as $r
+  | _splits($re; $flags) as $s
+  | (range($r | map(length) | max // 0) as $i
+    | [range($r | length) as $j | select($r[$j] | has($i)) | $s[$j], $r[$j][$i]] + $s[-1:] | join("")) // .;
 def _swap($re; $text; $flags): _splits($re; $flags) | join($text);
 def sub($re; str): sub($re; str; null);
 def gsub($re; str; $flags): sub($re; str; $flags + "g");
