@@ -8,7 +8,7 @@ import (
 	"os"
 
 	"port-agent/cmd/app"
-	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 	"port-agent/transform"
 )
 
@@ -55,12 +55,12 @@ func check(args []string, stdout, stderr io.Writer) int {
 	}
 	failed := 0
 	for _, f := range findings {
-		fmt.Fprintln(stdout, explanation.Printable(f.String()))
+		fmt.Fprintln(stdout, terminal.Printable(f.String()))
 		if !f.Warning {
 			failed++
 		}
 	}
-	fmt.Fprintf(stdout, "%s: %s, %s\n", name, explanation.Count(failed, "error"), explanation.Count(len(findings)-failed, "warning"))
+	fmt.Fprintf(stdout, "%s: %s, %s\n", name, terminal.Count(failed, "error"), terminal.Count(len(findings)-failed, "warning"))
 	if failed > 0 {
 		return exitFailed
 	}

@@ -9,6 +9,7 @@ import (
 
 	"port-agent/cmd/app"
 	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 	"port-agent/transform"
 )
 
@@ -73,7 +74,7 @@ func explain(args []string, stdout, stderr io.Writer) int {
 	if q.json {
 		err = v.WriteJSON(stdout)
 	} else {
-		err = v.WriteText(stdout, explanation.Colours(stdout))
+		err = v.WriteText(stdout, terminal.Colours(stdout))
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, err)

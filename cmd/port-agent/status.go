@@ -9,14 +9,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"os/signal"
 	"syscall"
 	"time"
 
 	"port-agent/cmd/app"
 	"port-agent/cmd/app/status"
-	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 )
 
 const statusUsage = `usage: port-agent status [-json | -watch] [-addr ADDRESS]
@@ -122,7 +121,7 @@ func printStatus(ctx context.Context, where string, asJSON, watch bool, out io.W
 		return fmt.Errorf("read status: %w", err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", where, res.Status, explanation.Printable(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
+		return fmt.Errorf("%s answers %s: %s", where, res.Status, terminal.Printable(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
 	}
 	var s status.Status
 	if err := json.Unmarshal(body, &s); err != nil {
@@ -132,7 +131,7 @@ func printStatus(ctx context.Context, where string, asJSON, watch bool, out io.W
 	if asJSON {
 		err = json.Indent(&text, body, "", "  ")
 	} else {
-		err = s.WriteText(&text, explanation.Colours(out) && os.Getenv("NO_COLOR") == "")
+		err = s.WriteText(&text, terminal.Colours(out))
 	}
 	if err != nil {
 		return fmt.Errorf("print status: %w", err)

@@ -15,6 +15,7 @@ import (
 	"port-agent/agent/kafka"
 	"port-agent/cmd/app"
 	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 	"port-agent/transform"
 )
 
@@ -79,7 +80,7 @@ func tailEvents(args []string, stdout, stderr io.Writer) int {
 	if mapping != "" {
 		cfg.Transform.Path = mapping
 	}
-	t.out, t.colour = stdout, explanation.Colours(stdout)
+	t.out, t.colour = stdout, terminal.Colours(stdout)
 	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: secrets}
 	if err := t.run(cfg, r, changes, stderr); err != nil {
 		fmt.Fprintln(stderr, t.explain.Redact(err.Error()))

@@ -8,7 +8,7 @@ import (
 	"regexp"
 
 	"port-agent/cmd/port-agent/cases"
-	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 )
 
 const testUsage = `usage: port-agent test [-mapping FILE] [-run RE] [-v] [-update] [-cover] [-junit FILE] [PATH...]
@@ -80,7 +80,7 @@ func test(args []string, stdout, stderr io.Writer) int {
 	}
 	ok, err := cases.Run(context.Background(), paths, o, out)
 	if err != nil {
-		fmt.Fprintln(stderr, explanation.PrintableLines(err.Error()))
+		fmt.Fprintln(stderr, terminal.PrintableLines(err.Error()))
 	}
 	if err != nil || !ok {
 		return exitFailed

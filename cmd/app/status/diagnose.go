@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"port-agent/agent/activity"
+	"port-agent/cmd/terminal"
 )
 
 // Thresholds of the diagnosis.
@@ -71,8 +72,8 @@ func mappingRejected(s *Status) (string, string) {
 func hostHangs(s *Status) (string, string) {
 	for _, h := range s.Hosts {
 		if oldest := s.Time.Sub(h.Oldest); h.Used > 0 && h.Waiting > 0 && oldest > hangs {
-			return fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name, count(h.Used, "request"),
-				age(oldest), count(h.Waiting, "event")), "PortAgentEventsStuck"
+			return fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name, terminal.Count(h.Used, "request"),
+				age(oldest), terminal.Count(h.Waiting, "event")), "PortAgentEventsStuck"
 		}
 	}
 	return "", ""
@@ -117,13 +118,6 @@ func name(e activity.Event) string {
 		return e.Run
 	}
 	return fmt.Sprintf("%s/%d/%d", e.Topic, e.Partition, e.Offset)
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"port-agent/agent/activity"
+	"port-agent/cmd/terminal"
 )
 
 // section is one part of what is shown, as text and on the page.
@@ -50,8 +51,8 @@ func (s *section) add(m mood, cells ...any) {
 // sections are the parts of the status, in their order.
 func (s *Status) sections() []section {
 	return []section{
-		s.sourcePart(), s.requestsPart(), s.eventsPart("unsettled", "Unsettled: "+count(s.Unsettled, "event"), s.Oldest), s.failuresPart(),
-		s.portPart(), s.rulesPart(), s.eventsPart("followed", "Followed: "+count(s.Following, "pipeline"), s.Followed), s.runsPart(),
+		s.sourcePart(), s.requestsPart(), s.eventsPart("unsettled", "Unsettled: "+terminal.Count(s.Unsettled, "event"), s.Oldest), s.failuresPart(),
+		s.portPart(), s.rulesPart(), s.eventsPart("followed", "Followed: "+terminal.Count(s.Following, "pipeline"), s.Followed), s.runsPart(),
 		s.mappingPart(), s.settingsPart(),
 	}
 }

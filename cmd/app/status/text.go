@@ -6,46 +6,40 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"unicode"
-)
 
-// Colours of a terminal.
-const (
-	bold   = "\x1b[1m"
-	faint  = "\x1b[2m"
-	red    = "\x1b[31m"
-	green  = "\x1b[32m"
-	normal = "\x1b[0m"
+	"port-agent/cmd/terminal"
 )
 
 // WriteText prints s for people. No text of others can control the terminal.
 func (s *Status) WriteText(w io.Writer, coloured bool) error {
-	colour := func(code, text string) string {
-		if !coloured {
-			return text
-		}
-		return code + text + normal
-	}
 	var out bytes.Buffer
-	mood := green
-	if !s.Health.Working {
-		mood = red
-	}
-	fmt.Fprintln(&out, colour(mood, plain(s.Health.Sentence)))
-	if s.Health.Page != "" {
-		fmt.Fprintln(&out, "see "+s.Health.Page)
-	}
-	fmt.Fprintln(&out, plain(s.about()))
-	for _, part := range s.sections() {
-		fmt.Fprintf(&out, "\n%s\n", colour(bold, plain(part.title)))
-		for _, n := range part.notes {
-			fmt.Fprintln(&out, "  "+plain(n))
+	line := func(c terminal.Colour, text string) {
+		if text = terminal.Printable(text); coloured {
+			text = c.Paint(text)
 		}
-		for i, line := range part.lines() {
+		fmt.Fprintln(&out, text)
+	}
+	mood := terminal.Green
+	if !s.Health.Working {
+		mood = terminal.Red
+	}
+	line(mood, s.Health.Sentence)
+	if s.Health.Page != "" {
+		line(terminal.Plain, "see "+s.Health.Page)
+	}
+	line(terminal.Plain, s.about())
+	for _, part := range s.sections() {
+		line(terminal.Plain, "")
+		line(terminal.Bold, part.title)
+		for _, n := range part.notes {
+			line(terminal.Plain, "  "+n)
+		}
+		for i, text := range part.lines() {
+			colour := terminal.Plain
 			if i > 0 && part.rows[i-1].mood == greyRow {
-				line = colour(faint, line)
+				colour = terminal.Faint
 			}
-			fmt.Fprintln(&out, line)
+			line(colour, text)
 		}
 	}
 	_, err := w.Write(out.Bytes())
@@ -68,20 +62,10 @@ func (s *section) lines() []string {
 	for _, r := range s.rows {
 		cells := make([]string, len(r.cells))
 		for i, c := range r.cells {
-			cells[i] = plain(c)
+			cells[i] = terminal.Printable(c)
 		}
 		fmt.Fprintln(table, "  "+strings.Join(cells, "\t"))
 	}
 	_ = table.Flush() // to memory
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-}
-
-// plain keeps what is printable.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '\uFFFD'
-	}, s)
 }

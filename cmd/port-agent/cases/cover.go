@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 	"port-agent/transform"
 )
 
@@ -45,7 +46,7 @@ func (c coverage) print(w io.Writer) {
 				n++
 			}
 		}
-		fmt.Fprintf(w, "%s: %d of %s chosen\n", file, n, explanation.Count(len(of.rules), "rule"))
+		fmt.Fprintf(w, "%s: %d of %s chosen\n", file, n, terminal.Count(len(of.rules), "rule"))
 		for i, r := range of.rules {
 			fields := r.ReportFields()
 			slices.Sort(fields)

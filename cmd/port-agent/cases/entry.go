@@ -34,7 +34,7 @@ type Outcome struct {
 
 // NewOutcome returns what came out.
 func NewOutcome(v *explanation.View) Outcome {
-	o := Outcome{Request: v.Request, Report: v.Report, PollReport: v.Poll, Error: strings.Join(v.Stopped(), "; ")}
+	o := Outcome{Request: v.Request, Report: v.Report, PollReport: v.Poll, Error: strings.Join(v.Details.Stopped, "; ")}
 	if v.Rule != nil {
 		if o.Rule = *v.Rule; *v.Name != "" {
 			o.Rule = *v.Name

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 	"port-agent/transform"
 )
 
@@ -122,7 +123,7 @@ func (j *judge) expectedRule() (*transform.Rule, error) {
 		if i, err := strconv.Atoi(string(want.Value)); err == nil && i >= 0 && i < len(rules) {
 			return rules[i], nil
 		}
-		return nil, fmt.Errorf("%s has no rule %s, but %s", j.testCase.mapping, want.Value, explanation.Count(len(rules), "rule"))
+		return nil, fmt.Errorf("%s has no rule %s, but %s", j.testCase.mapping, want.Value, terminal.Count(len(rules), "rule"))
 	}
 	return nil, errors.New("neither a name, nor a number, nor null")
 }
@@ -197,7 +198,7 @@ func (j *judge) explain() {
 	if want != nil && got != nil && *got < want.Index {
 		j.notes = append(j.notes, fmt.Sprintf("rule %s: not reached, rule %d takes the event first", want.Label(), *got))
 	}
-	for _, w := range j.view.Doubts() {
+	for _, w := range j.view.Details.Doubts {
 		j.notes = append(j.notes, "warning: "+w)
 	}
 }

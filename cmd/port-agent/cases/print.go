@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"port-agent/cmd/port-agent/explanation"
+	"port-agent/cmd/terminal"
 	"port-agent/transform"
 )
 
@@ -72,7 +72,7 @@ func (out Output) print(r *result) {
 	case r.failed():
 		fmt.Fprintf(out.Text, "--- FAIL: %s (%.2fs)\n", r.name, took)
 		for _, line := range r.lines() {
-			fmt.Fprintln(out.Text, strings.TrimRight("    "+explanation.Printable(line), " "))
+			fmt.Fprintln(out.Text, strings.TrimRight("    "+terminal.Printable(line), " "))
 		}
 		if out.GitHub {
 			fmt.Fprintln(out.Text, r.annotation())
@@ -119,7 +119,7 @@ func (out Output) sum(cases, failed, updated int, took time.Duration) {
 	if failed > 0 {
 		word = "FAIL"
 	}
-	fmt.Fprintf(out.Text, "%s  %s", word, explanation.Count(cases, "case"))
+	fmt.Fprintf(out.Text, "%s  %s", word, terminal.Count(cases, "case"))
 	if failed > 0 {
 		fmt.Fprintf(out.Text, ", %d failed", failed)
 	}

@@ -55,12 +55,26 @@ func (c concealer) text(s string) string {
 	})
 }
 
+func (c concealer) texts(list []string) []string {
+	out := make([]string, len(list))
+	for i, s := range list {
+		out[i] = c.text(s)
+	}
+	return out
+}
+
+// under conceals the value of a header or a parameter.
+func (c concealer) under(name, value string) string {
+	if c.redactor != nil && invoker.NamesSecret(name) {
+		return redacted
+	}
+	return c.text(value)
+}
+
 func (c concealer) headers(h map[string]string) map[string]string {
 	out := make(map[string]string, len(h))
 	for name, value := range h {
-		if out[name] = c.text(value); c.redactor != nil && invoker.NamesSecret(name) {
-			out[name] = redacted
-		}
+		out[name] = c.under(name, value)
 	}
 	return out
 }
@@ -70,9 +84,7 @@ func (c concealer) query(q map[string][]string) map[string][]string {
 	for name, values := range q {
 		out[name] = make([]string, len(values))
 		for i, v := range values {
-			if out[name][i] = c.text(v); c.redactor != nil && invoker.NamesSecret(name) {
-				out[name][i] = redacted
-			}
+			out[name][i] = c.under(name, v)
 		}
 	}
 	return out

@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 
 	"port-agent/agent"
+	"port-agent/cmd/terminal"
+	"port-agent/transform"
 )
 
 // Details is what the text of an explanation says beyond its JSON.
@@ -15,8 +19,8 @@ type Details struct {
 	Verified string   `json:"verified"` // "valid", "unsigned", "unchecked" or "wrong"
 	Names    []string `json:"names"`    // of the rules considered
 	Rules    int      `json:"rules"`    // in the mapping
-	Stopped  []string `json:"stopped"`  // why nothing is sent
-	Doubts   []string `json:"doubts"`
+	Stopped  []string `json:"stopped"`  // why nothing is sent; empty: the request is sent
+	Doubts   []string `json:"doubts"`   // warnings that stop nothing
 
 	Added  []string `json:"added"`  // headers that every request has
 	Signed []string `json:"signed"` // those of them that each attempt gets anew
@@ -26,13 +30,13 @@ type Details struct {
 	Response any    `json:"response"` // what Port is told of the answer; nil: nothing
 	Notice   string `json:"notice"`   // why Port is told nothing
 	Followed string `json:"followed"` // where the pipeline is looked at; empty: it is not
+
+	mapping string          // the file
+	mood    terminal.Colour // of Heading
 }
 
-// Details returns them.
-func (v *View) Details() *Details {
-	x := v.explanation
-	d := &Details{Event: v.conceal.text(about(x)), ForAgent: x.ForAgent, Names: v.names, Rules: v.rules, Stopped: v.Stopped(), Doubts: v.Doubts(),
-		Added: v.hidden, Signed: []string{}}
+func newDetails(x *agent.Explanation, m *transform.Mapping, c concealer) *Details {
+	d := &Details{Event: c.text(about(x)), ForAgent: x.ForAgent, Rules: m.Len(), Stopped: []string{}, Doubts: []string{}, Signed: []string{}, mapping: m.File()}
 	switch {
 	case x.ChangeLog:
 		d.Verified = "unsigned"
@@ -43,51 +47,86 @@ func (v *View) Details() *Details {
 	default:
 		d.Verified = "wrong"
 	}
+	for _, r := range x.Considered {
+		d.Names = append(d.Names, r.Name)
+	}
 	if x.Request != nil {
 		d.Signed = proofs[x.Request.Backend]
-	}
-	if v.Report != nil {
-		d.Heading, _ = heading(x)
-		d.Good = x.Err == nil && x.Refused == nil
-		d.Response = v.response()
-		d.Notice = v.silence()
-		if x.Followed != nil {
-			d.Followed = v.conceal.text(x.Followed.Place)
-		}
 	}
 	return d
 }
 
-func (v *View) response() any {
-	dec := json.NewDecoder(bytes.NewReader(v.explanation.Report.Response))
-	dec.UseNumber()
-	var response any
-	if dec.Decode(&response) != nil {
-		return nil // there is none
-	}
-	return v.conceal.value(response)
-}
-
-// heading tells how the agent takes an answer, and in which colour.
-func heading(x *agent.Explanation) (text, colour string) {
+// report fills in what there is to say about the answer, beside what Port is told
+// of it.
+func (d *Details) report(x *agent.Explanation, told *Report, c concealer) {
 	switch {
 	case x.Err != nil:
-		return "the run fails before anything is sent", red
+		d.Heading, d.mood = "the run fails before anything is sent", terminal.Red
 	case x.Retried:
-		return "the agent tries again; if the last answer is this one, the run fails", yellow
+		d.Heading, d.mood = "the agent tries again; if the last answer is this one, the run fails", terminal.Yellow
 	case x.Refused != nil:
-		return "the backend does not accept", red
+		d.Heading, d.mood = "the backend does not accept", terminal.Red
+	default:
+		d.Heading, d.mood, d.Good = "the backend accepts", terminal.Green, true
 	}
-	return "the backend accepts", green
+	dec := json.NewDecoder(bytes.NewReader(x.Report.Response))
+	dec.UseNumber()
+	if dec.Decode(&d.Response) == nil { // else there is none
+		d.Response = c.value(d.Response)
+	}
+	if d.Response == nil && *told == (Report{}) {
+		d.Notice = "no report to Port yet: the backend ends the run"
+		if x.Run == "" {
+			d.Notice = "no report to Port: the event belongs to no run"
+		}
+	}
+	if x.Followed != nil {
+		d.Followed = c.text(x.Followed.Place)
+	}
 }
 
-// silence says why nothing is reported to Port; it is empty where there is something.
-func (v *View) silence() string {
+// about says which event it is.
+func about(x *agent.Explanation) string {
+	kind := "action run " + x.Run
 	switch {
-	case v.explanation.Report.Response != nil || !v.Report.empty():
-		return ""
-	case v.explanation.Run == "":
-		return "no report to Port: the event belongs to no run"
+	case x.ChangeLog:
+		kind = "change of the catalog"
+	case x.Run == "":
+		kind = "event without a run"
+	case agent.IsNodeRun(x.Run):
+		kind = "workflow node run " + x.Run
 	}
-	return "no report to Port yet: the backend ends the run"
+	parts := []string{kind}
+	add := func(before string, path ...string) {
+		if text := textAt(x.Root, path...); text != "" {
+			parts = append(parts, before+" "+text)
+		}
+	}
+	add("action", "action")
+	add("blueprint", "context", "blueprint")
+	add("entity", "context", "entity")
+	add("by", "trigger", "by", "user", "email")
+	if x.Sync {
+		parts = append(parts, "synchronous")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// textAt returns the text at a path, "" where there is none.
+func textAt(v any, path ...string) string {
+	for _, name := range path {
+		m, _ := v.(map[string]any)
+		v = m[name]
+	}
+	s, _ := v.(string)
+	return s
+}
+
+// RuleLine describes the i-th rule in Considered: its label, the verdict and why.
+func (v *View) RuleLine(i int) string {
+	r, name := v.Considered[i], ""
+	if v.Details.Names[i] != "" {
+		name = fmt.Sprintf(" %q", v.Details.Names[i])
+	}
+	return fmt.Sprintf("%d%s: %s", r.Rule, name, r.Why)
 }

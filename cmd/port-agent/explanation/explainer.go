@@ -18,6 +18,7 @@ import (
 	"port-agent/agent"
 	"port-agent/agent/redact"
 	"port-agent/cmd/app"
+	"port-agent/cmd/terminal"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 	"port-agent/transform"
@@ -52,14 +53,14 @@ func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []
 	}
 	v := newView(x, m, newConcealer(e.ShowSecrets, app.Secrets(e.Config, e.Environ), x))
 	if limit := e.Config.Agent.MaxEventBytes; len(record) > limit {
-		v.warn(fmt.Sprintf("the event is larger than MAX_EVENT_BYTES (%d): the agent drops it", limit))
+		v.doubt(fmt.Sprintf("the event is larger than MAX_EVENT_BYTES (%d): the agent drops it", limit))
 	}
 	return v, nil
 }
 
 // Redact removes the secrets of the settings from a text for people.
 func (e *Explainer) Redact(text string) string {
-	return PrintableLines(redact.New(app.Secrets(e.Config, e.Environ)...).String(text))
+	return terminal.PrintableLines(redact.New(app.Secrets(e.Config, e.Environ)...).String(text))
 }
 
 // notSet stands for a credential that is not set.

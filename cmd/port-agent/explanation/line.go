@@ -3,12 +3,14 @@ package explanation
 import (
 	"net/url"
 	"strings"
+
+	"port-agent/cmd/terminal"
 )
 
 // Line is the explanation in one line: the run and its action, and either the
 // rule, the backend and where the request goes, or why nothing is sent.
 func (v *View) Line() string {
-	parts := []string{}
+	var parts []string
 	if x := v.explanation; x != nil {
 		kind := x.Run
 		if kind == "" {
@@ -28,7 +30,7 @@ func (v *View) Line() string {
 	if v.Backend != nil {
 		parts = append(parts, *v.Backend)
 	}
-	switch stopped := v.Stopped(); {
+	switch stopped := v.Details.Stopped; {
 	case len(stopped) > 0:
 		parts = append(parts, "stopped: "+stopped[0])
 	case v.Rule == nil:
@@ -36,7 +38,7 @@ func (v *View) Line() string {
 	case v.Request != nil && v.Request.URL != nil:
 		parts = append(parts, v.Request.Method, place(*v.Request.URL))
 	}
-	return Printable(strings.Join(parts, "  "))
+	return terminal.Printable(strings.Join(parts, "  "))
 }
 
 // place is a URL without its query.

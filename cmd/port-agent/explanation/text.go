@@ -1,8 +1,6 @@
 package explanation
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -10,6 +8,7 @@ import (
 	"strings"
 
 	"port-agent/agent"
+	"port-agent/cmd/terminal"
 )
 
 // WriteText prints the explanation for people.
@@ -19,11 +18,7 @@ func (v *View) WriteText(w io.Writer, coloured bool) error {
 	v.writeRules(s)
 	v.writeRequest(s)
 	v.writeReport(s)
-	label := "warnings"
-	for _, warning := range v.Doubts() {
-		s.line(label, yellow, warning)
-		label = ""
-	}
+	s.lines("warnings", terminal.Yellow, v.Details.Doubts...)
 	if _, err := w.Write(s.Bytes()); err != nil {
 		return fmt.Errorf("print explanation: %w", err)
 	}
@@ -31,133 +26,81 @@ func (v *View) WriteText(w io.Writer, coloured bool) error {
 }
 
 func (v *View) writeEvent(s *sheet) {
-	x := v.explanation
-	s.line("event", "", v.conceal.text(about(x)))
-	if x.ForAgent {
-		s.line("", green, "for the agent")
+	d := v.Details
+	s.lines("event", terminal.Plain, d.Event)
+	if d.ForAgent {
+		s.lines("", terminal.Green, "for the agent")
 	} else {
-		s.line("", red, "not for the agent: the invocation method does not say agent: true")
+		s.lines("", terminal.Red, "not for the agent: the invocation method does not say agent: true")
 	}
-	switch {
-	case x.ChangeLog:
-		s.line("", faint, "Port does not sign changes")
-	case x.Signature == nil:
-		s.line("", green, "signature valid")
-	case errors.Is(x.Signature, agent.ErrUnchecked):
-		s.line("", faint, "signature "+x.Signature.Error())
+	switch d.Verified {
+	case "unsigned":
+		s.lines("", terminal.Faint, "Port does not sign changes")
+	case "valid":
+		s.lines("", terminal.Green, "signature valid")
+	case "unchecked":
+		s.lines("", terminal.Faint, "signature "+agent.ErrUnchecked.Error())
 	default:
-		s.line("", red, x.Signature.Error()+": the agent drops the event")
+		s.lines("", terminal.Red, v.explanation.Signature.Error()+": the agent drops the event")
 	}
-}
-
-// about says which event it is.
-func about(x *agent.Explanation) string {
-	kind := "action run " + x.Run
-	switch {
-	case x.ChangeLog:
-		kind = "change of the catalog"
-	case x.Run == "":
-		kind = "event without a run"
-	case agent.IsNodeRun(x.Run):
-		kind = "workflow node run " + x.Run
-	}
-	parts := []string{kind}
-	add := func(format string, args ...any) {
-		for _, a := range args {
-			if a == "" {
-				return
-			}
-		}
-		parts = append(parts, fmt.Sprintf(format, args...))
-	}
-	add("action %s", textAt(x.Root, "action"))
-	add("blueprint %s", textAt(x.Root, "context", "blueprint"))
-	add("entity %s", textAt(x.Root, "context", "entity"))
-	add("by %s", textAt(x.Root, "trigger", "by", "user", "email"))
-	if x.Sync {
-		parts = append(parts, "synchronous")
-	}
-	return strings.Join(parts, ", ")
-}
-
-// textAt returns the text at a path, "" where there is none.
-func textAt(v any, path ...string) string {
-	for _, name := range path {
-		m, _ := v.(map[string]any)
-		v = m[name]
-	}
-	s, _ := v.(string)
-	return s
 }
 
 func (v *View) writeRules(s *sheet) {
-	file := v.file
+	file := v.Details.mapping
 	if file == "" {
 		file = "built-in rule, no mapping file found"
 	}
-	s.line("mapping", "", fmt.Sprintf("%s, %s", file, Count(v.rules, "rule")))
+	s.lines("mapping", terminal.Plain, fmt.Sprintf("%s, %s", file, terminal.Count(v.Details.Rules, "rule")))
 	label := "rules"
 	for i, r := range v.Considered {
-		mark, colour := " ", ""
+		mark, colour := " ", terminal.Plain
 		if r.Enabled {
-			mark, colour = ">", green
+			mark, colour = ">", terminal.Green
 		}
-		s.line(label, colour, mark+" "+v.RuleLine(i))
+		s.lines(label, colour, mark+" "+v.RuleLine(i))
 		label = ""
 	}
 	switch {
 	case v.Rule == nil && v.explanation.Err != nil:
-		s.line(label, red, "none matches: under ON_NO_MATCH=fail the run fails")
+		s.lines(label, terminal.Red, "none matches: under ON_NO_MATCH=fail the run fails")
 	case v.Rule == nil:
-		s.line(label, red, "no rule matches: the agent leaves the event alone and reports nothing to Port")
+		s.lines(label, terminal.Red, "no rule matches: the agent leaves the event alone and reports nothing to Port")
 	}
-}
-
-// RuleLine describes the i-th rule in Considered: its label, the verdict and why.
-func (v *View) RuleLine(i int) string {
-	r, name := v.Considered[i], ""
-	if v.names[i] != "" {
-		name = fmt.Sprintf(" %q", v.names[i])
-	}
-	return fmt.Sprintf("%d%s: %s", r.Rule, name, r.Why)
 }
 
 func (v *View) writeRequest(s *sheet) {
-	r := v.Request
+	r, x := v.Request, v.explanation
 	if r == nil {
 		return
 	}
-	s.line("backend", "", *v.Backend)
+	s.lines("backend", terminal.Plain, *v.Backend)
 	target := "(no URL)"
 	if r.URL != nil {
 		target = *r.URL
 	}
-	s.line("request", bold, r.Method+" "+target)
-	if err := v.explanation.Err; err != nil {
-		s.line("", red, "not sent: "+v.conceal.text(err.Error()))
+	s.lines("request", terminal.Bold, r.Method+" "+target)
+	if x.Err != nil {
+		s.lines("", terminal.Red, "not sent: "+v.conceal.text(x.Err.Error()))
 	}
-	name := "query"
+	var query, headers, body []string
 	for _, k := range slices.Sorted(maps.Keys(r.Query)) {
 		for _, value := range r.Query[k] {
-			s.part(name, "", k+" = "+value)
-			name = ""
+			query = append(query, k+" = "+value)
 		}
 	}
-	name = "headers"
+	s.parts("query", query...)
 	for _, k := range slices.Sorted(maps.Keys(r.Headers)) {
-		s.part(name, "", k+": "+r.Headers[k])
-		name = ""
+		headers = append(headers, k+": "+r.Headers[k])
 	}
-	if len(v.hidden) > 0 {
-		s.part(name, faint, "as in every request: "+strings.Join(v.hidden, ", "))
+	if added := v.Details.Added; len(added) > 0 {
+		headers = append(headers, "as in every request: "+strings.Join(added, ", "))
 	}
-	if x := v.explanation; x.Request == nil && !x.Draft.HasBody {
-		return // the body would have been the backend's
-	}
-	name = "body"
-	for line := range strings.Lines(bodyText(r.Body)) {
-		s.part(name, "", strings.TrimSuffix(line, "\n"))
-		name = ""
+	s.parts("headers", headers...)
+	if x.Request != nil || x.Draft.HasBody { // else the body would have been the backend's
+		for line := range strings.Lines(bodyText(r.Body)) {
+			body = append(body, strings.TrimSuffix(line, "\n"))
+		}
+		s.parts("body", body...)
 	}
 }
 
@@ -172,61 +115,45 @@ func bodyText(v any) string {
 // printJSON prints v as JSON, in one line where indent is empty.
 func printJSON(v any, indent string) string {
 	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", indent)
-	if err := enc.Encode(v); err != nil {
+	if err := encode(&b, v, indent); err != nil {
 		return err.Error()
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (v *View) writeReport(s *sheet) {
-	r, x := v.Report, v.explanation
-	if r == nil {
+	d := v.Details
+	if v.Report == nil {
 		return
 	}
-	text, colour := heading(x)
-	s.line("report", colour, text)
-	if x.Report.Response != nil {
-		s.part("response", "", "the body of the answer")
+	s.lines("report", d.mood, d.Heading)
+	if d.Response != nil {
+		s.parts("response", "the body of the answer")
 	}
-	r.write(s)
-	if silence := v.silence(); silence != "" {
-		s.line("", faint, silence)
+	v.Report.write(s)
+	if d.Notice != "" {
+		s.lines("", terminal.Faint, d.Notice)
 	}
-	if f := x.Followed; f != nil && f.Place != "" {
-		s.line("followed", green, v.conceal.text(f.Place))
+	if d.Followed != "" {
+		s.lines("followed", terminal.Green, d.Followed)
 	}
-	if v.Poll == nil {
-		return
-	}
-	s.line("", "", "report to Port after the poll")
-	v.Poll.write(s)
-	name := "log"
-	for _, line := range v.Poll.Log {
-		s.part(name, "", line)
-		name = ""
+	if v.Poll != nil {
+		s.lines("", terminal.Plain, "report to Port after the poll")
+		v.Poll.write(s)
+		s.parts("log", v.Poll.Log...)
 	}
 }
 
 func (r *Report) write(s *sheet) {
-	parts := []struct{ name, value string }{
-		{"status", r.Status}, {"link", linkText(r.Link)}, {"summary", r.Summary}, {"run id", r.ExternalRunID}, {"label", r.StatusLabel},
+	link, _ := r.Link.(string)
+	if links, ok := r.Link.([]string); ok {
+		link = strings.Join(links, " ")
 	}
-	for _, p := range parts {
+	for _, p := range []struct{ name, value string }{
+		{"status", r.Status}, {"link", link}, {"summary", r.Summary}, {"run id", r.ExternalRunID}, {"label", r.StatusLabel},
+	} {
 		if p.value != "" {
-			s.part(p.name, "", p.value)
+			s.parts(p.name, p.value)
 		}
 	}
-}
-
-func linkText(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case []string:
-		return strings.Join(v, " ")
-	}
-	return ""
 }

@@ -20,20 +20,18 @@ type View struct {
 	Request    *Request     `json:"request"`
 	Report     *Report      `json:"report"`         // nil: there is no answer to report
 	Poll       *PollReport  `json:"poll,omitempty"` // nil: no poll was given, or it told nothing
-	Warnings   []string     `json:"warnings"`
+	Warnings   []string     `json:"warnings"`       // Details.Stopped and Details.Doubts
 
-	explanation *agent.Explanation // for what the text says beyond the JSON
+	Details *Details `json:"-"`
+
+	explanation *agent.Explanation // nil: the record is no event
 	conceal     concealer
-	file        string   // of the mapping, empty for the built-in rule
-	rules       int      // in it
-	names       []string // of the rules considered
-	hidden      []string // names of the headers that every request has
-	verdicts    int      // how many of the warnings are said elsewhere in the text
 }
 
-// Dropped is the view of a record that is no event.
+// Dropped is the view of a record that is no event. Of its texts Line alone can
+// be printed.
 func Dropped(why error) *View {
-	return &View{Considered: []Considered{}, Warnings: []string{why.Error()}, verdicts: 1}
+	return &View{Considered: []Considered{}, Warnings: []string{why.Error()}, Details: &Details{Stopped: []string{why.Error()}}}
 }
 
 // Considered is the verdict on one rule.
@@ -43,10 +41,10 @@ type Considered struct {
 	Why     string `json:"why"`
 }
 
-// Report is what is reported to Port.
+// Report is what is reported to Port, less the answer's body.
 type Report struct {
 	Status        string `json:"status,omitempty"`
-	Link          any    `json:"link,omitempty"`
+	Link          any    `json:"link,omitempty"` // string or []string, not empty
 	Summary       string `json:"summary,omitempty"`
 	ExternalRunID string `json:"externalRunId,omitempty"`
 	StatusLabel   string `json:"statusLabel,omitempty"`
@@ -58,56 +56,26 @@ type PollReport struct {
 	Log []string `json:"log,omitempty"` // lines of the run's log
 }
 
-// newPollReport shows it; lines that are no news but a warning say so.
-func newPollReport(r *agent.Report, c concealer) *PollReport {
-	out := &PollReport{Report: *newReport(r, c)}
-	for _, line := range r.Lines {
-		text := line.Message
-		if line.Level != agent.LevelInfo {
-			text = line.Level + ": " + text
-		}
-		out.Log = append(out.Log, c.text(text))
-	}
-	return out
-}
-
-func (r *Report) empty() bool {
-	return r.Status == "" && linkText(r.Link) == "" && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == ""
-}
-
 // newView prepares an explanation for showing.
 func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
-	v := &View{explanation: x, conceal: c, file: m.File(), rules: m.Len(), Considered: []Considered{}, Warnings: []string{}}
+	v := &View{explanation: x, conceal: c, Considered: []Considered{}, Warnings: []string{}}
+	v.Details = newDetails(x, m, c)
 	for i, r := range x.Considered {
 		v.Considered = append(v.Considered, Considered{r.Rule, r.Enabled, c.text(why(r, m.Rules()[i].Enabled(), x.Root, c))})
-		v.names = append(v.names, r.Name)
 	}
 	if x.Rule != nil {
 		v.Rule, v.Name, v.Backend = &x.Rule.Index, &x.Rule.Name, &x.Backend
-		v.Request, v.hidden = newRequest(x, c)
+		v.Request, v.Details.Added = newRequest(x, c)
 	}
 	if x.Report != nil {
 		v.Report = newReport(x.Report, c)
+		v.Details.report(x, v.Report, c)
 	}
 	if x.Followed != nil && x.Followed.Report != nil {
 		v.Poll = newPollReport(x.Followed.Report, c)
 	}
-	for _, w := range verdicts(x) {
-		v.warn(c.text(w))
-	}
-	v.verdicts = len(v.Warnings)
-	for _, w := range doubts(x) {
-		v.warn(c.text(w))
-	}
-	for _, f := range m.Warnings() {
-		if x.Rule != nil && f.Rule == x.Rule.Index {
-			f.File, f.Rule, f.Warning = "", -1, false
-			v.warn(c.text(f.String()))
-		}
-	}
-	for _, w := range x.Warnings {
-		v.warn(c.text(warningText(w)))
-	}
+	v.addStopped(x)
+	v.addDoubts(x, m)
 	return v
 }
 
@@ -124,54 +92,57 @@ func why(r transform.Considered, expr string, event map[string]any, c concealer)
 	return text
 }
 
-// Stopped says why the agent sends nothing; it is empty where it sends the
-// request.
-func (v *View) Stopped() []string { return v.Warnings[:v.verdicts] }
-
-// Doubts are the warnings that do not stop the event.
-func (v *View) Doubts() []string { return v.Warnings[v.verdicts:] }
-
-func (v *View) warn(text string) { v.Warnings = append(v.Warnings, text) }
-
-func warningText(w transform.Warning) string {
-	if w.Expr == "" {
-		return w.Message
+// addStopped says why nothing comes of the event.
+func (v *View) addStopped(x *agent.Explanation) {
+	stopped := func(text string) {
+		text = v.conceal.text(text)
+		v.Details.Stopped, v.Warnings = append(v.Details.Stopped, text), append(v.Warnings, text)
 	}
-	return w.Message + ": " + w.Expr
-}
-
-// verdicts says why nothing comes of the event.
-func verdicts(x *agent.Explanation) (out []string) {
 	if !x.ForAgent {
-		out = append(out, "the event is not for the agent: its invocation method does not say agent: true")
+		stopped("the event is not for the agent: its invocation method does not say agent: true")
 	}
 	if x.Signature != nil && !errors.Is(x.Signature, agent.ErrUnchecked) {
-		out = append(out, x.Signature.Error()+": the agent drops the event")
+		stopped(x.Signature.Error() + ": the agent drops the event")
 	}
 	if x.Err != nil {
-		out = append(out, "nothing is sent: "+x.Err.Error())
+		stopped("nothing is sent: " + x.Err.Error())
 	}
-	return out
 }
 
-// doubts says what may be otherwise where the agent runs, or goes nowhere.
-func doubts(x *agent.Explanation) (out []string) {
+// addDoubts says what may be otherwise where the agent runs, or goes nowhere.
+func (v *View) addDoubts(x *agent.Explanation, m *transform.Mapping) {
 	if x.Missing != nil {
-		out = append(out, x.Missing.Error()+": without it the run fails")
+		v.doubt(x.Missing.Error() + ": without it the run fails")
 	}
 	for _, place := range x.Encrypted {
-		out = append(out, place+" is not decrypted")
+		v.doubt(place + " is not decrypted")
 	}
 	if len(x.Encrypted) > 0 && x.Err == nil {
-		out = append(out, "PORT_CLIENT_SECRET is not set: with it, what is encrypted would be decrypted")
+		v.doubt("PORT_CLIENT_SECRET is not set: with it, what is encrypted would be decrypted")
 	}
 	if x.Run == "" && x.Rule != nil && x.Rule.HasReport() {
-		out = append(out, "the event belongs to no run, so the rule's report has no effect")
+		v.doubt("the event belongs to no run, so the rule's report has no effect")
 	}
-	return out
+	for _, f := range m.Warnings() {
+		if x.Rule != nil && f.Rule == x.Rule.Index {
+			f.File, f.Rule, f.Warning = "", -1, false
+			v.doubt(f.String())
+		}
+	}
+	for _, w := range x.Warnings {
+		text := w.Message
+		if w.Expr != "" {
+			text += ": " + w.Expr
+		}
+		v.doubt(text)
+	}
 }
 
-// newReport shows what is reported to Port, less the answer's body.
+func (v *View) doubt(text string) {
+	text = v.conceal.text(text)
+	v.Details.Doubts, v.Warnings = append(v.Details.Doubts, text), append(v.Warnings, text)
+}
+
 func newReport(r *agent.Report, c concealer) *Report {
 	out := &Report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
 	switch link := r.Link.(type) {
@@ -180,24 +151,38 @@ func newReport(r *agent.Report, c concealer) *Report {
 			out.Link = c.text(link)
 		}
 	case []string:
-		texts := make([]string, len(link))
-		for i, l := range link {
-			texts[i] = c.text(l)
+		if len(link) > 0 {
+			out.Link = c.texts(link)
 		}
-		if len(texts) > 0 {
-			out.Link = texts
+	}
+	return out
+}
+
+// newPollReport shows it; lines that are no news but a warning say so.
+func newPollReport(r *agent.Report, c concealer) *PollReport {
+	out := &PollReport{Report: *newReport(r, c)}
+	for _, line := range r.Lines {
+		text := line.Message
+		if line.Level != agent.LevelInfo {
+			text = line.Level + ": " + text
 		}
+		out.Log = append(out.Log, c.text(text))
 	}
 	return out
 }
 
 // WriteJSON prints the explanation for programs.
 func (v *View) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
+	if err := encode(w, v, "  "); err != nil {
 		return fmt.Errorf("print explanation: %w", err)
 	}
 	return nil
+}
+
+// encode prints v as JSON, in one line where indent is empty.
+func encode(w io.Writer, v any, indent string) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", indent)
+	return enc.Encode(v)
 }

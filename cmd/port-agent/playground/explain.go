@@ -102,7 +102,7 @@ func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e
 		out.Faults["event"] = err.Error()
 		return
 	}
-	out.View, out.Details = v, v.Details()
+	out.View, out.Details = v, v.Details
 }
 
 // environ is the environment of the page's table.
