@@ -234,17 +234,21 @@ func (a *Agent) resume(ctx context.Context, j *job, h follow.Handle, state RunSt
 	if a.Follower == nil {
 		return nil, nil
 	}
-	f := &followed{Agent: a, j: j, since: j.triggered(state), resumed: true}
-	f.news = news{links: state.Links, at: h, had: linesOf(state.Logs), lines: len(state.Logs)}
-	var err error
-	if f.watch, err = a.Follower.Resume(a.followRun(j), h); err != nil {
+	watch, err := a.Follower.Resume(a.followRun(j), h)
+	if err != nil {
 		text := fmt.Sprintf("not followed: %v", err)
 		j.about(j.log.Warn()).Str("place", h.String()).Str("detail", j.redactor.String(text)).Msg("pipeline not followed")
 		return nil, a.send(ctx, j, &Report{StatusLabel: "Not followed",
 			Lines: []LogLine{{Level: LevelWarn, Message: closing("", j.redactor.String(text))}}})
 	}
+	return a.takeUp(j, watch, state), nil
+}
+
+// takeUp makes the followed of a run whose request another process has sent.
+func (a *Agent) takeUp(j *job, w *follow.Watch, state RunState) *followed {
 	a.follows.take(j.ev, 0)
-	return f, nil
+	return &followed{Agent: a, j: j, watch: w, since: j.triggered(state), resumed: true,
+		news: news{links: state.Links, at: w.Handle(), had: linesOf(state.Logs), lines: len(state.Logs)}}
 }
 
 func linesOf(messages []string) (lines []string) {

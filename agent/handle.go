@@ -131,26 +131,33 @@ func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	}
 	grace := a.graces.after(ctx)
 	out := outcome{err: j.err}
+	var known past
 	if j.run != "" && (j.ev.Interrupted || !j.vouched()) {
 		j.work.At(activity.Asking, "")
-		past, err := a.lookUp(ctx, j)
-		if err != nil {
+		var err error
+		if known, err = a.lookUp(ctx, j); err != nil {
 			return err
 		}
-		if past.owed != nil {
+		if known.owed != nil {
 			turn.leave()
-			return a.send(grace.late, j, past.owed)
+			return a.send(grace.late, j, known.owed)
 		}
-		if !past.handle.IsZero() {
+		if !known.handle.IsZero() {
 			turn.leave()
-			return a.followOn(ctx, grace.late, j, past)
+			return a.followOn(ctx, grace.late, j, known)
 		}
-		if past.unknown && !j.ev.Interrupted {
+		if known.unknown && !j.ev.Interrupted {
 			out.err = errUnknown
 		}
 	}
 	if j.ev.Interrupted {
-		out.err = a.resolve(j)
+		f, err := a.resolve(ctx, grace.late, j, turn, known, &out)
+		if err != nil {
+			return err
+		}
+		if f != nil {
+			return f.run(ctx)
+		}
 	}
 	if out.err != nil && j.ev.Trusted {
 		// A claimed run is this agent's, its failure included, only once Port has

@@ -48,7 +48,7 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
 		return past{handle: handle, state: state}, nil
 	}
 	if !state.Ended && !found {
-		return past{}, nil
+		return past{state: state}, nil
 	}
 	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
 	if j.ev.Interrupted {
@@ -80,18 +80,35 @@ func followedBefore(messages []string) follow.Handle {
 	return last
 }
 
-// resolve decides about an event whose earlier request's end is unknown: nil
-// where it is sent again, because that does no harm or is asked for, else what
-// its run is told.
-func (a *Agent) resolve(j *job) error {
+// resolve decides about an event whose earlier request's end is unknown. It is
+// sent again where that does no harm or is asked for. Else the pipeline that the
+// request may have started is followed, or out holds what the run is told. An
+// error means that the event is left to its next owner.
+func (a *Agent) resolve(ctx, late context.Context, j *job, turn *turn, known past, out *outcome) (*followed, error) {
 	if j.err == nil && a.repeatable(j) {
 		a.Metrics.Interrupted.WithLabelValues("sent_again").Inc()
 		j.about(j.log.Warn()).Msg("interrupted event sent again")
-		return nil
+		return nil, nil
+	}
+	turn.leave() // nothing more is sent, and the search takes its time
+	host := "its backend"
+	if j.req != nil { // else the mapping, or the environment, is another one than then
+		host = j.req.Host()
+	}
+	var watch *follow.Watch
+	var why error
+	if j.req != nil && !known.unknown {
+		if watch, why = a.search(ctx, j, known.state); ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	if watch != nil {
+		return a.followFound(late, j, watch, known.state)
 	}
 	a.Metrics.Interrupted.WithLabelValues("failed").Inc()
-	if j.req == nil { // the mapping, or the environment, is another one than then
-		return interruptedError(errStopped, "its backend")
+	out.err = interruptedError(errStopped, host)
+	if why != nil {
+		out.err = fmt.Errorf("%w; its pipeline was looked for: %w", out.err, why)
 	}
-	return interruptedError(errStopped, j.req.Host())
+	return nil, nil
 }

@@ -31,6 +31,11 @@ func (r *Rule) Follow() *Follow { return r.follow }
 // over; otherwise the backend's follower does the work.
 func (f *Follow) Generic() bool { return f.fields["url"] != nil }
 
+// ReadsAnswer reports whether url may depend on the trigger's answer.
+func (f *Follow) ReadsAnswer() bool {
+	return strings.Contains(f.fields["url"].expr.text, "response")
+}
+
 // FollowRequest is one poll.
 type FollowRequest struct {
 	Method  string // GET or POST

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,7 @@ import (
 type azureDevOps struct{ *source }
 
 var (
-	azureRuns    = regexp.MustCompile(`^((?:/[^/]+)+)/_apis/pipelines/[0-9]+/runs/?$`)
+	azureRuns    = regexp.MustCompile(`^((?:/[^/]+)+)/_apis/pipelines/([0-9]+)/runs/?$`)
 	azureWebhook = regexp.MustCompile(`^(/.+)/_apis/public/distributedtask/webhooks/[^/]+/?$`)
 	azureBuild   = regexp.MustCompile(`^(?:/[^/]+)+/_apis/build/builds/[0-9]+$`)
 	azureBuilds  = regexp.MustCompile(`^(?:/[^/]+)+/_apis/build/builds$`)
@@ -69,15 +70,47 @@ func (f *azureDevOps) start(ctx context.Context, run *Run, req *invoker.Request,
 	return []string{base.Base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(run.ID)}, nil
 }
 
+// find looks among the latest builds of the pipeline, whose parameters are those
+// of the request. The build of an incoming webhook has its number in any case.
+func (f *azureDevOps) find(ctx context.Context, run *Run, req *invoker.Request, since time.Time) ([]string, error) {
+	base, rest, err := f.rest(bare(req.URL))
+	if err != nil {
+		return nil, err
+	}
+	m := azureRuns.FindStringSubmatch(rest)
+	if m == nil {
+		places, err := f.start(ctx, run, req, nil)
+		if err == nil {
+			places[0], err = f.numbered(ctx, places[0])
+		}
+		return places, err
+	}
+	var list struct{ Value []build }
+	place := base.Base() + m[1] + "/_apis/build/builds"
+	query := url.Values{"definitions": {m[2]}, "minTime": {since.Format(time.RFC3339)}, "queryOrder": {"queueTimeDescending"}, "$top": {"100"}}
+	if err := f.get(ctx, place+"?"+query.Encode()+"&"+azureVersion, &list); err != nil {
+		return nil, err
+	}
+	for _, b := range slices.Backward(list.Value) { // whoever queues it again with the same parameters comes later
+		if naming(run.ID).MatchString(string(b.Parameters) + " " + string(b.TemplateParameters)) {
+			return []string{place + "/" + b.ID.String()}, nil
+		}
+	}
+	return nil, &Error{Kind: Missing, Err: fmt.Errorf("no build of pipeline %s has the id %s among its parameters", m[2], run.ID),
+		Hint: "put .context.runId into templateParameters or variables of the request"}
+}
+
 type build struct {
-	ID         json.Number
-	Number     string `json:"buildNumber"`
-	Status     string
-	Result     string
-	Started    time.Time `json:"startTime"`
-	Finished   time.Time `json:"finishTime"`
-	Definition struct{ Name string }
-	Links      struct{ Web struct{ Href string } } `json:"_links"`
+	ID json.Number
+	// Parameters are the variables of the request as JSON in a text.
+	Parameters, TemplateParameters json.RawMessage
+	Number                         string `json:"buildNumber"`
+	Status                         string
+	Result                         string
+	Started                        time.Time `json:"startTime"`
+	Finished                       time.Time `json:"finishTime"`
+	Definition                     struct{ Name string }
+	Links                          struct{ Web struct{ Href string } } `json:"_links"`
 }
 
 var azureVerbs = map[string]string{
@@ -88,7 +121,7 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 	place := j.place
 	if strings.Contains(place, "?") {
 		var err error
-		if place, err = f.find(ctx, j.place); err != nil {
+		if place, err = f.numbered(ctx, j.place); err != nil {
 			return view{}, err
 		}
 	}
@@ -117,8 +150,8 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 	return v, nil
 }
 
-// find looks for the build whose number holds the id of the run at Port.
-func (f *azureDevOps) find(ctx context.Context, place string) (string, error) {
+// numbered looks for the build whose number holds the id of the run at Port.
+func (f *azureDevOps) numbered(ctx context.Context, place string) (string, error) {
 	var list struct{ Value []build }
 	if err := f.get(ctx, place+"&"+azureVersion, &list); err != nil {
 		return "", err

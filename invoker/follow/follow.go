@@ -12,6 +12,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"time"
 
 	"port-agent/invoker"
 	"port-agent/transform"
@@ -57,6 +59,9 @@ type Follower struct {
 type follower interface {
 	// start reads the places from the answer of a trigger.
 	start(ctx context.Context, run *Run, req *invoker.Request, res *invoker.Response) (places []string, err error)
+	// find looks for the places of the pipeline that a request has started, where
+	// its answer is not known. A *quietError says that it cannot be told from others.
+	find(ctx context.Context, run *Run, req *invoker.Request, since time.Time) (places []string, err error)
 	// check refuses a handle whose places are not the backend's own.
 	check(run *Run, h Handle) error
 	// look looks at one place.
@@ -84,23 +89,55 @@ func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res
 		return nil, ""
 	}
 	name, err := f.choose(&run, req)
-	h := Handle{Backend: name}
+	var places []string
 	if err == nil {
-		h.Places, err = f.followers[name].start(ctx, &run, req, res)
-	}
-	if err == nil && name == Rule {
-		h.seal = (&rule{f.inv}).seal(&run, h.Places[0])
+		places, err = f.followers[name].start(ctx, &run, req, res)
 	}
 	if err == nil {
-		err = f.followers[name].check(&run, h)
+		w, err = f.begin(run, name, places)
 	}
 	if err == nil {
-		return f.watch(run, h), ""
+		return w, ""
 	}
 	if calm := (*quietError)(nil); errors.As(err, &calm) && followOf(&run) == nil {
 		return nil, ""
 	}
 	return nil, "Not followed: " + err.Error()
+}
+
+// findSkew is how far apart the clocks of Port and of a backend may be.
+const findSkew = 5 * time.Minute
+
+// Find makes the Watch of a run whose request was sent by another process that
+// stopped before Port knew of the answer. It looks for the pipeline that the
+// request has started after since: the one that holds the run's id. Where it
+// returns neither a Watch nor an error, the run is not followed, or its pipeline
+// cannot be told from others. An error is an *Error, Missing where no pipeline
+// holds the id, or the cause of the end of ctx.
+func (f *Follower) Find(ctx context.Context, run Run, req *invoker.Request, since time.Time) (*Watch, error) {
+	if !f.wanted(&run) {
+		return nil, nil
+	}
+	var places []string
+	name, err := f.choose(&run, req)
+	if err == nil {
+		places, err = f.followers[name].find(ctx, &run, req, since.Add(-findSkew).UTC())
+	}
+	calm := (*quietError)(nil)
+	switch {
+	case errors.As(err, &calm):
+		return nil, nil
+	case err != nil && ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, worse(nil, err, false)
+	}
+	return f.begin(run, name, places)
+}
+
+// naming matches texts that hold the id of a run, but not a longer one.
+func naming(run string) *regexp.Regexp {
+	return regexp.MustCompile(`\b` + regexp.QuoteMeta(run) + `\b`)
 }
 
 // Resume makes the Watch of a run that another process has followed, from the
@@ -142,6 +179,18 @@ func (f *Follower) choose(run *Run, req *invoker.Request) (string, error) {
 		return "", quiet("the backend %s has no pipelines; give the rule's follow a url and done", name)
 	}
 	return name, nil
+}
+
+// begin makes the Watch of a run that nobody has followed yet.
+func (f *Follower) begin(run Run, name string, places []string) (*Watch, error) {
+	h := Handle{Backend: name, Places: places}
+	if name == Rule {
+		h.seal = (&rule{f.inv}).seal(&run, places[0])
+	}
+	if err := f.followers[name].check(&run, h); err != nil {
+		return nil, err
+	}
+	return f.watch(run, h), nil
 }
 
 func (f *Follower) watch(run Run, h Handle) *Watch {

@@ -61,16 +61,33 @@ func (s *stage) trigger(t *testing.T, method map[string]any, ruleJSON string) (R
 
 func (s *stage) invoke(t *testing.T, method map[string]any, ruleJSON string) (Run, *invoker.Request, *invoker.Response) {
 	t.Helper()
+	run, req := s.build(t, "r_1", method, ruleJSON)
+	res, err := s.inv.Do(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input := run.Input
+	run.Input = func() (map[string]any, error) {
+		in, err := input()
+		in["response"] = res.Value()
+		return in, err
+	}
+	return run, req, res
+}
+
+// build makes the request of a run, and sends nothing.
+func (s *stage) build(t *testing.T, id string, method map[string]any, ruleJSON string) (Run, *invoker.Request) {
+	t.Helper()
 	root := map[string]any{
-		"context": map[string]any{"runId": "r_1"},
+		"context": map[string]any{"runId": id},
 		"payload": map[string]any{"action": map[string]any{"invocationMethod": method}, "properties": map[string]any{}},
 	}
 	event, err := json.Marshal(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	target := invoker.Target{Key: "r_1", Event: event, Root: root, Method: invoker.ReadMethod(method), NeedBody: true}
-	run := Run{ID: "r_1", Sync: target.Method.Synchronized, NoFollow: target.Method.NoFollow}
+	target := invoker.Target{Key: id, Event: event, Root: root, Method: invoker.ReadMethod(method), NeedBody: true}
+	run := Run{ID: id, Sync: target.Method.Synchronized, NoFollow: target.Method.NoFollow}
 	if ruleJSON != "" {
 		run.Rule = s.rule(t, ruleJSON)
 		over, _, err := run.Rule.Request(t.Context(), root)
@@ -83,14 +100,10 @@ func (s *stage) invoke(t *testing.T, method map[string]any, ruleJSON string) (Ru
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, err := s.inv.Do(t.Context(), req)
-	if err != nil {
-		t.Fatal(err)
-	}
 	run.Input = func() (map[string]any, error) {
-		return map[string]any{"body": root, "request": req.Value(), "response": res.Value()}, nil
+		return map[string]any{"body": root, "request": req.Value(), "response": nil}, nil
 	}
-	return run, req, res
+	return run, req
 }
 
 func (s *stage) rule(t *testing.T, text string) *transform.Rule {

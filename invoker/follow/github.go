@@ -60,6 +60,26 @@ func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *inv
 	return []string{base.Base() + m[1] + m[2] + "/runs#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
 }
 
+func (f *gitHub) find(ctx context.Context, run *Run, req *invoker.Request, since time.Time) ([]string, error) {
+	base, rest, err := f.rest(bare(req.URL))
+	if err != nil {
+		return nil, err
+	}
+	m := gitHubDispatch.FindStringSubmatch(rest)
+	if m == nil {
+		return nil, quiet("the request was no workflow dispatch")
+	}
+	list := base.Base() + m[1] + m[2] + "/runs"
+	id, _, err := f.named(ctx, list, since.Format(time.RFC3339), run.ID)
+	if err != nil || id != "" {
+		return []string{base.Base() + m[1] + "/runs/" + id}, err
+	}
+	return nil, &Error{Kind: Missing, Err: fmt.Errorf("no run of the workflow has the id %s in its title", run.ID), Hint: gitHubName}
+}
+
+// gitHubName lets the run of a dispatch be found.
+const gitHubName = "put the input that holds the Port run id into run-name of the workflow"
+
 func (f *gitHub) check(run *Run, h Handle) error {
 	for _, place := range h.Places {
 		if _, err := time.Parse(time.RFC3339, fragment(place)); err != nil && strings.HasSuffix(bare(place), "/runs") {
@@ -85,7 +105,7 @@ func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	place := j.place
 	if strings.HasSuffix(bare(place), "/runs") {
 		var err error
-		if place, err = f.find(ctx, w, j); err != nil {
+		if place, err = f.search(ctx, w, j); err != nil {
 			return view{}, err
 		}
 	}
@@ -122,37 +142,45 @@ var gitHubVerbs = map[string]string{
 	"success": "succeeded", "failure": "failed", "timed_out": "timed out", "cancelled": "was cancelled", "skipped": "was skipped",
 }
 
-// find looks for the run of a dispatch that GitHub did not name: the one that
-// holds the id of the run at Port, or the only one since then.
-func (f *gitHub) find(ctx context.Context, w *Watch, j *job) (place string, err error) {
+// named lists the latest runs of a workflow since a time, and gives the first one
+// whose title holds the id of the run at Port.
+func (f *gitHub) named(ctx context.Context, place, since, run string) (id string, all []gitHubRun, err error) {
 	var list struct {
 		Runs []gitHubRun `json:"workflow_runs"`
 	}
-	query := url.Values{"event": {"workflow_dispatch"}, "created": {">=" + fragment(j.place)}, "per_page": {"100"}}
-	if err := f.get(ctx, bare(j.place)+"?"+query.Encode(), &list); err != nil {
-		return "", err
+	query := url.Values{"event": {"workflow_dispatch"}, "created": {">=" + since}, "per_page": {"100"}}
+	if err := f.get(ctx, place+"?"+query.Encode(), &list); err != nil {
+		return "", nil, err
 	}
-	var found *gitHubRun
-	for n := range list.Runs {
-		if r := &list.Runs[n]; strings.Contains(r.Title+" "+r.Name, w.run.ID) {
-			found = r
+	for _, r := range list.Runs { // the latest first
+		if naming(run).MatchString(r.Title + " " + r.Name) {
+			id = r.ID.String()
 		}
 	}
+	return id, list.Runs, nil
+}
+
+// search looks for the run of a dispatch that GitHub did not name: the one that
+// holds the id of the run at Port, or the only one since then.
+func (f *gitHub) search(ctx context.Context, w *Watch, j *job) (place string, err error) {
+	id, all, err := f.named(ctx, bare(j.place), fragment(j.place), w.run.ID)
 	switch {
-	case found != nil:
-	case len(list.Runs) == 1:
-		found = &list.Runs[0]
-	case len(list.Runs) == 0:
+	case err != nil:
+		return "", err
+	case id != "":
+	case len(all) == 1:
+		id = all[0].ID.String()
+	case len(all) == 0:
 		return "", &Error{Kind: Missing, Err: errors.New("GitHub lists no run of the workflow since it was dispatched"), Hint: f.right}
 	default:
-		return "", refused("put the input that holds the Port run id into run-name of the workflow, or use a server that returns run details",
-			"GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", len(list.Runs), w.run.ID)
+		return "", refused(gitHubName+", or use a server that returns run details",
+			"GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", len(all), w.run.ID)
 	}
 	base, rest, err := f.rest(bare(j.place))
 	if err != nil {
 		return "", err
 	}
-	return base.Base() + gitHubRuns.FindStringSubmatch(rest)[1] + "/runs/" + found.ID.String(), nil
+	return base.Base() + gitHubRuns.FindStringSubmatch(rest)[1] + "/runs/" + id, nil
 }
 
 type gitHubJobs struct {

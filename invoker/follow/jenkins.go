@@ -56,13 +56,17 @@ func (f *jenkins) start(_ context.Context, _ *Run, req *invoker.Request, res *in
 		if len(places) == maxJobs {
 			return nil, fmt.Errorf("the request triggered more than %d jobs", maxJobs)
 		}
-		name := url.URL{Fragment: j.Name}
-		places = append(places, base.Base()+jenkinsQueue+strconv.FormatInt(j.Queue, 10)+"/"+name.String())
+		places = append(places, queuePlace(base.Base(), j.Queue, j.Name))
 	}
 	if len(places) == 0 {
 		return nil, quiet("Jenkins put nothing into its queue, as in a dry run")
 	}
 	return places, nil
+}
+
+func queuePlace(base string, item int64, job string) string {
+	name := url.URL{Fragment: job}
+	return base + jenkinsQueue + strconv.FormatInt(item, 10) + "/" + name.String()
 }
 
 func (f *jenkins) look(ctx context.Context, w *Watch, j *job) (view, error) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"port-agent/invoker"
 	"port-agent/transform"
@@ -38,6 +39,18 @@ func (f *rule) start(ctx context.Context, run *Run, _ *invoker.Request, _ *invok
 	u.Fragment, u.RawFragment = "", ""
 	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20")
 	return []string{u.String()}, nil
+}
+
+// find goes by a URL that does not depend on the answer, and asks there.
+func (f *rule) find(ctx context.Context, run *Run, req *invoker.Request, _ time.Time) ([]string, error) {
+	if run.Rule.Follow().ReadsAnswer() {
+		return nil, quiet("follow.url reads the answer, which is not known")
+	}
+	places, err := f.start(ctx, run, req, nil)
+	if err == nil {
+		_, err = f.look(ctx, &Watch{run: *run}, &job{place: places[0]})
+	}
+	return places, err
 }
 
 func (f *rule) check(run *Run, h Handle) error {

@@ -61,7 +61,7 @@ func (a *AzureDevOps) note(r *http.Request) *pipeline {
 	_ = json.NewDecoder(r.Body).Decode(&body) // a body that is not JSON is noted as nil
 	a.Bodies = append(a.Bodies, body)
 	p := a.start("Deploy shop", a.Plan)
-	p.label = a.BuildNumber
+	p.label, p.given = a.BuildNumber, body
 	return p
 }
 
@@ -87,8 +87,9 @@ func (a *AzureDevOps) page(p *pipeline) string {
 
 func (a *AzureDevOps) list(r *http.Request) any {
 	builds := []any{}
-	for _, p := range a.runs {
-		if !p.deleted && p.label == r.URL.Query().Get("buildNumber") {
+	query := r.URL.Query()
+	for _, p := range a.since(query.Get("minTime")) {
+		if query.Get("definitions") == "7" || p.label == query.Get("buildNumber") {
 			builds = append(builds, a.value(p))
 		}
 	}
@@ -106,7 +107,11 @@ func (a *AzureDevOps) value(p *pipeline) any {
 	m := p.at(a.clock.Now())
 	b := object{
 		"id": p.id, "buildNumber": p.label, "definition": object{"name": p.name}, "status": "inProgress",
-		"_links": object{"web": object{"href": a.page(p)}},
+		"_links": object{"web": object{"href": a.page(p)}}, "templateParameters": p.given["templateParameters"],
+	}
+	if variables, ok := p.given["variables"]; ok {
+		text, _ := json.Marshal(variables)
+		b["parameters"] = string(text)
 	}
 	if m.queued {
 		b["status"] = "notStarted"

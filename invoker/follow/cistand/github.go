@@ -106,10 +106,9 @@ func (g *GitHub) page(p *pipeline) string {
 }
 
 func (g *GitHub) list(_ http.ResponseWriter, r *http.Request) any {
-	since, _ := time.Parse(time.RFC3339, strings.TrimPrefix(r.URL.Query().Get("created"), ">="))
 	runs := []object{}
-	for _, p := range g.runs {
-		if !p.deleted && !p.began.Before(since) && r.URL.Query().Get("event") == "workflow_dispatch" {
+	for _, p := range g.since(strings.TrimPrefix(r.URL.Query().Get("created"), ">=")) {
+		if r.URL.Query().Get("event") == "workflow_dispatch" {
 			runs = append(runs, g.value(p))
 		}
 	}

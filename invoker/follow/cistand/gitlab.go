@@ -2,8 +2,11 @@ package cistand
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -15,6 +18,9 @@ type GitLab struct {
 	Token   string // the token with read_api; a project is not found with any other
 	Plan    Plan   // of each pipeline
 	Root    string // the URL that people see
+	// NoVariables is set where the token is of a member who may not read the
+	// variables of pipelines.
+	NoVariables bool
 	// Bodies are those of the triggers so far.
 	Bodies []map[string]any
 }
@@ -23,8 +29,10 @@ type GitLab struct {
 func NewGitLab(clock *Clock, plan Plan) *GitLab {
 	g := &GitLab{server: newServer(clock), Project: "acme/shop", Trigger: "trigger-token", Token: "gitlab-token", Plan: plan, Root: "https://gitlab.test"}
 	g.mux.HandleFunc("POST /api/v4/projects/{project}/trigger/pipeline", g.trigger)
+	g.mux.HandleFunc("GET /api/v4/projects/{project}/pipelines", g.list)
 	g.mux.HandleFunc("GET /api/v4/projects/12/pipelines/{id}", g.read)
 	g.mux.HandleFunc("GET /api/v4/projects/12/pipelines/{id}/jobs", g.read)
+	g.mux.HandleFunc("GET /api/v4/projects/12/pipelines/{id}/variables", g.read)
 	return g
 }
 
@@ -38,7 +46,31 @@ func (g *GitLab) trigger(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusNotFound, object{"message": "404 Not Found"})
 		return
 	}
-	writeJSON(w, http.StatusCreated, g.pipeline(g.start(g.Project, g.Plan)))
+	p := g.start(g.Project, g.Plan)
+	p.given = maps.Clone(body)
+	delete(p.given, "token")
+	writeJSON(w, http.StatusCreated, g.pipeline(p))
+}
+
+// list answers with a page of the triggered pipelines, the latest first.
+func (g *GitLab) list(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	project, _ := url.PathUnescape(r.PathValue("project"))
+	if r.Header.Get("Private-Token") != g.Token || project != g.Project {
+		writeJSON(w, http.StatusNotFound, object{"message": "404 Project Not Found"})
+		return
+	}
+	query := r.URL.Query()
+	page, _ := strconv.Atoi(query.Get("page"))
+	size, _ := strconv.Atoi(query.Get("per_page"))
+	list := []object{}
+	for n, p := range g.since(query.Get("updated_after")) {
+		if n/max(size, 1) == page-1 {
+			list = append(list, g.pipeline(p))
+		}
+	}
+	writeJSON(w, http.StatusOK, list)
 }
 
 func (g *GitLab) read(w http.ResponseWriter, r *http.Request) {
@@ -50,11 +82,26 @@ func (g *GitLab) read(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusUnauthorized, object{"message": "401 Unauthorized"})
 	case p == nil || r.Header.Get("Private-Token") != g.Token:
 		writeJSON(w, http.StatusNotFound, object{"message": "404 Project Not Found"})
+	case strings.HasSuffix(r.URL.Path, "/variables") && g.NoVariables:
+		writeJSON(w, http.StatusForbidden, object{"message": "403 Forbidden"})
+	case strings.HasSuffix(r.URL.Path, "/variables"):
+		writeJSON(w, http.StatusOK, variables(p))
 	case escapedPath(r) == "/api/v4/projects/12/pipelines/"+itoa(p.id):
 		writeJSON(w, http.StatusOK, g.pipeline(p))
 	default:
 		writeJSON(w, http.StatusOK, g.jobs(p, r.URL.Query().Get("scope[]")))
 	}
+}
+
+// variables are those that the trigger gave, and its body.
+func variables(p *pipeline) []object {
+	body, _ := json.Marshal(p.given)
+	list := []object{{"variable_type": "file", "key": "TRIGGER_PAYLOAD", "value": string(body)}}
+	given, _ := p.given["variables"].(map[string]any)
+	for key, value := range given {
+		list = append(list, object{"variable_type": "env_var", "key": key, "value": value})
+	}
+	return list
 }
 
 func (g *GitLab) pipeline(p *pipeline) object {

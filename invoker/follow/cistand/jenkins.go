@@ -1,6 +1,7 @@
 package cistand
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -34,6 +35,9 @@ type JenkinsJob struct {
 	Text   string // what the filter saw
 	Throws string // the trigger ends in an exception
 	Silent bool   // not listed in the answer
+	// Run is where in the body, with dots, the job's parameter port_run is found.
+	// Empty: the job has no parameters.
+	Run string
 }
 
 // keptItem is how long an item stays after it has left the queue.
@@ -45,6 +49,9 @@ func NewJenkins(clock *Clock, jobs ...JenkinsJob) *Jenkins {
 	j.mux.HandleFunc("/generic-webhook-trigger/invoke", j.trigger)
 	j.mux.HandleFunc("GET /queue/item/{id}/api/json", j.item)
 	j.mux.HandleFunc("GET /job/", j.job)
+	j.mux.HandleFunc("GET /queue/api/json", j.view)
+	j.mux.HandleFunc("GET /computer/api/json", j.view)
+	j.mux.HandleFunc("GET /api/json", j.view)
 	return j
 }
 
@@ -59,6 +66,8 @@ func (j *Jenkins) trigger(w http.ResponseWriter, r *http.Request) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	token := r.URL.Query().Get("token") + r.Header.Get("Token")
+	var body any
+	_ = json.NewDecoder(r.Body).Decode(&body) // a body that is not JSON has no values
 	results, found, silent := object{}, 0, 0
 	status := http.StatusOK
 	for _, job := range j.jobs {
@@ -76,6 +85,10 @@ func (j *Jenkins) trigger(w http.ResponseWriter, r *http.Request) {
 			results[job.Name] = object{"triggered": true, "id": 0, "url": ""}
 		default:
 			p := j.start(job.Name, job.Plan)
+			p.cause = "org.jenkinsci.plugins.gwt.GenericCause"
+			if job.Run != "" {
+				p.given = object{"name": "port_run", "value": lookup(body, job.Run)}
+			}
 			results[job.Name] = object{"triggered": true, "id": p.id, "url": "queue/item/" + itoa(p.id) + "/", "regexpFilterText": "", "regexpFilterExpression": ""}
 		}
 		if job.Silent {
