@@ -204,7 +204,11 @@ func (c *testCase) take(key string, d *document, v value) (err error) {
 			return errors.New("not a text")
 		}
 	case "env":
-		c.environ, err = environ(v.Value)
+		var vars map[string]string
+		if err := json.Unmarshal(v.Value, &vars); err != nil {
+			return fmt.Errorf("not an object of texts: %w", err)
+		}
+		c.environ = Environ(vars)
 	case "event":
 		c.event, err = d.input(v)
 	case "response":
@@ -234,17 +238,13 @@ func (d *document) input(v value) ([]byte, error) {
 	return v.Value, nil
 }
 
-// environ reads an object of variables.
-func environ(data []byte) ([]string, error) {
-	var vars map[string]string
-	if err := json.Unmarshal(data, &vars); err != nil {
-		return nil, fmt.Errorf("not an object of texts: %w", err)
-	}
+// Environ is an environment of variables, as os.Environ returns it.
+func Environ(vars map[string]string) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(vars)) {
 		out = append(out, name+"="+vars[name])
 	}
-	return out, nil
+	return out
 }
 
 func exists(file string) bool {

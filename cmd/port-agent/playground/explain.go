@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"unicode/utf16"
@@ -21,14 +20,20 @@ import (
 // mappingName stands for the mapping in messages.
 const mappingName = "invocations.json"
 
+// question is what the page wants to know.
+type question struct {
+	state
+	JQ string `json:"jq"`
+}
+
 // verdict is what the page shows of what the agent would do.
 type verdict struct {
 	Findings []finding         `json:"findings"`
 	Faults   map[string]string `json:"faults"` // by what they are in: event, response, poll, env
 	JQ       *tried            `json:"jq,omitempty"`
 
-	*explanation.View `json:"view"`        // nil: the mapping or the event cannot be used
-	Details           *explanation.Details `json:"details"`
+	View    *explanation.View    `json:"view"` // nil: the mapping or the event cannot be used
+	Details *explanation.Details `json:"details"`
 }
 
 // finding is a transform.Finding at its place in the text; from and to count
@@ -51,21 +56,9 @@ type tried struct {
 }
 
 // explain evaluates what the page shows.
-func (s *Server) explain(r *http.Request) (any, error) {
-	var in struct {
-		state
-		JQ string `json:"jq"`
-	}
-	if err := decode(r, &in); err != nil {
-		return nil, err
-	}
-	done, err := s.alone(r)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
+func (s *Server) explain(ctx context.Context, in question) (*verdict, error) {
 	out := &verdict{Findings: []finding{}, Faults: map[string]string{}}
-	environ := in.environ()
+	environ := cases.Environ(in.Env)
 	cfg, err := app.OfflineFrom(environ)
 	if err != nil {
 		out.Faults["env"] = err.Error()
@@ -73,45 +66,31 @@ func (s *Server) explain(r *http.Request) (any, error) {
 	}
 	m, findings := parse(cfg.Transform, in.Mapping, environ)
 	out.Findings = place(in.Mapping, findings)
-	s.view(r.Context(), out, m, &explanation.Explainer{Config: cfg, Environ: environ, Version: s.version, ShowSecrets: true}, in.state)
+	s.view(ctx, out, m, &explanation.Explainer{Config: cfg, Environ: environ, Version: s.version, ShowSecrets: true}, in.state)
 	if in.JQ != "" {
-		out.JQ = try(r.Context(), cfg.Transform, environ, in.JQ, in.Event)
+		out.JQ = try(ctx, cfg.Transform, environ, in.JQ, in.Event)
 	}
-	return out, r.Context().Err()
+	return out, ctx.Err()
 }
 
 // view fills in the explanation of the event, as far as it can be evaluated.
 func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanation.Explainer, in state) {
+	failed := func(where string, err error) bool {
+		if err != nil {
+			out.Faults[where] = err.Error()
+		}
+		return err != nil
+	}
 	answer, err := explanation.ParseAnswer("the answer", []byte(in.Response))
-	if err != nil {
-		out.Faults["response"] = err.Error()
-	}
+	failed("response", err)
 	polls, err := explanation.ParsePolls("the poll", []byte(in.Poll))
-	if err != nil {
-		out.Faults["poll"] = err.Error()
-	}
-	if _, err := agent.Decode([]byte(in.Event)); err != nil {
-		out.Faults["event"] = err.Error()
+	failed("poll", err)
+	if _, err := agent.Decode([]byte(in.Event)); failed("event", err) || m == nil {
 		return
 	}
-	if m == nil {
-		return
+	if v, err := e.Explain(ctx, m, []byte(in.Event), answer, polls...); !failed("event", err) {
+		out.View, out.Details = v, v.Details
 	}
-	v, err := e.Explain(ctx, m, []byte(in.Event), answer, polls...)
-	if err != nil {
-		out.Faults["event"] = err.Error()
-		return
-	}
-	out.View, out.Details = v, v.Details
-}
-
-// environ is the environment of the page's table.
-func (s state) environ() []string {
-	var out []string
-	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
-		out = append(out, name+"="+s.Env[name])
-	}
-	return out
 }
 
 // parse compiles a mapping; it is nil where it has errors.
@@ -184,35 +163,19 @@ func try(ctx context.Context, cfg transform.Config, environ []string, expr, even
 }
 
 // entry makes a case of a state.
-func (s *Server) entry(ctx context.Context, name string, st state) (cases.Entry, error) {
-	environ := st.environ()
-	cfg, err := app.OfflineFrom(environ)
+func (s *Server) entry(ctx context.Context, in namedState) (cases.Entry, error) {
+	out, err := s.explain(ctx, question{state: in.state})
 	if err != nil {
 		return cases.Entry{}, err
 	}
-	m, err := transform.Parse(mappingName, []byte(st.Mapping), cfg.Transform, environ)
-	if err != nil {
-		return cases.Entry{}, err
+	for _, where := range slices.Sorted(maps.Keys(out.Faults)) {
+		return cases.Entry{}, errors.New(out.Faults[where])
 	}
-	answer, err := explanation.ParseAnswer("the answer", []byte(st.Response))
-	if err != nil {
-		return cases.Entry{}, err
+	if out.View == nil {
+		return cases.Entry{}, errors.New("the mapping has errors: correct them first")
 	}
-	polls, err := explanation.ParsePolls("the poll", []byte(st.Poll))
-	if err != nil {
-		return cases.Entry{}, err
-	}
-	e := explanation.Explainer{Config: cfg, Environ: environ, Version: s.version, ShowSecrets: true}
-	v, err := e.Explain(ctx, m, []byte(st.Event), answer, polls...)
-	if err != nil {
-		return cases.Entry{}, err
-	}
-	entry := cases.Entry{Name: name, Event: json.RawMessage(st.Event), Env: st.Env, Outcome: cases.NewOutcome(v)}
-	if answer != nil {
-		entry.Response = json.RawMessage(st.Response)
-	}
-	if strings.TrimSpace(st.Poll) != "" {
-		entry.Poll = json.RawMessage(st.Poll)
-	}
-	return entry, nil
+	return cases.Entry{Name: in.Name, Event: raw(in.Event), Env: in.Env, Response: raw(in.Response), Poll: raw(in.Poll), Outcome: cases.NewOutcome(out.View)}, nil
 }
+
+// raw is a text as JSON, nil where it is empty.
+func raw(text string) json.RawMessage { return json.RawMessage(strings.TrimSpace(text)) }

@@ -2,6 +2,7 @@ package playground
 
 import (
 	"cmp"
+	"context"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -70,16 +71,13 @@ func (f Files) Check() error {
 }
 
 func (s *Server) start(*http.Request) (any, error) {
-	o := opening{File: "invocations.json", Write: s.files.Write, Examples: exampleList(), Events: []named{}, Schema: transform.Schema()}
+	f := s.files
+	o := opening{File: mappingName, Write: f.Write, Examples: exampleList(), Schema: transform.Schema()}
 	var err error
 	if o.state, err = readState(startFiles, "start"); err != nil {
 		return nil, err
 	}
-	f := s.files
 	o.Given = f.Mapping != "" || f.Event != "" || f.Response != "" || f.Poll != ""
-	if !o.Given {
-		return o, nil
-	}
 	if f.Mapping != "" {
 		o.File = filepath.Base(f.Mapping)
 		data, err := os.ReadFile(f.Mapping)
@@ -93,30 +91,26 @@ func (s *Server) start(*http.Request) (any, error) {
 	if o.Events, err = f.events(); err != nil {
 		return nil, err
 	}
-	for _, in := range []struct {
+	if f.Event != "" { // the answers at the start belong to another one
+		o.Response, o.Poll = "", ""
+	}
+	if len(o.Events) > 0 {
+		f.Event = filepath.Join(f.Event, o.Events[0].Title)
+	}
+	for _, given := range []struct {
 		file string
 		text *string
 	}{{f.Event, &o.Event}, {f.Response, &o.Response}, {f.Poll, &o.Poll}} {
-		if in.file == f.Event && len(o.Events) > 0 {
-			in.file = filepath.Join(f.Event, o.Events[0].Title)
+		if given.file == "" {
+			continue
 		}
-		if *in.text, err = readText(in.file, *in.text, f.Event != "" && in.text != &o.Event); err != nil {
+		data, err := os.ReadFile(given.file)
+		if err != nil {
 			return nil, err
 		}
+		*given.text = string(data)
 	}
 	return o, nil
-}
-
-// readText reads a file; where none is named the text stays, or goes.
-func readText(file, text string, clear bool) (string, error) {
-	if file == "" {
-		if clear {
-			return "", nil
-		}
-		return text, nil
-	}
-	data, err := os.ReadFile(file)
-	return string(data), err
 }
 
 // events lists the files of the folder of events.
@@ -194,26 +188,23 @@ func readState(files fs.FS, dir string) (st state, err error) {
 	return st, err
 }
 
+// changed is a mapping that the page has changed.
+type changed struct {
+	Mapping string `json:"mapping"`
+	Version string `json:"version"` // of the file when the page read it
+}
+
 // save writes the mapping, unless the file has changed since the page read it.
-func (s *Server) save(r *http.Request) (any, error) {
-	var in struct{ Mapping, Version string }
-	if err := decode(r, &in); err != nil {
-		return nil, err
-	}
+func (s *Server) save(_ context.Context, in changed) (any, error) {
 	if !s.files.Write {
 		return nil, &fault{status: http.StatusForbidden, text: "the playground was started without -write"}
 	}
-	done, err := s.alone(r)
-	if err != nil {
-		return nil, err
-	}
-	defer done()
 	current, err := os.ReadFile(s.files.Mapping)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if now := version(current); now != in.Version {
-		return nil, &fault{http.StatusConflict, map[string]string{"mapping": string(current), "version": now}, "changed on disk"}
+		return nil, &fault{http.StatusConflict, changed{string(current), now}, "changed on disk"}
 	}
 	if err := cases.WriteFile(s.files.Mapping, []byte(in.Mapping)); err != nil {
 		return nil, err
@@ -221,28 +212,25 @@ func (s *Server) save(r *http.Request) (any, error) {
 	return map[string]string{"version": version([]byte(in.Mapping))}, nil
 }
 
+// namedState is what becomes a case.
+type namedState struct {
+	state
+	Name string `json:"name"`
+}
+
 // saveCase makes a case of what the page shows. With -write it goes into the
 // list beside the mapping, otherwise the page offers it as a download.
-func (s *Server) saveCase(r *http.Request) (any, error) {
-	var in struct {
-		state
-		Name string `json:"name"`
-	}
-	if err := decode(r, &in); err != nil {
-		return nil, err
-	}
-	done, err := s.alone(r)
+func (s *Server) saveCase(ctx context.Context, in namedState) (any, error) {
+	entry, err := s.entry(ctx, in)
 	if err != nil {
 		return nil, err
 	}
-	defer done()
-	entry, err := s.entry(r.Context(), in.Name, in.state)
-	if err != nil {
-		return nil, err
-	}
-	file, list := "invocations"+cases.ListSuffix, []byte(nil)
+	mapping, list := mappingName, []byte(nil)
 	if s.files.Write {
-		file = strings.TrimSuffix(s.files.Mapping, filepath.Ext(s.files.Mapping)) + cases.ListSuffix
+		mapping = s.files.Mapping
+	}
+	file := strings.TrimSuffix(mapping, filepath.Ext(mapping)) + cases.ListSuffix
+	if s.files.Write {
 		if list, err = os.ReadFile(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}

@@ -421,6 +421,14 @@ func TestSaveCase(t *testing.T) {
 	if ok, err := cases.Run(t.Context(), []string{dir}, cases.Options{}, cases.Output{Text: &text}); !ok || err != nil || !strings.Contains(text.String(), "3 cases") {
 		t.Errorf("test = %t, %v\n%s", ok, err, text.String())
 	}
+	for field, text := range map[string]string{"mapping": `[{"body": "("}]`, "event": "{", "response": `{"statusCode": "x"}`} {
+		was := body[field]
+		body["name"], body[field] = "broken", text
+		if code := ask(t, s, "/api/case", body, &made); code != http.StatusBadRequest || made.Error == "" {
+			t.Errorf("a broken %s = %d %+v", field, code, made)
+		}
+		body[field] = was
+	}
 	body["name"] = "elsewhere"
 	if code := ask(t, newServer(t, Files{}), "/api/case", body, &made); code != http.StatusOK || made.Written || made.File != "invocations_test.json" || !strings.HasPrefix(made.Text, "[\n  {\n    \"name\": \"elsewhere\",") {
 		t.Errorf("without -write: %d %+v", code, made)

@@ -6,6 +6,7 @@ package playground
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"embed"
 	"encoding/json"
@@ -54,9 +55,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/start", answer(s.start))
 	mux.HandleFunc("GET /api/examples/{name}", answer(s.example))
 	mux.HandleFunc("GET /api/events/{id}", answer(s.event))
-	mux.HandleFunc("POST /api/explain", answer(s.explain))
-	mux.HandleFunc("POST /api/save", answer(s.save))
-	mux.HandleFunc("POST /api/case", answer(s.saveCase))
+	mux.HandleFunc("POST /api/explain", answer(inTurn(s, s.explain)))
+	mux.HandleFunc("POST /api/save", answer(inTurn(s, s.save)))
+	mux.HandleFunc("POST /api/case", answer(inTurn(s, s.saveCase)))
 	return s.guard.wrap(mux)
 }
 
@@ -114,21 +115,24 @@ func statusOf(err error) int {
 	return http.StatusBadRequest
 }
 
-// decode reads the body of a request.
-func decode(r *http.Request, v any) error {
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	return dec.Decode(v)
-}
-
-// alone waits for its turn: evaluations run one at a time, as the agent's own
-// heavy ones do. It fails when the page has given up on the answer.
-func (s *Server) alone(r *http.Request) (done func(), err error) {
-	select {
-	case s.busy <- struct{}{}:
-		return func() { <-s.busy }, nil
-	case <-r.Context().Done():
-		return nil, r.Context().Err()
+// inTurn gives f the body of a request once it is its turn: evaluations run one
+// at a time, as the agent's own heavy ones do. It fails when the page has given
+// up on the answer.
+func inTurn[In, Out any](s *Server, f func(context.Context, In) (Out, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		var in In
+		dec := json.NewDecoder(r.Body)
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&in); err != nil {
+			return nil, err
+		}
+		select {
+		case s.busy <- struct{}{}:
+			defer func() { <-s.busy }()
+			return f(r.Context(), in)
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
 	}
 }
 
