@@ -9,24 +9,24 @@ import (
 
 // State is what the member has of the group now.
 type State struct {
-	Group      string
-	Generation int32            // 0 where it is not joined
-	Partitions []PartitionState // by topic and number
-	Error      string           // why the group was not joined at the last try, empty where it was
+	Error      string           `json:"error,omitempty"` // why the group was not joined at the last try, empty where it was
+	Group      string           `json:"group,omitempty"`
+	Generation int32            `json:"generation,omitempty"` // 0 where it is not joined
+	Partitions []PartitionState `json:"partitions"`           // by topic and number
 }
 
 // PartitionState is where the agent stands in one partition. Offsets of the log
 // and the lag are some seconds old.
 type PartitionState struct {
-	Topic     string
-	ID        int
-	Committed int64 // the first unsettled offset, which is committed or about to be
-	Position  int64 // the next offset to read
-	End       int64 // of the log, -1 before it is known
-	Lag       int64 // records that are not settled, without those that are followed
-	Before    int64 // the lag between five and ten minutes ago, or when it was first known
-	Window    int   // events read and not settled
-	Full      bool  // nothing more is read before some of them settle
+	Topic     string `json:"topic"`
+	ID        int    `json:"partition"`
+	Committed int64  `json:"committed"` // the first unsettled offset, which is committed or about to be
+	Position  int64  `json:"position"`  // the next offset to read
+	End       int64  `json:"end"`       // of the log, -1 before it is known
+	Lag       int64  `json:"lag"`       // records that are not settled, without those that are followed
+	Before    int64  `json:"before"`    // the lag between five and ten minutes ago, or when it was first known
+	Window    int    `json:"window"`    // events read and not settled
+	Full      bool   `json:"full"`      // nothing more is read before some of them settle
 }
 
 // lookout keeps what the member last saw. The zero value is ready, and safe for
@@ -60,7 +60,7 @@ func (s *Source) State() State {
 	l := &s.lookout
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := State{Group: s.cfg.GroupID, Generation: l.generation}
+	out := State{Group: s.cfg.GroupID, Generation: l.generation, Partitions: []PartitionState{}}
 	if l.err != nil {
 		out.Error = l.err.Error()
 	}

@@ -33,13 +33,13 @@ type limit struct {
 
 // State is how the calls of Port's API go.
 type State struct {
-	Refused bool      // Port does not take the credentials
-	Limited bool      // Port asks for fewer calls: none is made before Reset
-	Left    int       // calls that it allows until Reset, -1 where it has not said
-	Reset   time.Time // when its window starts again, as far as it has said
-	Error   string    // of the last call that was not answered, or with 401, 429 or 5xx
-	ErrorAt time.Time // zero: none has failed
-	OKAt    time.Time // of the last call that it took
+	Refused bool      `json:"refused"`          // Port does not take the credentials
+	Limited bool      `json:"limited"`          // Port asks for fewer calls: none is made before Reset
+	Left    int       `json:"left"`             // calls that it allows until Reset, -1 where it has not said
+	Reset   time.Time `json:"reset,omitzero"`   // when its window starts again, as far as it has said
+	Error   string    `json:"error,omitempty"`  // of the last call that was not answered, or with 401, 429 or 5xx
+	ErrorAt time.Time `json:"errorAt,omitzero"` // zero: none has failed
+	OKAt    time.Time `json:"okAt,omitzero"`    // of the last call that it took
 }
 
 // State returns how the calls go at this moment.

@@ -111,23 +111,22 @@ func (a *App) secrets() func(setting string) invoker.SecretFunc {
 
 // listenAll opens HTTP_ADDR and STATUS_ADDR.
 func (a *App) listenAll() (err error) {
-	p := a.cfg.Process
-	if a.listener, err = a.listen("HTTP_ADDR", p.HTTPAddr, p.HTTPAddrSet); err != nil {
+	if a.listener, err = a.listen("HTTP_ADDR", a.cfg.Process.HTTPAddr); err != nil {
 		return err
 	}
-	if a.viewers, err = a.listen("STATUS_ADDR", p.StatusAddr, p.StatusAddrSet); err != nil {
+	if a.viewers, err = a.listen("STATUS_ADDR", a.cfg.Process.StatusAddr); err != nil {
 		a.closeListeners()
 	}
 	return err
 }
 
-// listen opens the address of a setting. Where that was not asked for, the
-// default one may be taken: by a second agent on one host, or by another
-// service.
-func (a *App) listen(setting, address string, asked bool) (net.Listener, error) {
+// listen opens the address of a setting. Where that is not set, the default one
+// may be taken: by a second agent on one host, or by another service.
+func (a *App) listen(setting, address string) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
 	}
+	_, asked := os.LookupEnv(setting)
 	l, err := net.Listen("tcp", address)
 	switch {
 	case err != nil && asked:

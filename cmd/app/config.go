@@ -47,16 +47,10 @@ type Process struct {
 	Streamer        string  `envconfig:"STREAMER_NAME" default:"KAFKA"`
 	LogLevel        string  `envconfig:"LOG_LEVEL" default:"INFO"`
 	LogFormat       string  `envconfig:"LOG_FORMAT" default:"json"`
-	HTTPAddr        string  `envconfig:"HTTP_ADDR" default:":8080"` // empty: no server
+	HTTPAddr        string  `envconfig:"HTTP_ADDR" default:":8080" empty:"off"` // empty: no server
 	ShutdownTimeout float64 `envconfig:"SHUTDOWN_TIMEOUT_SECONDS" default:"45"`
-	MappingReload   float64 `envconfig:"MAPPING_RELOAD_SECONDS" default:"15"` // 0: only at SIGHUP
-
-	// HTTPAddrSet is whether HTTPAddr was asked for: only then is it a fault
-	// that the address is taken.
-	HTTPAddrSet bool `ignored:"true"`
-
-	StatusAddr    string `envconfig:"STATUS_ADDR" default:"127.0.0.1:8081"` // empty: no server
-	StatusAddrSet bool   `ignored:"true"`
+	MappingReload   float64 `envconfig:"MAPPING_RELOAD_SECONDS" default:"15"`              // 0: only at SIGHUP
+	StatusAddr      string  `envconfig:"STATUS_ADDR" default:"127.0.0.1:8081" empty:"off"` // empty: no server
 }
 
 // logLevels are the levels by the names that the settings use.
@@ -112,14 +106,14 @@ func (c *Config) parts() []part {
 // is wrong with them, one fault a line.
 //
 // A variable that is set but empty counts as unset, except HTTP_ADDR and
-// STATUS_ADDR, which it switches off. A secret NAME may be in a file that NAME_FILE names instead.
+// STATUS_ADDR, which it switches off. A secret NAME may be in a file that
+// NAME_FILE names instead.
 func ReadConfig() (Config, error) {
 	var c Config
 	var errs []error
 	for _, p := range c.parts() {
 		errs = append(errs, read(p), p.Validate())
 	}
-	c.Process.readAddresses()
 	drain := c.Process.drainTimeout()
 	c.Agent.DrainTimeout, c.Kafka.DrainTimeout = drain, drain
 	c.Polling.Window = c.Agent.MaxInFlight
@@ -129,19 +123,7 @@ func ReadConfig() (Config, error) {
 // ReadProcess reads the settings that belong to no package.
 func ReadProcess() (Process, error) {
 	var p Process
-	err := errors.Join(read(&p), p.Validate())
-	p.readAddresses()
-	return p, err
-}
-
-// readAddresses takes the addresses that are set, empty ones too.
-func (p *Process) readAddresses() {
-	if addr, set := os.LookupEnv("HTTP_ADDR"); set {
-		p.HTTPAddr, p.HTTPAddrSet = addr, true
-	}
-	if addr, set := os.LookupEnv("STATUS_ADDR"); set {
-		p.StatusAddr, p.StatusAddrSet = addr, true
-	}
+	return p, errors.Join(read(&p), p.Validate())
 }
 
 // IsSetting reports whether an environment variable is a setting of the agent.
@@ -149,43 +131,58 @@ func IsSetting(name string) bool { return settingNames()[name] }
 
 var settingNames = sync.OnceValue(func() map[string]bool {
 	names := map[string]bool{}
-	for _, p := range new(Config).parts() {
-		t := reflect.TypeOf(p).Elem()
-		for i := range t.NumField() {
-			name := t.Field(i).Tag.Get("envconfig")
-			if names[name] = true; t.Field(i).Type == secretType {
-				names[name+fileSuffix] = true
-			}
+	for _, s := range settings(new(Config).parts()...) {
+		if names[s.name] = true; s.value.Type() == secretType {
+			names[s.name+fileSuffix] = true
 		}
 	}
 	return names
 })
+
+// setting is one variable of the environment and the field that it fills.
+type setting struct {
+	name, def string
+	empty     bool // set and empty it is not the default, but empty
+	value     reflect.Value
+}
+
+// settings lists the settings of parts.
+func settings(parts ...part) (list []setting) {
+	for _, p := range parts {
+		v := reflect.ValueOf(p).Elem()
+		for i := range v.NumField() {
+			tag := v.Type().Field(i).Tag
+			if name := tag.Get("envconfig"); name != "" {
+				list = append(list, setting{name, tag.Get("default"), tag.Get("empty") != "", v.Field(i)})
+			}
+		}
+	}
+	return list
+}
 
 // read fills in one part and gives every value that does not parse. envconfig
 // stops at the first one, so none that it would not take is left for it: the
 // environment is put right for the time that it reads.
 func read(p part) error {
 	var errs []error
-	t := reflect.TypeOf(p).Elem()
-	for i := range t.NumField() {
-		name := t.Field(i).Tag.Get("envconfig")
-		value, set := os.LookupEnv(name)
-		if name == "" || !set {
+	for _, s := range settings(p) {
+		value, set := os.LookupEnv(s.name)
+		if !set {
 			continue
 		}
-		plain, err := normal(t.Field(i).Type.Kind(), value)
+		plain, err := normal(s.value.Kind(), value)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %q is not %w", name, value, err))
+			errs = append(errs, fmt.Errorf("%s: %q is not %w", s.name, value, err))
 		}
-		if plain == value && value != "" {
+		if plain == value && (value != "" || s.empty) {
 			continue
 		}
-		defer os.Setenv(name, value)
+		defer os.Setenv(s.name, value)
 		if plain == "" {
-			os.Unsetenv(name) // to envconfig an empty variable is set
+			os.Unsetenv(s.name) // to envconfig an empty variable is set
 			continue
 		}
-		os.Setenv(name, plain)
+		os.Setenv(s.name, plain)
 	}
 	return errors.Join(append(errs, envconfig.Process("", p), readSecretFiles(p))...)
 }

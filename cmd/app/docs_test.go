@@ -54,7 +54,7 @@ func tableRows(text string) map[string][]string {
 // structs that are read: no setting missing, none too many, the same defaults.
 func TestSettingsAreDocumented(t *testing.T) {
 	rows := tableRows(readText(t, "docs/configure.md"))
-	for _, s := range settings(new(Config)) {
+	for _, s := range settings(new(Config).parts()...) {
 		cells, ok := rows[s.name]
 		if !ok {
 			t.Errorf("%s is not documented", s.name)

@@ -24,11 +24,10 @@ func TestAddressTaken(t *testing.T) {
 	cfg.Process.HTTPAddr, cfg.Process.StatusAddr = taken.Addr().String(), ""
 
 	var log bytes.Buffer
-	cfg.Process.HTTPAddrSet = false
 	if a, err := New(cfg, "test", &log); err != nil || a.Addr() != "" || !strings.Contains(log.String(), "server not started") {
 		t.Errorf("with the default address taken got %v, log %q; want it to start with a warning", err, log.String())
 	}
-	cfg.Process.HTTPAddrSet = true
+	t.Setenv("HTTP_ADDR", taken.Addr().String())
 	if _, err := New(cfg, "test", &log); err == nil || !strings.Contains(err.Error(), "HTTP_ADDR") {
 		t.Errorf("with the wanted address taken got %v, want an error that names HTTP_ADDR", err)
 	}
@@ -36,7 +35,7 @@ func TestAddressTaken(t *testing.T) {
 	if a, err := New(cfg, "test", &log); err != nil || a.StatusAddr() != "" || strings.Count(log.String(), "server not started") != 2 {
 		t.Errorf("with the status address taken got %v, log %q; want it to start with a warning", err, log.String())
 	}
-	cfg.Process.StatusAddrSet = true
+	t.Setenv("STATUS_ADDR", taken.Addr().String())
 	if _, err := New(cfg, "test", &log); err == nil || !strings.Contains(err.Error(), "STATUS_ADDR") {
 		t.Errorf("with the wanted status address taken got %v, want an error that names STATUS_ADDR", err)
 	}

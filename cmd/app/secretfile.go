@@ -52,14 +52,13 @@ func readSecret(path string) (string, error) {
 // readSecretFiles fills in the secrets of p that files hold.
 func readSecretFiles(p part) error {
 	var errs []error
-	v := reflect.ValueOf(p).Elem()
-	for i := range v.NumField() {
-		if v.Field(i).Type() != secretType {
+	for _, s := range settings(p) {
+		if s.value.Type() != secretType {
 			continue
 		}
-		value, err := fromFile(v.Type().Field(i).Tag.Get("envconfig"))
+		value, err := fromFile(s.name)
 		if errs = append(errs, err); value != "" {
-			v.Field(i).SetString(value)
+			s.value.SetString(value)
 		}
 	}
 	return errors.Join(errs...)

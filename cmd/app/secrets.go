@@ -1,7 +1,6 @@
 package app
 
 import (
-	"reflect"
 	"strings"
 	"sync"
 
@@ -29,12 +28,9 @@ func Secrets(cfg Config, environ []string) []string {
 // secretSettings returns the secret settings of cfg by their names.
 func secretSettings(cfg *Config) map[string]invoker.Secret {
 	secrets := make(map[string]invoker.Secret)
-	for _, p := range cfg.parts() {
-		v := reflect.ValueOf(p).Elem()
-		for i := range v.NumField() {
-			if name := v.Type().Field(i).Tag.Get("envconfig"); name != "" && v.Field(i).Type() == secretType {
-				secrets[name] = invoker.Secret(v.Field(i).String())
-			}
+	for _, s := range settings(cfg.parts()...) {
+		if s.value.Type() == secretType {
+			secrets[s.name] = invoker.Secret(s.value.String())
 		}
 	}
 	return secrets

@@ -14,31 +14,10 @@ import (
 	"time"
 )
 
-// setting is one variable of the environment and the field that it fills.
-type setting struct {
-	name, def string
-	value     reflect.Value // in the Config that was asked
-}
-
-// settings lists every setting of c by reflection.
-func settings(c *Config) []setting {
-	var all []setting
-	for _, p := range c.parts() {
-		v := reflect.ValueOf(p).Elem()
-		for i := range v.NumField() {
-			tag := v.Type().Field(i).Tag
-			if name := tag.Get("envconfig"); name != "" {
-				all = append(all, setting{name, tag.Get("default"), v.Field(i)})
-			}
-		}
-	}
-	return all
-}
-
 // setOnly sets the environment to vars and the two settings that are required.
 func setOnly(t *testing.T, vars map[string]string) {
 	t.Helper()
-	for _, s := range settings(new(Config)) {
+	for _, s := range settings(new(Config).parts()...) {
 		if _, set := os.LookupEnv(s.name); set {
 			t.Setenv(s.name, "") // put back at the end of the test
 			os.Unsetenv(s.name)
@@ -154,7 +133,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	known := map[string]bool{}
-	for _, s := range settings(&c) {
+	for _, s := range settings(c.parts()...) {
 		known[s.name] = true
 		d, ok := distinct[s.name]
 		if !ok {
@@ -179,7 +158,7 @@ func TestEverySettingIsRead(t *testing.T) {
 	if got, want := c.Polling.Window, 9; got != want {
 		t.Errorf("the polling window is %d, want %d", got, want)
 	}
-	for _, s := range settings(&c) { // envconfig was lent another environment
+	for _, s := range settings(c.parts()...) { // envconfig was lent another environment
 		if got := os.Getenv(s.name); got != vars[s.name] {
 			t.Errorf("afterwards %s is %q, want %q", s.name, got, vars[s.name])
 		}
@@ -192,7 +171,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range settings(&unset) {
+	for _, s := range settings(unset.parts()...) {
 		got := fmt.Sprint(plain(s.value))
 		switch {
 		case strings.HasPrefix(s.name, "PORT_CLIENT_"):
@@ -204,7 +183,7 @@ func TestDefaults(t *testing.T) {
 	}
 
 	empty := map[string]string{}
-	for _, s := range settings(&unset) {
+	for _, s := range settings(unset.parts()...) {
 		if !strings.HasPrefix(s.name, "PORT_CLIENT_") && s.name != "HTTP_ADDR" && s.name != "STATUS_ADDR" {
 			empty[s.name] = ""
 		}
@@ -282,7 +261,7 @@ func TestBadValuesAreNamed(t *testing.T) {
 	anything := []string{"HTTP_ADDR", "STATUS_ADDR", "PORT_ORG_ID", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS", "KAFKA_CONSUMER_GROUP_ID", "KAFKA_RUNS_TOPIC",
 		"KAFKA_CHANGE_LOG_TOPIC", "INVOCATIONS_PATH", "CONTROL_THE_PAYLOAD_CONFIG_PATH", "GITHUB_TOKEN", "CA_CERTIFICATES_DIR", "CLIENT_CERTIFICATES_DIR",
 		"GITHUB_APP_INSTALLATION_ID", "JENKINS_USER_ID", "JENKINS_USER", "GITLAB_TOKEN", "AZURE_DEVOPS_EXT_PAT", "AZURE_DEVOPS_PAT"}
-	for _, s := range settings(new(Config)) {
+	for _, s := range settings(new(Config).parts()...) {
 		if bad[s.name] == nil && !slices.Contains(anything, s.name) {
 			t.Errorf("%s: this test has no bad value for it", s.name)
 		}

@@ -7,12 +7,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	"port-agent/agent/kafka"
+	"port-agent/agent/port"
 	"port-agent/cmd/app/status"
 	"port-agent/invoker"
 )
@@ -81,48 +81,39 @@ func (a *App) Status() *status.Status {
 }
 
 func (a *App) sourceStatus() status.Source {
-	out := status.Source{Kind: strings.ToUpper(a.cfg.Process.Streamer), Partitions: []status.Partition{}}
+	out := status.Source{Kind: strings.ToUpper(a.cfg.Process.Streamer), State: kafka.State{Partitions: []kafka.PartitionState{}}}
 	src, _ := a.source.Load().(source)
 	if src == nil {
 		return out
 	}
 	out.Connected = src.Ready()
 	if k, ok := src.(*kafka.Source); ok {
-		state := k.State()
-		out.Group, out.Generation = state.Group, state.Generation
-		if !out.Connected {
-			out.Error = state.Error
-		}
-		for _, p := range state.Partitions {
-			out.Partitions = append(out.Partitions, status.Partition{Topic: p.Topic, ID: p.ID, Committed: p.Committed, Position: p.Position,
-				End: p.End, Lag: p.Lag, Before: p.Before, Window: p.Window, Full: p.Full})
-		}
+		out.State = k.State()
+	}
+	if out.Connected {
+		out.Error = ""
 	}
 	return out
 }
 
-func (a *App) portStatus() status.Port {
+func (a *App) portStatus() port.State {
 	s := a.port.State()
-	return status.Port{Refused: a.credentialsRefused(), Limited: s.Limited, Left: s.Left, Reset: s.Reset, Error: s.Error, ErrorAt: s.ErrorAt, OKAt: s.OKAt}
+	s.Refused = a.credentialsRefused()
+	return s
 }
 
 // settingsStatus lists the settings that differ from their defaults.
 func (a *App) settingsStatus() []status.Setting {
 	out := []status.Setting{}
-	for _, p := range new(Config).parts() {
-		t := reflect.TypeOf(p).Elem()
-		for i := range t.NumField() {
-			f := t.Field(i)
-			name := f.Tag.Get("envconfig")
-			value, set := os.LookupEnv(name)
-			if name == "" || !set || value == "" || value == f.Tag.Get("default") {
-				continue
-			}
-			if f.Type == reflect.TypeFor[invoker.Secret]() {
-				value = invoker.Secret(value).String()
-			}
-			out = append(out, status.Setting{Name: name, Value: value})
+	for _, s := range settings(new(Config).parts()...) {
+		value := os.Getenv(s.name)
+		if value == "" || value == s.def {
+			continue
 		}
+		if s.value.Type() == secretType {
+			value = invoker.Secret(value).String()
+		}
+		out = append(out, status.Setting{Name: s.name, Value: value})
 	}
 	slices.SortFunc(out, func(x, y status.Setting) int { return cmp.Compare(x.Name, y.Name) })
 	return slices.Compact(out)

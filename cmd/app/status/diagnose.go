@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/kafka"
 	"port-agent/cmd/terminal"
 )
 
@@ -93,7 +94,7 @@ func windowFull(s *Status) (string, string) {
 }
 
 func lagGrows(s *Status) (string, string) {
-	var worst Partition
+	var worst kafka.PartitionState
 	for _, p := range s.Source.Partitions {
 		if p.Lag > lagThought && p.Lag > p.Before && p.Lag > worst.Lag {
 			worst = p

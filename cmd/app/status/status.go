@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/kafka"
+	"port-agent/agent/port"
 )
 
 // Status is one agent at one moment.
@@ -22,9 +24,9 @@ type Status struct {
 	Source  Source    `json:"source"`
 	Slots   Slots     `json:"slots"`
 	activity.Snapshot
-	Port     Port      `json:"port"`
-	Mapping  Mapping   `json:"mapping"`
-	Settings []Setting `json:"settings"` // those that differ from their defaults
+	Port     port.State `json:"port"`
+	Mapping  Mapping    `json:"mapping"`
+	Settings []Setting  `json:"settings"` // those that differ from their defaults
 }
 
 // Health is the diagnosis.
@@ -36,25 +38,9 @@ type Health struct {
 
 // Source is where events come from.
 type Source struct {
-	Kind       string      `json:"kind"` // KAFKA or POLLING
-	Connected  bool        `json:"connected"`
-	Error      string      `json:"error,omitempty"` // why not, as far as it is known
-	Group      string      `json:"group,omitempty"`
-	Generation int32       `json:"generation,omitempty"`
-	Partitions []Partition `json:"partitions"`
-}
-
-// Partition is one that this member of the group has.
-type Partition struct {
-	Topic     string `json:"topic"`
-	ID        int    `json:"partition"`
-	Committed int64  `json:"committed"`
-	Position  int64  `json:"position"` // of the next record to read
-	End       int64  `json:"end"`      // of the log
-	Lag       int64  `json:"lag"`      // less what is followed
-	Before    int64  `json:"before"`   // the lag some minutes ago
-	Window    int    `json:"window"`   // offsets between the first unsettled event and the position
-	Full      bool   `json:"full"`     // the window is full: nothing more is read
+	Kind        string `json:"kind"` // KAFKA or POLLING
+	Connected   bool   `json:"connected"`
+	kafka.State        // empty without Kafka, except for Error: why it is not connected, as far as it is known
 }
 
 // Slots are the bounds of the requests to backends under way.
@@ -63,17 +49,6 @@ type Slots struct {
 	PerHost int `json:"perHost"`
 	Used    int `json:"used"`
 	Waiting int `json:"waiting"`
-}
-
-// Port is Port's API as this agent sees it.
-type Port struct {
-	Refused bool      `json:"refused"` // it does not take the credentials
-	Limited bool      `json:"limited"` // it asks for fewer calls, until Reset
-	Left    int       `json:"left"`    // calls that it allows until Reset, -1: it has not said
-	Reset   time.Time `json:"reset,omitzero"`
-	Error   string    `json:"error,omitempty"` // the last one
-	ErrorAt time.Time `json:"errorAt,omitzero"`
-	OKAt    time.Time `json:"okAt,omitzero"` // the last call that it took
 }
 
 // Mapping is the mapping in force.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/kafka"
+	"port-agent/agent/port"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -24,10 +26,10 @@ func ago(d time.Duration) time.Time { return now.Add(-d) }
 func fixed() *Status {
 	s := &Status{
 		Time: now, Started: ago(26 * time.Hour), Version: "1.2.3",
-		Source: Source{Kind: "KAFKA", Connected: true, Group: "org.port-agent", Generation: 7, Partitions: []Partition{
+		Source: Source{Kind: "KAFKA", Connected: true, State: kafka.State{Group: "org.port-agent", Generation: 7, Partitions: []kafka.PartitionState{
 			{Topic: "org.runs", ID: 0, Committed: 120, Position: 131, End: 133, Lag: 13, Before: 20, Window: 11},
 			{Topic: "org.change.log", ID: 0, Committed: 9, Position: 9, End: 9},
-		}},
+		}}},
 		Slots: Slots{Limit: 512, PerHost: 32, Used: 3, Waiting: 1},
 		Snapshot: activity.Snapshot{
 			Hosts: []activity.Host{{Name: "ci.corp.example:443", Used: 2, Waiting: 1, Oldest: ago(3 * time.Second)},
@@ -46,7 +48,7 @@ func fixed() *Status {
 			Rules:    []activity.Rule{{Label: "0", Hits: 12, LastHit: ago(20 * time.Second)}, {Label: `1 "deploy"`, Hits: 4, Failures: 3, LastHit: ago(10 * time.Second)}},
 			Minutes:  []activity.Minute{{Time: ago(59 * time.Minute).Truncate(time.Minute), OK: 4, Slowest: 2, Median: 1}, {Time: now.Truncate(time.Minute), OK: 1, Failed: 3, Slowest: 7.25, Median: 0.125}},
 		},
-		Port: Port{Left: 14873, Reset: now.Add(90 * time.Second), Error: "PATCH /v1/actions/runs/{id}: 502", ErrorAt: ago(time.Hour), OKAt: ago(time.Second)},
+		Port: port.State{Left: 14873, Reset: now.Add(90 * time.Second), Error: "PATCH /v1/actions/runs/{id}: 502", ErrorAt: ago(time.Hour), OKAt: ago(time.Second)},
 		Mapping: Mapping{File: "/etc/port-agent/mapping/invocations.json", Hash: "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9", Loaded: ago(25 * time.Hour),
 			Labels: []string{"0", `1 "deploy"`, `2 "never"`}},
 		Settings: []Setting{{"LOG_LEVEL", "DEBUG"}, {"PORT_CLIENT_SECRET", "[redacted]"}},
