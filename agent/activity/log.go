@@ -50,11 +50,8 @@ type Work struct {
 	event Event
 }
 
-// Begin adds an event. A nil Log keeps nothing.
+// Begin adds an event.
 func (l *Log) Begin(e Event) *Work {
-	if l == nil {
-		return nil
-	}
 	now := time.Now()
 	e.Since, e.State, e.Action = now, cmp.Or(e.State, Preparing), cut(e.Action)
 	if e.Arrived.IsZero() {
@@ -67,84 +64,71 @@ func (l *Log) Begin(e Event) *Work {
 	return w
 }
 
-// Matched says which rule takes the event, and counts its hit.
-func (w *Work) Matched(rule string) {
+// change changes the event, and what the Log holds because of it.
+func (w *Work) change(f func(l *Log, e *Event, now time.Time)) {
 	if w == nil {
 		return
 	}
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
-	w.event.Rule = rule
-	r := w.log.rule(rule)
-	r.Hits++
-	r.LastHit = time.Now()
+	f(w.log, &w.event, time.Now())
+}
+
+// Matched says which rule takes the event, and counts its hit.
+func (w *Work) Matched(rule string) {
+	w.change(func(l *Log, e *Event, now time.Time) {
+		e.Rule = rule
+		r := l.rule(rule)
+		r.Hits++
+		r.LastHit = now
+	})
 }
 
 // For says where the event's request goes.
 func (w *Work) For(backend, host string) {
-	if w == nil {
-		return
-	}
-	w.log.mu.Lock()
-	defer w.log.mu.Unlock()
-	w.event.Backend, w.event.Host = backend, host
+	w.change(func(_ *Log, e *Event, _ time.Time) { e.Backend, e.Host = backend, host })
 }
 
 // At says where the event is now; detail may be empty.
 func (w *Work) At(s State, detail string) {
-	if w == nil {
-		return
-	}
-	w.log.mu.Lock()
-	defer w.log.mu.Unlock()
-	if w.event.State != s {
-		w.event.Since = time.Now()
-	}
-	w.event.State, w.event.Detail = s, cut(detail)
+	w.change(func(_ *Log, e *Event, now time.Time) {
+		if e.State != s {
+			e.Since = now
+		}
+		e.State, e.Detail = s, cut(detail)
+	})
 }
 
 // Ended counts how the work on the event ended. The event stays until Leave.
 func (w *Work) Ended(r Result) {
-	if w == nil {
-		return
-	}
-	l, now, e := w.log, time.Now(), &w.event
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.keepRun(Run{Time: now, Run: e.Run, Action: e.Action, Rule: e.Rule, Backend: e.Backend, Host: e.Host,
-		Status: r.Status, Attempts: r.Attempts, Seconds: r.Took.Seconds(), Result: r.Result, Reason: r.Reason})
-	m := l.minute(now)
-	m.Slowest = max(m.Slowest, r.Took.Seconds())
-	if len(m.took) < 200 {
-		m.took = append(m.took, r.Took.Seconds())
-	}
-	if r.OK {
-		m.OK++
-		return
-	}
-	m.Failed++
-	if e.Rule != "" {
-		l.rule(e.Rule).Failures++
-	}
-	l.fail(kind{r.Reason, e.Rule, e.Host, r.Status}, e.Run, now)
+	w.change(func(l *Log, e *Event, now time.Time) {
+		l.keepRun(Run{Time: now, Run: e.Run, Action: e.Action, Rule: e.Rule, Backend: e.Backend, Host: e.Host,
+			Status: r.Status, Attempts: r.Attempts, Seconds: r.Took.Seconds(), Result: r.Result, Reason: r.Reason})
+		m := l.minute(now)
+		m.Slowest = max(m.Slowest, r.Took.Seconds())
+		if len(m.took) < 200 {
+			m.took = append(m.took, r.Took.Seconds())
+		}
+		if r.OK {
+			m.OK++
+			return
+		}
+		m.Failed++
+		if e.Rule != "" {
+			l.rule(e.Rule).Failures++
+		}
+		l.fail(kind{r.Reason, e.Rule, e.Host, r.Status}, e.Run, now)
+	})
 }
 
 // Leave removes the event: it is settled, or left to another owner.
 func (w *Work) Leave() {
-	if w == nil {
-		return
-	}
-	w.log.mu.Lock()
-	defer w.log.mu.Unlock()
-	delete(w.log.work, w)
+	w.change(func(l *Log, _ *Event, _ time.Time) { delete(l.work, w) })
 }
 
 // Fail counts a failure that belongs to no event's work, such as a dropped
 // event.
 func (l *Log) Fail(reason, run string) {
-	if l == nil {
-		return
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fail(kind{reason: reason}, run, time.Now())

@@ -55,18 +55,11 @@ func addr(l net.Listener) string {
 	return l.Addr().String()
 }
 
-// metricsHandler gathers metrics for one request at a time. It lets go of the
-// next before it writes, so that a slow reader delays nobody else's scrape.
+// metricsHandler gathers metrics once for all who ask at the same time. Answers
+// are complete in memory before they are written, so that a slow reader delays
+// nobody else's scrape.
 func metricsHandler(from prometheus.Gatherer) http.Handler {
-	handler := promhttp.HandlerFor(from, promhttp.HandlerOpts{})
-	var gathering sync.Mutex
-	inTurn := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		gathering.Lock()
-		defer gathering.Unlock()
-		handler.ServeHTTP(w, r)
-	})
-	// http.TimeoutHandler hands over what it keeps only once inTurn is done.
-	return http.TimeoutHandler(inTurn, 5*time.Second, "metrics are gathered for others\n")
+	return promhttp.HandlerFor(from, promhttp.HandlerOpts{CoalesceGather: true, Timeout: 5 * time.Second})
 }
 
 // limits bound what callers can take of a listener that others in the cluster

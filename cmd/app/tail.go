@@ -11,15 +11,12 @@ import (
 	"port-agent/invoker"
 )
 
-// ErrNothingToTail is what Tail returns where the settings name no Kafka.
-var ErrNothingToTail = errors.New("STREAMER_NAME is POLLING: runs are claimed from Port one by one, and there is no topic to read; the agent's log and `port-agent status` show them")
-
 // Tail reads events beside the agent's consumer group, see kafka.Tail. changes
 // reads the change-log topic alone where r names one partition; else both
 // topics are read.
 func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(*agent.Event) error) error {
 	if strings.ToUpper(a.cfg.Process.Streamer) == sourcePolling {
-		return ErrNothingToTail
+		return errors.New("STREAMER_NAME is POLLING: runs are claimed from Port one by one, and there is no topic to read; the agent's log and `port-agent status` show them")
 	}
 	org, err := a.port.Organization(ctx)
 	if err != nil {
