@@ -39,13 +39,16 @@ var (
 // batch is one record batch as it came.
 type batch struct {
 	raw         []byte
-	first, last int64 // offsets
+	first, next int64 // offsets, of its first record and behind its last
 	count       int
 }
 
+// room waits for the memory of an event of size bytes.
+type room func(size int) (release func(), err error)
+
 // decodeBatches yields the records of data with offsets from on. A record of
 // more than limit bytes is yielded without its value.
-func decodeBatches(data []byte, from int64, limit int, room func(size int) error) steps {
+func decodeBatches(data []byte, from int64, limit int, room room) steps {
 	return func(yield func(record, error) bool) {
 		for head := true; len(data) >= headerSize; head = false {
 			size := batchHead + int(int32(binary.BigEndian.Uint32(data[8:])))
@@ -54,61 +57,68 @@ func decodeBatches(data []byte, from int64, limit int, room func(size int) error
 				return
 			}
 			b := batch{raw: data[:min(size, len(data))], first: int64(binary.BigEndian.Uint64(data))}
-			b.last = b.first + int64(int32(binary.BigEndian.Uint32(data[23:])))
+			b.next = b.first + int64(int32(binary.BigEndian.Uint32(data[23:]))) + 1
 			b.count = int(int32(binary.BigEndian.Uint32(data[57:])))
-			cut := size > len(data)
 			switch {
-			case cut && head && len(data) > answerMax/2: // it is larger than an answer may be
-				yield(record{next: b.last + 1, records: b.count, err: fmt.Errorf("%w: a batch of %d bytes", errOversized, size)}, nil)
-				return
-			case cut:
+			case size > len(data):
+				if head && len(data) > answerMax/2 { // it is larger than an answer may be
+					yield(record{next: b.next, records: b.count, err: fmt.Errorf("%w: a batch of %d bytes", errOversized, size)}, nil)
+				}
 				return
 			case crc32.Checksum(b.raw[21:], castagnoli) != binary.BigEndian.Uint32(b.raw[17:]):
 				yield(record{}, fmt.Errorf("%w: wrong checksum at offset %d", errDamaged, b.first))
 				return
-			}
-			data = data[size:]
-			if b.last >= from && !b.decode(from, limit, room, yield) {
+			case b.next > from && !b.decode(from, limit, room, yield):
 				return
 			}
+			data = data[size:]
 		}
 	}
 }
 
-// decode yields the batch's records and reports whether to go on behind it.
-func (b *batch) decode(from int64, limit int, room func(size int) error, yield func(record, error) bool) bool {
-	unpacked := &io.LimitedReader{N: unpackedMax}
+// decode yields the batch's records and reports whether to go on behind it. What
+// cannot be unpacked is passed by: the checksum is right, so that it is what was
+// written.
+func (b *batch) decode(from int64, limit int, room room, yield func(record, error) bool) bool {
 	packed, err := unpack(b.raw)
-	if err == nil {
-		defer packed.Close()
-		unpacked.R = packed
-		r := &recordReader{Reader: bufio.NewReader(unpacked), base: b.first, from: from, limit: limit, room: room}
-		for n := 0; n < b.count && err == nil; n++ {
-			var rec record
-			if rec, err = r.next(); err == nil && rec.next > from && !yield(rec, nil) {
+	if err != nil {
+		return yield(record{next: b.next, records: b.count, err: err}, nil)
+	}
+	defer packed.Close()
+	unpacked := &io.LimitedReader{R: packed, N: unpackedMax}
+	r := &recordReader{Reader: bufio.NewReader(unpacked)}
+	for n := range b.count {
+		rec, size := r.head(b.first)
+		switch {
+		case rec.next <= from:
+			r.skip(size)
+		case size > int64(limit):
+			rec.err = fmt.Errorf("%w: a record of %d bytes", errOversized, size)
+			r.skip(size)
+		case r.err == nil:
+			if rec.release, err = room(int(max(0, size))); err != nil {
+				yield(record{}, err)
 				return false
 			}
-			if err == nil {
-				from = max(from, rec.next)
+			rec.value = r.bytes(size)
+		}
+		r.headers()
+		if r.err != nil {
+			if rec.release != nil {
+				rec.release()
 			}
-			var full *roomError
-			if errors.As(err, &full) {
-				yield(record{}, full.error)
+			if unpacked.N <= 0 {
+				r.err = fmt.Errorf("%w: more than %d bytes in a batch", errOversized, unpackedMax)
+			}
+			return yield(record{next: b.next, records: b.count - n, err: r.err}, nil)
+		}
+		if rec.next > from {
+			if from = rec.next; !yield(rec, nil) {
 				return false
-			}
-			if err != nil { // the checksum is right: what came is what was written
-				if unpacked.N <= 0 {
-					err = fmt.Errorf("%w: more than %d bytes in a batch", errOversized, unpackedMax)
-				}
-				b.count -= n
 			}
 		}
 	}
-	end := record{next: b.last + 1}
-	if err != nil {
-		end.records, end.err = b.count, err
-	}
-	return end.records == 0 && end.next <= from || yield(end, nil)
+	return b.next <= from || yield(record{next: b.next}, nil)
 }
 
 // unpack returns the records of a batch to read.
@@ -158,24 +168,17 @@ func snappyFits(data []byte) bool {
 	return true
 }
 
-// roomError is what room said.
-type roomError struct{ error }
-
-// recordReader reads the records of a batch one after another.
+// recordReader reads the records of a batch one after another. Its first error
+// stays.
 type recordReader struct {
 	*bufio.Reader
-	base, from int64
-	limit      int
-	room       func(size int) error
-	err        error
+	err error
 }
 
-func (r *recordReader) varint() int64 {
-	if r.err != nil {
-		return 0
+func (r *recordReader) varint() (v int64) {
+	if r.err == nil {
+		v, r.err = binary.ReadVarint(r.Reader)
 	}
-	var v int64
-	v, r.err = binary.ReadVarint(r.Reader)
 	return v
 }
 
@@ -185,35 +188,28 @@ func (r *recordReader) skip(n int64) {
 	}
 }
 
-func (r *recordReader) next() (record, error) {
+func (r *recordReader) bytes(n int64) []byte {
+	if r.err != nil || n <= 0 {
+		return nil
+	}
+	b := make([]byte, n)
+	_, r.err = io.ReadFull(r.Reader, b)
+	return b
+}
+
+// head reads up to a record's value, and returns the value's size.
+func (r *recordReader) head(first int64) (rec record, size int64) {
 	r.varint() // length
 	r.skip(1)  // attributes
 	r.varint() // timestamp
-	offset := r.base + r.varint()
+	rec = record{next: first + r.varint() + 1, records: 1}
 	r.skip(r.varint()) // key
-	rec := record{next: offset + 1, records: 1}
-	size := r.varint()
-	switch {
-	case r.err != nil:
-		return rec, r.err
-	case offset < r.from:
-		r.skip(size)
-	case size > int64(r.limit):
-		rec.err = fmt.Errorf("%w: a record of %d bytes", errOversized, size)
-		r.skip(size)
-	case size > 0:
-		if err := r.room(int(size)); err != nil {
-			return rec, &roomError{err}
-		}
-		rec.value = make([]byte, size)
-		_, r.err = io.ReadFull(r.Reader, rec.value)
-	default:
-		if err := r.room(0); err != nil {
-			return rec, &roomError{err}
-		}
-	}
-	for range 2 * min(r.varint(), 1<<20) { // keys and values of headers
+	return rec, r.varint()
+}
+
+// headers passes by what follows the value.
+func (r *recordReader) headers() {
+	for range 2 * min(r.varint(), 1<<20) { // keys and values
 		r.skip(r.varint())
 	}
-	return rec, r.err
 }

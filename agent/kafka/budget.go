@@ -31,7 +31,7 @@ type budget struct {
 	mu      sync.Mutex
 	free    int64
 	events  int64         // held by events
-	answers int           // large answers that are held
+	answers int64         // large ones that are held
 	given   chan struct{} // closed, and replaced, when something is given back
 }
 
@@ -47,24 +47,17 @@ func (b *budget) share() *share { return &share{budget: b} }
 
 // acquire waits until there is room for an event of that cost, or returns the
 // cause of ctx's end. Where no event is held there always is: one may be larger
-// than the whole.
-func (s *share) acquire(ctx context.Context, cost int64) error {
-	return s.wait(ctx, func() bool {
-		if s.free < cost && s.used+cost > memoryReserve && s.events > 0 && (s.used > 0 || s.free+memoryOverdraft < cost) {
-			return false
-		}
-		s.take(cost)
-		return true
+// than the whole. release gives the room back; more than one call is as good as
+// one.
+func (s *share) acquire(ctx context.Context, cost int64) (release func(), err error) {
+	fits := func() bool {
+		return s.free >= cost || s.used+cost <= memoryReserve || s.events == 0 || s.used == 0 && s.free+memoryOverdraft >= cost
+	}
+	return s.wait(ctx, fits, func(sign int64) {
+		s.free -= sign * cost
+		s.events += sign * cost
+		s.used += sign * cost
 	})
-}
-
-// release gives back what acquire took.
-func (s *share) release(cost int64) { s.give(func() { s.take(-cost) }) }
-
-func (s *share) take(cost int64) {
-	s.free -= cost
-	s.events += cost
-	s.used += cost
 }
 
 // keep waits until there is room for an answer to a fetch. done gives it back.
@@ -73,42 +66,38 @@ func (b *budget) keep(ctx context.Context, size int64) (done func(), err error) 
 	if size <= fetchBytes+batchHead {
 		return func() {}, nil
 	}
-	take := func(n int, size int64) {
-		b.answers += n
-		b.free -= size
-	}
-	return func() { b.give(func() { take(-1, -size) }) }, b.wait(ctx, func() bool {
-		if b.free < size && b.answers > 0 {
-			return false
-		}
-		take(1, size)
-		return true
+	fits := func() bool { return b.free >= size || b.answers == 0 }
+	return b.wait(ctx, fits, func(sign int64) {
+		b.free -= sign * size
+		b.answers += sign
 	})
 }
 
-// wait returns when take has succeeded, or with the cause of ctx's end. It calls
-// take with the lock held.
-func (b *budget) wait(ctx context.Context, take func() bool) error {
-	for {
-		b.mu.Lock()
-		taken, given := take(), b.given
+// wait takes what fits as soon as it does, or returns the cause of ctx's end.
+// Both functions are called with the lock held; take with 1, and with -1 to give
+// back.
+func (b *budget) wait(ctx context.Context, fits func() bool, take func(sign int64)) (giveBack func(), err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for !fits() {
+		given := b.given
 		b.mu.Unlock()
-		if taken {
-			return nil
-		}
 		select {
 		case <-given:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			err = context.Cause(ctx)
+		}
+		b.mu.Lock()
+		if err != nil {
+			return nil, err
 		}
 	}
-}
-
-// give has those that wait look again.
-func (b *budget) give(back func()) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	back()
-	close(b.given)
-	b.given = make(chan struct{})
+	take(1)
+	return sync.OnceFunc(func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		take(-1)
+		close(b.given) // those that wait look again
+		b.given = make(chan struct{})
+	}), nil
 }

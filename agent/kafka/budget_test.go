@@ -17,21 +17,25 @@ func TestBudget(t *testing.T) {
 		const cost = memoryReserve / 2
 		b := newBudget(4 * cost)
 		greedy, modest := b.share(), b.share()
-		for range 4 {
-			if err := greedy.acquire(t.Context(), cost); err != nil {
+		acquire := func(ctx context.Context, s *share) <-chan error {
+			done := make(chan error, 1)
+			go func() {
+				_, err := s.acquire(ctx, cost)
+				done <- err
+			}()
+			return done
+		}
+		var held []func()
+		for _, s := range []*share{greedy, greedy, greedy, greedy, modest, modest} { // at last from the reserve
+			release, err := s.acquire(t.Context(), cost)
+			if err != nil {
 				t.Fatal(err)
 			}
+			held = append(held, release)
 		}
-		more := make(chan error, 1)
-		go func() { more <- greedy.acquire(t.Context(), cost) }()
-		for range 2 { // from its reserve
-			if err := modest.acquire(t.Context(), cost); err != nil {
-				t.Fatal(err)
-			}
-		}
+		more := acquire(t.Context(), greedy)
 		ctx, cancel := context.WithCancelCause(t.Context())
-		stopped := make(chan error, 1)
-		go func() { stopped <- modest.acquire(ctx, cost) }()
+		stopped := acquire(ctx, modest)
 		synctest.Wait()
 		select {
 		case <-more:
@@ -45,8 +49,8 @@ func TestBudget(t *testing.T) {
 		if err := <-stopped; err != cause {
 			t.Errorf("after the end of its context acquire gave %v, want its cause", err)
 		}
-		for range 3 { // the reserve was borrowed, so that more than one has to come back
-			greedy.release(cost)
+		for _, release := range held[:3] { // the reserve was borrowed, so that more than one has to come back
+			release()
 		}
 		if err := <-more; err != nil {
 			t.Error(err)
@@ -58,10 +62,12 @@ func TestBudget(t *testing.T) {
 func TestBudgetLargeEvent(t *testing.T) {
 	t.Parallel()
 	s := newBudget(10).share()
-	if err := s.acquire(t.Context(), 1<<30); err != nil {
+	release, err := s.acquire(t.Context(), 1<<30)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.release(1 << 30)
+	release()
+	release() // again, which changes nothing
 	if s.budget.free != 10 || s.used != 0 {
 		t.Errorf("after the release free is %d and used %d, want 10 and 0", s.budget.free, s.used)
 	}
@@ -87,7 +93,8 @@ func TestBudgetNeverStuck(t *testing.T) {
 						return
 					}
 					for _, size := range []int{4 << 20, 1 << 10, 1 << 20} {
-						if err := s.acquire(t.Context(), eventCost(size)); err != nil {
+						release, err := s.acquire(t.Context(), eventCost(size))
+						if err != nil {
 							t.Error(err)
 							return
 						}
@@ -96,7 +103,7 @@ func TestBudgetNeverStuck(t *testing.T) {
 						b.mu.Unlock()
 						handlers.Go(func() {
 							time.Sleep(time.Second)
-							s.release(eventCost(size))
+							release()
 						})
 					}
 					done()

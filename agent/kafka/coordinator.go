@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
-	"time"
+	"slices"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
@@ -24,7 +23,6 @@ type partition struct {
 // member is this process in one generation of the group: what the coordinator
 // checks, so that a member of an older generation is refused.
 type member struct {
-	group      string
 	id         string
 	generation int32
 }
@@ -33,38 +31,23 @@ type member struct {
 // generation: its partitions have another owner, or will have one soon.
 var errFenced = errors.New("no longer a member of this generation of the group")
 
-// coordinator speaks to the broker that coordinates the group. kafka-go's own
-// client looks that broker up before every commit; here the answer is kept
-// until the broker says otherwise, which halves the time that an event waits
-// for its started mark. It is safe for concurrent use.
-type coordinator struct {
-	cluster *cluster
-	timeout time.Duration // of one call
-
-	mu    sync.Mutex
-	known bool
-	node  int
-}
-
 // commit commits offsets with their metadata. The error wraps errFenced where
 // m is of the past, and is a refusedError where only some partitions were
 // refused; any other may pass, and the offsets may have been committed all the
 // same.
-func (c *coordinator) commit(ctx context.Context, m member, commits map[partition]commit) error {
-	req := &offsetcommit.Request{GroupID: m.group, GenerationID: m.generation, MemberID: m.id, RetentionTimeMs: -1}
-	topics := map[string]int{}
+func (c *cluster) commit(ctx context.Context, m member, commits map[partition]commit) error {
+	req := &offsetcommit.Request{GroupID: c.group, GenerationID: m.generation, MemberID: m.id, RetentionTimeMs: -1}
 	for p, cm := range commits {
-		i, ok := topics[p.topic]
-		if !ok {
+		i := slices.IndexFunc(req.Topics, func(t offsetcommit.RequestTopic) bool { return t.Name == p.topic })
+		if i < 0 {
 			i = len(req.Topics)
-			topics[p.topic] = i
 			req.Topics = append(req.Topics, offsetcommit.RequestTopic{Name: p.topic})
 		}
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, offsetcommit.RequestPartition{
 			PartitionIndex: int32(p.id), CommittedOffset: cm.offset, CommittedLeaderEpoch: -1, CommittedMetadata: cm.metadata,
 		})
 	}
-	res, err := c.call(ctx, m.group, req)
+	res, err := c.call(ctx, req)
 	if err != nil {
 		return fmt.Errorf("commit offsets: %w", err)
 	}
@@ -89,8 +72,8 @@ func (c *coordinator) commit(ctx context.Context, m member, commits map[partitio
 // heartbeat keeps m's session alive. kafka-go's own heartbeats stop the moment
 // a generation ends, which is when a drain begins; without these the partition
 // would go to another member while its events are still being worked on.
-func (c *coordinator) heartbeat(ctx context.Context, m member) error {
-	res, err := c.call(ctx, m.group, &heartbeat.Request{GroupID: m.group, GenerationID: m.generation, MemberID: m.id})
+func (c *cluster) heartbeat(ctx context.Context, m member) error {
+	res, err := c.call(ctx, &heartbeat.Request{GroupID: c.group, GenerationID: m.generation, MemberID: m.id})
 	if err != nil {
 		return fmt.Errorf("send heartbeat: %w", err)
 	}
@@ -101,10 +84,11 @@ func (c *coordinator) heartbeat(ctx context.Context, m member) error {
 	return err
 }
 
-// leave takes m out of the group, so that the others need not wait for the end
-// of its session. A coordinator that has just started may not know it yet.
-func (c *coordinator) leave(ctx context.Context, m member) error {
-	res, err := c.call(ctx, m.group, &leavegroup.Request{GroupID: m.group, MemberID: m.id, Members: []leavegroup.RequestMember{{MemberID: m.id}}})
+// leave takes a member out of the group, so that the others need not wait for
+// the end of its session. A coordinator that has just started may not know it
+// yet.
+func (c *cluster) leave(ctx context.Context, member string) error {
+	res, err := c.call(ctx, &leavegroup.Request{GroupID: c.group, MemberID: member, Members: []leavegroup.RequestMember{{MemberID: member}}})
 	if err != nil {
 		return fmt.Errorf("leave group: %w", err)
 	}
@@ -117,60 +101,58 @@ func (c *coordinator) leave(ctx context.Context, m member) error {
 }
 
 // check turns a broker's code into an error.
-func (c *coordinator) check(code int16) error {
+func (c *cluster) check(code int16) error {
 	switch err := kafka.Error(code); err {
 	case 0:
 		return nil
 	case kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.FencedInstanceID:
 		return fmt.Errorf("%w: %w", errFenced, err)
 	case kafka.NotCoordinatorForGroup, kafka.GroupCoordinatorNotAvailable:
-		c.forget()
+		c.coordinatedBy(nil)
 		return err
 	default:
 		return err
 	}
 }
 
-// call sends req to the coordinator of group.
-func (c *coordinator) call(ctx context.Context, group string, req protocol.Message) (protocol.Message, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+// call sends req to the group's coordinator.
+func (c *cluster) call(ctx context.Context, req protocol.Message) (protocol.Message, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	node, err := c.find(ctx, group)
+	node, err := c.find(ctx)
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.cluster.send(ctx, &toBroker{Message: req, node: int32(node)})
+	res, err := c.send(ctx, &toBroker{Message: req, node: int32(node)})
 	if err != nil {
-		c.forget() // it may have moved
+		c.coordinatedBy(nil) // it may have moved
 		return nil, err
 	}
 	return res, nil
 }
 
-func (c *coordinator) find(ctx context.Context, group string) (int, error) {
+func (c *cluster) find(ctx context.Context) (int, error) {
 	c.mu.Lock()
-	node, known := c.node, c.known
+	known := c.coordinator
 	c.mu.Unlock()
-	if known {
-		return node, nil
+	if known != nil {
+		return *known, nil
 	}
-	res, err := c.cluster.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{Key: group, KeyType: kafka.CoordinatorKeyTypeConsumer})
+	res, err := c.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{Key: c.group, KeyType: kafka.CoordinatorKeyTypeConsumer})
 	if err == nil {
 		err = res.Error
 	}
 	if err != nil {
 		return 0, fmt.Errorf("find coordinator: %w", err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.node, c.known = res.Coordinator.NodeID, true
-	return c.node, nil
+	c.coordinatedBy(&res.Coordinator.NodeID)
+	return res.Coordinator.NodeID, nil
 }
 
-func (c *coordinator) forget() {
+func (c *cluster) coordinatedBy(node *int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known = false
+	c.coordinator = node
 }
 
 // toBroker is a message for one broker. It hides the message's own methods,

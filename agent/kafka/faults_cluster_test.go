@@ -396,6 +396,34 @@ func TestRetentionOvertakes(t *testing.T) {
 	wantCommitted(t, c, cfg, map[int]int64{0: 30})
 }
 
+// Retention overtakes a reading that waits for room in the window.
+func TestRetentionOvertakesReading(t *testing.T) {
+	t.Parallel()
+	c, cfg := openCluster(t)
+	createTopics(t, c, cfg, 1)
+	release := make(chan struct{})
+	got := newSeen()
+	s := start(t, cfg, func(ctx context.Context, ev *agent.Event) error {
+		got.add(string(ev.Record))
+		<-release
+		return nil
+	})
+	produce(t, c, cfg.RunsTopic, 0, records("", maxUnsettled)...)
+	got.wait(t, maxUnsettled)
+	produce(t, c, cfg.RunsTopic, 0, records("later", 100)...)
+	if err := c.DeleteRecords(t.Context(), cfg.RunsTopic, 0, maxUnsettled+60); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	values := got.wait(t, maxUnsettled+40)
+	s.stop()
+	if !slices.Contains(values, "later60") || !slices.Contains(values, "later99") {
+		t.Error("what is left was not handled")
+	}
+	wantOnce(t, "retention overtaking the reading", values, maxUnsettled+40)
+	wantCommitted(t, c, cfg, map[int]int64{0: maxUnsettled + 100})
+}
+
 // Markers of transactions come as records that are no events; they are handed
 // on like any junk and settle.
 func TestTransactions(t *testing.T) {

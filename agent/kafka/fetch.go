@@ -1,12 +1,14 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -15,6 +17,9 @@ import (
 )
 
 const (
+	// fetchVersion is the first version in which brokers hand out batches that
+	// zstd has compressed. They know it since Kafka 2.1.
+	fetchVersion = 10
 	// fetchBytes is how much of a log one fetch asks for. A batch that is larger
 	// comes whole all the same.
 	fetchBytes = 256 << 10
@@ -24,12 +29,15 @@ const (
 	// answerMax bounds the answer to a fetch. Only a batch that alone is larger
 	// exceeds it, and is passed by.
 	answerMax = 64 << 20
+	// answerTime is how long the transfer of an answer may take.
+	answerTime = time.Minute
 )
 
 // record is a step in the reading of a partition.
 type record struct {
-	next  int64 // where reading goes on behind it
-	value []byte
+	next    int64 // where reading goes on behind it
+	value   []byte
+	release func() // gives back the memory of the value, nil where there is none
 	// records is how many there are in this step: one, none where offsets have no
 	// record (compaction has removed it), and more only with an err.
 	records int
@@ -39,12 +47,11 @@ type record struct {
 // steps yields the steps from an offset on. An error ends it.
 type steps = iter.Seq2[record, error]
 
-// fetch reads from p's leader, beginning at offset. room is asked before size
-// bytes of an event are unpacked, and keep before size bytes of the answer are
-// held until the returned records have been ranged over, which has to be done.
-func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit int, keep func(size int64) (done func(), err error),
-	room func(size int) error) (steps, error) {
-	x := &fetchExchange{keep: keep}
+// fetch reads from p's leader, beginning at offset. Records and the answer that
+// they come in are held once memory has room for them; the answer until the
+// returned steps have been ranged over, which has to be done.
+func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit int, memory *share) (steps, error) {
+	x := &fetchExchange{keep: func(size int64) (func(), error) { return memory.keep(ctx, size) }}
 	x.Request = fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchBytes,
 		IsolationLevel: int8(kafka.ReadCommitted), SessionID: -1, SessionEpoch: -1,
@@ -55,14 +62,14 @@ func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit in
 	if _, err := c.send(ctx, x); err != nil {
 		return nil, err
 	}
-	batches, err := recordsOf(x.version, x.answer)
+	batches, err := recordsOf(x.answer)
 	if err != nil {
 		x.done()
 		return nil, err
 	}
 	return func(yield func(record, error) bool) {
 		defer x.done()
-		decodeBatches(batches, offset, limit, room)(yield)
+		decodeBatches(batches, offset, limit, func(size int) (func(), error) { return memory.acquire(ctx, eventCost(size)) })(yield)
 	}, nil
 }
 
@@ -91,104 +98,78 @@ func (x *fetchExchange) Required(versions map[protocol.ApiKey]int16) bool {
 // RawExchange sends the request and reads the answer's bytes, once there is
 // room for them.
 func (x *fetchExchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	conn, ok := rw.(interface{ SetDeadline(time.Time) error })
-	if !ok || x.version < 4 { // older ones know no record batches
-		return nil, fmt.Errorf("fetch: version %d is not supported", x.version)
+	conn, ok := rw.(net.Conn)
+	if !ok || x.version < fetchVersion {
+		return nil, errors.New("fetch: the broker is older than Kafka 2.1")
 	}
-	if err := conn.SetDeadline(time.Now().Add(fetchWait + callTimeout)); err != nil {
+	defer conn.SetDeadline(time.Time{})
+	conn.SetDeadline(time.Now().Add(fetchWait + callTimeout))
+	if err := protocol.WriteRequest(conn, fetchVersion, 1, clientID, &x.Request); err != nil {
 		return nil, err
 	}
-	if err := protocol.WriteRequest(rw, x.version, 1, clientID, &x.Request); err != nil {
+	var head struct{ Size, CorrelationID int32 }
+	if err := binary.Read(conn, binary.BigEndian, &head); err != nil {
 		return nil, err
 	}
-	var head [8]byte // size and correlation id
-	if _, err := io.ReadFull(rw, head[:]); err != nil {
-		return nil, err
-	}
-	size := int64(int32(binary.BigEndian.Uint32(head[:]))) - 4
-	if size < 0 {
-		return nil, fmt.Errorf("fetch: answer of %d bytes", size)
-	}
+	size := max(0, int64(head.Size)-4)
+	x.answer = nil
 	kept := min(size, answerMax)
 	var err error
 	if x.done, err = x.keep(kept); err != nil {
 		return nil, err
 	}
-	if err := x.read(rw, conn, kept, size); err != nil {
+	conn.SetDeadline(time.Now().Add(answerTime))
+	x.answer = make([]byte, kept)
+	if _, err = io.ReadFull(conn, x.answer); err == nil {
+		_, err = io.CopyN(io.Discard, conn, size-kept)
+	}
+	if err != nil {
 		x.done()
 		return nil, err
 	}
 	return x, nil
 }
 
-func (x *fetchExchange) read(r io.Reader, conn interface{ SetDeadline(time.Time) error }, kept, size int64) error {
-	if err := conn.SetDeadline(time.Now().Add(callTimeout + time.Duration(size/(1<<20))*time.Second)); err != nil {
-		return err
-	}
-	x.answer = make([]byte, kept)
-	if _, err := io.ReadFull(r, x.answer); err != nil {
-		return err
-	}
-	if _, err := io.CopyN(io.Discard, r, size-kept); err != nil {
-		return err
-	}
-	return conn.SetDeadline(time.Time{})
-}
-
 var errAnswer = errors.New("answer to fetch not understood")
 
 // recordsOf returns the record batches in the answer to a fetch of one
 // partition. They may be cut at their end.
-func recordsOf(version int16, answer []byte) ([]byte, error) {
-	a := cursor{rest: answer}
-	a.skip(4) // throttle time
-	if version >= 7 {
-		if code := a.int16(); code != 0 {
-			return nil, kafka.Error(code)
+func recordsOf(answer []byte) ([]byte, error) {
+	var top struct {
+		Throttle        int32
+		ErrorCode       int16
+		Session, Topics int32
+	}
+	var name int16 // size of the topic's name
+	var of struct {
+		Partitions, Partition                 int32
+		ErrorCode                             int16
+		HighWatermark, LastStable, FirstInLog int64
+		Aborted                               int32 // transactions of 16 bytes each
+	}
+	var size int32
+	r := bytes.NewReader(answer)
+	var err error
+	read := func(v any, skip func() int64) {
+		if err == nil {
+			err = binary.Read(r, binary.BigEndian, v)
 		}
-		a.skip(4) // session
+		if err == nil {
+			_, err = io.CopyN(io.Discard, r, skip())
+		}
 	}
-	topics := a.int32()
-	a.skip(int(a.int16())) // topic
-	partitions := a.int32()
-	a.skip(4) // partition
-	code := a.int16()
-	a.skip(16) // high watermark, last stable offset
-	if version >= 5 {
-		a.skip(8) // log start offset
+	read(&top, func() int64 { return 0 })
+	read(&name, func() int64 { return int64(name) })
+	read(&of, func() int64 { return 16 * int64(of.Aborted) })
+	read(&size, func() int64 { return 0 })
+	switch {
+	case top.ErrorCode != 0:
+		return nil, kafka.Error(top.ErrorCode)
+	case of.ErrorCode != 0:
+		return nil, kafka.Error(of.ErrorCode)
+	case err != nil || top.Topics != 1 || of.Partitions != 1:
+		return nil, fmt.Errorf("%w: %d topics, %d partitions, %w", errAnswer, top.Topics, of.Partitions, err)
 	}
-	if aborted := a.int32(); aborted > 0 {
-		a.skip(16 * int(aborted))
-	}
-	if version >= 11 {
-		a.skip(4) // preferred replica
-	}
-	size := a.int32()
-	if a.short || topics != 1 || partitions != 1 {
-		return nil, errAnswer
-	}
-	if code != 0 {
-		return nil, kafka.Error(code)
-	}
-	return a.rest[:max(0, min(int(size), len(a.rest)))], nil
+	rest := answer[len(answer)-r.Len():]
+	return rest[:max(0, min(int(size), len(rest)))], nil
 }
-
-// cursor reads the fields of a message of Kafka's protocol. short says that
-// there were fewer bytes than asked for.
-type cursor struct {
-	rest  []byte
-	short bool
-}
-
-func (c *cursor) skip(n int) []byte {
-	if n < 0 || n > len(c.rest) {
-		c.short, c.rest = true, nil
-		return make([]byte, 4)
-	}
-	head := c.rest[:n]
-	c.rest = c.rest[n:]
-	return head
-}
-
-func (c *cursor) int16() int16 { return int16(binary.BigEndian.Uint16(c.skip(2))) }
-func (c *cursor) int32() int32 { return int32(binary.BigEndian.Uint32(c.skip(4))) }

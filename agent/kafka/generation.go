@@ -21,7 +21,6 @@ var (
 type generation struct {
 	src        *Source
 	cluster    *cluster
-	coord      *coordinator
 	member     member
 	partitions []partition
 	memory     *budget
@@ -31,8 +30,7 @@ type generation struct {
 func newGeneration(s *Source, cl *cluster, gen *kafka.Generation) *generation {
 	g := &generation{
 		src: s, cluster: cl, memory: newBudget(memoryBudget),
-		coord:  &coordinator{cluster: cl, timeout: callTimeout},
-		member: member{group: gen.GroupID, id: gen.MemberID, generation: gen.ID},
+		member: member{id: gen.MemberID, generation: gen.ID},
 		log:    s.log.With().Str("group", gen.GroupID).Int32("generation", gen.ID).Logger(),
 	}
 	for _, topic := range s.cfg.topics() {
@@ -89,7 +87,7 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 	if len(g.partitions) == 0 {
 		return trackers, nil
 	}
-	committed, fresh, err := g.commits(ctx)
+	committed, known, err := g.commits(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,15 +96,15 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 		return nil, err
 	}
 	for _, p := range g.partitions {
-		trackers[p] = resume(p, committed[p], ends[p], g.src.cfg.resetToEnd() && fresh[p.topic], g.partitionLog(p))
+		trackers[p] = resume(p, committed[p], ends[p], g.src.cfg.resetToEnd() && !known[p.topic], g.partitionLog(p))
 	}
 	return trackers, nil
 }
 
 // commits returns what the group has committed for all partitions of its topics,
-// and the topics of which it has committed nothing. In another topic a
-// partition without a commit was added since: to begin at its end would skip
-// what came before the group noticed it.
+// and the topics of which it has committed something. There a partition without
+// a commit was added since: to begin at its end would skip what came before the
+// group noticed it.
 func (g *generation) commits(ctx context.Context) (map[partition]commit, map[string]bool, error) {
 	counts, err := g.cluster.partitionCounts(ctx, g.src.cfg.topics())
 	if err != nil {
@@ -120,20 +118,12 @@ func (g *generation) commits(ctx context.Context) (map[partition]commit, map[str
 			}
 		}
 	}
-	committed, err := g.cluster.committed(ctx, g.member.group, all)
-	if err != nil {
-		return nil, nil, err
-	}
-	fresh := make(map[string]bool)
-	for _, topic := range g.src.cfg.topics() {
-		fresh[topic] = true
-	}
+	committed, err := g.cluster.committed(ctx, all)
+	known := make(map[string]bool)
 	for p, cm := range committed {
-		if cm.offset >= 0 {
-			fresh[p.topic] = false
-		}
+		known[p.topic] = known[p.topic] || cm.offset >= 0
 	}
-	return committed, fresh, nil
+	return committed, known, err
 }
 
 func (g *generation) partitionLog(p partition) zerolog.Logger {
@@ -144,7 +134,7 @@ func (g *generation) partitionLog(p partition) zerolog.Logger {
 // makes the last commit.
 func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, trackers map[partition]*tracker) {
 	c := newCommitter(trackers, g.src.metrics.Commits, g.log, func(ctx context.Context, commits map[partition]commit) error {
-		return g.coord.commit(ctx, g.member, commits)
+		return g.cluster.commit(ctx, g.member, commits)
 	})
 	c.settled() // positions that differ from what is committed are pinned before anything is read
 
@@ -159,7 +149,7 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 
 	var workers sync.WaitGroup
 	for _, p := range g.partitions {
-		w := g.worker(p, trackers[p], c)
+		w := g.worker(p, trackers[p], c, stop)
 		workers.Go(func() { w.run(work) })
 	}
 	workers.Wait()
@@ -177,17 +167,13 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 	}
 }
 
-func (g *generation) worker(p partition, t *tracker, c *committer) *worker {
+func (g *generation) worker(p partition, t *tracker, c *committer, lost func(error)) *worker {
 	return &worker{
-		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c,
+		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c, lost: lost,
 		marks: g.src.cfg.Delivery == exactlyOnce, handle: g.src.handle, events: g.src.metrics.Events, log: g.partitionLog(p),
 		memory: g.memory.share(),
-		fetch: func(ctx context.Context, offset int64, keep func(int64) (func(), error), room func(int) error) (steps, error) {
-			return g.cluster.fetch(ctx, p, offset, g.src.cfg.MaxEventBytes, keep, room)
-		},
-		bounds: func(ctx context.Context) (bounds, error) {
-			b, err := g.cluster.logBounds(ctx, []partition{p})
-			return b[p], err
+		fetch: func(ctx context.Context, offset int64, memory *share) (steps, error) {
+			return g.cluster.fetch(ctx, p, offset, g.src.cfg.MaxEventBytes, memory)
 		},
 	}
 }
@@ -200,7 +186,7 @@ func (g *generation) beat(alive, genCtx context.Context, stop context.CancelCaus
 		return
 	}
 	for alive.Err() == nil {
-		if err := g.coord.heartbeat(alive, g.member); errors.Is(err, errFenced) {
+		if err := g.cluster.heartbeat(alive, g.member); errors.Is(err, errFenced) {
 			stop(err)
 			return
 		}
@@ -223,13 +209,13 @@ func (g *generation) forgetLag() {
 	}
 }
 
-// watch looks at the topics now and then: it reports the lag, ends the
-// generation where there are partitions that no member has, and says so where
-// retention is overtaking the reading. kafka-go's own watch misses topics that
-// appear late and joins without pause where one is missing.
+// watch looks at the topics now and then: it reports the lag, and ends the
+// generation where there are partitions that no member has. kafka-go's own watch
+// misses topics that appear late and joins without pause where one is missing.
 func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, trackers map[partition]*tracker) {
 	for first := true; work.Err() == nil; first = false {
-		if g.lookAtLogs(work, trackers) || !first && g.partitionsLeftOver(work) {
+		g.lookAtLogs(work, trackers)
+		if !first && g.partitionsLeftOver(work) {
 			stop(errChanged)
 			return
 		}
@@ -246,7 +232,7 @@ func (g *generation) partitionsLeftOver(ctx context.Context) bool {
 		g.log.Debug().Err(err).Msg("topics not read")
 		return false
 	}
-	shared, stable, err := g.cluster.assigned(ctx, g.member.group)
+	shared, stable, err := g.cluster.assigned(ctx)
 	if err != nil {
 		g.log.Debug().Err(err).Msg("group not read")
 		return false
@@ -260,33 +246,17 @@ func (g *generation) partitionsLeftOver(ctx context.Context) bool {
 	return false
 }
 
-// lookAtLogs sets the lag and reports whether a topic was created again.
-func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tracker) (recreated bool) {
+// lookAtLogs sets the lag.
+func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tracker) {
 	if len(trackers) == 0 {
-		return false
-	}
-	before := make(map[partition]int64, len(trackers))
-	for p, t := range trackers {
-		before[p] = t.position() // asked first: what is read meanwhile must not look like more than there is
+		return
 	}
 	logs, err := g.cluster.logBounds(ctx, g.partitions)
 	if err != nil {
 		g.log.Debug().Err(err).Msg("ends of partitions not read")
-		return false
+		return
 	}
 	for p, b := range logs {
-		next := before[p]
-		lag := trackers[p].saw(b.end)
-		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(lag))
-		log := g.partitionLog(p)
-		switch {
-		case next > b.end:
-			log.Warn().Int64("offset", next).Int64("end", b.end).Msg("position is past the end of the log, topic was recreated, joining again")
-			recreated = true
-		case next < b.first:
-			log.Warn().Int64("offset", next).Int64("first", b.first).Int64("records", b.first-next).
-				Msg("records deleted by retention before they were read")
-		}
+		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(trackers[p].saw(b.end)))
 	}
-	return recreated
 }

@@ -68,10 +68,10 @@ func (c *cluster) partitionCounts(ctx context.Context, topics []string) (map[str
 	return counts, nil
 }
 
-// assigned asks the coordinator how many partitions of each topic the members
-// of a group have. stable is false while they are being given out.
-func (c *cluster) assigned(ctx context.Context, group string) (counts map[string]int, stable bool, err error) {
-	g, err := c.describe(ctx, group)
+// assigned asks the coordinator how many partitions of each topic the group's
+// members have. stable is false while they are being given out.
+func (c *cluster) assigned(ctx context.Context) (counts map[string]int, stable bool, err error) {
+	g, err := c.describe(ctx)
 	counts = map[string]int{}
 	for _, m := range g.Members {
 		for _, t := range m.MemberAssignments.Topics {
@@ -81,9 +81,9 @@ func (c *cluster) assigned(ctx context.Context, group string) (counts map[string
 	return counts, g.GroupState == "Stable", err
 }
 
-// describe asks the coordinator for the state and the members of a group.
-func (c *cluster) describe(ctx context.Context, group string) (g kafka.DescribeGroupsResponseGroup, err error) {
-	res, err := c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{group}})
+// describe asks the coordinator for the state and the members of the group.
+func (c *cluster) describe(ctx context.Context) (g kafka.DescribeGroupsResponseGroup, err error) {
+	res, err := c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{c.group}})
 	if err == nil && len(res.Groups) == 1 {
 		g, err = res.Groups[0], res.Groups[0].Error
 	}
@@ -95,8 +95,8 @@ func (c *cluster) describe(ctx context.Context, group string) (g kafka.DescribeG
 
 // committed asks the coordinator what the group has committed; an offset of -1
 // means nothing.
-func (c *cluster) committed(ctx context.Context, group string, ps []partition) (map[partition]commit, error) {
-	req := &kafka.OffsetFetchRequest{GroupID: group, Topics: map[string][]int{}}
+func (c *cluster) committed(ctx context.Context, ps []partition) (map[partition]commit, error) {
+	req := &kafka.OffsetFetchRequest{GroupID: c.group, Topics: map[string][]int{}}
 	for _, p := range ps {
 		req.Topics[p.topic] = append(req.Topics[p.topic], p.id)
 	}

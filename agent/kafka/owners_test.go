@@ -131,7 +131,7 @@ func (e *estate) own(f fate, life time.Duration) {
 	tr := resume(runsZero, saved, bounds{0, end}, false, zerolog.Nop())
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), o.commit)
 	w := &worker{
-		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: e.log.fetch, bounds: e.log.bounds, handle: o.handle,
+		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: e.log.fetch, handle: o.handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: newBudget(memoryBudget).share(),
 	}
 	work, stop := context.WithCancelCause(e.t.Context())

@@ -45,8 +45,13 @@ type Source struct {
 	metrics     *agent.Metrics
 	log         zerolog.Logger
 
-	joined, met atomic.Bool // now, and ever
-	lookout     lookout
+	joined  atomic.Bool
+	lookout lookout
+
+	// For Run.
+	met      bool          // it has joined before
+	failures int           // to join, in a row, with the present credentials
+	delay    time.Duration // before credentials are requested again
 }
 
 // New makes a member of the group that cfg names; ForOrg must have filled cfg
@@ -64,7 +69,8 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 		m.PresetTopic(topic)
 	}
 	id := clientID + "-" + strings.ToLower(rand.Text()[:8])
-	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log}
+	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log,
+		delay: sessionBackoffMin}
 }
 
 // Ready reports whether the member has joined the group and is in touch with
@@ -77,62 +83,56 @@ func (s *Source) Ready() bool { return s.joined.Load() }
 // later is tried again, with credentials requested again.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.setJoined(false)
-	ever := false
-	for delay := sessionBackoffMin; ctx.Err() == nil; delay = min(2*delay, sessionBackoffMax) {
-		joined, err := s.session(ctx)
-		if joined {
-			ever, delay = true, sessionBackoffMin
-		}
+	for ctx.Err() == nil {
+		err := s.session(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if refused(err) && !ever {
+		if refused(err) && !s.met {
 			if hint := s.hint(err); hint != "" {
 				err = fmt.Errorf("%w (%s)", err, hint)
 			}
 			return err
 		}
 		s.lookout.failed(err)
-		s.hinted(s.log.Error(), err).Dur("retry_in_ms", delay).Msg("kafka not reached")
-		sleep(ctx, delay)
+		s.hinted(s.log.Error(), err).Dur("retry_in_ms", s.delay).Msg("kafka not reached")
+		sleep(ctx, s.delay)
+		s.delay = min(2*s.delay, sessionBackoffMax)
 	}
 	return nil
 }
 
-// session is a membership with one set of credentials. It ends with ctx, or
+// session is in the group with one set of credentials. It ends with ctx, or
 // with an error that new credentials may mend.
-func (s *Source) session(ctx context.Context) (joined bool, err error) {
+func (s *Source) session(ctx context.Context) error {
 	cred, err := s.credentials(ctx)
 	if err != nil {
-		return false, fmt.Errorf("%w: %w", errNoCredentials, err)
+		return fmt.Errorf("%w: %w", errNoCredentials, err)
 	}
 	cl, err := connect(&s.cfg, cred, s.tls)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer cl.close()
-	for failures := 0; ; {
-		member, err := s.membership(ctx, cl)
-		if member {
-			joined, failures = true, 0
-		}
+	for s.failures = 0; ; {
+		err := s.membership(ctx, cl)
 		if ctx.Err() != nil {
-			return joined, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		if refused(err) {
-			return joined, fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
+			return fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
 		}
-		failures++
+		s.failures++
 		s.setJoined(false)
 		s.lookout.failed(err)
-		s.hinted(seldom(s.log, failures), err).Str("group", s.cfg.GroupID).Int("attempt", failures).Msg("joining the group failed")
+		s.hinted(seldom(s.log, s.failures), err).Str("group", s.cfg.GroupID).Int("attempt", s.failures).Msg("joining the group failed")
 		sleep(ctx, rejoinDelay)
 	}
 }
 
 // membership is in the group under one member id. It ends with ctx, or with
 // the error that made kafka-go forget the id.
-func (s *Source) membership(ctx context.Context, cl *cluster) (joined bool, err error) {
+func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	s.memberships++
 	dialer := *cl.dialer
 	dialer.ClientID = fmt.Sprintf("%s-%d", s.clientID, s.memberships)
@@ -146,7 +146,7 @@ func (s *Source) membership(ctx context.Context, cl *cluster) (joined bool, err 
 		Timeout:           callTimeout,
 	})
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer group.Close()
 	joining, done := context.WithCancel(ctx)
@@ -156,22 +156,19 @@ func (s *Source) membership(ctx context.Context, cl *cluster) (joined bool, err 
 	if s.memberships > 1 {
 		leaving.Go(func() { s.leaveFormer(joining, cl, dialer.ClientID) })
 	}
-	for {
+	for ctx.Err() == nil {
 		gen, err := group.Next(ctx)
 		switch {
 		case errors.Is(err, kafka.RebalanceInProgress):
 			s.log.Debug().Err(err).Msg("joining the group failed")
 		case err != nil:
-			return joined, err
+			return err
 		default:
 			done()
-			joined = true
 			s.member(ctx, cl, group, gen)
 		}
-		if ctx.Err() != nil {
-			return joined, context.Cause(ctx)
-		}
 	}
+	return nil
 }
 
 // leaveFormer takes out of the group what is left of this process's former
@@ -179,12 +176,11 @@ func (s *Source) membership(ctx context.Context, cl *cluster) (joined bool, err 
 // a join is lost or it cannot leave, and the group would wait a session timeout
 // for each. A coordinator that has just started may not know them yet.
 func (s *Source) leaveFormer(ctx context.Context, cl *cluster, current string) {
-	coord := &coordinator{cluster: cl, timeout: callTimeout}
 	for delay := leaveRetry; ctx.Err() == nil; delay = min(2*delay, leaveRetryMax) {
-		g, err := cl.describe(ctx, s.cfg.GroupID)
+		g, err := cl.describe(ctx)
 		for _, m := range g.Members {
 			if strings.HasPrefix(m.ClientID, s.clientID) && m.ClientID != current {
-				err = errors.Join(err, coord.leave(ctx, member{group: s.cfg.GroupID, id: m.MemberID}))
+				err = errors.Join(err, cl.leave(ctx, m.MemberID))
 			}
 		}
 		if err != nil && ctx.Err() == nil {
@@ -216,6 +212,7 @@ func (s *Source) hinted(line *zerolog.Event, err error) *zerolog.Event {
 // function returns.
 func (s *Source) member(ctx context.Context, cl *cluster, group *kafka.ConsumerGroup, gen *kafka.Generation) {
 	s.setJoined(true)
+	s.met, s.failures, s.delay = true, 0, sessionBackoffMin
 	s.metrics.Rebalances.Inc()
 	drained, ended := make(chan struct{}), make(chan struct{})
 	gen.Start(func(genCtx context.Context) {
@@ -237,7 +234,6 @@ func (s *Source) setJoined(yes bool) {
 	s.joined.Store(yes)
 	value := 0.0
 	if yes {
-		s.met.Store(true)
 		value = 1
 	}
 	s.metrics.SourceConnected.Set(value)
@@ -246,39 +242,38 @@ func (s *Source) setJoined(yes bool) {
 // errNoCredentials means that nobody has said how to reach the cluster.
 var errNoCredentials = errors.New("kafka credentials not found")
 
-// refused reports whether the cluster has said no, which trying again with the
-// same credentials would not change.
+// refusals are what a cluster answers where trying again with the same
+// credentials would not help, and the settings that it most likely comes from.
+var refusals = map[kafka.Error]string{
+	kafka.SASLAuthenticationFailed:   "the user name or password from Port's Kafka credentials was not accepted; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
+	kafka.UnsupportedSASLMechanism:   "see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
+	kafka.GroupAuthorizationFailed:   "see KAFKA_CONSUMER_GROUP_ID; Port allows names that start with the organisation's id",
+	kafka.InvalidGroupId:             "see KAFKA_CONSUMER_GROUP_ID; Port allows names that start with the organisation's id",
+	kafka.TopicAuthorizationFailed:   "see KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC",
+	kafka.ClusterAuthorizationFailed: "",
+	kafka.InvalidSessionTimeout:      "see KAFKA_CONSUMER_SESSION_TIMEOUT_MS",
+}
+
+// refused reports whether the cluster has said no for good.
 func refused(err error) bool {
-	for _, no := range []kafka.Error{kafka.SASLAuthenticationFailed, kafka.UnsupportedSASLMechanism, kafka.GroupAuthorizationFailed,
-		kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.InvalidSessionTimeout, kafka.InvalidGroupId} {
-		if errors.Is(err, no) {
-			return true
-		}
-	}
-	return false
+	answer, _ := errors.AsType[kafka.Error](err)
+	_, no := refusals[answer]
+	return no
 }
 
 // hint names the settings that an error most likely comes from. It is empty for
 // what a cluster that was joined before says in its normal life.
 func (s *Source) hint(err error) string {
-	var dns *net.DNSError
-	var answer kafka.Error
+	if answer, ok := errors.AsType[kafka.Error](err); ok {
+		return refusals[answer]
+	}
+	_, unknown := errors.AsType[*net.DNSError](err)
 	switch {
 	case errors.Is(err, errNoCredentials):
 		return "they come from Port's API; with USING_LOCAL_PORT_INSTANCE they come from KAFKA_CONSUMER_BOOTSTRAP_SERVERS"
-	case errors.Is(err, kafka.SASLAuthenticationFailed):
-		return "the user name or password from Port's Kafka credentials was not accepted; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM"
-	case errors.Is(err, kafka.UnsupportedSASLMechanism):
-		return "see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM"
-	case errors.Is(err, kafka.GroupAuthorizationFailed), errors.Is(err, kafka.InvalidGroupId):
-		return "see KAFKA_CONSUMER_GROUP_ID; Port allows names that start with the organisation's id"
-	case errors.Is(err, kafka.TopicAuthorizationFailed):
-		return "see KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC"
-	case errors.Is(err, kafka.InvalidSessionTimeout):
-		return "see KAFKA_CONSUMER_SESSION_TIMEOUT_MS"
-	case errors.As(err, &dns):
+	case unknown:
 		return "the broker's name is not known; see KAFKA_CONSUMER_BOOTSTRAP_SERVERS or Port's Kafka credentials"
-	case errors.As(err, &answer), s.met.Load():
+	case s.met:
 		return ""
 	default:
 		return "see KAFKA_CONSUMER_SECURITY_PROTOCOL and the brokers' addresses"

@@ -14,10 +14,6 @@ import (
 	"port-agent/agent"
 )
 
-// fetcher reads records of a partition from an offset on: cluster.fetch, for the
-// worker's partition.
-type fetcher func(ctx context.Context, offset int64, keep func(size int64) (done func(), err error), room func(size int) error) (steps, error)
-
 // worker reads one partition and hands each record to the handler, which runs
 // beside the reading. Reading stops while the tracker's window is full and
 // ends with its context; run then waits for the handlers.
@@ -27,8 +23,8 @@ type worker struct {
 	tracker   *tracker
 	committer *committer
 	marks     bool // started marks are kept
-	fetch     fetcher
-	bounds    func(ctx context.Context) (bounds, error)
+	fetch     func(ctx context.Context, offset int64, memory *share) (steps, error)
+	lost      func(error) // ends the generation
 	handle    Handler
 	events    *prometheus.CounterVec // topic, outcome
 	log       zerolog.Logger
@@ -47,13 +43,17 @@ const (
 // run returns when ctx has ended and every handler has returned.
 func (w *worker) run(ctx context.Context) {
 	defer w.handlers.Wait()
-	next := w.tracker.position()
 	failures := 0
 	for delay := readRetryMin; ctx.Err() == nil; {
-		before := next
-		err := w.read(ctx, &next)
+		before := w.tracker.position()
+		err := w.read(ctx, before)
+		next := w.tracker.position()
 		if next > before {
 			delay, failures = readRetryMin, 0
+		}
+		if errors.Is(err, kafka.OffsetOutOfRange) {
+			w.log.Warn().Int64("offset", next).Msg("next record is not in the log, joining again")
+			w.lost(errChanged) // to take the partition over anew
 		}
 		if err == nil || ctx.Err() != nil {
 			continue
@@ -71,93 +71,63 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// read makes one fetch and hands its records on. next is where it begins, and
-// where the next one does.
-func (w *worker) read(ctx context.Context, next *int64) error {
-	if err := w.tracker.waitRoom(ctx); err != nil {
-		return err
-	}
-	keep := func(size int64) (func(), error) { return w.memory.keep(ctx, size) }
-	records, err := w.fetch(ctx, *next, keep, func(size int) error {
-		if err := w.tracker.waitRoom(ctx); err != nil {
-			return err
-		}
-		return w.memory.acquire(ctx, eventCost(size))
-	})
-	if errors.Is(err, kafka.OffsetOutOfRange) {
-		return w.reposition(ctx, next)
-	}
+// read makes one fetch and hands its records on.
+func (w *worker) read(ctx context.Context, from int64) error {
+	records, err := w.fetch(ctx, from, w.memory)
 	if err != nil {
 		return fmt.Errorf("fetch records: %w", err)
 	}
 	for rec, err := range records {
-		if err != nil {
-			return fmt.Errorf("read records: %w", err)
-		}
 		switch {
+		case err != nil:
+			return fmt.Errorf("read records: %w", err)
 		case rec.err != nil:
-			w.drop(rec, *next)
+			w.drop(rec)
 		case rec.records == 0:
 			w.tracker.skip(rec.next)
 		default:
 			w.take(ctx, rec)
 		}
-		*next = rec.next
+		if err := w.tracker.waitRoom(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
-}
-
-// reposition moves the reading to the beginning of the log, where retention has
-// overtaken it. A position behind the end is left to the watch over the topics.
-func (w *worker) reposition(ctx context.Context, next *int64) error {
-	b, err := w.bounds(ctx)
-	if err != nil {
-		return err
-	}
-	if *next >= b.first {
-		return fmt.Errorf("fetch records: %w: the log ends at %d", kafka.OffsetOutOfRange, b.end)
-	}
-	gone := w.tracker.skip(b.first)
-	w.log.Warn().Int64("offset", *next).Int64("first", b.first).Int64("records", b.first-*next).Int("unsettled", gone).
-		Msg("records deleted by retention before they were read")
-	*next = b.first
 	return nil
 }
 
 // drop passes by records that are too large to be held, or damaged.
-func (w *worker) drop(rec record, from int64) {
+func (w *worker) drop(rec record) {
 	outcome := agent.EventMalformed
 	if errors.Is(rec.err, errOversized) {
 		outcome = agent.EventOversized
 	}
 	w.events.WithLabelValues(w.partition.topic, outcome).Add(float64(rec.records))
-	w.log.Warn().Err(rec.err).Int64("offset", from).Int64("up_to", rec.next-1).Int("records", rec.records).Str("reason", outcome).
+	w.log.Warn().Err(rec.err).Int64("offset", w.tracker.position()).Int64("up_to", rec.next-1).Int("records", rec.records).Str("reason", outcome).
 		Msg("event dropped")
 	w.tracker.skip(rec.next)
 	w.committer.settled()
 }
 
-// take hands one record to its handler, unless it is settled already. The
-// memory that was acquired for it is given back with its end.
+// take hands one record to its handler, unless it is settled already. Its memory
+// is given back with its end.
 func (w *worker) take(ctx context.Context, rec record) {
-	cost, offset := eventCost(len(rec.value)), rec.next-1
+	offset := rec.next - 1
 	e, a, gone := w.tracker.add(offset)
 	if gone > 0 {
 		w.log.Warn().Int("events", gone).Int64("offset", offset).Msg("unsettled events deleted by retention")
 	}
 	if a == arrivedSettled {
 		w.events.WithLabelValues(w.partition.topic, agent.EventSettled).Inc()
-		w.memory.release(cost)
+		rec.release()
 		return
 	}
 	ev := &agent.Event{
 		Topic: w.partition.topic, Partition: w.partition.id, Offset: offset, Time: time.Now(), Record: rec.value,
 		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Vouched: w.tracker.vouches(offset), Place: w.sequence.Next(),
 	}
-	release := sync.OnceFunc(func() { w.memory.release(cost) })
-	ev.Ledger = &account{w: w, e: e, release: release}
+	ev.Ledger = &account{w: w, e: e, release: rec.release}
 	w.handlers.Go(func() {
-		defer release()
+		defer rec.release()
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner
 		}

@@ -27,7 +27,6 @@ type fakeLog struct {
 	fail    map[int64]int // how often the reading of an offset fails
 	refuse  int           // how often a fetch fails
 	large   map[int64]int // records that are too large to be held: how many in one step
-	first   int64         // retention has removed what is before
 
 	mu      sync.Mutex
 	fetches []int64
@@ -39,11 +38,11 @@ var errFetch = errors.New("connection reset")
 
 const fakeAnswer = 7 // records in an answer
 
-func (l *fakeLog) fetch(ctx context.Context, offset int64, _ func(int64) (func(), error), room func(int) error) (steps, error) {
+func (l *fakeLog) fetch(ctx context.Context, offset int64, memory *share) (steps, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i, _ := slices.BinarySearch(l.offsets, offset)
-	if i == len(l.offsets) && l.refuse == 0 && offset >= l.first {
+	if i == len(l.offsets) && l.refuse == 0 {
 		l.mu.Unlock()
 		<-ctx.Done()
 		l.mu.Lock()
@@ -54,38 +53,33 @@ func (l *fakeLog) fetch(ctx context.Context, offset int64, _ func(int64) (func()
 		l.refuse--
 		return nil, errFetch
 	}
-	if offset < l.first {
-		return nil, kafka.OffsetOutOfRange
-	}
 	return func(yield func(record, error) bool) {
 		for _, o := range l.offsets[i:min(i+fakeAnswer, len(l.offsets))] {
-			if !yield(l.step(o, room)) {
+			if !yield(l.step(ctx, o, memory)) {
 				return
 			}
 		}
 	}, nil
 }
 
-func (l *fakeLog) step(offset int64, room func(int) error) (record, error) {
+func (l *fakeLog) step(ctx context.Context, offset int64, memory *share) (record, error) {
 	if n := l.large[offset]; n > 0 {
 		return record{next: offset + int64(n), records: n, err: fmt.Errorf("%w: a record", errOversized)}, nil
 	}
 	value := []byte(strconv.FormatInt(offset, 10))
-	if err := room(len(value)); err != nil {
+	release, err := memory.acquire(ctx, eventCost(len(value)))
+	if err != nil {
 		return record{}, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail[offset] > 0 {
 		l.fail[offset]--
+		release()
 		return record{}, errFetch
 	}
 	l.read++
-	return record{next: offset + 1, value: value, records: 1}, nil
-}
-
-func (l *fakeLog) bounds(context.Context) (bounds, error) {
-	return bounds{l.first, l.offsets[len(l.offsets)-1] + 1}, nil
+	return record{next: offset + 1, value: value, records: 1, release: release}, nil
 }
 
 func (l *fakeLog) count() int {
@@ -114,14 +108,14 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
 	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
 		memory:    newBudget(memoryBudget).share(),
-		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: log.fetch, bounds: log.bounds, handle: handle,
+		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: log.fetch, handle: handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
 	}}
 	if change != nil {
 		change(s.worker)
 	}
 	ctx, drain := context.WithCancelCause(t.Context())
-	s.drain = drain
+	s.drain, s.lost = drain, drain
 	committing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var committer sync.WaitGroup
 	committer.Go(func() {
@@ -444,22 +438,37 @@ func TestWorkerPassesByLargeRecords(t *testing.T) {
 	})
 }
 
-// TestWorkerOvertakenByRetention goes on at the first record that there is.
+// TestWorkerOvertakenByRetention gives the partition up where the log no longer
+// holds what is to be read next, once the events under way are done: the next
+// owner begins at the first record that there is.
 func TestWorkerOvertakenByRetention(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &fakeLog{offsets: []int64{40, 41}, first: 40}
-		var book notebook
-		s := workIn(t, log, newTracker(runsZero, 3, ledger{high: 5, entries: []entry{{3, true}}}), func(_ context.Context, ev *agent.Event) error {
-			book.note(ev)
+		log := &fakeLog{offsets: []int64{3, 4}}
+		s := workIn(t, log, newTracker(runsZero, 3, ledger{high: 3}), func(ctx context.Context, ev *agent.Event) error {
+			if ev.Offset == 4 {
+				<-ctx.Done()
+				time.Sleep(time.Minute)
+			}
 			return nil
-		}, nil)
-		time.Sleep(time.Second)
-		if got, want := book.offsets(), []int64{40, 41}; !slices.Equal(got, want) {
-			t.Errorf("offsets: got %v, want %v", got, want)
+		}, func(w *worker) {
+			w.fetch = func(ctx context.Context, offset int64, memory *share) (steps, error) {
+				if offset == 5 {
+					return nil, kafka.OffsetOutOfRange
+				}
+				return log.fetch(ctx, offset, memory)
+			}
+		})
+		begun := time.Now()
+		<-s.done
+		if took := time.Since(begun); took != time.Minute {
+			t.Errorf("given up after %s, want a minute, for the event under way", took)
 		}
-		s.wantCommitted(t, 42, ledger{high: 42})
-		s.end(t)
+		s.wantCommitted(t, 5, ledger{high: 5})
+		saved := clean(runsZero, 5)
+		if next := resume(runsZero, saved, bounds{40, 42}, false, zerolog.Nop()).position(); next != 40 {
+			t.Errorf("the next owner begins at %d, want 40", next)
+		}
 	})
 }
 
