@@ -6,6 +6,9 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,6 +190,22 @@ func TestEgressClouds(t *testing.T) {
 		if got := err == nil; got != want {
 			t.Errorf("%s: got %v, want reached %t", address, err, want)
 		}
+	}
+}
+
+// The chart's NetworkPolicy keeps the pod from the same networks.
+func TestNetworkPolicyExceptsTheSame(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../charts/port-agent/templates/networkpolicy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []netip.Prefix
+	for _, m := range regexp.MustCompile(`(?m)^      - (\S+/\d+)$`).FindAllSubmatch(text, -1) {
+		got = append(got, netip.MustParsePrefix(string(m[1])))
+	}
+	if !slices.Equal(slices.SortedFunc(slices.Values(got), netip.Prefix.Compare), slices.SortedFunc(slices.Values(metadata), netip.Prefix.Compare)) {
+		t.Errorf("the policy excepts %v, the agent refuses %v", got, metadata)
 	}
 }
 

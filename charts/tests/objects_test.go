@@ -28,7 +28,7 @@ func TestDefaultObjects(t *testing.T) {
 
 // metadata are the addresses at which clouds hand out credentials of a node.
 var metadata = []string{"169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32",
-	"fe80::/10", "fd00:ec2::254/128", "fd00:ec2::23/128", "fd20:ce::254/128"}
+	"fe80::/10", "fd00:ec2::/32", "fd20:ce::254/128", "fd00:42::42/128", "fd00:a9fe:a9fe::1/128"}
 
 // TestNetworkPolicyByDefault holds the policy that every installation gets:
 // nobody comes in, and everything but metadata services can be reached.

@@ -459,3 +459,30 @@ func TestAttacksHaveTests(t *testing.T) {
 		}
 	}
 }
+
+// TestImagesAndActionsArePinned keeps base images and the workflows' actions
+// from changing by themselves: they are named by digest and by commit.
+func TestImagesAndActionsArePinned(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join(root, ".github/workflows/*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := regexp.MustCompile(`(?m)^(?:FROM(?: --\S+)*|[ -]*uses:) (\S+)`)
+	pinned := regexp.MustCompile(`@sha256:[0-9a-f]{64}$|@[0-9a-f]{40}$|^\./`)
+	for _, file := range append(files, filepath.Join(root, "Dockerfile")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := taken.FindAllSubmatch(text, -1)
+		if len(names) < 2 {
+			t.Errorf("%s names %d images and actions, want 2 or more", file, len(names))
+		}
+		for _, m := range names {
+			if !pinned.Match(m[1]) {
+				t.Errorf("%s: %s is not named by digest or commit", file, m[1])
+			}
+		}
+	}
+}

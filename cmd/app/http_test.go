@@ -20,15 +20,15 @@ import (
 
 // bounded serves handler on a port of its own within limits that a test can
 // wait for.
-func bounded(t *testing.T, handler http.Handler, most limits) (addr string, closed <-chan struct{}) {
+func bounded(t *testing.T, handler http.Handler, most limits) (l *tellingListener, addr string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	told := make(chan struct{}, 1000)
-	t.Cleanup(serveBounded(tellingListener{l, told}, handler, most, zerolog.Nop()))
-	return l.Addr().String(), told
+	l = &tellingListener{Listener: inner, closed: make(chan struct{}, 1000)}
+	t.Cleanup(serveBounded(l, handler, most, zerolog.Nop()))
+	return l, inner.Addr().String()
 }
 
 var alive = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
@@ -46,24 +46,40 @@ func dial(t *testing.T, addr, send string) net.Conn {
 	return c
 }
 
-// A neighbour opens 300 connections and ends the header of none. All but 16 are
-// closed at once and those after the read timeout; then there is room again.
+// A neighbour, or several, open 300 connections and end the header of none. No
+// more are held than the limits say, those end with the read timeout, and then
+// there is room again.
 func TestUnfinishedHeadersAreBounded(t *testing.T) {
 	t.Parallel()
-	most := defaultLimits
-	most.read = 300 * time.Millisecond
-	addr, _ := bounded(t, alive, most)
-	var conns []net.Conn
-	for range 300 {
-		conns = append(conns, dial(t, addr, "GET /livez HTTP/1.1\r\nHost: agent\r\nX-Padding: "))
+	for _, tc := range []struct {
+		name       string
+		perAddress int
+		most       int32
+	}{
+		{"one address", defaultLimits.perAddress, int32(defaultLimits.perAddress) + 1}, // and the one that is about to be closed
+		{"many addresses", 300, int32(defaultLimits.connections)},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			most := defaultLimits
+			most.read, most.perAddress = 300*time.Millisecond, tc.perAddress
+			l, addr := bounded(t, alive, most)
+			var conns []net.Conn
+			for range 300 {
+				conns = append(conns, dial(t, addr, "GET /livez HTTP/1.1\r\nHost: agent\r\nX-Padding: "))
+			}
+			for i, c := range conns {
+				_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+				if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Fatalf("connection %d is still open", i)
+				}
+			}
+			if got := l.most.Load(); got > tc.most {
+				t.Errorf("%d connections were open at once, want %d at most", got, tc.most)
+			}
+			checkAlive(t, addr)
+		})
 	}
-	for i, c := range conns {
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
-		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Fatalf("connection %d is still open", i)
-		}
-	}
-	checkAlive(t, addr)
 }
 
 func checkAlive(t *testing.T, addr string) {
@@ -82,7 +98,7 @@ func checkAlive(t *testing.T, addr string) {
 
 func TestLargeHeaderIsRefused(t *testing.T) {
 	t.Parallel()
-	addr, _ := bounded(t, alive, defaultLimits)
+	_, addr := bounded(t, alive, defaultLimits)
 	c := dial(t, addr, "GET /livez HTTP/1.1\r\nHost: agent\r\nX-Padding: "+strings.Repeat("x", 16<<10)+"\r\n\r\n")
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {
@@ -107,10 +123,8 @@ type slow struct {
 func (s *slow) Describe(c chan<- *prometheus.Desc) { c <- s.desc }
 
 func (s *slow) Collect(c chan<- prometheus.Metric) {
-	n := s.now.Add(1)
+	raise(&s.most, s.now.Add(1))
 	defer s.now.Add(-1)
-	for most := s.most.Load(); n > most && !s.most.CompareAndSwap(most, n); most = s.most.Load() {
-	}
 	for i := range manyMetrics {
 		c <- prometheus.MustNewConstMetric(s.desc, prometheus.GaugeValue, float64(i), strings.Repeat(string(rune('a'+i)), 10<<10))
 	}
@@ -126,7 +140,7 @@ func TestSlowReadersOfMetricsAreBounded(t *testing.T) {
 	registry.MustRegister(many)
 	most := defaultLimits
 	most.write, most.read, most.idle = 5*time.Second, time.Second, time.Second
-	addr, closed := bounded(t, metricsHandler(registry), most)
+	l, addr := bounded(t, metricsHandler(registry), most)
 	var conns []net.Conn
 	for range 4 {
 		c := dial(t, addr, "GET /metrics HTTP/1.1\r\nHost: agent\r\n\r\n")
@@ -149,25 +163,38 @@ func TestSlowReadersOfMetricsAreBounded(t *testing.T) {
 	}
 	for range conns {
 		select {
-		case <-closed:
+		case <-l.closed:
 		case <-time.After(30 * time.Second):
 			t.Fatal("a connection is still open")
 		}
 	}
 }
 
-// tellingListener tells closed of each connection that the server has closed.
+// tellingListener tells closed of each connection that the server has closed,
+// and counts how many were open at once.
 type tellingListener struct {
 	net.Listener
-	closed chan struct{}
+	closed    chan struct{}
+	now, most atomic.Int32
 }
 
-func (l tellingListener) Accept() (net.Conn, error) {
+func (l *tellingListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
-	if c, ok := c.(*net.TCPConn); ok {
-		_ = c.SetWriteBuffer(8 << 10)
+	if err != nil {
+		return nil, err
 	}
-	return tellingConn{c, sync.OnceFunc(func() { l.closed <- struct{}{} })}, err
+	_ = c.(*net.TCPConn).SetWriteBuffer(8 << 10)
+	raise(&l.most, l.now.Add(1))
+	return tellingConn{c, sync.OnceFunc(func() {
+		l.now.Add(-1)
+		l.closed <- struct{}{}
+	})}, nil
+}
+
+// raise makes v n where it is less.
+func raise(v *atomic.Int32, n int32) {
+	for old := v.Load(); n > old && !v.CompareAndSwap(old, n); old = v.Load() {
+	}
 }
 
 type tellingConn struct {
