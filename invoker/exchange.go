@@ -118,10 +118,8 @@ func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sen
 		}
 		res, err := way.RoundTrip(req)
 		switch {
-		case err == nil && a.sent():
+		case err == nil:
 			return res, true, nil
-		case err == nil: // the answer to something else
-			res.Body.Close()
 		case a.lost:
 			return nil, true, io.ErrUnexpectedEOF
 		case a.sent() || !a.reused || ctx.Err() != nil:

@@ -5,14 +5,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -172,61 +170,6 @@ func TestReuse(t *testing.T) {
 			if got := int(conns.Load()); got != tc.want {
 				t.Errorf("got %d connections, want %d", got, tc.want)
 			}
-		})
-	}
-}
-
-// A server may close an idle connection at any time. That is seen before a
-// request is put on it, also below TLS, whose goodbye is data to the socket.
-func TestClosedWhileIdle(t *testing.T) {
-	t.Parallel()
-	a := newAuthority(t)
-	pair := a.pair(t)
-	cfg := testConfig()
-	cfg.CADir = t.TempDir()
-	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
-	for _, tc := range []struct {
-		name, scheme string
-		version      uint16
-	}{{"plain", "http", 0}, {"TLS 1.2", "https", tls.VersionTLS12}, {"TLS 1.3", "https", tls.VersionTLS13}} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			gone := make(chan struct{}, 1)
-			var conns, requests atomic.Int64
-			address := rawServer(t, func(n int, c net.Conn) {
-				conns.Add(1)
-				if tc.scheme == "https" {
-					c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{pair}, MaxVersion: tc.version})
-				}
-				r := bufio.NewReader(c)
-				for readRequest(r) == nil {
-					second := requests.Add(1) == 2
-					_, _ = io.WriteString(c, okAnswer)
-					if second {
-						break
-					}
-				}
-				c.Close()
-				gone <- struct{}{}
-			})
-			i := newInvoker(t, cfg, testDeps())
-			req := build(t, i, hook(t, tc.scheme+"://"+address))
-			for n := range 3 {
-				if _, err := i.Do(t.Context(), req); err != nil {
-					t.Fatal(err)
-				}
-				if n == 1 {
-					<-gone
-				}
-			}
-			if got := conns.Load(); got != 2 {
-				t.Errorf("got %d connections, want 2", got)
-			}
-			if got := requests.Load(); got != 3 {
-				t.Errorf("got %d requests, want 3", got)
-			}
-			i.Close()
-			<-gone
 		})
 	}
 }
