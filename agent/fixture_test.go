@@ -198,7 +198,7 @@ func accepts(status int, body string) func(context.Context, *invoker.Request) (*
 func says(status int, body string, after time.Duration) func(context.Context, *invoker.Request) (*invoker.Response, error) {
 	return func(_ context.Context, req *invoker.Request) (*invoker.Response, error) {
 		return answered(status, body), &invoker.StatusError{
-			Endpoint: req.Endpoint(), StatusCode: status, Body: body, RetryAfter: after, HasRetryAfter: after > 0,
+			Endpoint: req.Endpoint(), StatusCode: status, Body: body, RetryAfter: after,
 		}
 	}
 }

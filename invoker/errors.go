@@ -19,11 +19,10 @@ const maxExcerpt = 500
 
 // StatusError is an answer by which the backend did not accept the request.
 type StatusError struct {
-	Endpoint      string // method and URL without query
-	StatusCode    int
-	RetryAfter    time.Duration // what the backend asked for, where HasRetryAfter
-	HasRetryAfter bool
-	Body          string // the first 500 characters of the answer
+	Endpoint   string // method and URL without query
+	StatusCode int
+	RetryAfter time.Duration // what the backend asked for, or 0
+	Body       string        // the first 500 characters of the answer
 	// Reason says why an answer is not taken for a success although its
 	// status does not say so: a redirect that is not followed, or a 200
 	// without the work having been taken on.
@@ -33,9 +32,8 @@ type StatusError struct {
 }
 
 func newStatusError(endpoint string, res *Response, reason, body string) *StatusError {
-	e := &StatusError{Endpoint: endpoint, StatusCode: res.StatusCode, Reason: reason, Body: body, limited: limited(res)}
-	e.RetryAfter, e.HasRetryAfter = retryAfter(res.Header, e.limited || res.StatusCode == http.StatusTooManyRequests)
-	return e
+	after, limit := res.Limited()
+	return &StatusError{Endpoint: endpoint, StatusCode: res.StatusCode, RetryAfter: after, Reason: reason, Body: body, limited: limit}
 }
 
 func (e *StatusError) Error() string {
@@ -54,47 +52,53 @@ func (e *StatusError) Error() string {
 
 // TransportError is an attempt that brought no answer.
 type TransportError struct {
-	Endpoint string
-	Sent     bool // bytes of the request may have left
-	Final    bool // another attempt would end the same way
+	Endpoint string // what was tried: method and URL without query, or a question that comes before it
+	Sent     bool   // bytes of the request may have left
+	Final    bool   // another attempt would end the same way
 	Err      error
 }
 
 func (e *TransportError) Error() string { return e.Endpoint + ": " + plain(e.Err) }
 func (e *TransportError) Unwrap() error { return e.Err }
 
-// timeoutError is the cause of the end of an attempt's time.
-type timeoutError struct{ text string }
-
-func (e *timeoutError) Error() string        { return e.text }
-func (e *timeoutError) plain()               {}
-func (e *timeoutError) Timeout() bool        { return true }
-func (e *timeoutError) Is(target error) bool { return target == context.DeadlineExceeded }
-
-// brokenAnswer is an answer that began and did not end.
-type brokenAnswer struct {
-	status int
-	err    error
+// lookupError is a failure to find out what the request needs. Nothing but a
+// question was sent, which may be asked again.
+func lookupError(what string, err error) error {
+	status, answered := errors.AsType[*StatusError](err)
+	refused := answered && !status.retryable(true, nil)
+	return &TransportError{Endpoint: what, Final: final(err) || refused, Err: &worded{err.Error(), err}}
 }
 
-func (e *brokenAnswer) Error() string {
-	return fmt.Sprintf("the answer (%d) broke off: %s", e.status, plain(e.err))
+// worded is an error in words of its own for what has led to it.
+type worded struct {
+	text string
+	err  error
 }
-func (e *brokenAnswer) Unwrap() error { return e.err }
-func (e *brokenAnswer) plain()        {}
+
+func (e *worded) Error() string { return e.text }
+func (e *worded) Unwrap() error { return e.err }
+
+func (*worded) plain()         {}
+func (*TransportError) plain() {}
+
+func timedOut(format string, d time.Duration) error {
+	return &worded{fmt.Sprintf(format, d), context.DeadlineExceeded}
+}
+
+// ownError is an error that says itself, in a few words, what went wrong.
+type ownError interface {
+	error
+	plain()
+}
 
 // plain says in a few words what went wrong on the network. It quotes neither
-// URLs nor headers, as the error texts of net/http sometimes do. Errors that
-// say it themselves have a method plain.
+// URLs nor headers, as the error texts of net/http sometimes do.
 func plain(err error) string {
-	if own, ok := errors.AsType[interface {
-		error
-		plain()
-	}](err); ok {
-		return clean(own.Error(), maxExcerpt)
+	if own, ok := errors.AsType[ownError](err); ok {
+		return OneLine(own.Error(), maxExcerpt)
 	}
 	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "certificate not trusted: " + clean(untrusted.Err.Error(), maxExcerpt)
+		return "certificate not trusted: " + OneLine(untrusted.Err.Error(), maxExcerpt)
 	}
 	if refusedByPeer(err) {
 		return "the server refused the client certificate, or asked for one: " + network(err)
@@ -132,7 +136,7 @@ func network(err error) string {
 		return fmt.Sprintf("the header of the answer is longer than %d KiB", maxAnswerHeader>>10)
 	}
 	text := strings.TrimPrefix(err.Error(), "net/http: ")
-	text = clean(strings.TrimPrefix(text, "HTTP/1.x transport connection broken: "), maxExcerpt)
+	text = OneLine(strings.TrimPrefix(text, "HTTP/1.x transport connection broken: "), maxExcerpt)
 	for _, sign := range legacySigns {
 		if strings.Contains(text, sign) {
 			return text + "; if the server is an old one, name it in TLS_LEGACY_HOSTS"
@@ -159,20 +163,6 @@ func isTimeout(err error) bool {
 // gave: at most n characters on one line, valid as UTF-8, without control
 // characters and direction marks. Where it was cut it ends in …
 func OneLine(s string, n int) string {
-	text, whole := oneLine(s, n)
-	if !whole {
-		text += "…"
-	}
-	return text
-}
-
-// clean is OneLine without the mark.
-func clean(s string, n int) string {
-	text, _ := oneLine(s, n)
-	return text
-}
-
-func oneLine(s string, n int) (text string, whole bool) {
 	var b strings.Builder
 	count, gap := 0, false
 	for _, r := range s {
@@ -189,12 +179,12 @@ func oneLine(s string, n int) (text string, whole bool) {
 			gap = false
 		}
 		if count >= n {
-			return strings.TrimRight(b.String(), " "), false
+			return strings.TrimRight(b.String(), " ") + "…"
 		}
 		b.WriteRune(r)
 		count++
 	}
-	return b.String(), true
+	return b.String()
 }
 
 // scrub takes secrets out of a text.

@@ -173,7 +173,7 @@ func (g *gitHub) prepare(t *Target) func(context.Context, *Request) error {
 	return func(ctx context.Context, req *Request) error {
 		name, err := g.lookup(ctx, &target, req)
 		if err != nil {
-			return &lookupError{"find the default branch of " + repository(&target), err}
+			return lookupError("find the default branch of "+repository(&target), err)
 		}
 		body, err := g.body(&target, name)
 		if err != nil {

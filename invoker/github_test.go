@@ -103,7 +103,7 @@ func TestGitHubLookupFails(t *testing.T) {
 	if retry, _ := Retryable(err, req, nil); !errors.As(err, &status) || Sent(err) || Uncertain(err) || retry {
 		t.Errorf("got sent %t, uncertain %t, retry %t", Sent(err), Uncertain(err), retry)
 	}
-	busy := &lookupError{"look", &StatusError{StatusCode: 502}}
+	busy := lookupError("look", &StatusError{StatusCode: 502})
 	for _, err := range []error{busy, &TransportError{Endpoint: "POST x", Err: busy}} { // the second is that of a token
 		if retry, _ := Retryable(err, req, nil); !retry || Sent(err) || Uncertain(err) {
 			t.Errorf("a gateway's fault while looking up: got retry %t, sent %t, uncertain %t", retry, Sent(err), Uncertain(err))

@@ -57,7 +57,7 @@ func (i *Invoker) newGitHubApp() (*Credential, error) {
 	c, err := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
 		token, err := app.token(ctx, u)
 		if err != nil {
-			return &lookupError{"get a token for the GitHub App", err}
+			return lookupError("get a token for the GitHub App", err)
 		}
 		h["Authorization"] = []string{"Bearer " + token.Reveal()}
 		return nil
@@ -151,7 +151,7 @@ func (a *gitHubApp) call(ctx context.Context, jwt, method, path string, into any
 		return err
 	}
 	if res.StatusCode/100 != 2 {
-		return newStatusError(method+" "+a.base+path, res, "", clean(res.excerpt(), maxExcerpt))
+		return newStatusError(method+" "+a.base+path, res, "", OneLine(res.excerpt(), maxExcerpt))
 	}
 	if err := json.Unmarshal(res.Body, into); err != nil {
 		return fmt.Errorf("%s %s: the answer is not JSON", method, a.base+path)

@@ -37,11 +37,11 @@ func (p portAPI) Authorize(ctx context.Context, _ *Request, h http.Header) error
 		return nil
 	}
 	if p.token == nil {
-		return &lookupError{portToken, errors.New("there is none")}
+		return lookupError(portToken, errors.New("there is none"))
 	}
 	token, err := p.token(ctx)
 	if err != nil {
-		return &lookupError{portToken, err}
+		return lookupError(portToken, err)
 	}
 	h["Authorization"] = []string{"Bearer " + token}
 	return nil

@@ -228,7 +228,7 @@ func FuzzAnswer(f *testing.F) {
 			if out == nil {
 				t.Fatalf("%s: no response", name)
 			}
-			if err != nil && len([]rune(err.Error())) > maxExcerpt+len(req.Endpoint())+1 {
+			if err != nil && len([]rune(err.Error())) > maxExcerpt+len(req.Endpoint())+2 {
 				t.Errorf("%s: an error of %d characters", name, len([]rune(err.Error())))
 			}
 			if out.Link != "" && !strings.HasPrefix(out.Link, "http") && name == Jenkins {

@@ -20,14 +20,14 @@ import (
 // has ended, is the caller's to see.
 func Retryable(err error, req *Request, statuses []int) (retry bool, after time.Duration) {
 	again := req != nil && req.Idempotent()
-	if _, ok := errors.AsType[*lookupError](err); ok {
-		again = true // nothing but a question was sent
+	status, answered := errors.AsType[*StatusError](err)
+	if answered {
+		after = status.RetryAfter
 	}
-	if status, ok := errors.AsType[*StatusError](err); ok {
-		return status.retryable(again, statuses), status.RetryAfter
+	if transport, ok := errors.AsType[*TransportError](err); ok { // before status: it may come from a question of a TransportError
+		return !transport.Final && (!transport.Sent || again), after
 	}
-	transport, ok := errors.AsType[*TransportError](err)
-	return ok && !transport.Final && (!transport.Sent || again), 0
+	return answered && status.retryable(again, statuses), after
 }
 
 // gateway reports whether the answer is that of a gateway which cannot say what
@@ -48,9 +48,6 @@ func (e *StatusError) retryable(idempotent bool, statuses []int) bool {
 // Sent reports whether bytes of the request may have left before err. Where
 // they have not, the event still counts as not started.
 func Sent(err error) bool {
-	if _, ok := errors.AsType[*lookupError](err); ok {
-		return false
-	}
 	if transport, ok := errors.AsType[*TransportError](err); ok {
 		return transport.Sent
 	}
@@ -63,26 +60,12 @@ func Sent(err error) bool {
 // or a gateway answered 502 or 504. Only a rule that says so makes another
 // attempt of a request that is not idempotent then.
 func Uncertain(err error) bool {
-	if !Sent(err) {
-		return false
-	}
 	if transport, ok := errors.AsType[*TransportError](err); ok {
-		return !transport.Final
+		return transport.Sent && !transport.Final
 	}
 	status, ok := errors.AsType[*StatusError](err)
 	return ok && status.gateway()
 }
-
-// lookupError is a failure to find out what the request needs; the request
-// itself was not sent.
-type lookupError struct {
-	what string
-	err  error
-}
-
-func (e *lookupError) Error() string { return e.what + ": " + e.err.Error() }
-func (e *lookupError) Unwrap() error { return e.err }
-func (e *lookupError) plain()        {}
 
 // limited tells a 403 that means a limit from one that means a missing right:
 // https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
@@ -102,11 +85,10 @@ func limited(res *Response) bool {
 }
 
 // Limited reports whether an answer says that a limit of requests is used up,
-// and when to come back; 0: it does not say.
+// and when to come back, which other answers may say too; 0: it does not say.
 func (r *Response) Limited() (after time.Duration, limit bool) {
 	limit = r.StatusCode == http.StatusTooManyRequests || limited(r)
-	after, _ = retryAfter(r.Header, limit)
-	return after, limit
+	return retryAfter(r.Header, limit), limit
 }
 
 // maxReset bounds a wait that a rate limit names.
@@ -116,36 +98,34 @@ const maxReset = 24 * time.Hour
 // or as a date, else when its rate limit begins anew. GitHub, GitLab and Azure
 // DevOps give that in seconds since 1970, the drafts of the IETF in seconds
 // from now. It counts where the limit is what the answer is about.
-func retryAfter(h http.Header, limit bool) (time.Duration, bool) {
+func retryAfter(h http.Header, limit bool) time.Duration {
 	v := strings.TrimSpace(h.Get("Retry-After"))
 	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds <= math.MaxInt32 {
-		return max(0, time.Duration(seconds*float64(time.Second))), true
+		return max(0, time.Duration(seconds*float64(time.Second)))
 	}
 	if at, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(at)), true
-	}
-	if !limit {
-		return 0, false
+		return max(0, time.Until(at))
 	}
 	for _, name := range []string{"RateLimit-Reset", "X-RateLimit-Reset"} {
 		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
-		if err != nil || n < 0 {
+		if err != nil || n < 0 || !limit {
 			continue
 		}
 		wait := time.Duration(min(n, maxReset.Seconds()) * float64(time.Second))
 		if n > 1e9 {
 			wait = time.Until(time.Unix(int64(min(n, 1e11)), 0))
 		}
-		return max(0, min(wait, maxReset)), true
+		return max(0, min(wait, maxReset))
 	}
-	return 0, false
+	return 0
 }
 
 // final reports errors that no repetition mends.
 func final(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, refused := errors.AsType[*RefusedError](err)
-	return untrusted || refused || refusedByPeer(err)
+	inner, asked := errors.AsType[*TransportError](err)
+	return untrusted || refused || refusedByPeer(err) || asked && inner.Final
 }
 
 // refusedByPeer reports whether the server ended the TLS handshake because of

@@ -2,7 +2,6 @@ package invoker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -32,7 +31,7 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 	}
 	header := maps.Clone(req.Header)
 	if err := req.backend.Authorize(ctx, req, header); err != nil {
-		return nil, &TransportError{Endpoint: req.Endpoint(), Err: err}
+		return nil, &TransportError{Endpoint: req.Endpoint(), Final: final(err), Err: err}
 	}
 	first := &hop{method: req.Method, url: req.url, header: header, spelling: req.spelling, body: req.Body}
 	res, err := i.deliver(ctx, clock, req, first)
@@ -62,11 +61,11 @@ func (c *clock) ring() {
 	pause := time.Duration(c.body.Load())
 	switch {
 	case pause == 0:
-		c.cancel(&timeoutError{"timed out after " + c.limit.String()})
+		c.cancel(timedOut("timed out after %v", c.limit))
 	case time.Since(c.start) >= c.most:
-		c.cancel(&timeoutError{"took longer than " + c.most.String() + " in all"})
+		c.cancel(timedOut("took longer than %v in all", c.most))
 	default:
-		c.cancel(&timeoutError{"nothing came for " + pause.String()})
+		c.cancel(timedOut("nothing came for %v", pause))
 	}
 }
 
@@ -108,10 +107,10 @@ func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 	if req.conceal != nil {
 		s = req.conceal(s)
 	}
-	s = clean(s, 8*maxExcerpt)
+	s = OneLine(s, 8*maxExcerpt)
 	_, token, _ := strings.Cut(sent.Get("Authorization"), " ")
 	s = scrub(scrub(s, req.secrets), []string{token, i.deps.Signer.Reveal()})
-	return clean(s, maxExcerpt)
+	return OneLine(s, maxExcerpt)
 }
 
 // follow sends a request and the redirects that it may follow.
@@ -153,7 +152,10 @@ func answer(ctx context.Context, c *clock, h *hop, req *Request, res *http.Respo
 	}
 	body, more, err := readBody(res, req.Reserve, progress)
 	if err != nil && accepted && req.NeedBody {
-		return nil, transportError(ctx, h, &brokenAnswer{res.StatusCode, cause(ctx, err)}, true)
+		err = cause(ctx, err)
+		err = &worded{fmt.Sprintf("the answer (%d) broke off: %s", res.StatusCode, plain(err)), err}
+		// Another method than GET is not for the sake of the answer, which said that the work is done.
+		return nil, &TransportError{Endpoint: h.endpoint(), Sent: true, Final: h.method != http.MethodGet, Err: err}
 	}
 	out := &Response{StatusCode: res.StatusCode, Header: res.Header, Body: body, Truncated: more, Broken: err != nil}
 	if refusal != "" {
@@ -171,19 +173,13 @@ func discard(res *http.Response) {
 
 func transportError(ctx context.Context, h *hop, err error, sent bool) error {
 	err = cause(ctx, err)
-	broken, answered := errors.AsType[*brokenAnswer](err)
-	done := answered && broken.status < 300 && h.method != http.MethodGet // it said so before it broke off
-	return &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err) || done, Err: err}
+	return &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err), Err: err}
 }
 
 // cause prefers the reason for which ctx has ended to what it led to.
 func cause(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	var broken *brokenAnswer
-	if errors.As(err, &broken) {
-		return err
-	}
-	return context.Cause(ctx)
+	return err
 }

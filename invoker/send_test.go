@@ -312,10 +312,10 @@ func TestStatusErrorText(t *testing.T) {
 	for _, tc := range []struct{ body, want string }{
 		{"", " Internal Server Error"},
 		{"no\r\n\tway\x00\x1b[31m \xff ", ": no way [31m ÿ"},
-		{strings.Repeat("ü", 600), ": " + strings.Repeat("ü", 500)},
+		{strings.Repeat("ü", 600), ": " + strings.Repeat("ü", 500) + "…"},
 		{"you sent " + testSigner + " and query-canary", ": you sent [redacted] and [redacted]"},
-		{strings.Repeat("x", 495) + "query-canary", ": " + strings.Repeat("x", 495) + "[reda"},
-		{strings.Repeat("x", 495) + "decrypted \n input", ": " + strings.Repeat("x", 495) + "[reda"},
+		{strings.Repeat("x", 495) + "query-canary", ": " + strings.Repeat("x", 495) + "[reda…"},
+		{strings.Repeat("x", 495) + "decrypted \n input", ": " + strings.Repeat("x", 495) + "[reda…"},
 	} {
 		s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
