@@ -25,7 +25,10 @@ func readBody(res *http.Response, reserve func(n int) bool, progress func()) (bo
 	if size < 0 || size > maxAnswer || res.Header.Get("Content-Encoding") != "" {
 		size = maxAnswer
 	}
-	r := unpack(res.Header, &progressReader{res.Body, progress})
+	r, err := unpack(res.Header, &progressReader{res.Body, progress})
+	if err != nil {
+		return nil, false, err
+	}
 	buf, limit := new(bytes.Buffer), maxAnswer
 	if res.ContentLength > 0 {
 		buf.Grow(int(min(size, freeAnswer)) + bytes.MinRead)
@@ -59,29 +62,17 @@ func (p *progressReader) Read(b []byte) (int, error) {
 }
 
 // unpack undoes gzip, asked for or not, and takes the header of what it undoes
-// away. Any other encoding stays as it is.
-func unpack(h http.Header, r io.Reader) io.Reader {
+// away. Any other encoding stays as it is, and so does an empty body.
+func unpack(h http.Header, r io.Reader) (io.Reader, error) {
 	switch strings.ToLower(strings.TrimSpace(h.Get("Content-Encoding"))) {
 	case "gzip", "x-gzip":
 		h.Del("Content-Encoding")
 		h.Del("Content-Length")
-		return &gzipReader{from: r}
-	}
-	return r
-}
-
-// gzipReader opens what it reads from at the first Read. An empty body stays
-// empty, whatever its header says.
-type gzipReader struct {
-	from io.Reader
-	z    *gzip.Reader
-}
-
-func (g *gzipReader) Read(p []byte) (n int, err error) {
-	if g.z == nil {
-		if g.z, err = gzip.NewReader(g.from); err != nil {
-			return 0, err
+		z, err := gzip.NewReader(r)
+		if err == io.EOF {
+			return r, nil
 		}
+		return z, err
 	}
-	return g.z.Read(p)
+	return r, nil
 }

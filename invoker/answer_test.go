@@ -266,8 +266,8 @@ func TestBrokenBody(t *testing.T) {
 				_ = readRequest(bufio.NewReader(c))
 				_, _ = io.WriteString(c, answer)
 			})
-			i := newInvoker(t, testConfig(), testDeps())
 			for _, needed := range []bool{false, true} {
+				i := newInvoker(t, testConfig(), testDeps()) // with a connection of its own: the server closes without a word
 				target := hook(t, "http://"+address)
 				target.NeedBody = needed
 				res, err := i.Do(t.Context(), build(t, i, target))
