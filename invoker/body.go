@@ -2,6 +2,7 @@ package invoker
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -22,6 +23,10 @@ type Body struct {
 	Value   any
 	JSON    []byte   // nil: to be made from Value
 	Secrets []string // what of it must not be shown
+
+	// pending, if not nil, makes of a request with this body the one to send.
+	// It is called before the first attempt and may ask the backend.
+	pending func(context.Context, *Request) error
 }
 
 // eventBody is the event itself, byte for byte as it was verified unless a
@@ -48,6 +53,7 @@ func (r *Request) setContent(body Body) (err error) {
 	if r.Body, isJSON, err = body.encode(r.Header); !isJSON {
 		r.value = body.Value
 	}
+	r.pending = body.pending
 	return err
 }
 

@@ -30,45 +30,26 @@ func (i *Invoker) Build(ctx context.Context, t Target) (*Request, error) {
 	if err := req.setBody(&t); err != nil {
 		return nil, err
 	}
-	if p, ok := req.backend.(preparer); ok && !t.Rule.HasBody {
-		req.pending = p.prepare(&t)
-	}
 	req.collectSecrets()
 	return req, nil
 }
 
-// preparer is a Backend whose body may depend on what only the backend knows.
-type preparer interface {
-	// prepare returns what completes the request before its first attempt, or
-	// nil where it is complete.
-	prepare(t *Target) func(context.Context, *Request) error
-}
-
 // reviewer is a Backend that looks at an answer before it is judged.
 type reviewer interface {
-	// review may change req and ask for it to be sent again at once, where
-	// the answer says that nothing was done; or say why the credential was
-	// refused in spite of the status.
-	review(req *Request, res *Response) (again bool, refusal string)
+	// review returns what the outcome of an attempt is, which was res and err.
+	// It may change the body of req and send it again, where the answer says
+	// that nothing was done.
+	review(req *Request, res *Response, err error, again func() (*Response, error)) (*Response, error)
 }
 
 // deliver sends a request and lets its backend review the answer.
-func (i *Invoker) deliver(ctx context.Context, clock *clock, req *Request, h *hop) (*Response, error) {
-	res, err := i.follow(ctx, clock, req, h)
-	r, ok := req.backend.(reviewer)
-	if !ok || res == nil {
-		return res, err
+func (i *Invoker) deliver(ctx context.Context, clock *clock, req *Request, header http.Header) (*Response, error) {
+	send := func() (*Response, error) {
+		return i.follow(ctx, clock, req, &hop{method: req.Method, url: req.url, header: header, spelling: req.spelling, body: req.Body})
 	}
-	again, refusal := r.review(req, res)
-	if again {
-		h.body = req.Body
-		if res, err = i.follow(ctx, clock, req, h); res != nil {
-			r.review(req, res)
-		}
-		return res, err
-	}
-	if refusal != "" {
-		return res, &StatusError{Endpoint: req.Endpoint(), StatusCode: http.StatusUnauthorized, Reason: refusal}
+	res, err := send()
+	if r, ok := req.backend.(reviewer); ok && res != nil {
+		return r.review(req, res, err, send)
 	}
 	return res, err
 }

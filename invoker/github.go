@@ -21,7 +21,7 @@ type gitHub struct {
 	do         func(context.Context, *Request) (*Response, error)
 
 	branches cache[branch] // by org/repo
-	details  cache[bool]   // by host:port: whether the server knows return_run_details
+	refuses  cache[bool]   // by host:port: whether the server refuses return_run_details
 }
 
 // cache keeps what a backend has said. When it is full, it begins anew.
@@ -61,10 +61,7 @@ const (
 	branchTime = 10 * time.Minute
 )
 
-var (
-	_ preparer = (*gitHub)(nil)
-	_ reviewer = (*gitHub)(nil)
-)
+var _ reviewer = (*gitHub)(nil)
 
 var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not set, and no GitHub App is")
 
@@ -82,11 +79,23 @@ func (g *gitHub) URL(t *Target) (string, error) {
 
 // Body has a placeholder for the reference where only GitHub knows it.
 func (g *gitHub) Body(t *Target) (Body, error) {
-	ref := g.ref(t)
-	if ref == "" {
-		ref = "[default branch of " + repository(t) + "]"
+	if ref := g.ref(t); ref != "" {
+		return g.body(t, ref)
 	}
-	return g.body(t, ref)
+	body, err := g.body(t, "[default branch of "+repository(t)+"]")
+	target := *t
+	body.pending = func(ctx context.Context, req *Request) error {
+		name, err := g.lookup(ctx, &target, req)
+		if err != nil {
+			return lookupError("find the default branch of "+repository(&target), err)
+		}
+		body, err := g.body(&target, name)
+		if err != nil {
+			return err
+		}
+		return req.setContent(body)
+	}
+	return body, err
 }
 
 func (g *gitHub) body(t *Target, ref string) (Body, error) {
@@ -103,7 +112,7 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 		inputs["port_payload"] = string(payload.JSON)
 	}
 	body := map[string]any{"ref": ref, "inputs": anyMap(inputs)}
-	if details, known := g.details.get(serverOf(g.base)); details || !known {
+	if refused, _ := g.refuses.get(serverOf(g.base)); !refused {
 		body[runDetails] = true
 	}
 	return jsonBody(body)
@@ -122,30 +131,25 @@ func serverOf(raw string) string {
 	return hostPort(u)
 }
 
-// review sends a dispatch once more without the field where a server refuses
-// it: nothing was started. What the server knows is remembered.
-func (g *gitHub) review(req *Request, res *Response) (again bool, refusal string) {
-	if req.withoutDetails && res.StatusCode/100 == 2 {
-		g.details.put(serverOf(req.URL), false)
-	}
+// review sends a dispatch once more without the field where a server may have
+// refused it: nothing was started. A server that takes it then is remembered.
+func (g *gitHub) review(req *Request, res *Response, err error, again func() (*Response, error)) (*Response, error) {
 	var body map[string]json.RawMessage
-	if req.Method != http.MethodPost || json.Unmarshal(req.Body, &body) != nil || body[runDetails] == nil {
-		return false, ""
+	if res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusUnprocessableEntity ||
+		json.Unmarshal(req.Body, &body) != nil || body[runDetails] == nil {
+		return res, err
 	}
-	switch _, known := g.details.get(serverOf(req.URL)); {
-	case res.StatusCode/100 == 2:
-		g.details.put(serverOf(req.URL), true)
-	case known || res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusUnprocessableEntity:
-	default:
-		delete(body, runDetails)
-		text, err := marshal(body)
-		if err != nil {
-			return false, ""
-		}
-		req.Body, req.withoutDetails = text, true
-		return true, ""
+	delete(body, runDetails)
+	text, failed := marshal(body)
+	if failed != nil {
+		return res, err
 	}
-	return false, ""
+	req.Body = text
+	res, err = again()
+	if err == nil && res.StatusCode/100 == 2 {
+		g.refuses.put(req.Host(), true)
+	}
+	return res, err
 }
 
 // ref is the reference to run, or "" where it has to be asked for.
@@ -163,25 +167,6 @@ func (g *gitHub) ref(t *Target) string {
 }
 
 func repository(t *Target) string { return t.Method.Org + "/" + t.Method.Repo }
-
-// prepare looks up the default branch of the repository.
-func (g *gitHub) prepare(t *Target) func(context.Context, *Request) error {
-	if g.ref(t) != "" {
-		return nil
-	}
-	target := *t
-	return func(ctx context.Context, req *Request) error {
-		name, err := g.lookup(ctx, &target, req)
-		if err != nil {
-			return lookupError("find the default branch of "+repository(&target), err)
-		}
-		body, err := g.body(&target, name)
-		if err != nil {
-			return err
-		}
-		return req.setContent(body)
-	}
-}
 
 func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, error) {
 	if name := g.ref(t); name != "" {

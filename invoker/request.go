@@ -39,17 +39,12 @@ type Request struct {
 	spelling map[string]string // header names as the rule writes them, by canonical name
 	backend  Backend
 	url      *url.URL
-	base     string     // the URL without the query that the rule adds
-	query    url.Values // what the rule adds
-	value    any        // the body before it was printed, where that is not JSON
-	// pending makes what can only be known by asking the backend. It is nil
-	// where nothing is open, and after it has succeeded.
-	pending func(context.Context, *Request) error
-	secrets []string
-	conceal func(string) string // see Target
-	// withoutDetails is set where GitHub was asked a second time without
-	// return_run_details.
-	withoutDetails bool
+	base     string                                // the URL without the query that the rule adds
+	query    url.Values                            // what the rule adds
+	value    any                                   // the body before it was printed, where that is not JSON
+	pending  func(context.Context, *Request) error // see Body; nil after it has succeeded
+	secrets  []string
+	conceal  func(string) string // see Target
 }
 
 // Host is the host:port that the request goes to, in lower case.

@@ -33,8 +33,7 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 	if err := req.backend.Authorize(ctx, req, header); err != nil {
 		return nil, &TransportError{Endpoint: req.Endpoint(), Final: final(err), Err: err}
 	}
-	first := &hop{method: req.Method, url: req.url, header: header, spelling: req.spelling, body: req.Body}
-	res, err := i.deliver(ctx, clock, req, first)
+	res, err := i.deliver(ctx, clock, req, header)
 	if err != nil {
 		return nil, err
 	}
