@@ -3,13 +3,11 @@ package invoker
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -34,9 +32,6 @@ func rootCAs(dir string, env func(string) (string, bool)) (*x509.CertPool, error
 	// Go itself reads the folders of SSL_CERT_DIR, whatever their files are
 	// called, and skips what is no certificate there: such folders are full of
 	// other things.
-	if dir == "" {
-		return pool, nil
-	}
 	files, err := certificateFiles(dir)
 	if err != nil {
 		return nil, fmt.Errorf("CA_CERTIFICATES_DIR: %w", err)
@@ -53,7 +48,7 @@ func rootCAs(dir string, env func(string) (string, bool)) (*x509.CertPool, error
 // folder may be absent.
 func certificateFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) && dir == defaultCADir {
+	if dir == "" || errors.Is(err, fs.ErrNotExist) && dir == defaultCADir {
 		return nil, nil
 	}
 	if err != nil {
@@ -62,39 +57,23 @@ func certificateFiles(dir string) ([]string, error) {
 	var files []string
 	for _, e := range entries {
 		file := filepath.Join(dir, e.Name())
-		if ext := filepath.Ext(file); ext != ".crt" && ext != ".pem" {
-			continue
+		info, err := os.Stat(file) // follows the links that Kubernetes makes of mounted files
+		if ext := filepath.Ext(file); (ext == ".crt" || ext == ".pem") && (err != nil || !info.IsDir()) {
+			files = append(files, file)
 		}
-		// Stat follows the links that Kubernetes makes of mounted files.
-		if info, err := os.Stat(file); err == nil && info.IsDir() {
-			continue
-		}
-		files = append(files, file)
 	}
 	return files, nil
 }
 
-// addCertificates adds every certificate of a PEM file; a file without any is
-// an error, and so is one that cannot be read.
+// addCertificates adds every certificate of a PEM file; a file without any that
+// can be read is an error.
 func addCertificates(pool *x509.CertPool, file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return fmt.Errorf("read certificate: %w", err)
 	}
-	found := false
-	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
-		if block.Type != "CERTIFICATE" {
-			continue
-		}
-		cert, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return fmt.Errorf("%s holds a certificate that cannot be read: %w", file, err)
-		}
-		pool.AddCert(cert)
-		found = true
-	}
-	if !found {
-		return fmt.Errorf("%s holds no certificate in PEM form", file)
+	if !pool.AppendCertsFromPEM(data) {
+		return fmt.Errorf("%s holds no certificate in PEM form that can be read", file)
 	}
 	return nil
 }
@@ -112,7 +91,8 @@ func (p keyPair) load(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 }
 
 // clientCertificates finds the client certificates in dir by host, and checks
-// that each can be loaded.
+// that each can be loaded. HOST.crt and HOST.key name the same pair, so one
+// without the other is noticed.
 func clientCertificates(dir string) (map[string]keyPair, error) {
 	if dir == "" {
 		return nil, nil
@@ -123,37 +103,26 @@ func clientCertificates(dir string) (map[string]keyPair, error) {
 	}
 	pairs := make(map[string]keyPair)
 	for _, e := range entries {
-		host, pair, ok := pairOf(dir, e.Name())
-		if !ok {
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path)
+		if err != nil || strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		host := strings.TrimSuffix(strings.TrimSuffix(e.Name(), ".crt"), ".key")
+		pair := keyPair{filepath.Join(dir, host+".crt"), filepath.Join(dir, host+".key")}
+		switch {
+		case info.IsDir():
+			host, pair = e.Name(), keyPair{filepath.Join(path, "tls.crt"), filepath.Join(path, "tls.key")}
+		case host == e.Name():
 			continue
 		}
 		if _, err := pair.load(nil); err != nil {
 			return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
 		}
-		pairs[host] = pair
+		pairs[strings.ToLower(host)] = pair
 	}
 	if len(pairs) == 0 {
 		return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %s holds neither HOST.crt with HOST.key nor HOST/tls.crt with HOST/tls.key", dir)
 	}
 	return pairs, nil
-}
-
-// pairOf reads one entry of the folder: HOST.crt, HOST.key or the folder
-// HOST. Both files of a pair give the same pair, so that one without the
-// other is noticed.
-func pairOf(dir, name string) (host string, pair keyPair, ok bool) {
-	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
-	if err != nil || strings.HasPrefix(name, ".") {
-		return "", keyPair{}, false
-	}
-	if info.IsDir() {
-		return strings.ToLower(name), keyPair{filepath.Join(path, "tls.crt"), filepath.Join(path, "tls.key")}, true
-	}
-	ext := filepath.Ext(name)
-	if !slices.Contains([]string{".crt", ".key"}, ext) {
-		return "", keyPair{}, false
-	}
-	base := strings.TrimSuffix(path, ext)
-	return strings.ToLower(strings.TrimSuffix(name, ext)), keyPair{base + ".crt", base + ".key"}, true
 }

@@ -296,10 +296,10 @@ func TestBadCertificateFiles(t *testing.T) {
 		ca    bool
 		want  string // after the folder
 	}{
-		{"no certificate", map[string][]byte{"a.crt": []byte("hello")}, true, "/a.crt holds no certificate in PEM form"},
-		{"a key", map[string][]byte{"a.pem": key}, true, "/a.pem holds no certificate in PEM form"},
-		{"empty", map[string][]byte{"a.pem": nil}, true, "/a.pem holds no certificate in PEM form"},
-		{"broken", map[string][]byte{"a.pem": append(cert, broken...)}, true, "/a.pem holds a certificate that cannot be read"},
+		{"no certificate", map[string][]byte{"a.crt": []byte("hello")}, true, "/a.crt holds no certificate in PEM form that can be read"},
+		{"a key", map[string][]byte{"a.pem": key}, true, "/a.pem holds no certificate in PEM form that can be read"},
+		{"empty", map[string][]byte{"a.pem": nil}, true, "/a.pem holds no certificate in PEM form that can be read"},
+		{"broken", map[string][]byte{"a.pem": broken}, true, "/a.pem holds no certificate in PEM form that can be read"},
 		{"no key", map[string][]byte{"h.crt": cert}, false, "/h.crt"},
 		{"no certificate to a key", map[string][]byte{"h.key": key}, false, "/h.crt"},
 		{"an empty folder", map[string][]byte{"h/readme": nil}, false, "/h/tls.crt"},

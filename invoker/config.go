@@ -83,7 +83,7 @@ func (c Config) Validate() error {
 	if _, err := newGuard(c.EgressAllow, c.EgressDeny, nil); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := hostList("TLS_LEGACY_HOSTS", c.TLSLegacyHosts); err != nil {
+	if _, err := parseTargets("TLS_LEGACY_HOSTS", c.TLSLegacyHosts); err != nil {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

@@ -50,40 +50,37 @@ func newGuard(allow, deny, listeners []string) (*guard, error) {
 		}
 		g.own = append(g.own, netip.AddrPortFrom(bare(addr), uint16(n)))
 	}
+	deny = slices.DeleteFunc(slices.Clone(deny), func(e string) bool {
+		all := strings.TrimSpace(e) == "*"
+		g.allowOnly = g.allowOnly || all
+		return all
+	})
 	var badAllow, badDeny error
-	g.allow, _, badAllow = parseTargets("EGRESS_ALLOW", allow)
-	g.deny, g.allowOnly, badDeny = parseTargets("EGRESS_DENY", deny)
+	g.allow, badAllow = parseTargets("EGRESS_ALLOW", allow)
+	g.deny, badDeny = parseTargets("EGRESS_DENY", deny)
 	return g, errors.Join(badAllow, badDeny)
 }
 
-// hostList reads a setting that lists hosts and addresses.
-func hostList(setting string, entries []string) (targets, error) {
-	t, _, err := parseTargets(setting, entries)
-	return t, err
-}
-
-// parseTargets reads hosts, "*."-names, addresses and CIDRs; all is set by
-// the entry "*".
-func parseTargets(setting string, entries []string) (t targets, all bool, err error) {
+// parseTargets reads a setting that lists hosts, "*."-names, addresses and
+// CIDRs.
+func parseTargets(setting string, entries []string) (t targets, err error) {
 	for _, e := range entries {
 		e = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(e), "."))
 		prefix, notPrefix := netip.ParsePrefix(e)
 		addr, notAddr := netip.ParseAddr(strings.Trim(e, "[]"))
 		switch {
 		case e == "":
-		case e == "*" && setting == "EGRESS_DENY":
-			all = true
 		case notPrefix == nil:
 			t.networks = append(t.networks, prefix.Masked())
 		case notAddr == nil:
 			t.networks = append(t.networks, netip.PrefixFrom(bare(addr), bare(addr).BitLen()))
 		case strings.ContainsAny(strings.TrimPrefix(e, "*."), "/:*@ "):
-			return t, all, fmt.Errorf("%s: %q is not a host, an address or a CIDR", setting, e)
+			return t, fmt.Errorf("%s: %q is not a host, an address or a CIDR", setting, e)
 		default:
 			t.names = append(t.names, strings.TrimPrefix(e, "*"))
 		}
 	}
-	return t, all, nil
+	return t, nil
 }
 
 // match reports whether the list names the host or holds the address, which may
@@ -97,15 +94,12 @@ func (t targets) match(host string, addr netip.Addr) bool {
 	return addr.IsValid() && slices.ContainsFunc(t.networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// Names under which clouds serve credentials. A proxy resolves names out of
-// sight of the check at dial time; there the short forms are refused as well,
-// which without a proxy may be a service of the agent's own namespace.
-var (
-	metadataNames = targets{names: []string{
-		"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal", "metadata.tencentyun.com", "metadata.azure.internal",
-	}}
-	shortMetadataNames = targets{names: []string{"metadata", "instance-data"}}
-)
+// metadataNames are names under which clouds serve credentials. Only a proxy
+// needs them, which resolves names out of sight of the check at dial time.
+var metadataNames = targets{names: []string{
+	"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal", "metadata.tencentyun.com", "metadata.azure.internal",
+	"metadata", "instance-data",
+}}
 
 // metadata lists addresses that belong to the machine the agent runs on and to
 // its cloud: credentials, and the agents that manage the host.
@@ -136,7 +130,7 @@ func (g *guard) name(host string, port uint16, last bool) error {
 		return nil
 	case last && g.allowOnly:
 		return &RefusedError{host, "is not listed in EGRESS_ALLOW"}
-	case metadataNames.match(host, none), last && shortMetadataNames.match(host, none):
+	case last && metadataNames.match(host, none):
 		return &RefusedError{host, "is a metadata service"}
 	}
 	return nil

@@ -72,7 +72,7 @@ func (i *Invoker) prepare() error {
 	if err != nil {
 		return err
 	}
-	if i.legacy, err = hostList("TLS_LEGACY_HOSTS", i.cfg.TLSLegacyHosts); err != nil {
+	if i.legacy, err = parseTargets("TLS_LEGACY_HOSTS", i.cfg.TLSLegacyHosts); err != nil {
 		return err
 	}
 	config := func(host string) *tls.Config {
