@@ -2,14 +2,8 @@ package invoker
 
 import (
 	"context"
-	"crypto"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -94,7 +89,7 @@ func (a *gitHubApp) token(ctx context.Context, u *url.URL) (Secret, error) {
 }
 
 func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret, error) {
-	jwt, err := a.jwt(time.Now())
+	proof, err := a.jwt(time.Now())
 	if err != nil {
 		return "", err
 	}
@@ -104,7 +99,7 @@ func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret,
 			return "", errors.New("GITHUB_APP_INSTALLATION_ID is not set, and the URL names no repository to find the installation by")
 		}
 		var found struct{ ID json.Number }
-		if err := a.call(ctx, jwt, http.MethodGet, "/repos/"+owner+"/"+repo+"/installation", &found); err != nil {
+		if err := a.call(ctx, proof, http.MethodGet, "/repos/"+owner+"/"+repo+"/installation", &found); err != nil {
 			return "", fmt.Errorf("find the installation: %w", err)
 		}
 		installation = found.ID.String()
@@ -113,7 +108,7 @@ func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret,
 		Token   string
 		Expires time.Time `json:"expires_at"`
 	}
-	if err := a.call(ctx, jwt, http.MethodPost, "/app/installations/"+url.PathEscape(installation)+"/access_tokens", &made); err != nil {
+	if err := a.call(ctx, proof, http.MethodPost, "/app/installations/"+url.PathEscape(installation)+"/access_tokens", &made); err != nil {
 		return "", err
 	}
 	if made.Token == "" {
@@ -143,9 +138,9 @@ func repositoryOf(path string) (owner, repo string) {
 	return parts[1], parts[2]
 }
 
-func (a *gitHubApp) call(ctx context.Context, jwt, method, path string, into any) error {
+func (a *gitHubApp) call(ctx context.Context, proof, method, path string, into any) error {
 	res, err := a.fetch(ctx, FetchRequest{Method: method, URL: a.base + path, Header: http.Header{
-		"Authorization": {"Bearer " + jwt}, "Accept": {gitHubMedia}, "X-Github-Api-Version": {gitHubVersion},
+		"Authorization": {"Bearer " + proof}, "Accept": {gitHubMedia}, "X-Github-Api-Version": {gitHubVersion},
 	}})
 	if err != nil {
 		return err
@@ -159,40 +154,22 @@ func (a *gitHubApp) call(ctx context.Context, jwt, method, path string, into any
 	return nil
 }
 
-// jwt is what proves the App itself, signed with RS256.
+// jwt is what proves the App itself.
 func (a *gitHubApp) jwt(now time.Time) (string, error) {
 	key, err := parseRSA(a.key())
 	if err != nil {
 		return "", err
 	}
-	claims, err := json.Marshal(map[string]any{"iss": a.id, "iat": now.Add(-jwtSkew).Unix(), "exp": now.Add(jwtTime).Unix()})
-	if err != nil {
-		return "", err
-	}
-	text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256","typ":"JWT"}`)) + "." + base64.RawURLEncoding.EncodeToString(claims)
-	sum := sha256.Sum256([]byte(text))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:])
-	if err != nil {
-		return "", errors.New("GITHUB_APP_PRIVATE_KEY: the key cannot sign")
-	}
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature), nil
+	return jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
+		Issuer: a.id, IssuedAt: jwt.NewNumericDate(now.Add(-jwtSkew)), ExpiresAt: jwt.NewNumericDate(now.Add(jwtTime)),
+	}).SignedString(key)
 }
-
-var errAppKey = errors.New("GITHUB_APP_PRIVATE_KEY: not an RSA key in PEM; take the file that GitHub made, with its line breaks or with \\n for each")
 
 // parseRSA reads a PEM of PKCS #1, as GitHub makes it, or of PKCS #8.
 func parseRSA(s Secret) (*rsa.PrivateKey, error) {
-	block, _ := pem.Decode([]byte(strings.ReplaceAll(s.Reveal(), `\n`, "\n")))
-	if block == nil {
-		return nil, errAppKey
-	}
-	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, nil
-	}
-	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	key, ok := parsed.(*rsa.PrivateKey)
-	if err != nil || !ok {
-		return nil, errAppKey
+	key, err := jwt.ParseRSAPrivateKeyFromPEM([]byte(strings.ReplaceAll(s.Reveal(), `\n`, "\n")))
+	if err != nil {
+		return nil, errors.New("GITHUB_APP_PRIVATE_KEY: not an RSA key in PEM; take the file that GitHub made, with its line breaks or with \\n for each")
 	}
 	return key, nil
 }
