@@ -108,7 +108,7 @@ func TestWhileIdle(t *testing.T) {
 					conns, seen := 0, 0
 					var wg sync.WaitGroup
 					i := newInvoker(t, testConfig(), testDeps())
-					i.common = &http.Transport{
+					i.transports[way{}] = &http.Transport{
 						TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 						DialContext: func(context.Context, string, string) (net.Conn, error) {
 							client, server := net.Pipe()
@@ -178,7 +178,7 @@ func TestTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				i := newInvoker(t, testConfig(), testDeps())
 				client, server := net.Pipe()
-				i.common = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return newLink(client), nil }}
+				i.transports[way{}] = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return newLink(client), nil }}
 				var wg sync.WaitGroup
 				defer wg.Wait()
 				wg.Go(func() {
@@ -213,7 +213,7 @@ func TestTime(t *testing.T) {
 				if want := 1; tc.header < limit && answered != want || tc.header > limit && answered != 0 {
 					t.Errorf("OnAnswer was called %d times", answered)
 				}
-				i.common.CloseIdleConnections()
+				i.Close()
 				client.Close()
 			})
 		})

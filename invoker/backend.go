@@ -64,10 +64,10 @@ const (
 	jenkinsPath = "/generic-webhook-trigger/invoke"
 )
 
-// choose names the backend of a target: by the rule, else by the type of the
+// Choose names the backend that Build takes for a target: by the rule, else by the type of the
 // invocation method, else by the URL. Only an action's own URL leads to Port's
 // API: one that a rule has made of inputs may look like it and be another.
-func (i *Invoker) choose(t *Target) (string, error) {
+func (i *Invoker) Choose(t Target) (string, error) {
 	if t.Rule.Backend != "" {
 		name := strings.ToLower(strings.ReplaceAll(t.Rule.Backend, "-", "_"))
 		if _, ok := i.backends[name]; !ok {

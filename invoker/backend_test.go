@@ -44,13 +44,13 @@ func TestChoose(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			target := Target{Method: ReadMethod(map[string]any{"type": tc.kind, "url": tc.url}), Rule: Override{Backend: tc.rule, URL: tc.ruleURL}}
-			got, err := i.choose(&target)
+			got, err := i.Choose(target)
 			if err != nil || got != tc.want {
 				t.Errorf("got %q, %v, want %q", got, err, tc.want)
 			}
 		})
 	}
-	if _, err := i.choose(&Target{Rule: Override{Backend: "TEAMCITY"}}); err == nil || !strings.Contains(err.Error(), "TEAMCITY") {
+	if _, err := i.Choose(Target{Rule: Override{Backend: "TEAMCITY"}}); err == nil || !strings.Contains(err.Error(), "TEAMCITY") {
 		t.Errorf("unknown backend: got %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 // Build makes the request of a target, without any call. An error is final:
 // the same target fails again.
 func (i *Invoker) Build(ctx context.Context, t Target) (*Request, error) {
-	name, err := i.choose(&t)
+	name, err := i.Choose(t)
 	if err != nil {
 		return nil, err
 	}

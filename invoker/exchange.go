@@ -26,13 +26,9 @@ func (h *hop) endpoint() string { return h.method + " " + place(h.url) }
 
 // request is the hop for net/http. It has no GetBody: a body is never sent
 // twice.
-func (h *hop) request(ctx context.Context) (*http.Request, error) {
-	header, err := h.wire()
-	if err != nil {
-		return nil, err
-	}
+func (h *hop) request(ctx context.Context) *http.Request {
 	r := &http.Request{
-		Method: h.method, URL: h.url, Host: h.header.Get("Host"), Header: header, Body: http.NoBody,
+		Method: h.method, URL: h.url, Host: h.header.Get("Host"), Header: h.wire(), Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Close: httpguts.HeaderValuesContainsToken(h.header["Connection"], "close"),
 	}
@@ -42,19 +38,14 @@ func (h *hop) request(ctx context.Context) (*http.Request, error) {
 	case h.method == http.MethodDelete:
 		r.TransferEncoding = []string{"identity"} // net/http says Content-Length: 0 then
 	}
-	return r.WithContext(ctx), nil
+	return r.WithContext(ctx)
 }
 
-// wire is the header as it is sent. It refuses what would change how the
+// wire is the header as it is sent. Net/http refuses what would change how the
 // request is framed.
-func (h *hop) wire() (http.Header, error) {
+func (h *hop) wire() http.Header {
 	wire := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip"}}
 	for name, values := range h.header {
-		for _, v := range values {
-			if err := writable(name, v); err != nil {
-				return nil, err
-			}
-		}
 		as := h.spelling[name]
 		switch {
 		case as == "":
@@ -66,7 +57,7 @@ func (h *hop) wire() (http.Header, error) {
 		}
 		wire[as] = values
 	}
-	return wire, nil
+	return wire
 }
 
 // attempt is one request on its way through net/http.
@@ -101,7 +92,7 @@ func (a *attempt) sent() bool { return a.link != nil && a.link.total() > a.befor
 // request of which nothing had left when a used connection turned out to be
 // closed is sent again at once: no server has seen it.
 func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sent bool, err error) {
-	via, err := i.proxies.of(h.url)
+	via, err := i.proxy(&http.Request{URL: h.url})
 	if err != nil {
 		return nil, false, err
 	}
@@ -109,14 +100,10 @@ func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sen
 	if err := i.guard.name(h.url.Hostname(), uint16(port), via != nil); err != nil {
 		return nil, false, err
 	}
-	way := i.transport(h.url.Hostname())
+	way := i.transport(h.url.Hostname(), via != nil)
 	for {
 		a := new(attempt)
-		req, err := h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn}))
-		if err != nil {
-			return nil, false, err
-		}
-		res, err := way.RoundTrip(req)
+		res, err := way.RoundTrip(h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})))
 		switch {
 		case err == nil:
 			return res, true, nil

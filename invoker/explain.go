@@ -2,9 +2,6 @@ package invoker
 
 import "net/http"
 
-// Choose names the backend that Build would take for t.
-func (i *Invoker) Choose(t Target) (string, error) { return i.choose(&t) }
-
 // Judge does what Do does once an answer has been read, for an answer that was
 // recorded before: it fills in link and external run id, and gives a
 // *StatusError where the backend did not accept. A redirect that Do would

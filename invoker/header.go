@@ -55,27 +55,12 @@ func setDefault(h http.Header, key, value string) {
 // reserved reports headers that are not the rule's: the signature, its
 // timestamp and the framing of the message.
 func reserved(key string) bool {
-	return key == headerSignature || key == headerTimestamp || framing(key)
+	return slices.Contains([]string{headerSignature, headerTimestamp, "Content-Length", "Transfer-Encoding", "Trailer"}, key)
 }
 
-// framing reports headers that a connection writes itself.
-func framing(key string) bool {
-	switch key {
-	case "Content-Length", "Transfer-Encoding", "Trailer":
-		return true
-	}
-	return false
-}
-
+// checkHeader refuses a header that would change how the request is framed, or
+// that Port has not completed.
 func checkHeader(k, v string) error {
-	if err := writable(k, v); err != nil {
-		return err
-	}
-	return resolved("header "+k, v)
-}
-
-// writable refuses a header that would change how the request is framed.
-func writable(k, v string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(k):
 		return fmt.Errorf("header name %.50q is not valid", k)
@@ -84,7 +69,7 @@ func writable(k, v string) error {
 	case !httpguts.ValidHeaderFieldValue(v):
 		return fmt.Errorf("header %s holds a control character", k)
 	}
-	return nil
+	return resolved("header "+k, v)
 }
 
 // collectSecrets adds what headers and query parameters hold whose names say

@@ -15,11 +15,13 @@ package invoker
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -67,12 +69,14 @@ type Invoker struct {
 	azure       *Credential            // knows what is below AZURE_DEVOPS_URL; it has nothing to add
 	portAPI     *url.URL               // base of Port's API, or nil
 
-	proxies *proxies
-	dialer  *net.Dialer
-	legacy  targets
-	common  *http.Transport
-	old     *http.Transport            // for TLS_LEGACY_HOSTS
-	byHost  map[string]*http.Transport // for hosts with a TLS configuration of their own
+	proxy        func(*http.Request) (*url.URL, error)
+	roots        *x509.CertPool
+	certificates map[string]keyPair // for clients, by host
+	legacy       targets
+	dialer       *net.Dialer
+
+	mu         sync.Mutex
+	transports map[way]*http.Transport
 }
 
 // New returns an Invoker. It starts nothing and calls nobody. The error names
@@ -111,9 +115,9 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 // Close closes idle connections. Requests under way are not touched; their
 // connections are closed a few seconds after they end.
 func (i *Invoker) Close() {
-	i.common.CloseIdleConnections()
-	i.old.CloseIdleConnections()
-	for _, t := range i.byHost {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, t := range i.transports {
 		t.CloseIdleConnections()
 	}
 }

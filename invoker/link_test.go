@@ -85,18 +85,14 @@ func TestRequestOnTheWire(t *testing.T) {
 
 func TestHeaderCheck(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		header http.Header
-		want   string
-	}{
-		{http.Header{"X-A": {"a b", "ü"}}, ""},
-		{http.Header{"X A": {"1"}}, `header name "X A" is not valid`},
-		{http.Header{"X-A": {"1\r\nX-B: 2"}}, "header X-A holds a line break"},
-		{http.Header{"X-A": {"1\x00"}}, "header X-A holds a control character"},
+	for _, tc := range []struct{ name, value, want string }{
+		{"X-A", "ü", ""},
+		{"X A", "1", `header name "X A" is not valid`},
+		{"X-A", "1\r\nX-B: 2", "header X-A holds a line break"},
+		{"X-A", "1\x00", "header X-A holds a control character"},
 	} {
-		_, err := (&hop{header: tc.header}).wire()
-		if (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
-			t.Errorf("%q: got %v, want %q", tc.header, err, tc.want)
+		if err := checkHeader(tc.name, tc.value); (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
+			t.Errorf("%s %q: got %v, want %q", tc.name, tc.value, err, tc.want)
 		}
 	}
 }
@@ -201,7 +197,7 @@ func TestDeadConnection(t *testing.T) {
 			i := newInvoker(t, testConfig(), testDeps())
 			var first, later atomic.Bool
 			var dials atomic.Int64
-			i.common.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			i.transport("127.0.0.1", false).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 				c, err := i.dial(ctx, network, address)
 				dead := &later
 				if dials.Add(1) == 1 {

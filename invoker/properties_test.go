@@ -187,10 +187,7 @@ func FuzzBuild(f *testing.F) {
 			t.Errorf("URL %q: %v", req.URL, err)
 		}
 		h := &hop{method: req.Method, url: req.url, header: req.Header, spelling: req.spelling, body: req.Body}
-		out, err := h.request(t.Context())
-		if err != nil {
-			t.Fatalf("request: %v", err)
-		}
+		out := h.request(t.Context())
 		var wire bytes.Buffer
 		if err := out.Write(&wire); err != nil {
 			// net/http refuses hosts that it cannot write.

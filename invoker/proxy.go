@@ -11,16 +11,10 @@ import (
 	"golang.org/x/net/http/httpproxy"
 )
 
-// proxies is what HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say.
-type proxies struct {
-	of        func(*url.URL) (*url.URL, error)
-	addresses []string // host:port of each proxy
-}
-
-// readProxies reads the variables in upper or lower case. An error names the
-// variable and not its value, which may hold a password.
-func readProxies(env func(string) (string, bool)) (*proxies, error) {
-	p := new(proxies)
+// readProxies reads HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, in upper or
+// lower case. It returns what chooses the proxy of a request, nil for none. An
+// error names the variable and not its value, which may hold a password.
+func readProxies(env func(string) (string, bool)) (func(*http.Request) (*url.URL, error), error) {
 	read := func(name string) (string, error) {
 		value := firstOf(env, name, strings.ToLower(name))
 		if value == "" {
@@ -30,23 +24,23 @@ func readProxies(env func(string) (string, bool)) (*proxies, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", name, err)
 		}
-		p.addresses = append(p.addresses, proxyAddress(u))
 		return u.String(), nil
 	}
-	var all string
-	config := httpproxy.Config{NoProxy: firstOf(env, "NO_PROXY", "no_proxy")}
-	for _, v := range []struct {
-		name string
-		to   *string
-	}{{"ALL_PROXY", &all}, {"HTTP_PROXY", &config.HTTPProxy}, {"HTTPS_PROXY", &config.HTTPSProxy}} {
-		var err error
-		if *v.to, err = read(v.name); err != nil {
-			return nil, err
-		}
+	all, err := read("ALL_PROXY")
+	if err != nil {
+		return nil, err
 	}
-	config.HTTPProxy, config.HTTPSProxy = cmp.Or(config.HTTPProxy, all), cmp.Or(config.HTTPSProxy, all)
-	p.of = config.ProxyFunc()
-	return p, nil
+	plain, err := read("HTTP_PROXY")
+	if err != nil {
+		return nil, err
+	}
+	secure, err := read("HTTPS_PROXY")
+	if err != nil {
+		return nil, err
+	}
+	config := httpproxy.Config{NoProxy: firstOf(env, "NO_PROXY", "no_proxy"), HTTPProxy: cmp.Or(plain, all), HTTPSProxy: cmp.Or(secure, all)}
+	of := config.ProxyFunc()
+	return func(r *http.Request) (*url.URL, error) { return of(r.URL) }, nil
 }
 
 func firstOf(env func(string) (string, bool), names ...string) string {
@@ -58,8 +52,6 @@ func firstOf(env func(string) (string, bool), names ...string) string {
 	return ""
 }
 
-var proxyPorts = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}
-
 // proxyURL reads a proxy; without a scheme it is an http one.
 func proxyURL(value string) (*url.URL, error) {
 	if !strings.Contains(value, "://") {
@@ -69,7 +61,7 @@ func proxyURL(value string) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not a proxy URL: %s", urlFault(err))
 	}
-	if _, ok := proxyPorts[u.Scheme]; !ok {
+	if !slices.Contains([]string{"http", "https", "socks5", "socks5h"}, u.Scheme) {
 		return nil, fmt.Errorf("not a proxy URL: its scheme is not http, https, socks5 or socks5h")
 	}
 	if u.Hostname() == "" {
@@ -77,16 +69,3 @@ func proxyURL(value string) (*url.URL, error) {
 	}
 	return u, nil
 }
-
-// proxyAddress is the address to dial for a proxy.
-func proxyAddress(u *url.URL) string {
-	if u.Port() != "" {
-		return u.Host
-	}
-	return u.Host + ":" + proxyPorts[u.Scheme]
-}
-
-func (p *proxies) choose(r *http.Request) (*url.URL, error) { return p.of(r.URL) }
-
-// is reports whether address is that of a proxy.
-func (p *proxies) is(address string) bool { return slices.Contains(p.addresses, address) }

@@ -33,7 +33,7 @@ const (
 // egress policy. Env reads one environment variable, like os.LookupEnv. The
 // error names the setting or file that is at fault.
 func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, error) {
-	proxies, err := readProxies(env)
+	proxy, err := readProxies(env)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, er
 		return nil, err
 	}
 	return &http.Transport{
-		Proxy:                  proxies.choose,
+		Proxy:                  proxy,
 		DialContext:            newDialer().DialContext,
 		TLSClientConfig:        &tls.Config{RootCAs: roots, ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions)},
 		TLSHandshakeTimeout:    dialTimeout,
@@ -54,59 +54,68 @@ func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, er
 
 func newDialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second} }
 
-// prepare makes the transports to backends. A TLS configuration does not know
-// for which host it is used, so that each kind of host has a transport of its
-// own: those that are shown a client certificate, those of TLS_LEGACY_HOSTS,
-// and Port's API where certificates are not checked, since it is sent the
-// agent's token.
-func (i *Invoker) prepare() error {
-	var err error
-	if i.proxies, err = readProxies(i.deps.Env); err != nil {
+// prepare reads what the transports to backends are made of.
+func (i *Invoker) prepare() (err error) {
+	if i.proxy, err = readProxies(i.deps.Env); err != nil {
 		return err
 	}
-	roots, err := rootCAs(i.cfg.CADir, i.deps.Env)
-	if err != nil {
+	if i.roots, err = rootCAs(i.cfg.CADir, i.deps.Env); err != nil {
 		return err
 	}
-	certificates, err := clientCertificates(i.cfg.ClientCertDir)
-	if err != nil {
+	if i.certificates, err = clientCertificates(i.cfg.ClientCertDir); err != nil {
 		return err
 	}
 	if i.legacy, err = parseTargets("TLS_LEGACY_HOSTS", i.cfg.TLSLegacyHosts); err != nil {
 		return err
 	}
-	config := func(host string) *tls.Config {
-		c := &tls.Config{
-			RootCAs: roots, InsecureSkipVerify: !i.cfg.VerifySSL && (host == "" || host != i.portName()), NextProtos: []string{"http/1.1"},
-			ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
-		}
-		if pair, ok := certificates[host]; ok {
-			c.GetClientCertificate = pair.load
-		}
-		if i.isLegacy(host) {
-			allowLegacy(c)
-		}
-		return c
-	}
-	i.dialer = newDialer()
-	i.common, i.byHost = i.newTransport(config("")), make(map[string]*http.Transport)
-	for host := range certificates {
-		i.byHost[host] = i.newTransport(config(host))
-	}
-	if port := i.portName(); port != "" && !i.cfg.VerifySSL {
-		i.byHost[port] = i.newTransport(config(port))
-	}
-	old := config("")
-	allowLegacy(old)
-	i.old = i.newTransport(old)
+	i.dialer, i.transports = newDialer(), make(map[way]*http.Transport)
 	return nil
 }
 
+// way is what the requests over one transport have in common. A TLS
+// configuration does not know for which host it is used, so hosts that need
+// another one than the rest have a transport of their own.
+type way struct {
+	host    string // that is shown a client certificate; or Port's, where others are not checked; else ""
+	legacy  bool   // one of TLS_LEGACY_HOSTS
+	proxied bool
+}
+
+// transport gives the one for a host.
+func (i *Invoker) transport(host string, proxied bool) *http.Transport {
+	host = hostName(host)
+	addr, _ := netip.ParseAddr(host)
+	w := way{legacy: i.legacy.match(host, addr), proxied: proxied}
+	pair, shown := i.certificates[host]
+	port := i.portAPI != nil && host == hostName(i.portAPI.Hostname()) // is sent the agent's token
+	if shown || port && !i.cfg.VerifySSL {
+		w.host = host
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	t, ok := i.transports[w]
+	if !ok {
+		config := &tls.Config{
+			RootCAs: i.roots, InsecureSkipVerify: !i.cfg.VerifySSL && !port, NextProtos: []string{"http/1.1"},
+			ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
+		}
+		if shown {
+			config.GetClientCertificate = pair.load
+		}
+		if w.legacy {
+			allowLegacy(config)
+		}
+		t = i.newTransport(config, proxied)
+		i.transports[w] = t
+	}
+	return t
+}
+
 // newTransport speaks HTTP/1.1 alone: of a request over HTTP/2 it is not known
-// what was sent when the connection breaks.
-func (i *Invoker) newTransport(config *tls.Config) *http.Transport {
-	return &http.Transport{
-		Proxy:                  i.proxies.choose,
+// what was sent when the connection breaks. A proxy is the operator's choice
+// and may be anywhere.
+func (i *Invoker) newTransport(config *tls.Config, proxied bool) *http.Transport {
+	t := &http.Transport{
 		DialContext:            i.dial,
 		TLSClientConfig:        config,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
@@ -124,6 +133,13 @@ func (i *Invoker) newTransport(config *tls.Config) *http.Transport {
 			return &net.OpError{Op: "proxyconnect", Net: "tcp", Err: fmt.Errorf("answered %s", res.Status)}
 		},
 	}
+	if proxied {
+		t.Proxy = i.proxy
+		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			return linked(i.dialer.DialContext(ctx, network, address))
+		}
+	}
+	return t
 }
 
 // allowLegacy accepts what servers of long ago need and Go leaves out for
@@ -138,49 +154,27 @@ func allowLegacy(c *tls.Config) {
 	c.Renegotiation = tls.RenegotiateFreelyAsClient
 }
 
-// transport is the one for a host.
-func (i *Invoker) transport(host string) *http.Transport {
-	host = hostName(host)
-	if t, ok := i.byHost[host]; ok {
-		return t
-	}
-	if i.isLegacy(host) {
-		return i.old
-	}
-	return i.common
-}
-
-func (i *Invoker) isLegacy(host string) bool {
-	addr, _ := netip.ParseAddr(host)
-	return i.legacy.match(host, addr)
-}
-
-// dial connects to a backend or to a proxy. The egress policy looks at each
-// address after the name was resolved, so that no DNS answer gets around it.
-// A proxy is the operator's choice and may be anywhere.
+// dial connects to a backend. The egress policy looks at each address after the
+// name was resolved, so that no DNS answer gets around it.
 func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	d := *i.dialer
-	if host, _, err := net.SplitHostPort(address); err == nil && !i.proxies.is(address) {
-		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			target, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return &RefusedError{host, "has an address that cannot be checked"}
-			}
-			return i.guard.connection(host, target)
-		}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
 	}
-	c, err := d.DialContext(ctx, network, address)
+	d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+		target, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return &RefusedError{host, "has an address that cannot be checked"}
+		}
+		return i.guard.connection(host, target)
+	}
+	return linked(d.DialContext(ctx, network, address))
+}
+
+func linked(c net.Conn, err error) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
 	return newLink(c), nil
-}
-
-// portName is the host name of Port's API, or "".
-func (i *Invoker) portName() string {
-	u, err := url.Parse(i.deps.PortAPI)
-	if err != nil {
-		return ""
-	}
-	return hostName(u.Hostname())
 }
