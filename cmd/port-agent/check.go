@@ -30,28 +30,26 @@ this command.
 `
 
 // check says what is wrong with a mapping file.
-func check(args []string, stdout, stderr io.Writer) int {
-	flags := newFlags("check", checkUsage, stderr)
+func check(args []string, stdout, _ io.Writer) error {
+	flags := flag.NewFlagSet("check", flag.ContinueOnError)
 	file := flags.String("mapping", "", "")
-	if code, done := parse(flags, args, stdout, false); done {
-		return code
+	if err := parse(flags, checkUsage, args, stdout, false); err != nil {
+		return err
 	}
-	cfg, err := app.ReadOffline()
+	cfg, err := settings(app.ReadOffline)
 	if err != nil {
-		fmt.Fprintf(stderr, "settings:\n%v\n", err)
-		return exitInvalid
+		return err
 	}
 	if *file != "" {
 		cfg.Transform.Path = *file
 	}
 	findings, name, err := findings(cfg.Transform)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return err
 	}
 	if name == "" {
 		fmt.Fprintln(stdout, "no mapping file: the built-in rule takes every event as it is")
-		return exitOK
+		return nil
 	}
 	failed := 0
 	for _, f := range findings {
@@ -62,9 +60,9 @@ func check(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stdout, "%s: %s, %s\n", name, terminal.Count(failed, "error"), terminal.Count(len(findings)-failed, "warning"))
 	if failed > 0 {
-		return exitFailed
+		return errReported
 	}
-	return exitOK
+	return nil
 }
 
 // findings returns all that is wrong or looks wrong with the mapping of cfg, in
@@ -83,33 +81,4 @@ func findings(cfg transform.Config) ([]transform.Finding, string, error) {
 		return nil, "", fmt.Errorf("read mapping: %w", err)
 	}
 	return transform.Check(first.File, data, os.Environ()), first.File, nil
-}
-
-// newFlags makes the flags of a command, which prints usage itself.
-func newFlags(name, usage string, stderr io.Writer) *flag.FlagSet {
-	flags := flag.NewFlagSet(name, flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprint(flags.Output(), usage) }
-	return flags
-}
-
-// parse reads the arguments of a command; operands says whether it takes more
-// than flags. done means that there is nothing more to do.
-func parse(flags *flag.FlagSet, args []string, stdout io.Writer, operands bool) (code int, done bool) {
-	for _, a := range args {
-		if a == "-h" || a == "-help" || a == "--help" {
-			flags.SetOutput(stdout)
-		}
-	}
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK, true
-	case err != nil:
-		return exitInvalid, true
-	case flags.NArg() > 0 && !operands:
-		fmt.Fprintf(flags.Output(), "unexpected argument %q\n", flags.Arg(0))
-		flags.Usage()
-		return exitInvalid, true
-	}
-	return exitOK, false
 }

@@ -132,6 +132,7 @@ func TestCommandFaults(t *testing.T) {
 		{"playground: nothing to write", nil, []string{"playground", "-no-open", "-write"}, exitFailed, "-write needs -mapping"},
 		{"schema: an argument", nil, []string{"schema", "more"}, exitInvalid, "unexpected argument"},
 		{"explain: no such response", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", filepath.Join(dir, "none.json")}, exitFailed, "read response: "},
+		{"explain: empty response", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", os.DevNull}, exitFailed, "is empty"},
 		{"explain: no such poll", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-poll", filepath.Join(dir, "none.json")}, exitFailed, "read poll: "},
 		{"explain: poll of another kind", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-poll", badPoll}, exitFailed, "poll.json: answer 1: statusCode is a JSON string"},
 		{"explain: response of another kind", nil, []string{"explain", "-mapping", good, "-event", examples + "/awx/event.json", "-response", good}, exitFailed, "good.json: "},

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -35,52 +37,40 @@ an event that the agent drops.
 `
 
 // question is what explain is asked.
-type question struct {
-	mapping, event, response, poll string
-	json, secrets                  bool
-}
+type question struct{ mapping, event, response, poll string }
 
 // explain says what the agent would do with an event.
-func explain(args []string, stdout, stderr io.Writer) int {
+func explain(args []string, stdout, _ io.Writer) error {
 	var q question
-	flags := newFlags("explain", explainUsage, stderr)
+	flags := flag.NewFlagSet("explain", flag.ContinueOnError)
 	flags.StringVar(&q.mapping, "mapping", "", "")
 	flags.StringVar(&q.event, "event", "", "")
 	flags.StringVar(&q.response, "response", "", "")
 	flags.StringVar(&q.poll, "poll", "", "")
-	flags.BoolVar(&q.json, "json", false, "")
-	flags.BoolVar(&q.secrets, "show-secrets", false, "")
-	if code, done := parse(flags, args, stdout, false); done {
-		return code
+	asJSON := flags.Bool("json", false, "")
+	secrets := flags.Bool("show-secrets", false, "")
+	if err := parse(flags, explainUsage, args, stdout, false); err != nil {
+		return err
 	}
 	if q.event == "" {
-		fmt.Fprint(stderr, "-event is required\n", explainUsage)
-		return exitInvalid
+		return misused("-event is required", explainUsage)
 	}
-	cfg, err := app.ReadOffline()
+	cfg, err := settings(app.ReadOffline)
 	if err != nil {
-		fmt.Fprintf(stderr, "settings:\n%v\n", err)
-		return exitInvalid
+		return err
 	}
 	if q.mapping != "" {
 		cfg.Transform.Path = q.mapping
 	}
-	e := &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: q.secrets}
+	e := &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: *secrets}
 	v, err := q.answer(e)
 	if err != nil {
-		fmt.Fprintln(stderr, e.Redact(err.Error()))
-		return exitFailed
+		return errors.New(e.Redact(err.Error()))
 	}
-	if q.json {
-		err = v.WriteJSON(stdout)
-	} else {
-		err = v.WriteText(stdout, terminal.Colours(stdout))
+	if *asJSON {
+		return v.WriteJSON(stdout)
 	}
-	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
-	}
-	return exitOK
+	return v.WriteText(stdout, terminal.Colours(stdout))
 }
 
 // answer reads the files and asks e.
@@ -93,17 +83,11 @@ func (q question) answer(e *explanation.Explainer) (*explanation.View, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read event: %w", err)
 	}
-	response, err := readAnswer(q.response)
+	response, err := recorded("response", q.response, explanation.ParseAnswer)
 	if err != nil {
 		return nil, err
 	}
-	var poll []byte
-	if q.poll != "" {
-		if poll, err = os.ReadFile(q.poll); err != nil {
-			return nil, fmt.Errorf("read poll: %w", err)
-		}
-	}
-	polls, err := explanation.ParsePolls(q.poll, poll)
+	polls, err := recorded("poll", q.poll, explanation.ParsePolls)
 	if err != nil {
 		return nil, err
 	}
@@ -114,17 +98,17 @@ func (q question) answer(e *explanation.Explainer) (*explanation.View, error) {
 	return v, nil
 }
 
-// readAnswer reads the file of an answer; none is nil.
-func readAnswer(file string) (*explanation.Answer, error) {
+// recorded reads the file of an answer, if one is named.
+func recorded[T any](what, file string, parse func(file string, data []byte) (T, error)) (answer T, err error) {
 	if file == "" {
-		return nil, nil
+		return answer, nil
 	}
 	data, err := os.ReadFile(file)
+	if err == nil && len(bytes.TrimSpace(data)) == 0 {
+		err = errors.New(file + " is empty")
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read response: %w", err)
+		return answer, fmt.Errorf("read %s: %w", what, err)
 	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, fmt.Errorf("%s: %w", file, io.ErrUnexpectedEOF)
-	}
-	return explanation.ParseAnswer(file, data)
+	return parse(file, data)
 }

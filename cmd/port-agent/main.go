@@ -5,12 +5,15 @@ package main
 
 import (
 	"context"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"port-agent/cmd/app"
@@ -47,19 +50,23 @@ commands:
 
 func main() { os.Exit(dispatch(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// commands are the commands by their names.
-var commands = map[string]func(args []string, stdout, stderr io.Writer) int{
+// commands are the commands by their names. What they return is printed to
+// stderr.
+var commands = map[string]func(args []string, stdout, stderr io.Writer) error{
 	"run": run, "check": check, "explain": explain, "test": test, "status": showStatus, "tail": tailEvents, "playground": serve, "schema": schema,
 }
+
+// errReported is returned by a command that has printed why it fails.
+var errReported = errors.New("reported")
+
+// invalid is an error of the settings or of the arguments.
+type invalid struct{ error }
 
 // dispatch runs the command that args name and returns the exit code.
 func dispatch(args []string, stdout, stderr io.Writer) int {
 	command := "run"
 	if len(args) > 0 {
 		command, args = args[0], args[1:]
-	}
-	if do, ok := commands[command]; ok {
-		return do(args, stdout, stderr)
 	}
 	switch command {
 	case "version", "-version", "--version":
@@ -69,30 +76,72 @@ func dispatch(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, usage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "unknown command %q\n%s", command, usage)
-	return exitInvalid
+	do, ok := commands[command]
+	if !ok {
+		fmt.Fprintf(stderr, "unknown command %q\n%s", command, usage)
+		return exitInvalid
+	}
+	err := do(args, stdout, stderr)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	if !errors.Is(err, errReported) {
+		fmt.Fprintln(stderr, err)
+	}
+	if _, ok := errors.AsType[invalid](err); ok {
+		return exitInvalid
+	}
+	return exitFailed
+}
+
+// parse reads the arguments of a command; operands says whether it takes more
+// than flags. It returns flag.ErrHelp when it has printed the usage that was
+// asked for.
+func parse(flags *flag.FlagSet, usage string, args []string, stdout io.Writer, operands bool) error {
+	flags.SetOutput(io.Discard) // else it prints a usage of its own
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprint(stdout, usage)
+	case err != nil:
+		err = misused(err.Error(), usage)
+	case flags.NArg() > 0 && !operands:
+		err = misused(fmt.Sprintf("unexpected argument %q", flags.Arg(0)), usage)
+	}
+	return err
+}
+
+// misused says what is wrong with the arguments, and how they should be.
+func misused(what, usage string) error {
+	return invalid{errors.New(what + "\n" + strings.TrimSuffix(usage, "\n"))}
+}
+
+// settings reads settings by one of the functions of package app.
+func settings[C any](read func() (C, error)) (C, error) {
+	cfg, err := read()
+	if err != nil {
+		err = invalid{fmt.Errorf("settings:\n%w", err)}
+	}
+	return cfg, err
 }
 
 // run works until SIGTERM or SIGINT and then drains. A second signal ends the
 // process at once: the next owner of its partitions finds in the ledger what
 // was started. SIGHUP loads the mapping file again.
-func run(args []string, stdout, stderr io.Writer) int {
+func run(args []string, stdout, _ io.Writer) error {
 	if len(args) > 0 {
-		fmt.Fprintf(stderr, "run takes no arguments, got %q\n", args)
-		return exitInvalid
+		return invalid{fmt.Errorf("run takes no arguments, got %q", args)}
 	}
-	cfg, err := app.ReadConfig()
+	cfg, err := settings(app.ReadConfig)
 	if err != nil {
-		fmt.Fprintf(stderr, "settings:\n%v\n", err)
-		return exitInvalid
+		return err
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
 	a, err := app.New(cfg, versionText(), stdout)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitInvalid
+		return invalid{err}
 	}
 	log.SetFlags(0)
 	log.SetOutput(a.StandardLog())
@@ -114,10 +163,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		os.Exit(exitFailed)
 	}()
 	if err := a.Run(ctx); err != nil {
-		fmt.Fprintln(stderr, a.Redact(err.Error()))
-		return exitFailed
+		return errors.New(a.Redact(err.Error()))
 	}
-	return exitOK
+	return nil
 }
 
 // versionText returns the released version, or the one in the build info.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -39,9 +40,9 @@ ends the playground.
 `
 
 // serve serves the playground until the process is told to stop.
-func serve(args []string, stdout, stderr io.Writer) int {
+func serve(args []string, stdout, _ io.Writer) error {
 	var files playground.Files
-	flags := newFlags("playground", playgroundUsage, stderr)
+	flags := flag.NewFlagSet("playground", flag.ContinueOnError)
 	flags.StringVar(&files.Mapping, "mapping", "", "")
 	flags.StringVar(&files.Event, "event", "", "")
 	flags.StringVar(&files.Response, "response", "", "")
@@ -49,23 +50,20 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	flags.BoolVar(&files.Write, "write", false, "")
 	addr := flags.String("addr", "127.0.0.1:0", "")
 	quiet := flags.Bool("no-open", false, "")
-	if code, done := parse(flags, args, stdout, false); done {
-		return code
+	if err := parse(flags, playgroundUsage, args, stdout, false); err != nil {
+		return err
 	}
 	if err := files.Check(); err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return err
 	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return err
 	}
 	defer listener.Close()
 	s, err := playground.New(listener.Addr(), files, versionText())
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitInvalid
+		return invalid{err}
 	}
 	url := "http://" + listener.Addr().String() + s.Path()
 	fmt.Fprintln(stdout, url)
@@ -77,10 +75,9 @@ func serve(args []string, stdout, stderr io.Writer) int {
 	server := &http.Server{Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute}
 	context.AfterFunc(ctx, func() { server.Close() })
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
+		return err
 	}
-	return exitOK
+	return nil
 }
 
 // openBrowser opens the page, if the system knows how. The address is printed

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"flag"
 	"io"
 
 	"port-agent/transform"
@@ -17,14 +17,10 @@ up in VS Code and JetBrains. Or name the schema in the mapping:
 `
 
 // schema prints the schema of the mapping file.
-func schema(args []string, stdout, stderr io.Writer) int {
-	flags := newFlags("schema", schemaUsage, stderr)
-	if code, done := parse(flags, args, stdout, false); done {
-		return code
+func schema(args []string, stdout, _ io.Writer) error {
+	if err := parse(flag.NewFlagSet("schema", flag.ContinueOnError), schemaUsage, args, stdout, false); err != nil {
+		return err
 	}
-	if _, err := stdout.Write(transform.Schema()); err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitFailed
-	}
-	return exitOK
+	_, err := stdout.Write(transform.Schema())
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -35,45 +36,38 @@ http://127.0.0.1:8081 in a browser. The exit code is 1 if no agent answers.
 `
 
 // showStatus prints the status of a running agent.
-func showStatus(args []string, stdout, stderr io.Writer) int {
-	flags := newFlags("status", statusUsage, stderr)
+func showStatus(args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("status", flag.ContinueOnError)
 	asJSON := flags.Bool("json", false, "")
 	watch := flags.Bool("watch", false, "")
 	addr := flags.String("addr", "", "")
-	if code, done := parse(flags, args, stdout, false); done {
-		return code
+	if err := parse(flags, statusUsage, args, stdout, false); err != nil {
+		return err
 	}
 	if *asJSON && *watch {
-		fmt.Fprint(stderr, "-json and -watch exclude each other\n", statusUsage)
-		return exitInvalid
+		return misused("-json and -watch exclude each other", statusUsage)
 	}
 	where, err := statusURL(*addr)
 	if err != nil {
-		fmt.Fprintln(stderr, err)
-		return exitInvalid
+		return invalid{err}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	for {
-		err := printStatus(ctx, where, *asJSON, *watch, stdout)
-		if ctx.Err() != nil {
-			return exitOK
-		}
-		if err != nil {
+	if !*watch {
+		return printStatus(ctx, where, *asJSON, "", stdout)
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if err := printStatus(ctx, where, false, clearScreen, stdout); err != nil && ctx.Err() == nil {
 			fmt.Fprintln(stderr, err)
-			if !*watch {
-				return exitFailed
-			}
-		}
-		if !*watch {
-			return exitOK
 		}
 		select {
-		case <-time.After(time.Second):
+		case <-tick.C:
 		case <-ctx.Done():
-			return exitOK
 		}
 	}
+	return nil
 }
 
 // statusURL is where an agent answers: at addr, or where the settings say.
@@ -103,44 +97,48 @@ const (
 	clearScreen   = "\x1b[H\x1b[2J"
 )
 
-func printStatus(ctx context.Context, where string, asJSON, watch bool, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+// printStatus prints the status that an agent gives at where, behind prefix.
+func printStatus(ctx context.Context, where string, asJSON bool, prefix string, out io.Writer) error {
+	body, err := getStatus(ctx, where)
 	if err != nil {
 		return err
-	}
-	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
-	res, err := client.Do(req)
-	if err != nil {
-		return fmt.Errorf("no agent answers: %w; it listens where STATUS_ADDR says, once it has started", err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxStatus))
-	if err != nil {
-		return fmt.Errorf("read status: %w", err)
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s: %s", where, res.Status, terminal.Printable(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
 	}
 	var s status.Status
 	if err := json.Unmarshal(body, &s); err != nil {
 		return fmt.Errorf("%s is not the status of a port-agent: %w", where, err)
 	}
-	var text bytes.Buffer
+	text := bytes.NewBufferString(prefix)
 	if asJSON {
-		err = json.Indent(&text, body, "", "  ")
+		err = json.Indent(text, body, "", "  ")
 	} else {
-		err = s.WriteText(&text, terminal.Colours(out))
+		err = s.WriteText(text, terminal.Colours(out))
 	}
 	if err != nil {
 		return fmt.Errorf("print status: %w", err)
 	}
-	if watch {
-		if _, err := io.WriteString(out, clearScreen); err != nil {
-			return err
-		}
-	}
 	_, err = out.Write(text.Bytes())
 	return err
+}
+
+func getStatus(ctx context.Context, where string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
+	if err != nil {
+		return nil, err
+	}
+	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	res, err := client.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("no agent answers: %w; it listens where STATUS_ADDR says, once it has started", err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxStatus))
+	if err != nil {
+		return nil, fmt.Errorf("read status: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s answers %s: %s", where, res.Status, terminal.Printable(string(bytes.TrimSpace(body[:min(len(body), 200)]))))
+	}
+	return body, nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -51,42 +52,36 @@ type tailer struct {
 }
 
 // tailEvents shows events as they are published, or those of a place in a partition.
-func tailEvents(args []string, stdout, stderr io.Writer) int {
+func tailEvents(args []string, stdout, stderr io.Writer) error {
 	var r kafka.Range
-	var t tailer
-	var mapping string
-	var secrets, changes bool
-	flags := newFlags("tail", tailUsage, stderr)
+	t := tailer{out: stdout, colour: terminal.Colours(stdout)}
+	flags := flag.NewFlagSet("tail", flag.ContinueOnError)
 	flags.IntVar(&r.Partition, "partition", -1, "")
 	flags.Int64Var(&r.Offset, "offset", -1, "")
 	flags.IntVar(&r.Count, "count", 0, "")
-	flags.BoolVar(&changes, "changes", false, "")
-	flags.StringVar(&mapping, "mapping", "", "")
+	changes := flags.Bool("changes", false, "")
+	mapping := flags.String("mapping", "", "")
 	flags.BoolVar(&t.whole, "v", false, "")
 	flags.StringVar(&t.dir, "o", "", "")
-	flags.BoolVar(&secrets, "show-secrets", false, "")
-	if code, done := parse(flags, args, stdout, false); done {
-		return code
+	secrets := flags.Bool("show-secrets", false, "")
+	if err := parse(flags, tailUsage, args, stdout, false); err != nil {
+		return err
 	}
 	if err := place(&r); err != nil {
-		fmt.Fprintf(stderr, "%v\n%s", err, tailUsage)
-		return exitInvalid
+		return misused(err.Error(), tailUsage)
 	}
-	cfg, err := app.ReadConfig()
+	cfg, err := settings(app.ReadConfig)
 	if err != nil {
-		fmt.Fprintf(stderr, "settings:\n%v\n", err)
-		return exitInvalid
+		return err
 	}
-	if mapping != "" {
-		cfg.Transform.Path = mapping
+	if *mapping != "" {
+		cfg.Transform.Path = *mapping
 	}
-	t.out, t.colour = stdout, terminal.Colours(stdout)
-	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: secrets}
-	if err := t.run(cfg, r, changes, stderr); err != nil {
-		fmt.Fprintln(stderr, t.explain.Redact(err.Error()))
-		return exitFailed
+	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: *secrets}
+	if err := t.run(cfg, r, *changes, stderr); err != nil {
+		return errors.New(t.explain.Redact(err.Error()))
 	}
-	return exitOK
+	return nil
 }
 
 // place completes the range that the flags give.

@@ -2,7 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"flag"
 	"io"
 	"os"
 	"regexp"
@@ -43,47 +44,40 @@ case failed, else 0.
 `
 
 // test runs the cases of a mapping.
-func test(args []string, stdout, stderr io.Writer) int {
+func test(args []string, stdout, _ io.Writer) error {
 	o := cases.Options{Version: versionText()}
 	out := cases.Output{Text: stdout, GitHub: os.Getenv("GITHUB_ACTIONS") == "true"}
-	flags := newFlags("test", testUsage, stderr)
-	run, junit := "", ""
+	flags := flag.NewFlagSet("test", flag.ContinueOnError)
 	flags.StringVar(&o.Mapping, "mapping", "", "")
-	flags.StringVar(&run, "run", "", "")
+	flags.Func("run", "", func(s string) (err error) {
+		o.Run, err = regexp.Compile(s)
+		return err
+	})
 	flags.BoolVar(&out.Verbose, "v", false, "")
 	flags.BoolVar(&o.Update, "update", false, "")
 	flags.BoolVar(&out.Cover, "cover", false, "")
-	flags.StringVar(&junit, "junit", "", "")
-	if code, done := parse(flags, args, stdout, true); done {
-		return code
+	junit := flags.String("junit", "", "")
+	if err := parse(flags, testUsage, args, stdout, true); err != nil {
+		return err
 	}
 	paths := flags.Args()
 	if len(paths) == 0 {
 		paths = []string{"."}
 	}
-	if run != "" {
-		re, err := regexp.Compile(run)
+	if *junit != "" {
+		file, err := os.Create(*junit)
 		if err != nil {
-			fmt.Fprintf(stderr, "-run: %v\n", err)
-			return exitInvalid
-		}
-		o.Run = re
-	}
-	if junit != "" {
-		file, err := os.Create(junit)
-		if err != nil {
-			fmt.Fprintln(stderr, err)
-			return exitFailed
+			return err
 		}
 		defer file.Close()
 		out.JUnit = file
 	}
 	ok, err := cases.Run(context.Background(), paths, o, out)
-	if err != nil {
-		fmt.Fprintln(stderr, terminal.PrintableLines(err.Error()))
+	switch {
+	case err != nil:
+		return errors.New(terminal.PrintableLines(err.Error()))
+	case !ok:
+		return errReported
 	}
-	if err != nil || !ok {
-		return exitFailed
-	}
-	return exitOK
+	return nil
 }

@@ -68,15 +68,23 @@ func (p place) String() string {
 	return fmt.Sprintf("%s:%d", p.file, p.line)
 }
 
-// load finds the cases below paths.
-func load(paths []string, o Options) ([]testCase, error) {
-	var cases []testCase
+// load finds the cases below paths. Folders that start with a dot are passed
+// over.
+func (o Options) load(paths []string) (cases []testCase, err error) {
 	for _, root := range paths {
 		err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return err
+			var found []testCase
+			switch {
+			case err != nil:
+			case entry.IsDir():
+				if name := entry.Name(); file != root && strings.HasPrefix(name, ".") && name != ".." {
+					return filepath.SkipDir
+				}
+			case strings.HasSuffix(file, ListSuffix):
+				found, err = o.list(file)
+			case entry.Name() == eventFile:
+				found, err = o.folder(root, filepath.Dir(file))
 			}
-			found, err := o.at(root, file, entry)
 			cases = append(cases, found...)
 			return err
 		})
@@ -85,26 +93,10 @@ func load(paths []string, o Options) ([]testCase, error) {
 		}
 	}
 	if len(cases) == 0 {
-		return nil, fmt.Errorf("no cases in %s: a case is a folder with %s and request.json, or an entry of a file *%s",
-			strings.Join(paths, ", "), eventFile, ListSuffix)
+		return nil, fmt.Errorf("no cases in %s: a case is a folder with %s and %s, or an entry of a file *%s",
+			strings.Join(paths, ", "), eventFile, requestFile, ListSuffix)
 	}
 	return cases, nil
-}
-
-// at returns the cases of one file or folder. Folders that start with a dot are
-// passed over.
-func (o Options) at(root, file string, entry fs.DirEntry) ([]testCase, error) {
-	switch name := entry.Name(); {
-	case entry.IsDir() && file != root && strings.HasPrefix(name, ".") && name != "..":
-		return nil, filepath.SkipDir
-	case entry.IsDir():
-		return nil, nil
-	case strings.HasSuffix(name, ListSuffix):
-		return o.list(file)
-	case name == eventFile:
-		return o.folder(root, filepath.Dir(file))
-	}
-	return nil, nil
 }
 
 // folder reads the case of a folder. Without request.json it is none, unless

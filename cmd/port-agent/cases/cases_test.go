@@ -215,17 +215,17 @@ func TestBadCases(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			dir := write(t, map[string]string{"m_test.json": tt.list, "m.json": `[]`})
-			_, err := load([]string{dir}, Options{})
+			_, err := (Options{}).load([]string{dir})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("load = %v, want %q", err, tt.want)
 			}
 		})
 	}
-	if _, err := load([]string{filepath.Join(t.TempDir(), "none")}, Options{}); err == nil {
+	if _, err := (Options{}).load([]string{filepath.Join(t.TempDir(), "none")}); err == nil {
 		t.Error("load of a folder that is not there: no error")
 	}
 	dir := write(t, map[string]string{"event.json": event, "request.json": "{}"})
-	if _, err := load([]string{dir}, Options{}); err == nil || !strings.Contains(err.Error(), "no invocations.json there or above it") {
+	if _, err := (Options{}).load([]string{dir}); err == nil || !strings.Contains(err.Error(), "no invocations.json there or above it") {
 		t.Errorf("load without a mapping = %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package cases
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -11,45 +12,34 @@ import (
 	"port-agent/transform"
 )
 
-// coverage counts, for each mapping file, what the cases made use of.
+// coverage counts, by mapping file, what the cases made use of.
 type coverage map[string]*covered
 
 type covered struct {
-	rules    []*transform.Rule
-	chosen   []bool
-	reported []bool // its report was evaluated
+	rules            []*transform.Rule
+	chosen, reported map[int]bool // by the index of a rule: its report was evaluated
 }
 
 func (c coverage) count(m *transform.Mapping, v *explanation.View, answered bool) {
 	of := c[m.File()]
 	if of == nil {
-		of = &covered{m.Rules(), make([]bool, m.Len()), make([]bool, m.Len())}
+		of = &covered{m.Rules(), map[int]bool{}, map[int]bool{}}
 		c[m.File()] = of
 	}
-	if v.Rule == nil {
-		return
-	}
-	of.chosen[*v.Rule] = true
-	if answered && v.Report != nil {
-		of.reported[*v.Rule] = true
+	if v.Rule != nil {
+		of.chosen[*v.Rule] = true
+		of.reported[*v.Rule] = of.reported[*v.Rule] || answered && v.Report != nil
 	}
 }
 
 // print names the rules that no case chose and the report fields that no case
 // evaluated.
 func (c coverage) print(w io.Writer) {
-	for _, file := range sortedKeys(c) {
+	for _, file := range slices.Sorted(maps.Keys(c)) {
 		of := c[file]
-		n := 0
-		for _, on := range of.chosen {
-			if on {
-				n++
-			}
-		}
-		fmt.Fprintf(w, "%s: %d of %s chosen\n", file, n, terminal.Count(len(of.rules), "rule"))
+		fmt.Fprintf(w, "%s: %d of %s chosen\n", file, len(of.chosen), terminal.Count(len(of.rules), "rule"))
 		for i, r := range of.rules {
-			fields := r.ReportFields()
-			slices.Sort(fields)
+			fields := slices.Sorted(slices.Values(r.ReportFields()))
 			switch {
 			case !of.chosen[i]:
 				fmt.Fprintf(w, "    rule %s: never chosen\n", r.Label())

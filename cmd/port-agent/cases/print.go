@@ -5,8 +5,6 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +25,7 @@ type Output struct {
 // means that the cases could not be read or the results not be written.
 func Run(ctx context.Context, paths []string, o Options, out Output) (ok bool, err error) {
 	started := time.Now()
-	cases, err := load(paths, o)
+	cases, err := o.load(paths)
 	if err != nil {
 		return false, err
 	}
@@ -42,8 +40,7 @@ func Run(ctx context.Context, paths []string, o Options, out Output) (ok bool, e
 		out.print(&res)
 		if results = append(results, res); res.failed() {
 			failed++
-		}
-		if res.updated {
+		} else if res.updated {
 			updated++
 		}
 	}
@@ -63,20 +60,24 @@ func Run(ctx context.Context, paths []string, o Options, out Output) (ok bool, e
 
 // print shows one result the way go test does.
 func (out Output) print(r *result) {
-	took := r.took.Seconds()
+	word := "PASS"
 	switch {
-	case !r.failed() && r.updated:
-		fmt.Fprintf(out.Text, "--- UPDATED: %s (%.2fs)\n", r.name, took)
-	case !r.failed() && out.Verbose:
-		fmt.Fprintf(out.Text, "--- PASS: %s (%.2fs)\n", r.name, took)
 	case r.failed():
-		fmt.Fprintf(out.Text, "--- FAIL: %s (%.2fs)\n", r.name, took)
-		for _, line := range r.lines() {
-			fmt.Fprintln(out.Text, strings.TrimRight("    "+terminal.Printable(line), " "))
-		}
-		if out.GitHub {
-			fmt.Fprintln(out.Text, r.annotation())
-		}
+		word = "FAIL"
+	case r.updated:
+		word = "UPDATED"
+	case !out.Verbose:
+		return
+	}
+	fmt.Fprintf(out.Text, "--- %s: %s (%.2fs)\n", word, r.name, r.took.Seconds())
+	if !r.failed() {
+		return
+	}
+	for _, line := range r.lines() {
+		fmt.Fprintln(out.Text, strings.TrimRight("    "+terminal.Printable(line), " "))
+	}
+	if out.GitHub {
+		fmt.Fprintln(out.Text, r.annotation())
 	}
 }
 
@@ -172,5 +173,3 @@ func (out Output) junit(results []result, failed int) error {
 	enc.Indent("", "  ")
 	return enc.Encode(s)
 }
-
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -41,45 +41,45 @@ type runner struct {
 }
 
 // run runs one case.
-func (r *runner) run(ctx context.Context, c testCase) (res result) {
+func (r *runner) run(ctx context.Context, c testCase) result {
 	started := time.Now()
-	res = result{testCase: c}
-	defer func() { res.took = time.Since(started) }()
-	cfg, err := app.OfflineFrom(c.environ)
+	res := result{testCase: c}
+	res.err = r.judge(ctx, &res)
+	res.took = time.Since(started)
+	return res
+}
+
+// judge explains the event of a case and compares the explanation with what is
+// expected.
+func (r *runner) judge(ctx context.Context, res *result) error {
+	cfg, err := app.OfflineFrom(res.environ)
 	if err != nil {
-		res.err = fmt.Errorf("env: %w", err)
-		return res
+		return fmt.Errorf("env: %w", err)
 	}
-	m, err := r.mapping(cfg.Transform, c)
+	m, err := r.parse(cfg.Transform, res.testCase)
 	if err != nil {
-		res.err = err
-		return res
+		return err
 	}
-	answer, err := explanation.ParseAnswer("response", c.response)
+	answer, err := explanation.ParseAnswer("response", res.response)
 	if err != nil {
-		res.err = err
-		return res
+		return err
 	}
-	polls, err := explanation.ParsePolls("poll", c.poll)
+	polls, err := explanation.ParsePolls("poll", res.poll)
 	if err != nil {
-		res.err = err
-		return res
+		return err
 	}
-	e := explanation.Explainer{Config: cfg, Environ: c.environ, Version: r.Version, ShowSecrets: true}
-	v, err := e.Explain(ctx, m, c.event, answer, polls...)
+	e := explanation.Explainer{Config: cfg, Environ: res.environ, Version: r.Version, ShowSecrets: true}
+	v, err := e.Explain(ctx, m, res.event, answer, polls...)
 	if err != nil {
 		v = explanation.Dropped(err)
 	}
 	r.cover.count(m, v, answer != nil)
-	j := judge{&res, m, v, NewOutcome(v)}
-	if err := j.all(r.Update); err != nil {
-		res.err = err
-	}
-	return res
+	j := judge{res, m, v, NewOutcome(v)}
+	return j.all(r.Update)
 }
 
-// mapping reads the mapping of a case with its environment.
-func (r *runner) mapping(cfg transform.Config, c testCase) (*transform.Mapping, error) {
+// parse reads the mapping of a case with its environment.
+func (r *runner) parse(cfg transform.Config, c testCase) (*transform.Mapping, error) {
 	key := strings.Join(append([]string{c.mapping}, c.environ...), "\x00")
 	if m := r.mappings[key]; m != nil {
 		return m, nil
@@ -89,9 +89,6 @@ func (r *runner) mapping(cfg transform.Config, c testCase) (*transform.Mapping, 
 		return nil, fmt.Errorf("read mapping: %w", err)
 	}
 	m, err := transform.Parse(c.mapping, data, cfg, c.environ)
-	if err != nil {
-		return nil, err
-	}
 	r.mappings[key] = m
-	return m, nil
+	return m, err
 }

@@ -55,26 +55,22 @@ func (c concealer) text(s string) string {
 	})
 }
 
-func (c concealer) texts(list []string) []string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = c.text(s)
+// named conceals values that stand under a name: those of a header or of a
+// parameter. Without a name they are texts.
+func (c concealer) named(name string, values ...string) []string {
+	out := make([]string, len(values))
+	for i, v := range values {
+		if out[i] = c.text(v); c.redactor != nil && invoker.NamesSecret(name) {
+			out[i] = redacted
+		}
 	}
 	return out
-}
-
-// under conceals the value of a header or a parameter.
-func (c concealer) under(name, value string) string {
-	if c.redactor != nil && invoker.NamesSecret(name) {
-		return redacted
-	}
-	return c.text(value)
 }
 
 func (c concealer) headers(h map[string]string) map[string]string {
 	out := make(map[string]string, len(h))
 	for name, value := range h {
-		out[name] = c.under(name, value)
+		out[name] = c.named(name, value)[0]
 	}
 	return out
 }
@@ -82,24 +78,19 @@ func (c concealer) headers(h map[string]string) map[string]string {
 func (c concealer) query(q map[string][]string) map[string][]string {
 	out := make(map[string][]string, len(q))
 	for name, values := range q {
-		out[name] = make([]string, len(values))
-		for i, v := range values {
-			out[name][i] = c.under(name, v)
-		}
+		out[name] = c.named(name, values...)
 	}
 	return out
 }
 
 // value conceals secrets in a JSON value.
-func (c concealer) value(v any) any {
-	if c.redactor == nil {
-		return v
-	}
-	return c.walk(v, false)
-}
+func (c concealer) value(v any) any { return c.walk(v, false) }
 
 // walk conceals texts that stand under the name of a secret.
 func (c concealer) walk(v any, secret bool) any {
+	if c.redactor == nil {
+		return v
+	}
 	switch v := v.(type) {
 	case string:
 		if secret && v != "" && v != agent.NotDecrypted {

@@ -120,26 +120,26 @@ func ParseAnswer(file string, data []byte) (*Answer, error) {
 
 // ParsePolls reads what a look at a pipeline is answered: one answer, or a list
 // of them, one for each request of the look.
-func ParsePolls(file string, data []byte) ([]Answer, error) {
+func ParsePolls(file string, data []byte) (polls []Answer, err error) {
 	data = bytes.TrimSpace(trimBOM(data))
-	if !bytes.HasPrefix(data, []byte("[")) {
-		answer, err := ParseAnswer(file, data)
-		if answer == nil {
-			return nil, err
+	list := []json.RawMessage{data}
+	if bytes.HasPrefix(data, []byte("[")) {
+		if err := json.Unmarshal(data, &list); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		return []Answer{*answer}, err
 	}
-	var list []json.RawMessage
-	if err := json.Unmarshal(data, &list); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	var polls []Answer
 	for i, raw := range list {
-		more, err := ParseAnswer(fmt.Sprintf("%s: answer %d", file, i), raw)
+		name := file
+		if len(list) > 1 {
+			name = fmt.Sprintf("%s: answer %d", file, i)
+		}
+		answer, err := ParseAnswer(name, raw)
 		if err != nil {
 			return nil, err
 		}
-		polls = append(polls, *more)
+		if answer != nil {
+			polls = append(polls, *answer)
+		}
 	}
 	return polls, nil
 }

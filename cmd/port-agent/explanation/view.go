@@ -152,7 +152,7 @@ func newReport(r *agent.Report, c concealer) *Report {
 		}
 	case []string:
 		if len(link) > 0 {
-			out.Link = c.texts(link)
+			out.Link = c.named("", link...)
 		}
 	}
 	return out
