@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"golang.org/x/sync/errgroup"
 
 	"port-agent/agent"
 )
@@ -28,8 +30,12 @@ type Range struct {
 // the offset that was asked for.
 var ErrNoRecord = errors.New("no such record")
 
-// tailWait is how long a broker may hold an answer back for want of records.
-const tailWait = 500 * time.Millisecond
+const (
+	// tailWait is how long a broker may hold an answer back for want of records.
+	tailWait = 500 * time.Millisecond
+	// tailMaxBytes bounds one fetch.
+	tailMaxBytes = 8 << 20
+)
 
 // Tail reads records beside the group and passes each to take, one at a time:
 // of a Range with a Count up to that many records of one partition of
@@ -51,66 +57,45 @@ func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Conf
 	if r.Begun != nil {
 		r.Begun()
 	}
-	reading, stop := context.WithCancelCause(ctx)
-	var readers sync.WaitGroup
-	defer readers.Wait()
-	defer stop(nil)
-	events := make(chan *agent.Event)
+	var taking sync.Mutex
+	readers, reading := errgroup.WithContext(ctx)
 	for p, b := range places {
-		readers.Go(func() {
-			if err := cl.tailPartition(reading, p, b.first, events); err != nil {
-				stop(fmt.Errorf("read %s/%d: %w", p.topic, p.id, err))
-			}
+		readers.Go(func() error {
+			return cl.tailPartition(reading, p, b, r.Count, func(ev *agent.Event) error {
+				taking.Lock()
+				defer taking.Unlock()
+				return take(ev)
+			})
 		})
 	}
-	for n := 1; ; n++ {
-		select {
-		case ev := <-events:
-			ev.ChangeLog = ev.Topic == cfg.ChangeLogTopic
-			if err := take(ev); err != nil {
-				return err
-			}
-			if r.Count > 0 && (n == r.Count || ev.Offset+1 >= places[partition{ev.Topic, ev.Partition}].end) {
-				return nil
-			}
-		case <-reading.Done():
-			if ctx.Err() != nil {
-				return nil
-			}
-			return context.Cause(reading)
-		}
+	if err := readers.Wait(); ctx.Err() == nil {
+		return err
 	}
+	return nil
 }
 
-// tailPartition passes the records of a partition on until ctx ends.
-func (c *cluster) tailPartition(ctx context.Context, p partition, offset int64, events chan<- *agent.Event) error {
+// tailPartition passes the records within b on, and no more than count where
+// that is not 0.
+func (c *cluster) tailPartition(ctx context.Context, p partition, b bounds, count int, take func(*agent.Event) error) error {
 	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: c.brokers, Dialer: c.dialer, Topic: p.topic, Partition: p.id,
 		MaxWait: tailWait, QueueCapacity: 1, MaxBytes: tailMaxBytes})
 	defer reader.Close()
-	if err := reader.SetOffset(offset); err != nil {
+	if err := reader.SetOffset(b.first); err != nil {
 		return err
 	}
-	for {
+	for n := 1; ; n++ {
 		msg, err := reader.FetchMessage(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
 		if err != nil {
-			return err
+			return fmt.Errorf("read %s/%d: %w", p.topic, p.id, err)
 		}
-		select {
-		case events <- &agent.Event{Topic: p.topic, Partition: p.id, Offset: msg.Offset, Time: msg.Time, Record: msg.Value}:
-		case <-ctx.Done():
-			return nil
+		err = take(&agent.Event{Topic: p.topic, Partition: p.id, Offset: msg.Offset, Time: msg.Time, Record: msg.Value})
+		if err != nil || n == count || msg.Offset+1 >= b.end {
+			return err
 		}
 	}
 }
 
-// tailMaxBytes bounds one fetch.
-const tailMaxBytes = 8 << 20
-
-// tailPlaces finds out which partitions to read: of each the offset of the
-// first record to read, and the end of its log.
+// tailPlaces finds out which partitions to read, and what of each.
 func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map[partition]bounds, error) {
 	counts, err := c.partitionCounts(ctx, topics)
 	if err != nil {
@@ -136,7 +121,7 @@ func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map
 	}
 	for p, b := range logs {
 		if r.Count == 0 {
-			logs[p] = bounds{b.end, b.end}
+			logs[p] = bounds{b.end, math.MaxInt64}
 			continue
 		}
 		if r.Offset < b.first || r.Offset >= b.end {
