@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"errors"
-	"slices"
 	"strconv"
 	"sync"
 
@@ -87,43 +86,29 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 	if len(g.partitions) == 0 {
 		return trackers, nil
 	}
-	committed, known, err := g.commits(ctx)
+	committed, err := g.cluster.committed(ctx)
 	if err != nil {
 		return nil, err
 	}
-	ends, err := g.cluster.logBounds(ctx, g.partitions)
+	logs, err := g.cluster.logBounds(ctx, g.partitions)
 	if err != nil {
 		return nil, err
+	}
+	// Where the group has committed anything of a topic, a partition without a
+	// commit was added since: to begin at its end would skip what came before the
+	// group noticed it.
+	begun := make(map[string]bool)
+	for p := range committed {
+		begun[p.topic] = true
 	}
 	for _, p := range g.partitions {
-		trackers[p] = resume(p, committed[p], ends[p], g.src.cfg.resetToEnd() && !known[p.topic], g.partitionLog(p))
+		cm, ok := committed[p]
+		if !ok {
+			cm.offset = -1
+		}
+		trackers[p] = resume(p, cm, logs[p], g.src.cfg.resetToEnd() && !begun[p.topic], g.partitionLog(p))
 	}
 	return trackers, nil
-}
-
-// commits returns what the group has committed for all partitions of its topics,
-// and the topics of which it has committed something. There a partition without
-// a commit was added since: to begin at its end would skip what came before the
-// group noticed it.
-func (g *generation) commits(ctx context.Context) (map[partition]commit, map[string]bool, error) {
-	counts, err := g.cluster.partitionCounts(ctx, g.src.cfg.topics())
-	if err != nil {
-		return nil, nil, err
-	}
-	all := slices.Clone(g.partitions)
-	for topic, n := range counts {
-		for id := range n {
-			if p := (partition{topic, id}); !slices.Contains(all, p) {
-				all = append(all, p)
-			}
-		}
-	}
-	committed, err := g.cluster.committed(ctx, all)
-	known := make(map[string]bool)
-	for p, cm := range committed {
-		known[p.topic] = known[p.topic] || cm.offset >= 0
-	}
-	return committed, known, err
 }
 
 func (g *generation) partitionLog(p partition) zerolog.Logger {
@@ -156,7 +141,7 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 	<-work.Done() // a member without partitions waits for a change
 	done()
 	others.Wait()
-	g.forgetLag()
+	g.src.metrics.Lag.Reset()
 
 	last, cancel := context.WithTimeout(context.WithoutCancel(work), leaveTimeout)
 	defer cancel()
@@ -200,12 +185,6 @@ type partitionList []partition
 func (l partitionList) MarshalZerologArray(a *zerolog.Array) {
 	for _, p := range l {
 		a.Str(p.topic + "/" + strconv.Itoa(p.id))
-	}
-}
-
-func (g *generation) forgetLag() {
-	for _, p := range g.partitions {
-		g.src.metrics.Lag.DeleteLabelValues(p.topic, strconv.Itoa(p.id))
 	}
 }
 

@@ -41,17 +41,12 @@ func (c *cluster) logBounds(ctx context.Context, ps []partition) (map[partition]
 			out[partition{topic, o.Partition}] = bounds{o.FirstOffset, o.LastOffset}
 		}
 	}
-	return complete(out, ps, "list offsets")
-}
-
-// complete returns answers where they are of all partitions that were asked for.
-func complete[V any](answers map[partition]V, ps []partition, what string) (map[partition]V, error) {
 	for _, p := range ps {
-		if _, ok := answers[p]; !ok {
-			return nil, fmt.Errorf("%s of %s/%d: no answer", what, p.topic, p.id)
+		if _, ok := out[p]; !ok {
+			return nil, fmt.Errorf("list offsets of %s/%d: no answer", p.topic, p.id)
 		}
 	}
-	return answers, nil
+	return out, nil
 }
 
 // partitionCounts asks how many partitions each topic has; a topic that does
@@ -93,33 +88,31 @@ func (c *cluster) describe(ctx context.Context) (g kafka.DescribeGroupsResponseG
 	return g, nil
 }
 
-// committed asks the coordinator what the group has committed; an offset of -1
-// means nothing.
-func (c *cluster) committed(ctx context.Context, ps []partition) (map[partition]commit, error) {
-	req := &kafka.OffsetFetchRequest{GroupID: c.group, Topics: map[string][]int{}}
-	for _, p := range ps {
-		req.Topics[p.topic] = append(req.Topics[p.topic], p.id)
-	}
-	res, err := c.client.OffsetFetch(ctx, req)
+// committed asks the coordinator for all that the group has committed.
+func (c *cluster) committed(ctx context.Context) (map[partition]commit, error) {
+	res, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: c.group})
 	if err == nil {
 		err = res.Error
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fetch committed offsets: %w", err)
 	}
-	out := make(map[partition]commit, len(ps))
+	out := map[partition]commit{}
 	for topic, offsets := range res.Topics {
 		for _, o := range offsets {
 			if o.Error != nil {
 				return nil, fmt.Errorf("fetch committed offset of %s/%d: %w", topic, o.Partition, o.Error)
 			}
-			out[partition{topic, o.Partition}] = commit{o.CommittedOffset, o.Metadata}
+			if o.CommittedOffset >= 0 {
+				out[partition{topic, o.Partition}] = commit{o.CommittedOffset, o.Metadata}
+			}
 		}
 	}
-	return complete(out, ps, "fetch committed offset")
+	return out, nil
 }
 
-// resume decides where the reading of p begins. The tracker it gives is marked
+// resume decides where the reading of p begins; a negative committed offset means
+// that there is none. The tracker it gives is marked
 // for commit where the position is not the committed one, so that what is
 // produced before the first event settles is not lost: an offset of "latest"
 // that is only remembered would be resolved again after a restart.
