@@ -1,19 +1,13 @@
 package kafka
 
 import (
-	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/segmentio/kafka-go"
-	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
@@ -25,6 +19,10 @@ const (
 	// metadataAge is how old the transport's knowledge of topics, partitions and
 	// leaders may be.
 	metadataAge = 2 * time.Second
+	// idleTimeout closes connections before a broker, or something on the way to
+	// it, does: that is noticed only where one is used, one after another. The
+	// watch over the topics uses one more often, which stays.
+	idleTimeout = 3 * time.Second
 )
 
 type security struct{ tls, sasl bool }
@@ -60,8 +58,7 @@ type cluster struct {
 	transport *kafka.Transport
 	client    *kafka.Client
 
-	mu     sync.Mutex
-	purged time.Time // when the idle connections were last closed
+	mu sync.Mutex
 	// coordinator is the broker that coordinates the group, nil where it has to be
 	// looked up. kafka-go's own client looks it up before every commit; keeping it
 	// halves the time that an event waits for its started mark.
@@ -85,7 +82,7 @@ func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, er
 		}
 	}
 	transport := &kafka.Transport{ClientID: clientID, DialTimeout: dialTimeout, TLS: tlsConfig, SASL: mechanism, MetadataTopics: cfg.topics(),
-		MetadataTTL: metadataAge}
+		MetadataTTL: metadataAge, IdleTimeout: idleTimeout}
 	return &cluster{
 		group:     cfg.GroupID,
 		brokers:   cred.Brokers,
@@ -96,37 +93,3 @@ func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, er
 }
 
 func (c *cluster) close() { c.transport.CloseIdleConnections() }
-
-// send exchanges a message for its answer. That a broker, or something on the
-// way to it, has closed idle connections is noticed only where they are used,
-// one after another: all of them are closed then, and the message goes once
-// more, at once.
-func (c *cluster) send(ctx context.Context, msg protocol.Message) (protocol.Message, error) {
-	res, err := c.transport.RoundTrip(ctx, c.client.Addr, msg)
-	if !connectionLost(err) || ctx.Err() != nil {
-		return res, err
-	}
-	c.purge()
-	return c.transport.RoundTrip(ctx, c.client.Addr, msg)
-}
-
-// purge closes the idle connections, but once where many find theirs dead.
-func (c *cluster) purge() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if time.Since(c.purged) > time.Second {
-		c.purged = time.Now()
-		c.transport.CloseIdleConnections()
-	}
-}
-
-// connectionLost reports whether err says that the other side has closed the
-// connection.
-func connectionLost(err error) bool {
-	for _, lost := range []error{io.EOF, io.ErrUnexpectedEOF, io.ErrClosedPipe, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE} {
-		if errors.Is(err, lost) {
-			return true
-		}
-	}
-	return false
-}

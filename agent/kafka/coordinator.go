@@ -10,7 +10,6 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/heartbeat"
-	"github.com/segmentio/kafka-go/protocol/leavegroup"
 	"github.com/segmentio/kafka-go/protocol/offsetcommit"
 )
 
@@ -84,22 +83,6 @@ func (c *cluster) heartbeat(ctx context.Context, m member) error {
 	return err
 }
 
-// leave takes a member out of the group, so that the others need not wait for
-// the end of its session. A coordinator that has just started may not know it
-// yet.
-func (c *cluster) leave(ctx context.Context, member string) error {
-	res, err := c.call(ctx, &leavegroup.Request{GroupID: c.group, MemberID: member, Members: []leavegroup.RequestMember{{MemberID: member}}})
-	if err != nil {
-		return fmt.Errorf("leave group: %w", err)
-	}
-	left := res.(*leavegroup.Response)
-	err = c.check(left.ErrorCode)
-	for _, m := range left.Members {
-		err = errors.Join(err, c.check(m.ErrorCode))
-	}
-	return err
-}
-
 // check turns a broker's code into an error.
 func (c *cluster) check(code int16) error {
 	switch err := kafka.Error(code); err {
@@ -123,7 +106,21 @@ func (c *cluster) call(ctx context.Context, req protocol.Message) (protocol.Mess
 	if err != nil {
 		return nil, err
 	}
-	res, err := c.send(ctx, &toBroker{Message: req, node: int32(node)})
+	res, err := c.transport.RoundTrip(ctx, c.client.Addr, &exchange{
+		Message: req,
+		to: func(all protocol.Cluster) (protocol.Broker, error) {
+			b, ok := all.Brokers[int32(node)]
+			if !ok {
+				return b, fmt.Errorf("broker %d: %w", node, kafka.BrokerNotAvailable)
+			}
+			return b, nil
+		},
+		// Requests on a connection follow one another, so that a constant
+		// correlation id is enough.
+		do: func(rw io.ReadWriter, version int16) (protocol.Message, error) {
+			return protocol.RoundTrip(rw, version, 1, clientID, req)
+		},
+	})
 	if err != nil {
 		c.coordinatedBy(nil) // it may have moved
 		return nil, err
@@ -155,38 +152,28 @@ func (c *cluster) coordinatedBy(node *int) {
 	c.coordinator = node
 }
 
-// toBroker is a message for one broker. It hides the message's own methods,
-// by which kafka-go's transport would route it elsewhere, and writes it on the
-// connection that the transport then picks.
-type toBroker struct {
+// exchange is a message for one broker. It hides the message's own methods, by
+// which kafka-go's transport would route it elsewhere, and does the exchange on
+// the connection that the transport then picks.
+type exchange struct {
 	protocol.Message
-	node    int32
-	version int16
+	to      func(protocol.Cluster) (protocol.Broker, error)
+	do      func(rw io.ReadWriter, version int16) (protocol.Message, error)
+	version int16 // agreed with the broker
 }
 
 var (
-	_ protocol.BrokerMessage = (*toBroker)(nil)
-	_ protocol.RawExchanger  = (*toBroker)(nil)
+	_ protocol.BrokerMessage = (*exchange)(nil)
+	_ protocol.RawExchanger  = (*exchange)(nil)
 )
 
-// Broker names the broker that the message goes to.
-func (t *toBroker) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
-	b, ok := cluster.Brokers[t.node]
-	if !ok {
-		return protocol.Broker{}, fmt.Errorf("broker %d: %w", t.node, kafka.BrokerNotAvailable)
-	}
-	return b, nil
-}
+func (x *exchange) Broker(all protocol.Cluster) (protocol.Broker, error) { return x.to(all) }
 
-// Required is asked before the exchange, with the versions that were agreed
-// with the broker.
-func (t *toBroker) Required(versions map[protocol.ApiKey]int16) bool {
-	t.version = versions[t.ApiKey()]
+func (x *exchange) Required(versions map[protocol.ApiKey]int16) bool {
+	x.version = versions[x.ApiKey()]
 	return true
 }
 
-// RawExchange writes the message and reads its answer. Requests on a
-// connection follow one another, so that a constant correlation id is enough.
-func (t *toBroker) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	return protocol.RoundTrip(rw, t.version, 1, clientID, t.Message)
+func (x *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
+	return x.do(rw, x.version)
 }

@@ -51,83 +51,64 @@ type steps = iter.Seq2[record, error]
 // they come in are held once memory has room for them; the answer until the
 // returned steps have been ranged over, which has to be done.
 func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit int, memory *share) (steps, error) {
-	x := &fetchExchange{keep: func(size int64) (func(), error) { return memory.keep(ctx, size) }}
-	x.Request = fetch.Request{
+	req := &fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchBytes,
 		IsolationLevel: int8(kafka.ReadCommitted), SessionID: -1, SessionEpoch: -1,
 		Topics: []fetch.RequestTopic{{Topic: p.topic, Partitions: []fetch.RequestPartition{{
 			Partition: int32(p.id), CurrentLeaderEpoch: -1, FetchOffset: offset, LogStartOffset: -1, PartitionMaxBytes: fetchBytes,
 		}}}},
 	}
-	if _, err := c.send(ctx, x); err != nil {
+	var answer []byte
+	var done func()
+	_, err := c.transport.RoundTrip(ctx, c.client.Addr, &exchange{Message: req, to: req.Broker, do: func(rw io.ReadWriter, version int16) (_ protocol.Message, err error) {
+		conn, ok := rw.(net.Conn)
+		if !ok || version < fetchVersion {
+			return nil, errors.New("fetch: the broker is older than Kafka 2.1")
+		}
+		answer, done, err = fetchAnswer(conn, req, func(size int64) (func(), error) { return memory.keep(ctx, size) })
+		return req, err
+	}})
+	if err != nil {
 		return nil, err
 	}
-	batches, err := recordsOf(x.answer)
+	batches, err := recordsOf(answer)
 	if err != nil {
-		x.done()
+		done()
 		return nil, err
 	}
 	return func(yield func(record, error) bool) {
-		defer x.done()
+		defer done()
 		decodeBatches(batches, offset, limit, func(size int) (func(), error) { return memory.acquire(ctx, eventCost(size)) })(yield)
 	}, nil
 }
 
-// fetchExchange is a fetch whose answer is kept as the bytes that it is:
-// kafka-go would unpack all of it, whatever its size.
-type fetchExchange struct {
-	fetch.Request
-	keep    func(size int64) (done func(), err error)
-	version int16
-	answer  []byte
-	done    func()
-}
-
-var (
-	_ protocol.BrokerMessage = (*fetchExchange)(nil)
-	_ protocol.RawExchanger  = (*fetchExchange)(nil)
-)
-
-// Required is asked before the exchange, with the versions that were agreed
-// with the broker.
-func (x *fetchExchange) Required(versions map[protocol.ApiKey]int16) bool {
-	x.version = versions[protocol.Fetch]
-	return true
-}
-
-// RawExchange sends the request and reads the answer's bytes, once there is
-// room for them.
-func (x *fetchExchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	conn, ok := rw.(net.Conn)
-	if !ok || x.version < fetchVersion {
-		return nil, errors.New("fetch: the broker is older than Kafka 2.1")
-	}
+// fetchAnswer sends the request and reads the bytes of its answer, once keep has
+// room for them. kafka-go would unpack all of it, whatever its size.
+func fetchAnswer(conn net.Conn, req *fetch.Request, keep func(size int64) (done func(), err error)) (answer []byte, done func(), err error) {
 	defer conn.SetDeadline(time.Time{})
 	conn.SetDeadline(time.Now().Add(fetchWait + callTimeout))
-	if err := protocol.WriteRequest(conn, fetchVersion, 1, clientID, &x.Request); err != nil {
-		return nil, err
+	if err := protocol.WriteRequest(conn, fetchVersion, 1, clientID, req); err != nil {
+		return nil, nil, err
 	}
 	var head struct{ Size, CorrelationID int32 }
 	if err := binary.Read(conn, binary.BigEndian, &head); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	size := max(0, int64(head.Size)-4)
-	x.answer = nil
 	kept := min(size, answerMax)
-	var err error
-	if x.done, err = x.keep(kept); err != nil {
-		return nil, err
+	if done, err = keep(kept); err != nil {
+		return nil, nil, err
 	}
 	conn.SetDeadline(time.Now().Add(answerTime))
-	x.answer = make([]byte, kept)
-	if _, err = io.ReadFull(conn, x.answer); err == nil {
+	answer = make([]byte, kept)
+	if _, err = io.ReadFull(conn, answer); err == nil {
 		_, err = io.CopyN(io.Discard, conn, size-kept)
 	}
 	if err != nil {
-		x.done()
-		return nil, err
+		done()
+		return nil, nil, err
 	}
-	return x, nil
+	return answer, done, nil
 }
 
 var errAnswer = errors.New("answer to fetch not understood")

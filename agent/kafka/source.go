@@ -180,7 +180,8 @@ func (s *Source) leaveFormer(ctx context.Context, cl *cluster, current string) {
 		g, err := cl.describe(ctx)
 		for _, m := range g.Members {
 			if strings.HasPrefix(m.ClientID, s.clientID) && m.ClientID != current {
-				err = errors.Join(err, cl.leave(ctx, m.MemberID))
+				_, left := cl.client.LeaveGroup(ctx, &kafka.LeaveGroupRequest{GroupID: cl.group, Members: []kafka.LeaveGroupRequestMember{{ID: m.MemberID}}})
+				err = errors.Join(err, left)
 			}
 		}
 		if err != nil && ctx.Err() == nil {
