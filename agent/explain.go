@@ -126,7 +126,7 @@ func (e *Explainer) verify(msg *Message) error {
 func (e *Explainer) request(ctx context.Context, a *Agent, j *job, x *Explanation) {
 	x.decrypt(e.Secret)
 	j.root = x.Root
-	draft, warnings, err := x.Rule.Draft(ctx, x.Root)
+	draft, warnings, err := x.Rule.Request(ctx, x.Root)
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
 	}
@@ -164,7 +164,7 @@ func (e *Explainer) build(ctx context.Context, t invoker.Target) (req *invoker.R
 // decrypt puts the plain texts in place or, where they cannot be had, a mark.
 // The lack of a secret is no fault of the event.
 func (x *Explanation) decrypt(secret invoker.Secret) {
-	paths := x.Rule.DecryptPaths()
+	paths := x.Rule.DecryptPaths
 	tree, secrets, err := Decrypt(secret.Reveal(), x.Root, paths)
 	if err == nil {
 		x.Root, x.Secrets = tree, secrets

@@ -179,7 +179,7 @@ func (a *Agent) orderByRule(ctx context.Context, j *job, root map[string]any) {
 // build makes the request of the event. The job keeps the event's text alone:
 // the tree is ten times as large.
 func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
-	decrypted, secrets, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths())
+	decrypted, secrets, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths)
 	if err != nil {
 		return err
 	}
@@ -215,7 +215,7 @@ func (j *job) target(root map[string]any, method invoker.Method, decrypted bool,
 		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: method, Decrypted: decrypted, Conceal: j.redactor.String,
 		Rule: invoker.Override{Backend: j.rule.Backend, URL: r.URL, Method: r.Method, Headers: r.Headers, Query: r.Query,
 			Body: r.Body, HasBody: r.HasBody, Timeout: j.rule.Timeout},
-		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow() != nil,
+		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow != nil,
 	}
 }
 

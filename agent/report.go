@@ -192,7 +192,7 @@ func (a *Agent) tree(j *job) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, _, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths())
+	root, _, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths)
 	return root, err
 }
 

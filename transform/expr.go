@@ -41,7 +41,8 @@ type expr struct {
 var variables = []string{runName, "$ENV", "$__loc__"}
 
 // compile compiles the expression text, found at a place, or says what is wrong
-// with it and where in the text.
+// with it. Start and End of the finding are the part of the text it is about,
+// where that is known.
 func compile(text string, at place, timeout time.Duration, env *environment) (*expr, *Finding) {
 	if len(text) > maxExpr {
 		return nil, &Finding{Message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
@@ -91,7 +92,7 @@ func parseError(text string, err error) *Finding {
 	}
 	if pe, ok := errors.AsType[*gojq.ParseError](err); ok {
 		start := max(0, pe.Offset-len(pe.Token))
-		f.inExpr = span{start, start + max(1, len(pe.Token))}
+		f.Start, f.End = start, start+max(1, len(pe.Token))
 	}
 	return f
 }
@@ -102,7 +103,7 @@ func nameError(text, message, name string) *Finding {
 	f := &Finding{Message: message, Hint: cmp.Or(quoteHint(text), dashHint(text, name))}
 	at := regexp.MustCompile(`(?:^|[^\w.$])(` + regexp.QuoteMeta(name) + `)(?:$|\W)`).FindStringSubmatchIndex(text)
 	if name != "" && at != nil {
-		f.inExpr = span{at[2], at[3]}
+		f.Start, f.End = at[2], at[3]
 	}
 	return f
 }

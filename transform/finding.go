@@ -28,10 +28,6 @@ type Finding struct {
 	Warning bool   // the mapping works, but probably not as it was meant
 	Message string // what is wrong
 	Hint    string // what would be right; may be empty
-
-	pointer string // JSON pointer of the value it is about
-	onName  bool   // it is about the name of the value
-	inExpr  span   // of the expression that the value holds
 }
 
 // String gives the finding in one line: file:line:column: rule, field, message.

@@ -16,13 +16,13 @@ func TestCheck(t *testing.T) {
 		{"empty", "  \n", []string{`the file is empty; [{"enabled": true}] takes every event as it is`}},
 		{"UTF-16", "\xff\xfe[\x00", []string{`the file is in UTF-16; save it as UTF-8`}},
 		{"not UTF-8", "[{\"name\":\n \"\xff\"}]", []string{`the file is not valid UTF-8; save it as UTF-8`}},
-		{"trailing comma in an object", `[{"enabled": true, }]`, []string{`trailing comma before "}"; remove the comma`}},
-		{"trailing comma in a list", "[\n {\"enabled\": true},\n]", []string{`trailing comma before "]"; remove the comma`}},
+		{"trailing comma in an object", `[{"enabled": true, }]`, []string{`a trailing comma, or one too many; remove the comma`}},
+		{"trailing comma in a list", "[\n {\"enabled\": true},\n]", []string{`a trailing comma, or one too many; remove the comma`}},
 		{"missing comma", `[{"a": 1 "b": 2}]`, []string{`a comma is missing before this text`}},
 		{"comment", "[\n// one\n]", []string{`JSON has no comments; remove the comment`}},
 		{"single quotes", `[{'a': 1}]`, []string{`JSON has no single quotes; write "…"`}},
 		{"line in a text", "[{\"url\": \".a |\n.b\"}]", []string{`a text goes over the end of its line or holds a tab; write \n or \t in it, or close its quote`}},
-		{"no JSON", `[{"timeout": NaN}]`, []string{`not JSON: invalid character 'N' looking for beginning of value`}},
+		{"no JSON", `[{"timeout": NaN}]`, []string{`not JSON: invalid character 'N' at start of value`}},
 		{"cut off", `[{"enabled": true`, []string{`the file ends before the mapping does; a bracket, a brace or a quote is not closed`}},
 		{"text behind", `[] []`, []string{`there is more text after the mapping; a mapping is one list of rules`}},
 		{"one rule alone", `{"enabled": true}`, []string{`the mapping is an object, not a list of rules; put the rule between [ and ]`}},
@@ -82,7 +82,7 @@ func TestCheck(t *testing.T) {
 		{"types", `[{"name": 1, "enabled": [], "backend": "ftp", "url": 1, "headers": 1, "query": {"a": {"b": "1"}}, "report": "x", "fieldsToDecryptPaths": [1, "", "a..b"], "timeout": "5", "onInterrupted": "stop", "retry": {"attempts": 0.5, "statuses": [200, "x"]}}]`, []string{
 			`rule 0: name: is a number, not text`,
 			`rule 0: enabled: is a list, neither a boolean nor a jq expression`,
-			`rule 0: backend: names no backend; it is one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB, GITHUB, PORT_API`,
+			`rule 0: backend: is not one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB, GITHUB, PORT_API`,
 			`rule 0: url: is a number, not a jq expression`,
 			`rule 0: headers: is a number, neither an object nor a jq expression`,
 			`rule 0: query.a: is an object, not a jq expression`,
@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 			`rule 0: fieldsToDecryptPaths[1]: the path is empty; write it like payload.properties.password`,
 			`rule 0: fieldsToDecryptPaths[2]: the path has an empty step; write it like payload.properties.password`,
 			`rule 0: timeout: is text, not a number of seconds`,
-			`rule 0: onInterrupted: is neither "fail" nor "retry"`,
+			`rule 0: onInterrupted: is not one of fail, retry`,
 			`rule 0: retry.attempts: is not an integer of 1 or more`,
 			`rule 0: retry.statuses[0]: is not a status from 400 to 599`,
 			`rule 0: retry.statuses[1]: is not a status from 400 to 599`,
@@ -132,8 +132,8 @@ func TestCheck(t *testing.T) {
 			if (err != nil) != wrong {
 				t.Errorf("Parse gives error %v, want one: %t", err, wrong)
 			}
-			if err == nil && len(m.Warnings()) != len(findings) {
-				t.Errorf("%d warnings, want %d", len(m.Warnings()), len(findings))
+			if err == nil && len(m.Warnings) != len(findings) {
+				t.Errorf("%d warnings, want %d", len(m.Warnings), len(findings))
 			}
 		})
 	}
@@ -170,7 +170,7 @@ func TestFindingPlace(t *testing.T) {
 		{"of JSON", "[\n {\"enabled\": true},\n]", 2, 19, ","},
 		{"not UTF-8", "[{\"name\":\n \"\xff\"}]", 2, 3, "\xff"},
 		{"end of the file", `[{"enabled": true`, 1, 18, ""},
-		{"key twice", `[{"url": ".a", "url": ".b"}]`, 1, 16, `"`},
+		{"key twice", `[{"url": ".a", "url": ".b"}]`, 1, 16, `"url"`},
 		{"unknown key", "[\n  {\"boddy\": 1}\n]", 2, 4, `"boddy"`},
 		{"key with a slash", `[{"a/~b": 1}]`, 1, 3, `"a/~b"`},
 		{"name in an expression", `[{"url": ".a + nope(1)"}]`, 1, 16, "nope"},
@@ -178,7 +178,7 @@ func TestFindingPlace(t *testing.T) {
 		{"columns are UTF-16", `[{"name": "é😀", "url": "nope"}]`, 1, 26, "nope"},
 		{"byte order mark", "\ufeff" + `[{"url": "nope"}]`, 1, 11, "nope"},
 		{"of JSON behind a byte order mark", "\ufeff[\n {\"enabled\": true},\n]", 2, 19, ","},
-		{"key twice behind a byte order mark", "\ufeff" + `[{"url": ".a", "url": ".b"}]`, 1, 16, `"`},
+		{"key twice behind a byte order mark", "\ufeff" + `[{"url": ".a", "url": ".b"}]`, 1, 16, `"url"`},
 		{"line behind an escape", "[{\"url\":\n\"\\n .a | ]\"}]", 2, 10, "]"},
 		{"end of an expression", `[{"url": ".a |"}]`, 1, 15, ``},
 		{"deep", `[{"body": {"a": [1, {"b": "x y"}]}}]`, 1, 30, "y"},

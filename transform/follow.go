@@ -24,26 +24,6 @@ type Follow struct {
 	fields fields
 }
 
-// Follow gives the rule's follow; nil where the rule says nothing.
-func (r *Rule) Follow() *Follow { return r.follow }
-
-// Generic reports whether the rule itself says where to look and when it is
-// over; otherwise the backend's follower does the work.
-func (f *Follow) Generic() bool { return f.fields["url"] != nil }
-
-// ReadsAnswer reports whether url may depend on the trigger's answer.
-func (f *Follow) ReadsAnswer() bool {
-	return strings.Contains(f.fields["url"].expr.text, "response")
-}
-
-// FollowRequest is one poll.
-type FollowRequest struct {
-	Method  string // GET or POST
-	Headers map[string]string
-	Body    any
-	HasBody bool // with a nil Body: no body is sent
-}
-
 // Progress is what a poll found.
 type Progress struct {
 	Done   bool
@@ -52,6 +32,15 @@ type Progress struct {
 	StatusLabel, Summary string
 	Link                 any // text or a list of texts
 	Log                  []string
+}
+
+// Generic reports whether the rule itself says where to look and when it is
+// over; otherwise the backend's follower does the work.
+func (f *Follow) Generic() bool { return f.fields["url"] != nil }
+
+// ReadsAnswer reports whether url may depend on the trigger's answer.
+func (f *Follow) ReadsAnswer() bool {
+	return strings.Contains(f.fields["url"].expr().text, "response")
 }
 
 // Place gives the URL to poll. It is for once, after the trigger. nil means
@@ -68,30 +57,22 @@ func (f *Follow) Project(ctx context.Context, in any) (project *string, err erro
 	return ev.text(ctx, f.fields["project"])
 }
 
-// Request makes one poll. After a restart of the agent in has no "response".
-// An error is an *ExprError: method failed or is neither GET nor POST, or a
-// header cannot be sent.
-func (f *Follow) Request(ctx context.Context, in any) (req FollowRequest, warnings []Warning, err error) {
+// Request makes one poll, without its URL and with a method, GET or POST. After
+// a restart of the agent in has no "response". An error is an *ExprError:
+// method failed or is neither GET nor POST, or a header cannot be sent.
+func (f *Follow) Request(ctx context.Context, in any) (Request, []Warning, error) {
 	ev := evaluation{rule: f.rule, input: in, strict: f.rule.strict}
-	defer func() { warnings = ev.warnings }()
-	req.Method = "GET"
-	method, err := ev.text(ctx, f.fields["method"])
-	if err != nil {
-		return FollowRequest{}, nil, err
+	req, err := ev.request(ctx, f.fields)
+	method := "GET"
+	if req.Method != nil {
+		method = strings.ToUpper(*req.Method)
 	}
-	if method != nil {
-		req.Method = strings.ToUpper(*method)
+	if err == nil && method != "GET" && method != "POST" {
+		m := f.fields["method"]
+		err = f.rule.exprError(m.field, m.expr(), errors.New("gave neither GET nor POST"))
 	}
-	if req.Method != "GET" && req.Method != "POST" {
-		return FollowRequest{}, nil, f.rule.exprError(f.fields["method"].expr, errors.New("gave neither GET nor POST"))
-	}
-	if req.Headers, err = ev.headers(ctx, f.fields["headers"]); err != nil {
-		return FollowRequest{}, nil, err
-	}
-	if req.Body, req.HasBody, err = ev.part(ctx, f.fields["body"]); err != nil {
-		return FollowRequest{}, nil, err
-	}
-	return req, nil, nil
+	req.Method = &method
+	return req, ev.warnings, err
 }
 
 // Progress reads the answer of a poll. in has "poll" beside the others: an
@@ -104,46 +85,38 @@ func (f *Follow) Request(ctx context.Context, in any) (req FollowRequest, warnin
 // reason for a warning.
 func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []Warning, err error) {
 	ev := evaluation{rule: f.rule, input: in}
-	done := f.fields["done"]
-	v, err := ev.required(ctx, done)
+	done, status := f.fields["done"], f.fields["status"]
+	over, err := ev.required(ctx, done)
 	if err != nil {
 		return Progress{}, nil, err
 	}
-	over, isBool := v.(bool)
-	if v != nil && !isBool {
-		return Progress{}, nil, f.rule.exprError(done.expr, fmt.Errorf("gave %s, neither true nor false", kind(v)))
+	if _, isBool := over.(bool); over != nil && !isBool {
+		return Progress{}, nil, f.rule.exprError(done.field, done.expr(), fmt.Errorf("gave %s, neither true nor false", kind(over)))
 	}
-	if p.Done = over; over {
-		if p.Status, err = f.outcome(ctx, &ev); err != nil {
+	if p.Done = over == true; p.Done {
+		v, err := ev.required(ctx, status)
+		if err != nil {
 			return Progress{}, nil, err
 		}
+		if status == nil {
+			v = "SUCCESS"
+		}
+		if v != "SUCCESS" && v != "FAILURE" {
+			return Progress{}, nil, f.rule.exprError(status.field, status.expr(), errors.New("gave neither SUCCESS nor FAILURE"))
+		}
+		p.Status = Text(v)
 	}
 	p.StatusLabel = strings.Join(ev.texts(ctx, f.fields["statusLabel"]), " ")
 	p.Summary = strings.Join(ev.texts(ctx, f.fields["summary"]), " ")
 	p.Log = ev.texts(ctx, f.fields["log"])
-	p.Link, _, _ = ev.part(ctx, f.fields["link"]) // a failure is a warning
+	p.Link, _ = ev.part(ctx, f.fields["link"]) // a failure is a warning
 	failed := slices.DeleteFunc(ev.warnings, func(w Warning) bool { return w.Err == nil })
 	return p, failed, nil
 }
 
-func (f *Follow) outcome(ctx context.Context, ev *evaluation) (string, error) {
-	t := f.fields["status"]
-	if t == nil {
-		return "SUCCESS", nil
-	}
-	v, err := ev.required(ctx, t)
-	if err != nil {
-		return "", err
-	}
-	if v != "SUCCESS" && v != "FAILURE" {
-		return "", f.rule.exprError(t.expr, errors.New("gave neither SUCCESS nor FAILURE"))
-	}
-	return v.(string), nil
-}
-
 // texts gives what t evaluates to as texts; null is none.
 func (ev *evaluation) texts(ctx context.Context, t *template) (out []string) {
-	v, _, _ := ev.part(ctx, t) // a failure is a warning
+	v, _ := ev.part(ctx, t) // a failure is a warning
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}

@@ -13,12 +13,12 @@ const followIn = `{"body":{"id":"r_1"},"request":{"url":"https://h/"},"response"
 
 func followRule(t *testing.T, follow string) *Follow {
 	t.Helper()
-	return parse(t, `[{"name":"n","follow":`+follow+`}]`, Config{}).Rules()[0].Follow()
+	return parse(t, `[{"name":"n","follow":`+follow+`}]`, Config{}).Rules[0].Follow
 }
 
 func TestFollowKinds(t *testing.T) {
 	t.Parallel()
-	if f := parse(t, `[{"name":"n"}]`, Config{}).Rules()[0].Follow(); f != nil {
+	if f := parse(t, `[{"name":"n"}]`, Config{}).Rules[0].Follow; f != nil {
 		t.Errorf("a rule without follow gives %+v", f)
 	}
 	if f := followRule(t, `false`); !f.Off || f.Generic() {
@@ -59,10 +59,10 @@ func TestFollowPlace(t *testing.T) {
 func TestFollowRequest(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ follow, want, err string }{
-		{``, `{"Method":"GET","Headers":null,"Body":null,"HasBody":false}`, ""},
+		{``, `{"URL":null,"Method":"GET","Headers":null,"Query":null,"Body":null,"HasBody":false}`, ""},
 		{`"method": "\"post\"", "headers": {"A": "env.TOKEN", "B": ".response.json.url"}, "body": {"id": ".body.id"}`,
-			`{"Method":"POST","Headers":{"A":"tok"},"Body":{"id":"r_1"},"HasBody":true}`, ""},
-		{`"method": ".request.method"`, `{"Method":"GET","Headers":null,"Body":null,"HasBody":false}`, ""},
+			`{"URL":null,"Method":"POST","Headers":{"A":"tok"},"Query":null,"Body":{"id":"r_1"},"HasBody":true}`, ""},
+		{`"method": ".request.method"`, `{"URL":null,"Method":"GET","Headers":null,"Query":null,"Body":null,"HasBody":false}`, ""},
 		{`"method": "\"DE\" + \"LETE\""`, "", `rule 0 "n", field follow.method: gave neither GET nor POST`},
 		{`"headers": {"A": "[]"}`, "", `rule 0 "n", field follow.headers.A: gave a list; a header is text, a number or a boolean`},
 	}
@@ -130,7 +130,7 @@ func TestCheckFollow(t *testing.T) {
 		{`{"url": "\"https://h\""}`, `follow: has url, but no done: the run would never end; "done" is jq on .poll that gives true when it is over`},
 		{`{"done": ".poll ="}`, `follow.done: the expression ends too early; follow.done: is ignored without url: the backend's own follower works`},
 		{`{"url": "1", "done": "1", "success": ["A"]}`, `follow.success: is ignored beside url`},
-		{`{"success": [], "interval": 0, "timeout": 604801}`, `follow.interval: is 0: it must be more than 0 and at most 86400 seconds; follow.timeout: is 604801: it must be more than 0 and at most 604800 seconds; follow.success: is not a list of end states; write it like ["SUCCESS", "UNSTABLE"]`},
+		{`{"success": [], "interval": 0, "timeout": 604801}`, `follow.interval: is 0: it must be more than 0 and at most 86400 seconds; follow.timeout: is 604801: it must be more than 0 and at most 604800 seconds; follow.success: is an empty list of end states`},
 		{`{"url": "1", "done": "1", "headers": {"A": ".response.json.token"}, "body": {"x": [".\"response\""]}}`,
 			`follow.headers.A: .response is gone after a restart of the agent: it is null in the polls after that; read it in url, or take it from .body or env; follow.body.x[0]: .response is gone after a restart of the agent: it is null in the polls after that; read it in url, or take it from .body or env`},
 		{`{"intervall": 5}`, `follow: unknown key "intervall" is ignored; did you mean "interval"?`},

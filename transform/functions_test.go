@@ -13,7 +13,7 @@ func evaluate(t *testing.T, text, input string) (string, error) {
 	t.Helper()
 	e, cerr := compile(text, place{field: "body"}, time.Second, newEnvironment(testEnv))
 	if cerr != nil {
-		t.Fatalf("compile %s: at %d: %s", text, cerr.inExpr.start, cerr.Message)
+		t.Fatalf("compile %s: at %d: %s", text, cerr.Start, cerr.Message)
 	}
 	v, err := e.eval(t.Context(), decode(t, input))
 	return asJSON(v), err

@@ -30,12 +30,12 @@ func FuzzParse(f *testing.F) {
 		if (err != nil) != wrong {
 			t.Fatalf("Parse gives %v, Check %v", err, findings)
 		}
-		if err != nil || m.Len() > 20 {
+		if err != nil || len(m.Rules) > 20 {
 			return
 		}
 		event := decode(t, evalEvent)
 		m.Consider(t.Context(), event)
-		for _, r := range m.Rules() {
+		for _, r := range m.Rules {
 			req, _, err := r.Request(t.Context(), event)
 			var failed *ExprError
 			if err != nil && !errors.As(err, &failed) {
@@ -72,7 +72,7 @@ func FuzzEval(f *testing.F) {
 		}
 		e, cerr := compile(text, place{field: "enabled"}, 500*time.Millisecond, newEnvironment(testEnv))
 		if cerr != nil {
-			if cerr.Message == "" || cerr.inExpr.start < 0 || cerr.inExpr.start > len(text) {
+			if cerr.Message == "" || cerr.Start < 0 || cerr.Start > len(text) {
 				t.Errorf("%q: %+v", text, cerr)
 			}
 			return

@@ -23,7 +23,16 @@ func tryDecode(s string) (any, error) {
 	if err := dec.Decode(&v); err != nil {
 		return nil, err
 	}
-	return plain(v), nil
+	return settle(v)
+}
+
+// plain gives decoded JSON as the evaluator keeps it.
+func plain(v any) any {
+	out, err := settle(v)
+	if err != nil {
+		panic(err)
+	}
+	return out
 }
 
 func decodeOrPanic(s string) any {

@@ -2,6 +2,7 @@ package transform
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -58,28 +59,28 @@ func beginning(q *gojq.Query) string {
 	return ""
 }
 
-// wrong reports a constant of e that cannot work. In a report it is a warning:
+// badConstant reports a constant of e that cannot work. In a report it is a warning:
 // a report that fails changes nothing.
-func (p *ruleParser) wrong(e *expr, literal, message, hint string) {
-	f := Finding{Field: e.field, pointer: e.pointer, Message: message, Hint: hint, Warning: strings.HasPrefix(e.field, "report.")}
+func (p *parser) badConstant(e *expr, literal, message, hint string) {
+	f := Finding{Message: message, Hint: hint, Warning: strings.HasPrefix(e.field, "report.")}
 	quoted, _ := gojq.Marshal(literal)
 	if i := strings.Index(e.text, string(quoted)); i >= 0 {
-		f.inExpr = span{i, i + len(quoted)}
+		f.Start, f.End = i, i+len(quoted)
 	}
-	p.find(f)
+	p.find(f, e.place)
 }
 
 // lint looks at the constants of an expression, wherever it stands.
-func (p *ruleParser) lint(e *expr) {
+func (p *parser) lint(e *expr) {
 	for _, c := range e.patterns {
 		if strings.Contains(c.function, "time") { // strptime, strftime, strflocaltime
 			if bad := badDirective.FindString(percent.ReplaceAllString(c.text, "")); bad != "" {
-				p.wrong(e, c.text, fmt.Sprintf("the format of a time has no %s", bad), "")
+				p.badConstant(e, c.text, fmt.Sprintf("the format of a time has no %s", bad), "")
 			}
 			continue
 		}
 		if _, err := compileRegex(c.text, c.flags); err != nil {
-			p.wrong(e, c.text, err.Error(), regexHint(c.text))
+			p.badConstant(e, c.text, err.Error(), regexHint(c.text))
 		}
 	}
 }
@@ -106,12 +107,12 @@ func regexHint(re string) string {
 }
 
 // oneOf makes the check of a field that takes only some texts.
-func oneOf(allowed ...string) func(*ruleParser, *template) {
-	return func(p *ruleParser, t *template) {
+func oneOf(allowed ...string) func(*parser, *template) {
+	return func(p *parser, t *template) {
 		t.each(func(e *expr) {
 			for _, s := range e.literals {
 				if !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s))) {
-					p.wrong(e, s, fmt.Sprintf("%.40q is not one of %s", s, strings.Join(allowed, ", ")), "")
+					p.badConstant(e, s, fmt.Sprintf("%.40q is not one of %s", s, strings.Join(allowed, ", ")), "")
 				}
 			}
 		})
@@ -119,7 +120,7 @@ func oneOf(allowed ...string) func(*ruleParser, *template) {
 }
 
 // web checks URLs.
-func (p *ruleParser) web(t *template) {
+func (p *parser) web(t *template) {
 	const hint = `write it like "https://host/path"`
 	t.each(func(e *expr) {
 		for _, s := range e.literals {
@@ -128,11 +129,11 @@ func (p *ruleParser) web(t *template) {
 			case s == "" && !strings.HasSuffix(e.field, "url"): // no link
 			case strings.Contains(s, "{{"): // refused at run time, with a better reason
 			case err != nil || u.Host == "" || !webURL(s):
-				p.wrong(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), hint)
+				p.badConstant(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), hint)
 			}
 		}
 		if len(e.literals) == 0 && !webURL(e.beginning) {
-			p.wrong(e, e.beginning, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", e.beginning), hint)
+			p.badConstant(e, e.beginning, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", e.beginning), hint)
 		}
 	})
 }
@@ -149,27 +150,27 @@ func webURL(s string) bool {
 }
 
 // sendable checks the names and values of headers.
-func (p *ruleParser) sendable(t *template) {
-	for _, m := range t.members {
-		if !httpguts.ValidHeaderFieldName(m.name) {
-			p.find(Finding{Field: t.field, pointer: m.value.pointer, onName: true, Message: fmt.Sprintf("%.60q is not a header name", m.name),
-				Hint: "letters, digits and dashes"})
+func (p *parser) sendable(t *template) {
+	members, _ := t.value.(map[string]*template)
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if !httpguts.ValidHeaderFieldName(name) {
+			p.fail(place{field: t.field, at: members[name].name}, fmt.Sprintf("%.60q is not a header name", name), "letters, digits and dashes")
 		}
-		m.value.each(func(e *expr) {
-			for _, s := range e.literals {
-				if !httpguts.ValidHeaderFieldValue(s) {
-					p.wrong(e, s, "a header cannot hold this text", "line ends and control characters cannot be sent")
-				}
-			}
-		})
 	}
+	t.each(func(e *expr) {
+		for _, s := range e.literals {
+			if !httpguts.ValidHeaderFieldValue(s) {
+				p.badConstant(e, s, "a header cannot hold this text", "line ends and control characters cannot be sent")
+			}
+		}
+	})
 }
 
 var userInput = regexp.MustCompile(`^\s*\.payload\.properties(?:\.\w+|\.?"[^"]+"|\.?\[\s*"[^"]+"\s*\])+\s*(?:\|\s*(?:fromjson|tojson|tostring|\.)\s*|//[^|]*)*$`)
 
 // ownBody warns about a body that is a user's alone: what is sent is signed.
-func (p *ruleParser) ownBody(t *template) {
-	if t.expr != nil && userInput.MatchString(t.expr.text) {
+func (p *parser) ownBody(t *template) {
+	if t.expr() != nil && userInput.MatchString(t.expr().text) {
 		p.warn(t.place, "the whole body is a single user input: the user who runs the action writes what the agent signs",
 			`put it into an object, such as {"input": …}`)
 	}
@@ -178,7 +179,7 @@ func (p *ruleParser) ownBody(t *template) {
 var readsResponse = regexp.MustCompile(`\.\s*"?response\b`)
 
 // afterRestart warns about what is gone when the agent has started again.
-func (p *ruleParser) afterRestart(t *template) {
+func (p *parser) afterRestart(t *template) {
 	t.each(func(e *expr) {
 		if readsResponse.MatchString(e.text) {
 			p.warn(e.place, ".response is gone after a restart of the agent: it is null in the polls after that", "read it in url, or take it from .body or env")

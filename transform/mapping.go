@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,10 +19,10 @@ var ErrNoRule = errors.New("no rule matches")
 // Mapping is a mapping file, compiled. It does not change, and its methods may
 // be called from many goroutines at once.
 type Mapping struct {
-	file     string
-	hash     string
-	rules    []*Rule
-	warnings []Finding
+	File     string // its name, "" for the built-in rule
+	Hash     string // SHA-256 of the file's bytes, in hex
+	Rules    []*Rule
+	Warnings []Finding // what looks wrong
 }
 
 // builtIn is the mapping of an agent without a file: every event is taken, and
@@ -39,13 +40,7 @@ const maxFile = 32 << 20
 // environ is the environment that expressions see, as os.Environ gives it. An
 // error joins all that is wrong, each a Finding.
 func Load(cfg Config, environ []string) (*Mapping, error) {
-	file := cfg.Path
-	if file == "" {
-		file = cfg.LegacyPath
-	}
-	if file == "" {
-		file = search()
-	}
+	file := cmp.Or(cfg.Path, cfg.LegacyPath, search())
 	if file == "" {
 		return Parse("", []byte(builtIn), cfg, environ)
 	}
@@ -87,56 +82,39 @@ func readFile(file string) ([]byte, error) {
 // For cfg only what concerns evaluation counts. See Load for the rest. It may
 // be called at any time: mappings share nothing with one another.
 func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, error) {
-	p := parser{file: file, cfg: cfg, env: newEnvironment(environ)}
-	rules := p.parse(data)
+	p := parser{cfg: cfg, env: newEnvironment(environ)}
+	rules := p.parse(file, data)
 	if err := joinErrors(p.findings); err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(data)
-	return &Mapping{file: file, hash: hex.EncodeToString(sum[:]), rules: rules, warnings: p.findings}, nil
+	return &Mapping{File: file, Hash: hex.EncodeToString(sum[:]), Rules: rules, Warnings: p.findings}, nil
 }
 
 // Check tells everything that is wrong or looks wrong with a mapping, rule by
 // rule.
 func Check(file string, data []byte, environ []string) []Finding {
-	p := parser{file: file, env: newEnvironment(environ)}
-	p.parse(data)
+	p := parser{env: newEnvironment(environ)}
+	p.parse(file, data)
 	return p.findings
 }
-
-// File is the name of the mapping file, "" for the built-in rule.
-func (m *Mapping) File() string { return m.file }
-
-// Hash is the SHA-256 of the file's bytes, in hex.
-func (m *Mapping) Hash() string { return m.hash }
-
-// Len is the number of rules.
-func (m *Mapping) Len() int { return len(m.rules) }
-
-// Rules gives the rules in order. The slice must not be changed.
-func (m *Mapping) Rules() []*Rule { return m.rules }
-
-// Warnings gives what looks wrong. The slice must not be changed.
-func (m *Mapping) Warnings() []Finding { return m.warnings }
 
 // Match gives the first rule that is enabled for event. Where there is none
 // the error is ErrNoRule; it tells of rules whose enabled failed, since one of
 // them may have been meant. Any other error is that of ctx.
 func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 	var failed []string
-	for _, r := range m.rules {
-		v, err := r.evalEnabled(ctx, event)
-		if v == true {
-			return r, nil
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
+	rule := m.first(ctx, event, func(_ *Rule, _ any, err error) {
 		if err != nil && len(failed) < maxTold {
 			failed = append(failed, err.Error())
 		}
-	}
-	if len(failed) > 0 {
+	})
+	switch {
+	case rule != nil:
+		return rule, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case len(failed) > 0:
 		return nil, fmt.Errorf("%w: %s", ErrNoRule, strings.Join(failed, "; "))
 	}
 	return nil, ErrNoRule
@@ -144,6 +122,22 @@ func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 
 // maxTold is how many failing rules an error of Match names.
 const maxTold = 3
+
+// first gives the first rule that is enabled, and tells what enabled of each
+// rule gave. It is nil where there is none or ctx has ended.
+func (m *Mapping) first(ctx context.Context, event any, tell func(r *Rule, v any, err error)) *Rule {
+	for _, r := range m.Rules {
+		v, err := r.evalEnabled(ctx, event)
+		tell(r, v, err)
+		if v == true {
+			return r
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil
+}
 
 // Considered tells what became of one rule.
 type Considered struct {
@@ -156,15 +150,8 @@ type Considered struct {
 // Consider does what Match does and tells of every rule it looked at, in
 // order. The rule is nil where none matches or ctx has ended.
 func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, considered []Considered) {
-	for _, r := range m.rules {
-		v, err := r.evalEnabled(ctx, event)
+	rule = m.first(ctx, event, func(r *Rule, v any, err error) {
 		considered = append(considered, Considered{Rule: r.Index, Name: r.Name, Enabled: v == true, Why: r.why(v, err)})
-		if v == true {
-			return r, considered
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, considered
+	})
+	return rule, considered
 }

@@ -37,7 +37,7 @@ func TestLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return m.File() + ":" + m.Rules()[0].Name
+		return m.File + ":" + m.Rules[0].Name
 	}
 	check := func(got, want string) {
 		t.Helper()
@@ -85,8 +85,8 @@ func TestBuiltInRule(t *testing.T) {
 	if !reflect.DeepEqual(req, Request{}) || warnings != nil || err != nil {
 		t.Errorf("request %+v, %v, %v; want nothing", req, warnings, err)
 	}
-	if m.Len() != 1 || m.File() != "" || len(m.Warnings()) != 0 {
-		t.Errorf("mapping %q of %d rules, %v", m.File(), m.Len(), m.Warnings())
+	if len(m.Rules) != 1 || m.File != "" || len(m.Warnings) != 0 {
+		t.Errorf("mapping %q of %d rules, %v", m.File, len(m.Rules), m.Warnings)
 	}
 }
 
@@ -178,20 +178,20 @@ func TestRuleFields(t *testing.T) {
 		"retry": {"attempts": 3, "statuses": [502, 504]},
 		"fieldsToDecryptPaths": [".payload.properties.a", "payload.list.0.b", "payload.list.*.c", "x[0].y", "x[][1]", "x[\"k\"]"]},
 		{"backend": "GITHUB", "timeout": 30}, {}]`, Config{})
-	r := m.Rules()[0]
+	r := m.Rules[0]
 	if r.Name != "n" || r.Backend != "AZURE_DEVOPS" || r.Timeout != 250*time.Millisecond || r.OnInterrupted != "retry" ||
 		!reflect.DeepEqual(r.Retry, &Retry{Attempts: 3, Statuses: []int{502, 504}}) {
 		t.Errorf("rule %+v, retry %+v", r, r.Retry)
 	}
 	want := [][]string{{"payload", "properties", "a"}, {"payload", "list", "0", "b"}, {"payload", "list", "*", "c"},
 		{"x", "0", "y"}, {"x", "*", "1"}, {"x", "k"}}
-	if got := r.DecryptPaths(); !reflect.DeepEqual(got, want) {
+	if got := r.DecryptPaths; !reflect.DeepEqual(got, want) {
 		t.Errorf("paths %q, want %q", got, want)
 	}
-	if r := m.Rules()[1]; r.Backend != "GITHUB" || r.Timeout != 30*time.Second {
+	if r := m.Rules[1]; r.Backend != "GITHUB" || r.Timeout != 30*time.Second {
 		t.Errorf("rule %+v", r)
 	}
-	if r := m.Rules()[2]; r.Backend != "" || r.Timeout != 0 || r.OnInterrupted != "" || r.Retry != nil || r.DecryptPaths() != nil {
+	if r := m.Rules[2]; r.Backend != "" || r.Timeout != 0 || r.OnInterrupted != "" || r.Retry != nil || r.DecryptPaths != nil {
 		t.Errorf("rule %+v, want all left open", r)
 	}
 }
@@ -211,7 +211,7 @@ func TestOrderKey(t *testing.T) {
 		{`{"orderBy": ".s.x"}`, "", false, true},
 	}
 	for _, test := range tests {
-		r := parse(t, "["+test.rule+"]", Config{}).Rules()[0]
+		r := parse(t, "["+test.rule+"]", Config{}).Rules[0]
 		got, set, err := r.OrderKey(t.Context(), decode(t, `{"s": "x", "n": 12345678901234567890}`))
 		var failed *ExprError
 		if got != test.want || set != test.set || errors.As(err, &failed) != test.fails {

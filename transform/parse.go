@@ -2,142 +2,170 @@ package transform
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // parser reads a mapping and collects what is wrong with it.
 type parser struct {
-	file     string
 	cfg      Config
 	env      *environment
+	data     []byte
 	findings []Finding
-	places   map[string]located // by JSON pointer
+	rule     *Rule // the one that is read, nil before the first
 }
 
 // parse gives the rules of a mapping. They can be used where no finding is an
 // error.
-func (p *parser) parse(data []byte) []*Rule {
-	body := bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
-	rules := p.rules(body)
+func (p *parser) parse(file string, data []byte) []*Rule {
+	p.data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
+	rules := p.rules()
 	for i := range p.findings {
 		f := &p.findings[i]
-		p.locate(body, f)
+		f.File = file
 		if f.Line > 0 {
-			f.Start, f.End = f.Start+len(data)-len(body), f.End+len(data)-len(body)
+			f.Start, f.End = f.Start+len(data)-len(p.data), f.End+len(data)-len(p.data)
 		}
 	}
 	return rules
 }
 
-func (p *parser) rules(data []byte) []*Rule {
-	v, finding := decodeFile(data)
+func (p *parser) rules() []*Rule {
+	root, finding := decodeFile(p.data, p.twice)
 	if finding != nil {
-		p.add(*finding)
+		p.findings = append(p.findings, *finding)
 		return nil
 	}
-	var twice *Finding
-	if p.places, twice = places(data); twice != nil {
-		p.add(*twice)
-	}
-	list, at, ok := p.list(v)
+	list, ok := p.list(root)
 	if !ok {
 		return nil
 	}
 	if len(list) == 0 {
-		p.add(Finding{Rule: -1, Warning: true, Message: "the mapping has no rules: no event is taken",
-			Hint: `[{"enabled": true}] takes every event as it is`})
+		p.warn(root.place, "the mapping has no rules: no event is taken", `[{"enabled": true}] takes every event as it is`)
 	}
 	var rules []*Rule
 	all := -1 // the first rule that takes every event
-	for i, v := range list {
-		rp := ruleParser{parser: p, rule: &Rule{Index: i, strict: p.cfg.Strict}}
-		at := place{pointer: at.item(i).pointer}
-		if !rp.parse(v, at) {
+	for i, n := range list {
+		p.rule = &Rule{Index: i, strict: p.cfg.Strict}
+		m, ok := n.value.(map[string]*node)
+		if !ok {
+			p.fail(n.place, "the rule is "+kind(n.value)+", not an object", "")
 			continue
 		}
-		rules = append(rules, rp.rule)
+		if name := m["name"]; name != nil { // before the others: findings tell it
+			p.rule.Name, _ = name.value.(string)
+		}
+		p.rule.fill(p.members(n, ruleFields))
+		rules = append(rules, p.rule)
 		if all >= 0 {
-			rp.warn(at, fmt.Sprintf("never reached: rule %d takes every event", all), "move it up, or narrow enabled of that rule")
-		} else if rp.rule.enabled == nil && rp.rule.always {
+			p.warn(n.place, fmt.Sprintf("never reached: rule %d takes every event", all), "move it up, or narrow enabled of that rule")
+		} else if p.rule.enabled == nil && p.rule.always {
 			all = i
 		}
 	}
 	return rules
 }
 
+// twice warns about the first name that an object has twice, which is a trap
+// for whoever edits it.
+func (p *parser) twice(name span) {
+	if len(p.findings) == 0 {
+		p.warn(place{at: name}, "key "+string(p.data[name.start:name.end])+" occurs twice in one object", "the last one counts; remove the other")
+	}
+}
+
 // list gives the rules of a file: the file is a list, or an object that holds
 // it, for the sake of editors, which find its schema there.
-func (p *parser) list(v any) (list []any, at place, ok bool) {
-	m, isObject := v.(map[string]any)
-	rules, has := m["rules"]
-	if has {
-		rp := ruleParser{parser: p, rule: &Rule{Index: -1}}
-		rp.unknown(place{}, m, []string{"$schema", "rules"})
-		v, at = rules, place{pointer: "/rules"}
+func (p *parser) list(n *node) (list []*node, ok bool) {
+	what, hint := "the mapping", ""
+	if m, isObject := n.value.(map[string]*node); isObject && m["rules"] != nil {
+		p.unknown(n, []string{"$schema", "rules"})
+		what, n = "rules", m["rules"]
+	} else if isObject {
+		hint = "put the rule between [ and ]"
 	}
-	if list, ok = v.([]any); ok {
-		return list, at, true
+	if list, ok = n.value.([]*node); !ok {
+		p.fail(place{at: n.at}, what+" is "+kind(n.value)+", not a list of rules", hint)
 	}
-	f := Finding{Rule: -1, pointer: at.pointer, Message: "the mapping is " + kind(v) + ", not a list of rules"}
-	switch {
-	case has:
-		f.Message = "rules is " + kind(v) + ", not a list of rules"
-	case isObject:
-		f.Hint = "put the rule between [ and ]"
-	}
-	p.add(f)
-	return nil, at, false
+	return list, ok
 }
 
-func (p *parser) add(f Finding) {
-	f.File = p.file
-	p.findings = append(p.findings, f)
+// values are the members of an object as their shapes have read them.
+type values map[string]any
+
+// get gives a member, the zero value where it is absent or wrong.
+func get[T any](v values, name string) T {
+	t, _ := v[name].(T)
+	return t
 }
 
-// ruleParser reads one rule.
-type ruleParser struct {
-	*parser
-	rule *Rule
-}
-
-func (p *ruleParser) parse(v any, at place) (ok bool) {
-	m, ok := v.(map[string]any)
-	if !ok {
-		p.fail(at, "the rule is "+kind(v)+", not an object", "")
-		return false
-	}
-	p.rule.always = true
-	p.rule.fields = p.members(m, at, ruleFields)
-	return true
-}
-
-// members reads the members of an object that are in table, in its order, and
-// gives those that hold expressions.
-func (p *ruleParser) members(m map[string]any, at place, table []field) fields {
+// templates gives the members that hold expressions.
+func (v values) templates() fields {
 	out := make(fields)
-	for _, f := range table {
-		v := m[f.name]
-		if v == nil { // null is as good as absent
-			continue
-		}
-		t := f.read(p, v, at.key(f.name))
-		if t == nil {
-			continue
-		}
-		out[f.name] = t
-		if f.check != nil {
-			f.check(p, t)
+	for name, v := range v {
+		if t, ok := v.(*template); ok {
+			out[name] = t
 		}
 	}
-	p.unknown(at, m, names(table))
 	return out
 }
 
-// unknown warns about the keys of m that are not among known.
-func (p *ruleParser) unknown(at place, m map[string]any, known []string) {
+// members reads the members of an object that are in table, in its order.
+func (p *parser) members(n *node, table []field) values {
+	m := n.value.(map[string]*node)
+	out := make(values)
+	for _, f := range table {
+		n := m[f.name]
+		if n == nil || n.value == nil { // null is as good as absent
+			continue
+		}
+		v := f.shape.read(p, n)
+		if v == nil {
+			continue
+		}
+		out[f.name] = v
+		if f.check != nil {
+			f.check(p, v.(*template))
+		}
+	}
+	p.unknown(n, names(table))
+	return out
+}
+
+// fill sets what the file says. A rule whose enabled is wrong takes nothing.
+func (r *Rule) fill(v values) {
+	switch enabled := v["enabled"].(type) {
+	case nil:
+		r.always = true
+	case bool:
+		r.always = enabled
+	case *template:
+		r.enabled, _ = enabled.value.(*expr)
+	}
+	r.Backend = get[string](v, "backend")
+	r.Timeout = get[time.Duration](v, "timeout")
+	r.OnInterrupted = get[string](v, "onInterrupted")
+	r.DecryptPaths = get[[][]string](v, "fieldsToDecryptPaths")
+	r.fields, r.report = v.templates(), get[values](v, "report").templates()
+	if retry, ok := v["retry"].(values); ok {
+		r.Retry = &Retry{Attempts: get[int](retry, "attempts"), Statuses: get[[]int](retry, "statuses")}
+	}
+	switch f := v["follow"].(type) {
+	case bool:
+		r.Follow = &Follow{Off: !f, rule: r}
+	case values:
+		r.Follow = &Follow{Interval: get[time.Duration](f, "interval"), Timeout: get[time.Duration](f, "timeout"),
+			Success: get[[]string](f, "success"), rule: r, fields: f.templates()}
+	}
+}
+
+// unknown warns about the keys of an object that are not among known.
+func (p *parser) unknown(n *node, known []string) {
+	m := n.value.(map[string]*node)
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		if slices.Contains(known, key) {
 			continue
@@ -146,31 +174,37 @@ func (p *ruleParser) unknown(at place, m map[string]any, known []string) {
 		if near := nearest(key, known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		p.find(Finding{Field: at.field, Warning: true, Message: fmt.Sprintf("unknown key %q is ignored", key), Hint: hint,
-			pointer: at.key(key).pointer, onName: true})
+		p.warn(place{field: n.field, at: m[key].name}, fmt.Sprintf("unknown key %q is ignored", key), hint)
 	}
 }
 
-func (p *ruleParser) fail(at place, message, hint string) {
-	p.find(Finding{Field: at.field, pointer: at.pointer, Message: message, Hint: hint})
+func (p *parser) fail(at place, message, hint string) {
+	p.find(Finding{Message: message, Hint: hint}, at)
 }
 
-func (p *ruleParser) warn(at place, message, hint string) {
-	p.find(Finding{Field: at.field, pointer: at.pointer, Message: message, Hint: hint, Warning: true})
+func (p *parser) warn(at place, message, hint string) {
+	p.find(Finding{Message: message, Hint: hint, Warning: true}, at)
 }
 
-func (p *ruleParser) find(f Finding) {
-	f.Rule, f.Name = p.rule.Index, p.rule.Name
-	p.add(f)
+// find adds a finding. Start and End of one that has them are a part of the
+// expression at the place.
+func (p *parser) find(f Finding, at place) {
+	if f.Field, f.Rule = at.field, -1; p.rule != nil {
+		f.Rule, f.Name = p.rule.Index, p.rule.Name
+	}
+	if f.End > 0 {
+		at.at = inString(p.data, at.at, span{f.Start, f.End})
+	}
+	f.place(p.data, at.at)
+	p.findings = append(p.findings, f)
 }
 
 // expr compiles the expression found at a place. It is nil where that fails,
 // and a finding says why.
-func (p *ruleParser) expr(text string, at place) *expr {
+func (p *parser) expr(text string, at place) *expr {
 	e, fault := compile(text, at, p.cfg.timeout(), p.env)
 	if fault != nil {
-		fault.Field, fault.pointer = at.field, at.pointer
-		p.find(*fault)
+		p.find(*fault, at)
 		return nil
 	}
 	for _, name := range e.unset {
@@ -181,4 +215,39 @@ func (p *ruleParser) expr(text string, at place) *expr {
 		p.warn(at, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
 	}
 	return e
+}
+
+// checkFollow looks at what the members of follow mean for one another.
+func (p *parser) checkFollow(n *node) {
+	m := n.value.(map[string]*node)
+	unused, why := []string{"method", "headers", "body", "done", "status", "statusLabel", "summary", "link", "log"},
+		"is ignored without url: the backend's own follower works"
+	if m["url"] != nil && m["url"].value != nil {
+		unused, why = []string{"success", "project"}, "is ignored beside url"
+		if m["done"] == nil || m["done"].value == nil {
+			p.fail(n.place, "has url, but no done: the run would never end", `"done" is jq on .poll that gives true when it is over`)
+		}
+	}
+	for _, name := range unused {
+		if m[name] != nil && m[name].value != nil {
+			p.warn(m[name].place, why, "")
+		}
+	}
+}
+
+// brackets turns indexes in brackets to steps: a[0].b[] is a.0.b.*.
+var brackets = strings.NewReplacer(".[]", ".*", ".[", ".", "[]", ".*", "[", ".", "]", "", `"`, "")
+
+// parsePath reads the path of an encrypted field: names and indexes between
+// dots, from the root of the event, with or without a dot in front.
+func parsePath(s string) ([]string, error) {
+	s = strings.TrimPrefix(brackets.Replace(s), ".")
+	if s == "" {
+		return nil, errors.New("the path is empty")
+	}
+	path := strings.Split(s, ".")
+	if slices.Contains(path, "") {
+		return nil, errors.New("the path has an empty step")
+	}
+	return path, nil
 }

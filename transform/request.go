@@ -1,10 +1,10 @@
 package transform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 )
 
@@ -41,15 +41,11 @@ type evaluation struct {
 // error where the pass is strict or ctx has ended.
 func (ev *evaluation) value(ctx context.Context, e *expr) (any, error) {
 	v, err := e.eval(ctx, ev.input)
-	if err != nil {
-		if ev.strict || ctx.Err() != nil {
-			return nil, ev.rule.exprError(e, err)
-		}
-		ev.warn(e, err)
-		return nil, nil
+	if err != nil && (ev.strict || ctx.Err() != nil) {
+		return nil, ev.rule.exprError(e.field, e, err)
 	}
 	if v == nil && !e.null {
-		ev.warn(e, nil)
+		ev.warn(e, err)
 	}
 	return v, nil
 }
@@ -65,56 +61,37 @@ func (ev *evaluation) warn(e *expr, err error) {
 // Request makes the request of an event. An error is an *ExprError and final:
 // url or method failed or gave no text, url gave null, a header or a query
 // value is of a kind that cannot be sent, or, where the mapping is strict, any
-// expression failed. The warnings tell what else failed or gave null.
+// expression failed. What it is about is left open in the result; the rest is
+// there. The warnings tell what else failed or gave null.
 func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, error) {
 	ev := evaluation{rule: r, input: event, strict: r.strict}
-	req, err := ev.request(ctx)
-	return req, ev.warnings, err
+	place, fault := ev.text(ctx, r.fields["url"])
+	if u := r.fields["url"]; u != nil && place == nil {
+		fault = cmp.Or(fault, r.exprError(u.field, u.expr(), errors.New("gave null, not a URL")))
+	}
+	req, err := ev.request(ctx, r.fields)
+	req.URL = place
+	return req, ev.warnings, cmp.Or(fault, err)
 }
 
-// Draft is Request for explanations: where url or method fail it goes on, so
-// that the rest can be shown. The error is that of Request; what it is about
-// is left open in the result.
-func (r *Rule) Draft(ctx context.Context, event any) (Request, []Warning, error) {
-	req, warnings, err := r.Request(ctx, event)
-	bad, ok := errors.AsType[*ExprError](err)
-	if !ok || bad.Field != "url" && bad.Field != "method" {
-		return req, warnings, err
+// request makes all of a request but its URL. The error is the first one.
+func (ev *evaluation) request(ctx context.Context, f fields) (req Request, err error) {
+	var faults [4]error
+	if req.Method, faults[0] = ev.text(ctx, f["method"]); f["method"] != nil && req.Method == nil && faults[0] == nil {
+		ev.warn(f["method"].expr(), nil)
 	}
-	rest := *r
-	rest.fields = maps.Clone(r.fields)
-	delete(rest.fields, bad.Field)
-	req, warnings, _ = rest.Draft(ctx, event)
-	return req, warnings, err
-}
-
-func (ev *evaluation) request(ctx context.Context) (req Request, err error) {
-	f := ev.rule.fields
-	if len(f) == 0 {
-		return Request{}, nil
+	headers, fault := ev.values(ctx, f["headers"], "a header is text, a number or a boolean", false)
+	for name := range headers {
+		if req.Headers == nil {
+			req.Headers = make(map[string]string, len(headers))
+		}
+		req.Headers[name] = headers.Get(name)
 	}
-	if req.URL, err = ev.text(ctx, f["url"]); err != nil {
-		return Request{}, err
-	}
-	if f["url"] != nil && req.URL == nil {
-		return Request{}, ev.rule.exprError(f["url"].expr, errors.New("gave null, not a URL"))
-	}
-	if req.Method, err = ev.text(ctx, f["method"]); err != nil {
-		return Request{}, err
-	}
-	if f["method"] != nil && req.Method == nil {
-		ev.warn(f["method"].expr, nil)
-	}
-	if req.Headers, err = ev.headers(ctx, f["headers"]); err != nil {
-		return Request{}, err
-	}
-	if req.Query, err = ev.values(ctx, f["query"], "a query value is text, a number, a boolean or a list of these", true); err != nil {
-		return Request{}, err
-	}
-	if req.Body, req.HasBody, err = ev.part(ctx, f["body"]); err != nil {
-		return Request{}, err
-	}
-	return req, nil
+	faults[1] = fault
+	req.Query, faults[2] = ev.values(ctx, f["query"], "a query value is text, a number, a boolean or a list of these", true)
+	req.Body, faults[3] = ev.part(ctx, f["body"])
+	req.HasBody = f["body"] != nil && faults[3] == nil
+	return req, cmp.Or(faults[:]...)
 }
 
 // Report is what a rule says about the outcome: any of status, link, summary,
@@ -125,14 +102,11 @@ type Report map[string]any
 // event), "request" and "response". A field that fails or gives null is left
 // out; the warnings tell of it.
 func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
-	if len(r.report) == 0 {
-		return nil, nil
-	}
 	ev := evaluation{rule: r, input: in}
 	out := make(Report, len(r.report))
 	for _, name := range r.ReportFields() {
 		// It is not strict: an error is that of ctx alone.
-		if v, _, err := ev.part(ctx, r.report[name]); err == nil && v != nil {
+		if v, err := ev.part(ctx, r.report[name]); err == nil && v != nil {
 			out[name] = v
 		}
 	}
@@ -149,29 +123,29 @@ func (r *Rule) ReportFields() (names []string) {
 	return names
 }
 
-// part evaluates a field that may be left out.
-func (ev *evaluation) part(ctx context.Context, t *template) (v any, ok bool, err error) {
+// part evaluates a field; nil where it is left open.
+func (ev *evaluation) part(ctx context.Context, t *template) (any, error) {
 	if t == nil {
-		return nil, false, nil
+		return nil, nil
 	}
-	v, err = t.eval(ctx, ev)
-	return v, true, err
+	return t.eval(ctx, ev)
 }
 
-// required evaluates an expression that must not fail.
+// required evaluates an expression that must not fail; nil where it is left
+// open.
 func (ev *evaluation) required(ctx context.Context, t *template) (any, error) {
-	v, err := t.expr.eval(ctx, ev.input)
+	if t == nil {
+		return nil, nil
+	}
+	v, err := t.expr().eval(ctx, ev.input)
 	if err != nil {
-		return nil, ev.rule.exprError(t.expr, err)
+		return nil, ev.rule.exprError(t.field, t.expr(), err)
 	}
 	return v, nil
 }
 
 // text evaluates an expression that has to give text; nil for null.
 func (ev *evaluation) text(ctx context.Context, t *template) (*string, error) {
-	if t == nil {
-		return nil, nil
-	}
 	v, err := ev.required(ctx, t)
 	switch v := v.(type) {
 	case nil:
@@ -179,31 +153,19 @@ func (ev *evaluation) text(ctx context.Context, t *template) (*string, error) {
 	case string:
 		return &v, nil
 	}
-	return nil, ev.rule.exprError(t.expr, fmt.Errorf("gave %s, not text", kind(v)))
+	return nil, ev.rule.exprError(t.field, t.expr(), fmt.Errorf("gave %s, not text", kind(v)))
 }
 
-// headers evaluates a field that gives texts by name; nulls are left out.
-func (ev *evaluation) headers(ctx context.Context, t *template) (map[string]string, error) {
-	values, err := ev.values(ctx, t, "a header is text, a number or a boolean", false)
-	if len(values) == 0 {
-		return nil, err
-	}
-	out := make(map[string]string, len(values))
-	for name := range values {
-		out[name] = values.Get(name)
-	}
-	return out, nil
-}
-
-// values evaluates a field that gives texts, or lists of texts, by name.
+// values evaluates a field that gives texts, or lists of texts, by name; nulls
+// are left out.
 func (ev *evaluation) values(ctx context.Context, t *template, needed string, lists bool) (url.Values, error) {
-	v, _, err := ev.part(ctx, t)
+	v, err := ev.part(ctx, t)
 	if v == nil {
 		return nil, err
 	}
 	members, ok := v.(map[string]any)
 	if !ok {
-		return nil, ev.kindError(t, t.place, v, "an object is needed")
+		return nil, ev.rule.exprError(t.field, t.expr(), fmt.Errorf("gave %s; an object is needed", kind(v)))
 	}
 	out := make(url.Values, len(members))
 	for name, v := range members {
@@ -216,16 +178,14 @@ func (ev *evaluation) values(ctx context.Context, t *template, needed string, li
 				continue
 			}
 			if !scalar(v) {
-				return nil, ev.kindError(t, t.key(name), v, needed)
+				e := t.expr()
+				if e == nil {
+					e = t.value.(map[string]*template)[name].expr()
+				}
+				return nil, ev.rule.exprError(t.key(name), e, fmt.Errorf("gave %s; %s", kind(v), needed))
 			}
 			out.Add(name, Text(v))
 		}
 	}
 	return out, nil
-}
-
-func (ev *evaluation) kindError(t *template, at place, v any, needed string) error {
-	r := ev.rule
-	return &ExprError{Rule: r.Index, Name: r.Name, Field: at.field, Expr: t.textAt(at.field),
-		Err: fmt.Errorf("gave %s; %s", kind(v), needed)}
 }

@@ -51,7 +51,7 @@ func TestRequest(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := parse(t, "["+test.rule+"]", Config{}).Rules()[0]
+			r := parse(t, "["+test.rule+"]", Config{}).Rules[0]
 			req, warnings, err := r.Request(t.Context(), decode(t, requestEvent))
 			if err != nil {
 				t.Fatal(err)
@@ -119,7 +119,7 @@ func TestRequestErrors(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := parse(t, "["+test.rule+"]", Config{Strict: test.strict}).Rules()[0]
+			r := parse(t, "["+test.rule+"]", Config{Strict: test.strict}).Rules[0]
 			_, _, err := r.Request(t.Context(), decode(t, requestEvent))
 			var failed *ExprError
 			if !errors.As(err, &failed) {
@@ -134,7 +134,7 @@ func TestRequestErrors(t *testing.T) {
 
 func TestStrictTakesNull(t *testing.T) {
 	t.Parallel()
-	r := parse(t, `[{"body": {"a": ".none"}}]`, Config{Strict: true}).Rules()[0]
+	r := parse(t, `[{"body": {"a": ".none"}}]`, Config{Strict: true}).Rules[0]
 	req, warnings, err := r.Request(t.Context(), map[string]any{})
 	if err != nil || asJSON(req.Body) != `{"a":null}` || len(warnings) != 1 {
 		t.Errorf("got %s, %v, %v", asJSON(req.Body), warnings, err)
@@ -158,7 +158,7 @@ func TestReport(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r := parse(t, "["+test.rule+"]", Config{Strict: true}).Rules()[0]
+			r := parse(t, "["+test.rule+"]", Config{Strict: true}).Rules[0]
 			rep, warnings := r.Report(t.Context(), decode(t, context))
 			if rep == nil {
 				rep = Report{}
@@ -193,7 +193,7 @@ func TestConcurrent(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
-					changed, _, err := update.Rules()[0].Request(t.Context(), event)
+					changed, _, err := update.Rules[0].Request(t.Context(), event)
 					if err != nil {
 						t.Error(err)
 					}

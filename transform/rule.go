@@ -18,16 +18,16 @@ type Rule struct {
 	Timeout       time.Duration // of one attempt; 0: the rule leaves it open
 	OnInterrupted string        // "fail", "retry" or "" where it is left open
 	Retry         *Retry        // nil where it is left open
+	Follow        *Follow       // nil where it is left open
+	// DecryptPaths are the paths of the encrypted fields, as steps from the root
+	// of the event: names in objects, indexes in arrays, "*" for all of either.
+	DecryptPaths [][]string
 
-	strict bool
-
-	always  bool  // enabled without an expression: on or off
-	enabled *expr // nil where always decides
-
-	fields fields // url, method, headers, query, body, orderBy
-	report fields
-	paths  [][]string
-	follow *Follow
+	strict  bool
+	always  bool   // enabled without an expression: on or off
+	enabled *expr  // nil where always decides
+	fields  fields // url, method, headers, query, body, orderBy
+	report  fields
 }
 
 // fields are the members of an object that hold expressions; one that is not
@@ -64,21 +64,21 @@ func (r *Rule) Label() string { return label(r.Index, r.Name) }
 // HasReport reports whether the rule says anything about the outcome.
 func (r *Rule) HasReport() bool { return len(r.report) > 0 }
 
-// DecryptPaths gives the paths of the encrypted fields, as steps from the root
-// of the event: names in objects, indexes in arrays, "*" for all of either.
-// They must not be changed.
-func (r *Rule) DecryptPaths() [][]string { return r.paths }
+// Enabled gives the expression that decides whether the rule is for an event,
+// "" where it is always on or always off.
+func (r *Rule) Enabled() string {
+	if r.enabled == nil {
+		return ""
+	}
+	return r.enabled.text
+}
 
 // OrderKey gives the key of the rule's orderBy: events with the same key are
 // worked on one after another. set is false where the rule has no orderBy or
 // it gives null.
 func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, err error) {
-	t := r.fields["orderBy"]
-	if t == nil {
-		return "", false, nil
-	}
 	ev := evaluation{rule: r, input: event}
-	v, err := ev.required(ctx, t)
+	v, err := ev.required(ctx, r.fields["orderBy"])
 	if v == nil {
 		return "", false, err
 	}
@@ -93,7 +93,7 @@ func (r *Rule) evalEnabled(ctx context.Context, event any) (any, error) {
 	}
 	v, err := r.enabled.eval(ctx, event)
 	if err != nil {
-		return nil, r.exprError(r.enabled, err)
+		return nil, r.exprError(r.enabled.field, r.enabled, err)
 	}
 	return v, nil
 }
@@ -111,15 +111,11 @@ func (r *Rule) why(v any, err error) string {
 	return "enabled gave " + kind(v) + ", not true"
 }
 
-func (r *Rule) exprError(e *expr, err error) error {
-	return &ExprError{Rule: r.Index, Name: r.Name, Field: e.field, Expr: e.text, Err: err}
-}
-
-// Enabled gives the expression that decides whether the rule is for an event,
-// "" where it is always on or always off.
-func (r *Rule) Enabled() string {
-	if r.enabled == nil {
-		return ""
+// exprError makes the error of a field and the expression that it comes from.
+func (r *Rule) exprError(field string, e *expr, err error) error {
+	out := &ExprError{Rule: r.Index, Name: r.Name, Field: field, Err: err}
+	if e != nil {
+		out.Expr = e.text
 	}
-	return r.enabled.text
+	return out
 }

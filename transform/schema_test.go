@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // TestSchema looks for each field of the parser's tables in the schema.
@@ -212,8 +214,24 @@ func TestSchemaAgrees(t *testing.T) {
 			t.Errorf("%s: refused by the schema at %q, findings %v", bad, at, findings)
 			continue
 		}
-		if got := "#" + findings[0].pointer; got != at && !strings.HasPrefix(got, at) {
+		if got := "#" + pointerAt(bad, findings[0].Start); got != at && !strings.HasPrefix(got, at) {
 			t.Errorf("%s: refused by the schema at %s, by Check at %s: %v", bad, at, got, findings[0])
+		}
+	}
+}
+
+// pointerAt gives the JSON pointer of the value, or of the member with the name,
+// that begins at offset.
+func pointerAt(data string, offset int) string {
+	dec := jsontext.NewDecoder(strings.NewReader(data))
+	for {
+		before := dec.InputOffset()
+		if _, err := dec.ReadToken(); err != nil {
+			return "nothing"
+		}
+		token := data[before:dec.InputOffset()]
+		if int(dec.InputOffset())-len(strings.TrimLeft(token, " ,:")) == offset {
+			return string(dec.StackPointer())
 		}
 	}
 }

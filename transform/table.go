@@ -2,92 +2,243 @@ package transform
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/itchyny/gojq"
 )
 
-// field is a member of an object of the mapping: how an editor is told of it,
-// how it is read, and what is looked at in the expressions that it holds.
+// field is a member of an object of the mapping.
 type field struct {
-	name   string
-	schema string // JSON Schema of the value
-	about  string
-	read   func(*ruleParser, any, place) *template // nil for what holds no expressions
-	check  func(*ruleParser, *template)            // may be nil
+	name  string
+	shape shape
+	about string                   // tells editors of it
+	check func(*parser, *template) // looks at the expressions that it holds; may be nil
 }
 
-// setting makes the reader of a field that holds no expressions.
-func setting(set func(*ruleParser, any, place)) func(*ruleParser, any, place) *template {
-	return func(p *ruleParser, v any, at place) *template {
-		set(p, v, at)
+// shape is a kind of values.
+type shape struct {
+	schema string // JSON Schema
+	// read gives the value in the form that a rule keeps. It is nil where the
+	// value is wrong, and a finding says why.
+	read func(*parser, *node) any
+}
+
+// wrong says that n is not what it has to be.
+func (p *parser) wrong(n *node, what, hint string) any {
+	p.fail(n.place, "is "+kind(n.value)+", "+what, hint)
+	return nil
+}
+
+var str = shape{`{"type": "string"}`, func(p *parser, n *node) any {
+	if s, ok := n.value.(string); ok {
+		return s
+	}
+	return p.wrong(n, "not text", "")
+}}
+
+// word is one of some words, in any case and with dashes for underscores.
+func word(words ...string) shape {
+	return shape{`{"enum": ["` + strings.Join(words, `", "`) + `"]}`, func(p *parser, n *node) any {
+		s, _ := n.value.(string)
+		s = strings.ReplaceAll(s, "-", "_")
+		if i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(s, w) }); i >= 0 {
+			return words[i]
+		}
+		p.fail(n.place, "is not one of "+strings.Join(words, ", "), "")
+		return nil
+	}}
+}
+
+func integer(least, most int, what string) shape {
+	return shape{fmt.Sprintf(`{"type": "integer", "minimum": %d, "maximum": %d}`, least, most), func(p *parser, n *node) any {
+		if i, ok := n.value.(int); ok && i >= least && i <= most {
+			return i
+		}
+		p.fail(n.place, "is not "+what, "")
+		return nil
+	}}
+}
+
+// seconds is a number of seconds, more than 0 and at most limit.
+func seconds(limit time.Duration) shape {
+	most := int(limit.Seconds())
+	return shape{fmt.Sprintf(`{"type": "number", "exclusiveMinimum": 0, "maximum": %d}`, most), func(p *parser, n *node) any {
+		f, ok := gojq.ToFloat64(n.value)
+		if !ok {
+			return p.wrong(n, "not a number of seconds", "")
+		}
+		if f <= 0 || f > limit.Seconds() {
+			p.fail(n.place, fmt.Sprintf("is %v: it must be more than 0 and at most %d seconds", f, most), "")
+			return nil
+		}
+		return max(time.Duration(math.Round(f*float64(time.Second))), 1)
+	}}
+}
+
+// list is a list of values that item reads as T.
+func list[T any](what string, least int, item shape) shape {
+	return shape{fmt.Sprintf(`{"type": "array", "minItems": %d, "items": %s}`, least, item.schema), func(p *parser, n *node) any {
+		values, ok := n.value.([]*node)
+		if !ok {
+			return p.wrong(n, "not a list of "+what, "")
+		}
+		if len(values) < least {
+			p.fail(n.place, "is an empty list of "+what, "")
+		}
+		var out []T
+		for _, n := range values {
+			if v, ok := item.read(p, n).(T); ok {
+				out = append(out, v)
+			}
+		}
+		return out
+	}}
+}
+
+var path = shape{`{"type": "string", "minLength": 1}`, func(p *parser, n *node) any {
+	s, ok := n.value.(string)
+	if !ok {
+		return p.wrong(n, "not a path", "")
+	}
+	path, err := parsePath(s)
+	if err != nil {
+		p.fail(n.place, err.Error(), "write it like payload.properties.password")
 		return nil
 	}
+	return path
+}}
+
+// jq is an expression.
+var jq = shape{`{"$ref": "#/$defs/jq"}`, func(p *parser, n *node) any {
+	if _, ok := n.value.(string); ok {
+		return p.template(n)
+	}
+	return p.wrong(n, "not a jq expression", "")
+}}
+
+// anything is JSON whose strings are expressions.
+var anything = shape{`{"$ref": "#/$defs/template"}`, func(p *parser, n *node) any { return p.template(n) }}
+
+// texts is an object of expressions that give texts, or an expression that gives
+// one. lists says whether it may hold lists of such expressions.
+func texts(lists bool) shape {
+	types := `"string", "number", "boolean", "null"`
+	if lists {
+		types += `, "array"`
+	}
+	return shape{`{"anyOf": [{"$ref": "#/$defs/jq"}, {"type": "object", "additionalProperties": {"type": [` + types + `]}}]}`, func(p *parser, n *node) any {
+		m, ok := n.value.(map[string]*node)
+		if _, isText := n.value.(string); !ok && !isText {
+			return p.wrong(n, "neither an object nor a jq expression", "")
+		}
+		for _, member := range m {
+			if _, isList := member.value.([]*node); isList && !lists || isObject(member) {
+				return p.wrong(member, "not a jq expression", "")
+			}
+		}
+		return p.template(n)
+	}}
 }
 
-const (
-	jqSchema       = `{"$ref": "#/$defs/jq"}`
-	templateSchema = `{"$ref": "#/$defs/template"}`
-	objectSchema   = `{"anyOf": [{"$ref": "#/$defs/jq"}, {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null"]}}]}`
-	listsSchema    = `{"anyOf": [{"$ref": "#/$defs/jq"}, {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "null", "array"]}}]}`
-	secondsSchema  = `{"type": "number", "exclusiveMinimum": 0, "maximum": 86400}`
-	weekSchema     = `{"type": "number", "exclusiveMinimum": 0, "maximum": 604800}`
-)
+// object is an object of the fields of a table.
+func object(table []field) shape {
+	return shape{tableSchema(table), func(p *parser, n *node) any {
+		if isObject(n) {
+			return p.members(n, table)
+		}
+		return p.wrong(n, "not an object", "its fields are "+strings.Join(names(table), ", "))
+	}}
+}
 
-// ruleFields are the fields of a rule, in the order in which they are read:
-// the name first, since findings tell it.
+func isObject(n *node) bool {
+	_, ok := n.value.(map[string]*node)
+	return ok
+}
+
+// words have always been taken for booleans where the mapping is read, whatever
+// their case.
+var words = map[string]bool{"true": true, "t": true, "yes": true, "y": true, "on": true, "1": true,
+	"false": false, "f": false, "no": false, "n": false, "off": false, "0": false}
+
+var enabled = shape{`{"anyOf": [{"type": ["boolean", "string"]}, {"enum": [0, 1]}]}`, func(p *parser, n *node) any {
+	switch v := n.value.(type) {
+	case bool:
+		return v
+	case string:
+		if on, known := words[strings.ToLower(v)]; known {
+			return on
+		}
+		return p.template(n)
+	}
+	if n.value != 0 && n.value != 1 {
+		p.wrong(n, "neither a boolean nor a jq expression", "")
+	}
+	return n.value == 1
+}}
+
+var follow = shape{`{"anyOf": [{"type": "boolean"}, ` + tableSchema(followFields) + `]}`, func(p *parser, n *node) any {
+	if _, ok := n.value.(bool); ok {
+		return n.value
+	}
+	if !isObject(n) {
+		return p.wrong(n, "neither a boolean nor an object", "")
+	}
+	defer p.checkFollow(n)
+	return p.members(n, followFields)
+}}
+
+// ruleFields are the fields of a rule, in the order in which they are read.
 var ruleFields = []field{
-	{"name", `{"type": "string"}`, "Label of the rule in logs and metrics.", setting((*ruleParser).name), nil},
-	{"enabled", `{"anyOf": [{"type": ["boolean", "string"]}, {"enum": [0, 1]}]}`,
-		"Whether the rule matches an event: a boolean, or a jq expression on the event that returns true. The default matches every event.", setting((*ruleParser).enabled), nil},
-	{"backend", `{"enum": ["` + strings.Join(append(backends, "AZURE-DEVOPS"), `", "`) + `"]}`,
-		"The kind of system that receives the request. The default depends on the action's invocation method and the URL.", setting((*ruleParser).backend), nil},
-	{"url", jqSchema, "jq on the event that returns the URL. The default is the backend's own.", (*ruleParser).jq, (*ruleParser).web},
-	{"method", jqSchema, "jq on the event that returns GET, POST, PUT, PATCH or DELETE. The default is the action's own, or POST.", (*ruleParser).jq, oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
-	{"headers", objectSchema, "Headers: an object of jq expressions, or one expression that returns an object. A null value is left out.", (*ruleParser).object, (*ruleParser).sendable},
-	{"query", listsSchema, "Query of the URL: as headers; a list repeats its key.", (*ruleParser).object, nil},
-	{"body", templateSchema, "Body of the request: jq, or JSON whose strings are jq. null sends no body. The default is the backend's own; for a webhook, the event.", (*ruleParser).template, (*ruleParser).ownBody},
-	{"report", tableSchema(reportFields), "What is reported to Port. jq on .body (the event), .request and .response.", setting((*ruleParser).report), nil},
-	{"fieldsToDecryptPaths", `{"type": "array", "items": {"type": "string", "minLength": 1}}`,
-		"Paths of encrypted inputs from the root of the event, such as payload.properties.password; * is every element.", setting((*ruleParser).decryptPaths), nil},
-	{"timeout", secondsSchema, "Seconds that one attempt may take. The default is WEBHOOK_INVOKER_TIMEOUT.",
-		setting(func(p *ruleParser, v any, at place) { p.rule.Timeout = p.seconds(v, at, 24*time.Hour) }), nil},
-	{"orderBy", jqSchema, "jq on the event that returns a key: events with the same key run one after another. null means no order.", (*ruleParser).jq, nil},
-	{"onInterrupted", `{"enum": ["fail", "retry"]}`, "What happens to a run whose request was under way when the agent died.", setting((*ruleParser).onInterrupted), nil},
-	{"retry", tableSchema(retryFields), "When an attempt is repeated.", setting((*ruleParser).retry), nil},
-	{"follow", `{"anyOf": [{"type": "boolean"}, ` + tableSchema(followFields) + `]}`,
-		"Whether and how the agent follows the triggered pipeline to its end.", setting((*ruleParser).follow), nil},
+	{"name", str, "Label of the rule in logs and metrics.", nil},
+	{"enabled", enabled, "Whether the rule matches an event: a boolean, or a jq expression on the event that returns true. The default matches every event.", nil},
+	{"backend", word("WEBHOOK", "AZURE_DEVOPS", "JENKINS", "GITLAB", "GITHUB", "PORT_API"),
+		"The kind of system that receives the request. The default depends on the action's invocation method and the URL.", nil},
+	{"url", jq, "jq on the event that returns the URL. The default is the backend's own.", (*parser).web},
+	{"method", jq, "jq on the event that returns GET, POST, PUT, PATCH or DELETE. The default is the action's own, or POST.", oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
+	{"headers", texts(false), "Headers: an object of jq expressions, or one expression that returns an object. A null value is left out.", (*parser).sendable},
+	{"query", texts(true), "Query of the URL: as headers; a list repeats its key.", nil},
+	{"body", anything, "Body of the request: jq, or JSON whose strings are jq. null sends no body. The default is the backend's own; for a webhook, the event.", (*parser).ownBody},
+	{"report", object(reportFields), "What is reported to Port. jq on .body (the event), .request and .response.", nil},
+	{"fieldsToDecryptPaths", list[[]string]("paths", 0, path), "Paths of encrypted inputs from the root of the event, such as payload.properties.password; * is every element.", nil},
+	{"timeout", seconds(24 * time.Hour), "Seconds that one attempt may take. The default is WEBHOOK_INVOKER_TIMEOUT.", nil},
+	{"orderBy", jq, "jq on the event that returns a key: events with the same key run one after another. null means no order.", nil},
+	{"onInterrupted", word("fail", "retry"), "What happens to a run whose request was under way when the agent died.", nil},
+	{"retry", object(retryFields), "When an attempt is repeated.", nil},
+	{"follow", follow, "Whether and how the agent follows the triggered pipeline to its end.", nil},
 }
 
 var reportFields = []field{
-	{"status", templateSchema, "SUCCESS, FAILURE or IN_PROGRESS.", (*ruleParser).template, oneOf("SUCCESS", "FAILURE", "IN_PROGRESS")},
-	{"link", templateSchema, "One http(s) link or a list of them.", (*ruleParser).template, (*ruleParser).web},
-	{"summary", templateSchema, "Text on the run's page.", (*ruleParser).template, nil},
-	{"externalRunId", templateSchema, "Id of the run in the backend.", (*ruleParser).template, nil},
-	{"statusLabel", templateSchema, "Text beside the status.", (*ruleParser).template, nil},
+	{"status", anything, "SUCCESS, FAILURE or IN_PROGRESS.", oneOf("SUCCESS", "FAILURE", "IN_PROGRESS")},
+	{"link", anything, "One http(s) link or a list of them.", (*parser).web},
+	{"summary", anything, "Text on the run's page.", nil},
+	{"externalRunId", anything, "Id of the run in the backend.", nil},
+	{"statusLabel", anything, "Text beside the status.", nil},
 }
 
 var retryFields = []field{
-	{"attempts", `{"type": "integer", "minimum": 1}`, "Maximum of attempts.", setting((*ruleParser).attempts), nil},
-	{"statuses", `{"type": "array", "items": {"type": "integer", "minimum": 400, "maximum": 599}}`, "Answers after which the request is sent again.", setting((*ruleParser).statuses), nil},
+	{"attempts", integer(1, math.MaxInt32, "an integer of 1 or more"), "Maximum of attempts.", nil},
+	{"statuses", list[int]("statuses", 0, integer(400, 599, "a status from 400 to 599")), "Answers after which the request is sent again.", nil},
 }
 
 var followFields = []field{
-	{"url", jqSchema, "jq on .body, .request and .response, evaluated once after the trigger: the URL to poll. null: the run is not followed. The default is the backend's own follower.", (*ruleParser).jq, (*ruleParser).web},
-	{"method", jqSchema, "GET (the default) or POST, of each poll.", (*ruleParser).jq, oneOf("GET", "POST")},
-	{"headers", objectSchema, "Headers of each poll.", (*ruleParser).object, func(p *ruleParser, t *template) { p.sendable(t); p.afterRestart(t) }},
-	{"body", templateSchema, "Body of each poll.", (*ruleParser).template, (*ruleParser).afterRestart},
-	{"done", jqSchema, "jq on .poll (statusCode, headers, text, json), .body, .request and .response: true: the pipeline is over.", (*ruleParser).jq, nil},
-	{"status", jqSchema, "SUCCESS (the default) or FAILURE, read when done.", (*ruleParser).jq, oneOf("SUCCESS", "FAILURE")},
-	{"statusLabel", jqSchema, "Text beside the status, sent when it changes.", (*ruleParser).jq, nil},
-	{"summary", jqSchema, "Text on the run's page, sent when it changes.", (*ruleParser).jq, nil},
-	{"link", templateSchema, "One http(s) link or a list of them, sent when it changes.", (*ruleParser).template, (*ruleParser).web},
-	{"log", jqSchema, "Text or a list of texts; each line is written once.", (*ruleParser).jq, nil},
-	{"interval", secondsSchema, "Seconds between two polls.",
-		setting(func(p *ruleParser, v any, at place) { p.rule.follow.Interval = p.seconds(v, at, 24*time.Hour) }), nil},
-	{"timeout", weekSchema, "Seconds after which the run fails as still running. The default is FOLLOW_TIMEOUT_SECONDS.",
-		setting(func(p *ruleParser, v any, at place) { p.rule.follow.Timeout = p.seconds(v, at, 7*24*time.Hour) }), nil},
-	{"success", `{"type": "array", "minItems": 1, "items": {"type": "string"}}`, `End states that count as success for the backend's own follower, such as ["SUCCESS", "UNSTABLE"].`, setting((*ruleParser).success), nil},
-	{"project", jqSchema, "Azure incoming webhook: the project that contains the build.", (*ruleParser).jq, nil},
+	{"url", jq, "jq on .body, .request and .response, evaluated once after the trigger: the URL to poll. null: the run is not followed. The default is the backend's own follower.", (*parser).web},
+	{"method", jq, "GET (the default) or POST, of each poll.", oneOf("GET", "POST")},
+	{"headers", texts(false), "Headers of each poll.", func(p *parser, t *template) { p.sendable(t); p.afterRestart(t) }},
+	{"body", anything, "Body of each poll.", (*parser).afterRestart},
+	{"done", jq, "jq on .poll (statusCode, headers, text, json), .body, .request and .response: true: the pipeline is over.", nil},
+	{"status", jq, "SUCCESS (the default) or FAILURE, read when done.", oneOf("SUCCESS", "FAILURE")},
+	{"statusLabel", jq, "Text beside the status, sent when it changes.", nil},
+	{"summary", jq, "Text on the run's page, sent when it changes.", nil},
+	{"link", anything, "One http(s) link or a list of them, sent when it changes.", (*parser).web},
+	{"log", jq, "Text or a list of texts; each line is written once.", nil},
+	{"interval", seconds(24 * time.Hour), "Seconds between two polls.", nil},
+	{"timeout", seconds(7 * 24 * time.Hour), "Seconds after which the run fails as still running. The default is FOLLOW_TIMEOUT_SECONDS.", nil},
+	{"success", list[string]("end states", 1, str), `End states that count as success for the backend's own follower, such as ["SUCCESS", "UNSTABLE"].`, nil},
+	{"project", jq, "Azure incoming webhook: the project that contains the build.", nil},
 }
 
 func names(table []field) []string {
@@ -107,7 +258,7 @@ func tableSchema(table []field) string {
 			b.WriteString(",")
 		}
 		about, _ := json.Marshal(f.about)
-		b.WriteString(`"` + f.name + `": {"description": ` + string(about) + `,` + f.schema[1:])
+		b.WriteString(`"` + f.name + `": {"description": ` + string(about) + `,` + f.shape.schema[1:])
 	}
 	b.WriteString("}}")
 	return b.String()

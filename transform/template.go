@@ -6,111 +6,99 @@ import (
 	"slices"
 )
 
-// template is JSON whose strings are expressions: an expression, an object, a
-// list, or a number, a boolean or null.
+// template is JSON whose strings are expressions.
 type template struct {
 	place
-	expr    *expr
-	members []member // not nil: an object, sorted by name, or a list
-	list    bool
-	value   any
+	value any // *expr, map[string]*template, []*template, or a number, a boolean or nil
 }
 
-type member struct {
-	name  string // "" in a list
-	value *template
-}
-
-// template compiles the JSON value v, found at a place.
+// template compiles a value of the mapping.
 //
 // Objects that hold nothing but empty objects vanish below another object, as
 // they always have: mappings rely on it. At the root and as elements of an
 // array they stay.
-func (p *ruleParser) template(v any, at place) *template {
-	t := &template{place: at}
-	switch v := v.(type) {
+func (p *parser) template(n *node) *template {
+	t := &template{n.place, n.value}
+	switch v := n.value.(type) {
 	case string:
-		t.expr = p.expr(v, at)
-	case map[string]any:
-		t.members = []member{}
+		t.value = nil
+		if e := p.expr(v, n.place); e != nil {
+			t.value = e
+		}
+	case map[string]*node:
+		members := make(map[string]*template)
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			if !hollow(v[name]) {
-				t.members = append(t.members, member{name, p.template(v[name], at.key(name))})
+				members[name] = p.template(v[name])
 			}
 		}
-	case []any:
-		t.members, t.list = []member{}, true
+		t.value = members
+	case []*node:
+		list := make([]*template, len(v))
 		for i, item := range v {
-			t.members = append(t.members, member{"", p.template(item, at.item(i))})
+			list[i] = p.template(item)
 		}
-	default:
-		t.value = v
+		t.value = list
 	}
 	return t
 }
 
-// hollow reports whether v is an object of nothing but empty objects.
-func hollow(v any) bool {
-	m, ok := v.(map[string]any)
-	if !ok {
-		return false
+// hollow reports whether n is an object of nothing but empty objects.
+func hollow(n *node) bool {
+	m, ok := n.value.(map[string]*node)
+	for _, n := range m {
+		ok = ok && hollow(n)
 	}
-	for _, v := range m {
-		if !hollow(v) {
-			return false
-		}
-	}
-	return true
+	return ok
+}
+
+// expr gives the expression that t is, nil where it is none.
+func (t *template) expr() *expr {
+	e, _ := t.value.(*expr)
+	return e
 }
 
 // eval gives the value of t. Errors are those of evaluation.value.
 func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
-	if t.expr != nil {
-		return ev.value(ctx, t.expr)
-	}
-	if t.members == nil {
-		return t.value, nil
-	}
-	var list []any
-	var object map[string]any
-	if t.list {
-		list = make([]any, 0, len(t.members))
-	} else {
-		object = make(map[string]any, len(t.members))
-	}
-	for _, m := range t.members {
-		v, err := m.value.eval(ctx, ev)
-		if err != nil {
-			return nil, err
+	switch v := t.value.(type) {
+	case *expr:
+		return ev.value(ctx, v)
+	case map[string]*template:
+		out := make(map[string]any, len(v))
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			value, err := v[name].eval(ctx, ev)
+			if err != nil {
+				return nil, err
+			}
+			out[name] = value
 		}
-		if t.list {
-			list = append(list, v)
-		} else {
-			object[m.name] = v
+		return out, nil
+	case []*template:
+		out := make([]any, len(v))
+		for i, t := range v {
+			value, err := t.eval(ctx, ev)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = value
 		}
+		return out, nil
 	}
-	if t.list {
-		return list, nil
-	}
-	return object, nil
+	return t.value, nil
 }
 
 // each calls f with each expression of t.
 func (t *template) each(f func(*expr)) {
-	if t.expr != nil {
-		f(t.expr)
-	}
-	for _, m := range t.members {
-		m.value.each(f)
-	}
-}
-
-// textAt gives the text of the expression at or above field, "" without one.
-func (t *template) textAt(field string) (text string) {
-	t.each(func(e *expr) {
-		if e.field == field || e.field == t.field {
-			text = e.text
+	switch v := t.value.(type) {
+	case *expr:
+		f(v)
+	case map[string]*template:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			v[name].each(f)
 		}
-	})
-	return text
+	case []*template:
+		for _, t := range v {
+			t.each(f)
+		}
+	}
 }

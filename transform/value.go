@@ -24,10 +24,22 @@ func Text(v any) string {
 	return string(b)
 }
 
-var kinds = map[string]string{"null": "null", "boolean": "a boolean", "number": "a number", "string": "text", "array": "a list", "object": "an object"}
-
 // kind names the type of v in an error, which does not tell its value.
-func kind(v any) string { return kinds[gojq.TypeOf(v)] }
+func kind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "text"
+	case []any, []*node:
+		return "a list"
+	case map[string]any, map[string]*node:
+		return "an object"
+	}
+	return "a number"
+}
 
 func truth(v any) bool { return v != nil && v != false }
 

@@ -197,15 +197,15 @@ func (a *App) work(ctx context.Context) error {
 func (a *App) announce() {
 	a.nameUnsupported()
 	m := a.mapping.current()
-	for _, w := range m.Warnings() {
+	for _, w := range m.Warnings {
 		a.log.Warn().Str("finding", w.String()).Msg("mapping warning")
 	}
-	file := m.File()
+	file := m.File
 	if file == "" {
 		file = "built-in rule"
 	}
 	a.log.Info().Str("version", a.version).Str("source", strings.ToUpper(a.cfg.Process.Streamer)).Str("mapping", file).
-		Int("rules", m.Len()).Str("address", a.Addr()).Msg("agent started")
+		Int("rules", len(m.Rules)).Str("address", a.Addr()).Msg("agent started")
 }
 
 // connect finds the organisation and makes the source. Where PORT_ORG_ID does

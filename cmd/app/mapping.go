@@ -47,7 +47,7 @@ func loadMapping(cfg transform.Config, metrics *agent.Metrics, log zerolog.Logge
 		return nil, err
 	}
 	m := &mapping{cfg: cfg, log: log, metrics: metrics}
-	m.seen = loaded.Hash()
+	m.seen = loaded.Hash
 	m.use(loaded)
 	return m, nil
 }
@@ -62,7 +62,7 @@ func (m *mapping) use(loaded *transform.Mapping) {
 	m.metrics.MappingReloaded.Set(1)
 	m.metrics.MappingLoadedAt.Set(float64(now.Unix()))
 	m.metrics.MappingInfo.Reset()
-	m.metrics.MappingInfo.WithLabelValues(loaded.Hash()).Set(1)
+	m.metrics.MappingInfo.WithLabelValues(loaded.Hash).Set(1)
 }
 
 // watch looks at the file at an interval until ctx ends; 0 is never.
@@ -88,7 +88,7 @@ func (m *mapping) watch(ctx context.Context, interval time.Duration) {
 func (m *mapping) reload(forced bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	file := m.current().File()
+	file := m.current().File
 	if file == "" && !forced {
 		return // the built-in rule: there is no file to look at
 	}
@@ -105,13 +105,13 @@ func (m *mapping) reload(forced bool) {
 		m.refuse(err)
 		return
 	}
-	m.seen = loaded.Hash()
+	m.seen = loaded.Hash
 	m.use(loaded)
 	m.metrics.MappingReloads.WithLabelValues("accepted").Inc()
-	for _, w := range loaded.Warnings() {
+	for _, w := range loaded.Warnings {
 		m.log.Warn().Str("finding", w.String()).Msg("mapping warning")
 	}
-	m.log.Info().Str("mapping", loaded.File()).Int("rules", loaded.Len()).Str("hash", loaded.Hash()).Msg("mapping reloaded")
+	m.log.Info().Str("mapping", loaded.File).Int("rules", len(loaded.Rules)).Str("hash", loaded.Hash).Msg("mapping reloaded")
 }
 
 // refuse keeps the mapping in force.
@@ -121,7 +121,7 @@ func (m *mapping) refuse(err error) {
 	m.state.Store(&state)
 	m.metrics.MappingReloaded.Set(0)
 	m.metrics.MappingReloads.WithLabelValues("refused").Inc()
-	m.log.Error().Err(err).Str("hash", state.mapping.Hash()).Msg("mapping refused, the previous one stays in use")
+	m.log.Error().Err(err).Str("hash", state.mapping.Hash).Msg("mapping refused, the previous one stays in use")
 }
 
 // fingerprint tells one content of the file from another. What cannot be read
@@ -150,9 +150,9 @@ func (a *App) Reload() { a.mapping.reload(true) }
 // status is the mapping for the status page.
 func (m *mapping) status() status.Mapping {
 	state := m.state.Load()
-	out := status.Mapping{File: state.mapping.File(), Hash: state.mapping.Hash(), Loaded: state.loaded, Rejected: state.rejected,
+	out := status.Mapping{File: state.mapping.File, Hash: state.mapping.Hash, Loaded: state.loaded, Rejected: state.rejected,
 		RejectedAt: state.since, Labels: []string{}}
-	for _, r := range state.mapping.Rules() {
+	for _, r := range state.mapping.Rules {
 		out.Labels = append(out.Labels, r.Label())
 	}
 	return out

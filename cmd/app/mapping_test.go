@@ -81,7 +81,7 @@ func TestMappingReload(t *testing.T) {
 		step.change()
 		m.reload(step.forced)
 		m.reload(false) // looks again: nothing new
-		if got := m.current().Rules()[0].Name; got != step.rule {
+		if got := m.current().Rules[0].Name; got != step.rule {
 			t.Errorf("%s: rule %q is in force, want %q", step.name, got, step.rule)
 		}
 		if got := strings.Count(log.String(), "\n"); got != min(len(step.logs), 1) || !strings.Contains(log.String(), step.logs) {
@@ -92,7 +92,7 @@ func TestMappingReload(t *testing.T) {
 			t.Errorf("%s: mapping_reload_successful is %v and rejected %q, want success: %v", step.name, got, state.rejected, step.ok)
 		}
 	}
-	if got := gauge(t, registry, "port_agent_mapping_info", m.current().Hash()); got != 1 {
+	if got := gauge(t, registry, "port_agent_mapping_info", m.current().Hash); got != 1 {
 		t.Errorf("mapping_info of the mapping in force is %v, want 1", got)
 	}
 }

@@ -70,7 +70,7 @@ func check(args []string, stdout, _ io.Writer) error {
 func findings(cfg transform.Config) ([]transform.Finding, string, error) {
 	m, err := transform.Load(cfg, os.Environ())
 	if err == nil {
-		return m.Warnings(), m.File(), nil
+		return m.Warnings, m.File, nil
 	}
 	first, ok := errors.AsType[transform.Finding](err)
 	if !ok {

@@ -22,7 +22,7 @@ func (f *rule) start(ctx context.Context, run *Run, _ *invoker.Request, _ *invok
 	if err != nil {
 		return nil, err
 	}
-	raw, err := run.Rule.Follow().Place(ctx, in)
+	raw, err := run.Rule.Follow.Place(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (f *rule) start(ctx context.Context, run *Run, _ *invoker.Request, _ *invok
 
 // find goes by a URL that does not depend on the answer, and asks there.
 func (f *rule) find(ctx context.Context, run *Run, req *invoker.Request, _ time.Time) ([]string, error) {
-	if run.Rule.Follow().ReadsAnswer() {
+	if run.Rule.Follow.ReadsAnswer() {
 		return nil, quiet("follow.url reads the answer, which is not known")
 	}
 	places, err := f.start(ctx, run, req, nil)
@@ -70,12 +70,12 @@ func (f *rule) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	if err != nil {
 		return view{}, refused("", "read the event again: %w", err)
 	}
-	said := w.run.Rule.Follow()
+	said := w.run.Rule.Follow
 	poll, warnings, err := said.Request(ctx, in)
 	if err != nil {
 		return view{}, refused("", "%w", err)
 	}
-	call := invoker.FetchRequest{Method: poll.Method, URL: j.place, Header: make(http.Header, len(poll.Headers)+1)}
+	call := invoker.FetchRequest{Method: *poll.Method, URL: j.place, Header: make(http.Header, len(poll.Headers)+1)}
 	for k, v := range poll.Headers {
 		call.Header[http.CanonicalHeaderKey(k)] = []string{v}
 	}
@@ -85,11 +85,11 @@ func (f *rule) look(ctx context.Context, w *Watch, j *job) (view, error) {
 		}
 	}
 	res, err := f.inv.Fetch(ctx, call)
-	if fault := judge(poll.Method, j.place, res, err); fault != nil {
+	if fault := judge(*poll.Method, j.place, res, err); fault != nil {
 		return view{}, fault
 	}
 	if isPage(res) {
-		return view{}, refused("check follow.url and follow.headers", "%s %s answered with an HTML page, most likely a login page", poll.Method, bare(j.place))
+		return view{}, refused("check follow.url and follow.headers", "%s %s answered with an HTML page, most likely a login page", *poll.Method, bare(j.place))
 	}
 	in["poll"] = res.Value()
 	p, more, err := said.Progress(ctx, in)
@@ -121,7 +121,7 @@ func followOf(run *Run) *transform.Follow {
 	if run.Rule == nil {
 		return nil
 	}
-	return run.Rule.Follow()
+	return run.Rule.Follow
 }
 
 // project is where the rule wants an Azure build to be looked for.

@@ -21,10 +21,10 @@ type covered struct {
 }
 
 func (c coverage) count(m *transform.Mapping, v *explanation.View, answered bool) {
-	of := c[m.File()]
+	of := c[m.File]
 	if of == nil {
-		of = &covered{m.Rules(), map[int]bool{}, map[int]bool{}}
-		c[m.File()] = of
+		of = &covered{m.Rules, map[int]bool{}, map[int]bool{}}
+		c[m.File] = of
 	}
 	if v.Rule != nil {
 		of.chosen[*v.Rule] = true

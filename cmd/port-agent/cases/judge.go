@@ -91,7 +91,7 @@ func (j *judge) compareRule(c *comparison, want value) (value, error) {
 	got, index, out := "none matches", -1, j.out.Rule
 	if j.view.Rule != nil {
 		index = *j.view.Rule
-		got = j.mapping.Rules()[index].Label()
+		got = j.mapping.Rules[index].Label()
 		if want.Kind() == jsontext.KindNumber {
 			out = index
 		}
@@ -107,7 +107,7 @@ func (j *judge) compareRule(c *comparison, want value) (value, error) {
 
 // expectedRule is the rule that the case names; nil is none.
 func (j *judge) expectedRule() (*transform.Rule, error) {
-	want, rules := j.wants["rule"].value, j.mapping.Rules()
+	want, rules := j.wants["rule"].value, j.mapping.Rules
 	switch want.Kind() {
 	case jsontext.KindInvalid, jsontext.KindNull:
 		return nil, nil

@@ -36,7 +36,7 @@ type Details struct {
 }
 
 func newDetails(x *agent.Explanation, m *transform.Mapping, c concealer) *Details {
-	d := &Details{Event: c.text(about(x)), ForAgent: x.ForAgent, Rules: m.Len(), Stopped: []string{}, Doubts: []string{}, Signed: []string{}, mapping: m.File()}
+	d := &Details{Event: c.text(about(x)), ForAgent: x.ForAgent, Rules: len(m.Rules), Stopped: []string{}, Doubts: []string{}, Signed: []string{}, mapping: m.File}
 	switch {
 	case x.ChangeLog:
 		d.Verified = "unsigned"

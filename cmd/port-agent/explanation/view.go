@@ -61,7 +61,7 @@ func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
 	v := &View{explanation: x, conceal: c, Considered: []Considered{}, Warnings: []string{}}
 	v.Details = newDetails(x, m, c)
 	for i, r := range x.Considered {
-		v.Considered = append(v.Considered, Considered{r.Rule, r.Enabled, c.text(why(r, m.Rules()[i].Enabled(), x.Root, c))})
+		v.Considered = append(v.Considered, Considered{r.Rule, r.Enabled, c.text(why(r, m.Rules[i].Enabled(), x.Root, c))})
 	}
 	if x.Rule != nil {
 		v.Rule, v.Name, v.Backend = &x.Rule.Index, &x.Rule.Name, &x.Backend
@@ -123,7 +123,7 @@ func (v *View) addDoubts(x *agent.Explanation, m *transform.Mapping) {
 	if x.Run == "" && x.Rule != nil && x.Rule.HasReport() {
 		v.doubt("the event belongs to no run, so the rule's report has no effect")
 	}
-	for _, f := range m.Warnings() {
+	for _, f := range m.Warnings {
 		if x.Rule != nil && f.Rule == x.Rule.Index {
 			f.File, f.Rule, f.Warning = "", -1, false
 			v.doubt(f.String())

@@ -99,7 +99,7 @@ func parse(cfg transform.Config, text string, environ []string) (*transform.Mapp
 	if err != nil {
 		return nil, transform.Check(mappingName, []byte(text), environ)
 	}
-	return m, m.Warnings()
+	return m, m.Warnings
 }
 
 // place turns byte offsets into those of JavaScript.
@@ -152,7 +152,7 @@ func try(ctx context.Context, cfg transform.Config, environ []string, expr, even
 	if err != nil {
 		return &tried{Error: err.Error()}
 	}
-	req, warnings, err := m.Rules()[0].Request(ctx, msg.Root)
+	req, warnings, err := m.Rules[0].Request(ctx, msg.Root)
 	switch {
 	case err != nil:
 		return &tried{Error: err.Error()}
