@@ -20,80 +20,90 @@ const (
 // Diagnose sets the health of s: the first of these that holds, from what stops
 // all runs to what slows some down.
 func Diagnose(s *Status) {
-	for _, check := range []func(*Status) (sentence, section string){
-		sourceAway, credentialsRefused, portLimits, portAway, mappingRejected, hostHangs, windowFull, lagGrows,
+	for _, check := range []struct {
+		sentence func(*Status) string // empty: it does not hold
+		section  string               // of docs/operate.md
+	}{
+		{sourceAway, "PortAgentSourceDisconnected"},
+		{credentialsRefused, "PortAgentTokenFailing"},
+		{portLimits, "PortAgentReportsNotAccepted"},
+		{portAway, "PortAgentReportsNotAccepted"},
+		{mappingRejected, "PortAgentMappingRefused"},
+		{hostHangs, "PortAgentEventsStuck"},
+		{windowFull, "PortAgentEventsStuck"},
+		{lagGrows, "PortAgentLagGrowing"},
 	} {
-		if sentence, section := check(s); sentence != "" {
-			s.Health = Health{Sentence: sentence, Page: "docs/operate.md#" + strings.ToLower(section)}
+		if sentence := check.sentence(s); sentence != "" {
+			s.Health = Health{Sentence: sentence, Page: "docs/operate.md#" + strings.ToLower(check.section)}
 			return
 		}
 	}
 	s.Health = Health{Working: true, Sentence: "working"}
 }
 
-func sourceAway(s *Status) (string, string) {
+func sourceAway(s *Status) string {
 	if s.Source.Connected {
-		return "", ""
+		return ""
 	}
 	name := "Kafka"
 	if s.Source.Kind == "POLLING" {
 		name = "Port's API"
 	}
-	return withCause(name+" is not reached, so no events come in", s.Source.Error), "PortAgentSourceDisconnected"
+	return withCause(name+" is not reached, so no events come in", s.Source.Error)
 }
 
-func credentialsRefused(s *Status) (string, string) {
+func credentialsRefused(s *Status) string {
 	if !s.Port.Refused {
-		return "", ""
+		return ""
 	}
-	return "Port refuses PORT_CLIENT_ID and PORT_CLIENT_SECRET, so no run can be reported", "PortAgentTokenFailing"
+	return "Port refuses PORT_CLIENT_ID and PORT_CLIENT_SECRET, so no run can be reported"
 }
 
-func portLimits(s *Status) (string, string) {
+func portLimits(s *Status) string {
 	if !s.Port.Limited {
-		return "", ""
+		return ""
 	}
-	return fmt.Sprintf("Port's rate limit is used up (429), so reports wait until %s", clock(s.Port.Reset)), "PortAgentReportsNotAccepted"
+	return fmt.Sprintf("Port's rate limit is used up (429), so reports wait until %s", clock(s.Port.Reset))
 }
 
-func portAway(s *Status) (string, string) {
+func portAway(s *Status) string {
 	if s.Port.Error == "" || s.Port.OKAt.After(s.Port.ErrorAt) || s.Time.Sub(s.Port.OKAt) < portQuiet {
-		return "", ""
+		return ""
 	}
-	return withCause("Port's API accepts no calls, so reports wait", s.Port.Error), "PortAgentReportsNotAccepted"
+	return withCause("Port's API accepts no calls, so reports wait", s.Port.Error)
 }
 
-func mappingRejected(s *Status) (string, string) {
+func mappingRejected(s *Status) string {
 	if s.Mapping.Rejected == "" {
-		return "", ""
+		return ""
 	}
-	return withCause("the changed mapping was refused, and the one loaded at "+clock(s.Mapping.Loaded)+" stays in use", s.Mapping.Rejected), "PortAgentMappingRefused"
+	return withCause("the changed mapping was refused, and the one loaded at "+clock(s.Mapping.Loaded)+" stays in use", s.Mapping.Rejected)
 }
 
-func hostHangs(s *Status) (string, string) {
+func hostHangs(s *Status) string {
 	for _, h := range s.Hosts {
 		if oldest := s.Time.Sub(h.Oldest); h.Used > 0 && h.Waiting > 0 && oldest > hangs {
 			return fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name, terminal.Count(h.Used, "request"),
-				age(oldest), terminal.Count(h.Waiting, "event")), "PortAgentEventsStuck"
+				age(oldest), terminal.Count(h.Waiting, "event"))
 		}
 	}
-	return "", ""
+	return ""
 }
 
-func windowFull(s *Status) (string, string) {
+func windowFull(s *Status) string {
 	for _, p := range s.Source.Partitions {
 		if p.Full {
 			cause := ""
 			if len(s.Oldest) > 0 {
 				cause = fmt.Sprintf("the oldest event, %s, %s", name(s.Oldest[0]), s.Oldest[0].State)
 			}
-			return withCause(fmt.Sprintf("%s/%d reads no further: its window of unsettled events is full", p.Topic, p.ID), cause), "PortAgentEventsStuck"
+			return withCause(fmt.Sprintf("%s/%d reads no further: its window of unsettled events is full", p.Topic, p.ID), cause)
 		}
 	}
-	return "", ""
+	return ""
 }
 
-func lagGrows(s *Status) (string, string) {
+func lagGrows(s *Status) string {
 	var worst kafka.PartitionState
 	for _, p := range s.Source.Partitions {
 		if p.Lag > lagThought && p.Lag > p.Before && p.Lag > worst.Lag {
@@ -101,9 +111,9 @@ func lagGrows(s *Status) (string, string) {
 		}
 	}
 	if worst.Lag == 0 {
-		return "", ""
+		return ""
 	}
-	return fmt.Sprintf("%s/%d falls behind: %d records, %d more than some minutes ago", worst.Topic, worst.ID, worst.Lag, worst.Lag-worst.Before), "PortAgentLagGrowing"
+	return fmt.Sprintf("%s/%d falls behind: %d records, %d more than some minutes ago", worst.Topic, worst.ID, worst.Lag, worst.Lag-worst.Before)
 }
 
 func withCause(sentence, cause string) string {

@@ -32,7 +32,7 @@ func (s *Status) WriteHTML(w io.Writer, nonce string) error {
 	}
 	header = append(header, el("p", "port-agent "+s.Version+", up "+age(s.Time.Sub(s.Started))+", at ",
 		el("time", "datetime", s.Time.UTC().Format(time.RFC3339), clock(s.Time))))
-	main := newChart(s).nodes()
+	main := s.chart()
 	for _, part := range s.sections() {
 		main = append(main, part.nodes()...)
 	}
@@ -115,15 +115,6 @@ func add(to *html.Node, children ...*html.Node) {
 	}
 }
 
-// chart is the last hour: a bar for each minute, and a strip of how long the
-// runs of the minute took.
-type chart struct {
-	bars, strip *html.Node
-	most        int     // runs of the tallest bar
-	slowest     float64 // seconds, at the top of the strip
-	describe    string
-}
-
 // Sizes of the charts, in their own units.
 const (
 	barWidth    = 10
@@ -132,18 +123,19 @@ const (
 	minutes     = 60
 )
 
-func newChart(s *Status) chart {
-	var c chart
-	ok, failed := 0, 0
+// chart is the last hour: a bar for each minute, and a strip of how long the
+// runs of the minute took.
+func (s *Status) chart() []*html.Node {
+	ok, failed, most, slowest := 0, 0, 0, 0.0
 	for _, m := range s.Minutes {
-		c.most, c.slowest = max(c.most, m.OK+m.Failed), max(c.slowest, m.Slowest)
 		ok, failed = ok+m.OK, failed+m.Failed
+		most, slowest = max(most, m.OK+m.Failed), max(slowest, m.Slowest)
 	}
-	c.describe = fmt.Sprintf("Runs of the last hour: %d succeeded or were accepted, %d failed.", ok, failed)
-	c.bars = drawing(barsHeight, c.describe)
-	c.strip = drawing(stripHeight+2, fmt.Sprintf("How long the runs of each minute took, at most %.2f s.", c.slowest))
+	runs := fmt.Sprintf("Runs of the last hour: %d succeeded or were accepted, %d failed.", ok, failed)
+	bars := drawing(barsHeight, runs)
+	strip := drawing(stripHeight+2, fmt.Sprintf("How long the runs of each minute took, at most %.2f s.", slowest))
 	now := s.Time.Truncate(time.Minute)
-	unit, second := barsHeight/float64(max(c.most, 1)), stripHeight/max(c.slowest, 0.001)
+	unit, second := barsHeight/float64(max(most, 1)), stripHeight/max(slowest, 0.001)
 	for _, m := range s.Minutes {
 		at := minutes - 1 - int(now.Sub(m.Time)/time.Minute)
 		if at < 0 || at >= minutes {
@@ -152,16 +144,12 @@ func newChart(s *Status) chart {
 		x := float64(at * barWidth)
 		good, bad := unit*float64(m.OK), unit*float64(m.Failed)
 		title := fmt.Sprintf("%s: %d ok, %d failed, median %.2f s, slowest %.2f s", m.Time.UTC().Format("15:04"), m.OK, m.Failed, m.Median, m.Slowest)
-		add(c.bars, el("g", el("title", title), rect("bar-ok", x, barsHeight-good, good), rect("bar-bad", x, barsHeight-good-bad, bad)))
-		add(c.strip, el("g", el("title", title), rect("mark-slow", x, stripHeight-second*m.Slowest, 2), rect("mark", x, stripHeight-second*m.Median, 2)))
+		add(bars, el("g", el("title", title), rect("bar-ok", x, barsHeight-good, good), rect("bar-bad", x, barsHeight-good-bad, bad)))
+		add(strip, el("g", el("title", title), rect("mark-slow", x, stripHeight-second*m.Slowest, 2), rect("mark", x, stripHeight-second*m.Median, 2)))
 	}
-	return c
-}
-
-func (c chart) nodes() []*html.Node {
 	return []*html.Node{el("h2", "id", "chart", "Last hour"), el("div", "class", "box",
-		c.bars, el("p", fmt.Sprintf("%s The tallest bar is %d a minute.", c.describe, c.most)),
-		c.strip, el("p", fmt.Sprintf("Median and slowest run of each minute; the top is %.2f s.", c.slowest)))}
+		bars, el("p", fmt.Sprintf("%s The tallest bar is %d a minute.", runs, most)),
+		strip, el("p", fmt.Sprintf("Median and slowest run of each minute; the top is %.2f s.", slowest)))}
 }
 
 func drawing(height int, label string) *html.Node {
