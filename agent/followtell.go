@@ -216,9 +216,9 @@ func (f *followed) label(rep *Report, end string) {
 }
 
 // result is the end of the following for the status page.
-func (f *followed) result(outcome, status string) activity.Result {
-	r := activity.Result{OK: outcome == endedSuccess, Result: cmp.Or(status, statusOpen), Attempts: 1, Took: time.Since(f.since)}
-	if !r.OK {
+func (f *followed) result(outcome, status string) activity.Run {
+	r := activity.Run{Result: cmp.Or(status, statusOpen), Attempts: 1, Seconds: time.Since(f.since).Seconds()}
+	if outcome != endedSuccess {
 		r.Reason = "pipeline_" + outcome
 	}
 	return r

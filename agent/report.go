@@ -267,7 +267,7 @@ func (a *Agent) logOutcome(j *job, out outcome) {
 // keep puts the end of an invocation on the status page; status is what Port is
 // told.
 func (j *job) keep(out outcome, status string) {
-	r := activity.Result{OK: out.err == nil, Result: cmp.Or(status, statusOpen), Attempts: out.attempts, Took: out.took}
+	r := activity.Run{Result: cmp.Or(status, statusOpen), Attempts: out.attempts, Seconds: out.took.Seconds()}
 	if j.run == "" {
 		r.Result = StatusSuccess
 	}

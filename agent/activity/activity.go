@@ -50,16 +50,6 @@ type Event struct {
 	Arrived   time.Time `json:"arrived"`
 }
 
-// Result is how the work on an event ended.
-type Result struct {
-	OK       bool
-	Result   string // "SUCCESS", "FAILURE", "IN_PROGRESS"
-	Reason   string // of a failure, one of the agent's closed set
-	Status   int    // that the backend answered, 0: none
-	Attempts int
-	Took     time.Duration
-}
-
 // Run is an event whose work has ended.
 type Run struct {
 	Time     time.Time `json:"time"`
@@ -68,11 +58,11 @@ type Run struct {
 	Rule     string    `json:"rule,omitempty"`
 	Backend  string    `json:"backend,omitempty"`
 	Host     string    `json:"host,omitempty"`
-	Status   int       `json:"status,omitempty"`
+	Status   int       `json:"status,omitempty"` // that the backend answered
 	Attempts int       `json:"attempts"`
 	Seconds  float64   `json:"seconds"`
-	Result   string    `json:"result"`
-	Reason   string    `json:"reason,omitempty"`
+	Result   string    `json:"result"`           // "SUCCESS", "FAILURE" or "IN_PROGRESS"
+	Reason   string    `json:"reason,omitempty"` // of a failure, one of the agent's closed set; empty: it is none
 }
 
 // Failure counts failures of one kind within the last hour.

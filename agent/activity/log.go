@@ -99,17 +99,18 @@ func (w *Work) At(s State, detail string) {
 	})
 }
 
-// Ended counts how the work on the event ended. The event stays until Leave.
-func (w *Work) Ended(r Result) {
+// Ended keeps how the work on the event ended; what the event says itself is
+// filled in. The event stays until Leave.
+func (w *Work) Ended(r Run) {
 	w.change(func(l *Log, e *Event, now time.Time) {
-		l.keepRun(Run{Time: now, Run: e.Run, Action: e.Action, Rule: e.Rule, Backend: e.Backend, Host: e.Host,
-			Status: r.Status, Attempts: r.Attempts, Seconds: r.Took.Seconds(), Result: r.Result, Reason: r.Reason})
+		r.Time, r.Run, r.Action, r.Rule, r.Backend, r.Host = now, e.Run, e.Action, e.Rule, e.Backend, e.Host
+		l.keepRun(r)
 		m := l.minute(now)
-		m.Slowest = max(m.Slowest, r.Took.Seconds())
+		m.Slowest = max(m.Slowest, r.Seconds)
 		if len(m.took) < 200 {
-			m.took = append(m.took, r.Took.Seconds())
+			m.took = append(m.took, r.Seconds)
 		}
-		if r.OK {
+		if r.Reason == "" {
 			m.OK++
 			return
 		}

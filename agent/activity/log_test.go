@@ -20,7 +20,7 @@ func TestLogOfEvents(t *testing.T) {
 		}
 		works[3].At(Retrying, "in 12 s")
 		works[4].At(Followed, "Running: Deploy")
-		works[5].Ended(Result{OK: true, Result: "SUCCESS", Status: 200, Attempts: 1, Took: time.Second})
+		works[5].Ended(Run{Result: "SUCCESS", Status: 200, Attempts: 1, Seconds: 1})
 		works[5].Leave()
 		s := l.Snapshot(10)
 		if s.Unsettled != 18 || len(s.Oldest) != 10 || s.Following != 1 || s.Followed[0].Run != "r_4" || s.Followed[0].Detail != "Running: Deploy" {
@@ -34,7 +34,7 @@ func TestLogOfEvents(t *testing.T) {
 		}
 		var none *Work // an event that is not kept
 		none.At(Sent, "")
-		none.Ended(Result{})
+		none.Ended(Run{})
 		none.Leave()
 	})
 }
@@ -46,7 +46,7 @@ func TestLogIsBounded(t *testing.T) {
 		for i := range 3 * keptRules {
 			w := l.Begin(Event{Run: fmt.Sprintf("r_%d", i)})
 			w.Matched(fmt.Sprint(i))
-			w.Ended(Result{Reason: fmt.Sprint(i), Took: time.Second})
+			w.Ended(Run{Reason: fmt.Sprint(i), Seconds: 1})
 			w.Leave()
 			time.Sleep(time.Second)
 		}
@@ -82,9 +82,9 @@ func TestFailuresOfTheLastHour(t *testing.T) {
 func TestMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
-		for _, took := range []time.Duration{1, 2, 9} {
+		for took, reason := range map[float64]string{1: "", 2: "", 9: "timeout"} {
 			w := l.Begin(Event{})
-			w.Ended(Result{OK: took != 9, Took: took * time.Second})
+			w.Ended(Run{Reason: reason, Seconds: took})
 			w.Leave()
 		}
 		m := l.Snapshot(1).Minutes
