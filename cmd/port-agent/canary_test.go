@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"port-agent/agent/port/porttest"
@@ -28,6 +30,7 @@ var canaries = map[string]string{
 	"password in a URL":    "canary-url-password-9d",
 	"token in a query":     "canary-query-token-e4",
 	"GITLAB_TOKEN":         "canary-gitlab-read-60b",
+	"JENKINS_API_TOKEN":    "canary-jenkins-8c13",
 }
 
 // accessToken is how the stand-in's tokens look.
@@ -66,11 +69,39 @@ func echo(status int) func(http.ResponseWriter, *http.Request, string, int) {
 			all["token"] = canaries["GitLab trigger token"]
 			all["id"], all["project_id"] = 1, 1 // of the pipeline
 		}
+		all["workflow_run_id"] = 1                                                                            // GitHub's
+		all["jobs"] = map[string]any{"a": map[string]any{"triggered": true, "id": 1, "url": "queue/item/1/"}} // Jenkins's
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(all)
 	}
+}
+
+// polled answers a poll of a pipeline that is followed, or returns false. It
+// gives away the credential that it was asked with, and notes it in seen.
+func polled(w http.ResponseWriter, r *http.Request, seen *sync.Map) bool {
+	_, credential, basic := r.BasicAuth()
+	if !basic {
+		credential = cmp.Or(r.Header.Get("Private-Token"), strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+	}
+	all := map[string]any{"id": 1, "web_url": "https://ci.example/?t=" + credential, "html_url": "https://ci.example/?t=" + credential,
+		"detailed_status": map[string]any{"label": "failed with " + credential}, "yaml_errors": credential, "display_title": credential,
+		"name": credential, "conclusion": "failure", "result": "FAILURE", "number": 1, "fullDisplayName": "a with " + credential}
+	switch {
+	case strings.Contains(r.URL.Path, "/pipelines/"):
+		all["status"] = "failed"
+	case strings.Contains(r.URL.Path, "/actions/runs/"):
+		all["status"] = "completed"
+	case strings.HasPrefix(r.URL.Path, "/queue/item/"):
+		all["executable"] = map[string]any{"url": "http://" + r.Host + "/job/a/1/"}
+	case !strings.HasPrefix(r.URL.Path, "/job/a/1/"):
+		return false
+	}
+	seen.Store(credential, true)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(all)
+	return true
 }
 
 func TestNoSecretIsShown(t *testing.T) {
@@ -80,12 +111,10 @@ func TestNoSecretIsShown(t *testing.T) {
 			t.Parallel()
 			w, cred := newWorldWithLogin(t, 1)
 			w.port.SetKafka(cred)
+			var seen sync.Map // credentials of polls
 			w.backend.on(func(rw http.ResponseWriter, r *http.Request, run string, nth int) {
 				switch {
-				case strings.Contains(r.URL.Path, "/pipelines/"): // a poll of the pipeline that is followed
-					rw.Header().Set("Content-Type", "application/json")
-					_ = json.NewEncoder(rw).Encode(map[string]any{"id": 1, "status": "failed", "web_url": "https://ci.example/?t=" + r.Header.Get("Private-Token"),
-						"detailed_status": map[string]any{"label": "failed with " + r.Header.Get("Private-Token")}, "yaml_errors": r.Header.Get("Private-Token")})
+				case polled(rw, r, &seen):
 				case strings.Contains(run, "fail"):
 					echo(http.StatusInternalServerError)(rw, r, run, nth)
 				case strings.Contains(run, "retry") && nth == 1:
@@ -109,7 +138,8 @@ func TestNoSecretIsShown(t *testing.T) {
 				"KAFKA_CONSUMER_AUTHENTICATION_MECHANISM=SCRAM-SHA-512", "DETAILED_LOGGING=" + detailed, "LOG_LEVEL=DEBUG",
 				"GITLAB_URL=" + w.backend.URL + "/", "group_project=" + canaries["GitLab trigger token"],
 				"GITHUB_API_URL=" + w.backend.URL, "GITHUB_TOKEN=" + canaries["GITHUB_TOKEN"],
-				"GITLAB_TOKEN=" + canaries["GITLAB_TOKEN"], "STATUS_ADDR=" + statusAddress,
+				"GITLAB_TOKEN=" + canaries["GITLAB_TOKEN"], "JENKINS_URL=" + w.backend.URL, "JENKINS_USER_ID=bot",
+				"JENKINS_API_TOKEN=" + canaries["JENKINS_API_TOKEN"], "STATUS_ADDR=" + statusAddress,
 				"CI_TOKEN=" + canaries["header from env"], "HTTP_ADDR=127.0.0.1:0", canaryMapping(t)}
 			agent := w.agent(env...)
 			w.waitEnded(events)
@@ -124,6 +154,11 @@ func TestNoSecretIsShown(t *testing.T) {
 				t.Errorf("tail lacks a run: %s", text)
 			}
 			agent.terminate()
+			for _, name := range []string{"GITLAB_TOKEN", "GITHUB_TOKEN", "JENKINS_API_TOKEN"} {
+				if _, ok := seen.Load(canaries[name]); !ok {
+					t.Errorf("nothing was followed with %s", name)
+				}
+			}
 
 			shown := map[string]string{"log": agent.out.String(), "metrics": metrics, "page": page, "status": status, "tail": tail.out.String()}
 			for _, e := range events {
@@ -171,6 +206,8 @@ func canaryEvents(t *testing.T, w *world) []porttest.Event {
 		{Run: "r_gitlab_fail", Type: "GITLAB", Synchronized: true, Method: gitlab},
 		{Run: "r_gitlab", Type: "GITLAB", Synchronized: true, Method: gitlab},
 		{Run: "r_gitlab_followed", Type: "GITLAB", Method: gitlab},
+		{Run: "r_github_followed", Type: "GITHUB", Method: github},
+		{Run: "r_jenkins_followed", Properties: properties, URL: w.backend.URL + "/generic-webhook-trigger/invoke?token=" + canaries["token in a query"]},
 		{Run: "r_github_fail", Type: "GITHUB", Synchronized: true, Method: github},
 		{Run: "wfnr_fail", Synchronized: true, Properties: properties, URL: withUser},
 	}
@@ -196,12 +233,17 @@ func formsOf(s string) map[string]string {
 		_ = enc.Encode(s)
 		return strings.TrimSuffix(b.String()[1:], "\"\n")
 	}
-	return map[string]string{
+	forms := map[string]string{
 		"raw": s, "base64": strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "="),
 		"base64url": base64.RawURLEncoding.EncodeToString([]byte(s)), "URL": url.QueryEscape(s), "path": url.PathEscape(s),
 		"JSON": quote(s, false), "JSON with HTML escapes": quote(s, true),
 		"JSON in JSON": quote(quote(s, false), false), "JSON in JSON with HTML escapes": quote(quote(s, true), true),
 	}
+	for shift, whole := range []int{0, 2, 3} { // behind something else, such as a user's name and a colon
+		encoded := base64.RawStdEncoding.EncodeToString([]byte("::"[:shift] + s))
+		forms[fmt.Sprint("base64, shifted by ", shift)] = encoded[whole : (shift+len(s))/3*4]
+	}
+	return forms
 }
 
 func around(text, s string) string {
