@@ -1,6 +1,7 @@
 package explanation
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -21,24 +22,22 @@ type Request struct {
 // newRequest shows the request or, where it could not be made, what there is
 // of it.
 func newRequest(x *agent.Explanation, c concealer) (r *Request, hidden []string) {
-	r = &Request{Method: http.MethodPost, Headers: c.headers(x.Draft.Headers), Query: c.query(x.Draft.Query)}
-	if x.Request == nil {
-		if x.Draft.Method != nil {
-			r.Method = *x.Draft.Method
-		}
-		if x.Draft.URL != nil {
-			text := c.text(*x.Draft.URL)
-			r.URL = &text
-		}
-		r.Body = c.value(x.Draft.Body)
-		return r, nil
+	r = &Request{Method: http.MethodPost, Query: c.query(x.Draft.Query)}
+	if x.Draft.Method != nil {
+		r.Method = *x.Draft.Method
 	}
-	made := x.Request.Value()
-	base, _ := made["url"].(string)
-	base = c.text(base)
-	r.Method, r.URL, r.Body = x.Request.Method, &base, c.value(made["body"])
-	shown, hidden := shownHeaders(x)
-	r.Headers = c.headers(shown)
+	target, headers, body := x.Draft.URL, x.Draft.Headers, x.Draft.Body
+	if x.Request != nil {
+		made := x.Request.Value()
+		base, _ := made["url"].(string)
+		r.Method, target, body = x.Request.Method, &base, made["body"]
+		headers, hidden = shownHeaders(x)
+	}
+	if target != nil {
+		text := c.text(*target)
+		r.URL = &text
+	}
+	r.Headers, r.Body = c.headers(headers), c.value(body)
 	return r, hidden
 }
 
@@ -46,24 +45,19 @@ func newRequest(x *agent.Explanation, c concealer) (r *Request, hidden []string)
 // only this backend has; hidden names those that every request has.
 func shownHeaders(x *agent.Explanation) (shown map[string]string, hidden []string) {
 	shown = map[string]string{}
-	spelled := map[string]bool{}
+	spelled := map[string]string{}
 	for name := range x.Draft.Headers {
-		canonical := http.CanonicalHeaderKey(name)
-		if values := x.Request.Header[canonical]; len(values) > 0 {
-			shown[name], spelled[canonical] = values[0], true
-		}
+		spelled[http.CanonicalHeaderKey(name)] = name
 	}
 	for name, values := range x.Request.Header {
-		switch {
-		case spelled[name]:
-		case slices.Contains(transportHeaders, name):
+		if spelled[name] == "" && slices.Contains(transportHeaders, name) {
 			hidden = append(hidden, name)
-		default:
-			shown[name] = values[0]
+			continue
 		}
+		shown[cmp.Or(spelled[name], name)] = values[0]
 	}
 	for _, name := range proofs[x.Request.Backend] {
-		if !spelled[name] {
+		if x.Request.Header[name] == nil {
 			hidden = append(hidden, name)
 		}
 	}
