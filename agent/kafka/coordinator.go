@@ -19,6 +19,11 @@ type partition struct {
 	id    int
 }
 
+// MarshalText names the partition in the log.
+func (p partition) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%s/%d", p.topic, p.id), nil
+}
+
 // member is this process in one generation of the group: what the coordinator
 // checks, so that a member of an older generation is refused.
 type member struct {

@@ -1,11 +1,9 @@
 package kafka
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"net"
@@ -71,7 +69,7 @@ func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit in
 	if err != nil {
 		return nil, err
 	}
-	batches, err := recordsOf(answer)
+	batches, err := recordsOf(p.topic, answer)
 	if err != nil {
 		done()
 		return nil, err
@@ -114,43 +112,28 @@ func fetchAnswer(conn net.Conn, req *fetch.Request, keep func(size int64) (done 
 var errAnswer = errors.New("answer to fetch not understood")
 
 // recordsOf returns the record batches in the answer to a fetch of one
-// partition. They may be cut at their end.
-func recordsOf(answer []byte) ([]byte, error) {
-	var top struct {
-		Throttle        int32
-		ErrorCode       int16
-		Session, Topics int32
+// partition. They may be cut at their end. What stands before them: throttle time
+// (4 bytes), error (2), session (4), topics (4), name (2 and its length),
+// partitions (4), partition (4), error (2), three offsets (24), aborted
+// transactions (4, and 16 for each), size of the batches (4).
+func recordsOf(topic string, answer []byte) ([]byte, error) {
+	number := binary.BigEndian
+	if len(answer) >= 6 && number.Uint16(answer[4:]) != 0 {
+		return nil, kafka.Error(int16(number.Uint16(answer[4:])))
 	}
-	var name int16 // size of the topic's name
-	var of struct {
-		Partitions, Partition                 int32
-		ErrorCode                             int16
-		HighWatermark, LastStable, FirstInLog int64
-		Aborted                               int32 // transactions of 16 bytes each
+	name, of := 16, 16+len(topic)
+	if len(answer) < of+42 || string(answer[name:of]) != topic {
+		return nil, errAnswer
 	}
-	var size int32
-	r := bytes.NewReader(answer)
-	var err error
-	read := func(v any, skip func() int64) {
-		if err == nil {
-			err = binary.Read(r, binary.BigEndian, v)
-		}
-		if err == nil {
-			_, err = io.CopyN(io.Discard, r, skip())
-		}
+	if code := number.Uint16(answer[of+8:]); code != 0 {
+		return nil, kafka.Error(int16(code))
 	}
-	read(&top, func() int64 { return 0 })
-	read(&name, func() int64 { return int64(name) })
-	read(&of, func() int64 { return 16 * int64(of.Aborted) })
-	read(&size, func() int64 { return 0 })
-	switch {
-	case top.ErrorCode != 0:
-		return nil, kafka.Error(top.ErrorCode)
-	case of.ErrorCode != 0:
-		return nil, kafka.Error(of.ErrorCode)
-	case err != nil || top.Topics != 1 || of.Partitions != 1:
-		return nil, fmt.Errorf("%w: %d topics, %d partitions, %w", errAnswer, top.Topics, of.Partitions, err)
+	rest := answer[of+34:]
+	aborted := 4 + 16*int(max(0, int32(number.Uint32(rest))))
+	if len(rest) < aborted+4 {
+		return nil, errAnswer
 	}
-	rest := answer[len(answer)-r.Len():]
-	return rest[:max(0, min(int(size), len(rest)))], nil
+	size := int(int32(number.Uint32(rest[aborted:])))
+	rest = rest[aborted+4:]
+	return rest[:max(0, min(size, len(rest)))], nil
 }

@@ -44,7 +44,7 @@ func newGeneration(s *Source, cl *cluster, gen *kafka.Generation) *generation {
 // or the generation ends (genCtx), and then drains: what was started finishes
 // and is committed, while heartbeats keep the partitions.
 func (g *generation) run(ctx, genCtx context.Context) {
-	g.log.Info().Array("partitions", partitionList(g.partitions)).Msg("partitions assigned")
+	g.log.Info().Any("partitions", g.partitions).Msg("partitions assigned")
 	work, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	defer context.AfterFunc(genCtx, func() { stop(errRevoked) })()
@@ -176,15 +176,6 @@ func (g *generation) beat(alive, genCtx context.Context, stop context.CancelCaus
 			return
 		}
 		sleep(alive, g.src.cfg.sessionTimeout()/heartbeatDivisor)
-	}
-}
-
-type partitionList []partition
-
-// MarshalZerologArray prints the partitions as topic/number.
-func (l partitionList) MarshalZerologArray(a *zerolog.Array) {
-	for _, p := range l {
-		a.Str(p.topic + "/" + strconv.Itoa(p.id))
 	}
 }
 

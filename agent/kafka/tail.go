@@ -3,7 +3,6 @@ package kafka
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -25,10 +24,6 @@ type Range struct {
 	// later is not missed. It may be nil.
 	Begun func()
 }
-
-// ErrNoRecord is wrapped by the error of Tail where a partition does not hold
-// the offset that was asked for.
-var ErrNoRecord = errors.New("no such record")
 
 const (
 	// tailWait is how long a broker may hold an answer back for want of records.
@@ -113,7 +108,7 @@ func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map
 		}
 	}
 	if len(ps) == 0 {
-		return nil, fmt.Errorf("%w: topic %s has partitions 0 to %d, not %d", ErrNoRecord, topics[0], counts[topics[0]]-1, r.Partition)
+		return nil, fmt.Errorf("no such record: topic %s has partitions 0 to %d, not %d", topics[0], counts[topics[0]]-1, r.Partition)
 	}
 	logs, err := c.logBounds(ctx, ps)
 	if err != nil {
@@ -125,7 +120,7 @@ func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map
 			continue
 		}
 		if r.Offset < b.first || r.Offset >= b.end {
-			return nil, fmt.Errorf("%w: %s/%d holds %s, not %d", ErrNoRecord, p.topic, p.id, b, r.Offset)
+			return nil, fmt.Errorf("no such record: %s/%d holds %s, not %d", p.topic, p.id, b, r.Offset)
 		}
 		logs[p] = bounds{r.Offset, b.end}
 	}
