@@ -38,20 +38,20 @@ type budget struct {
 // share is what the events of one partition have taken of a budget.
 type share struct {
 	*budget
+	full func() bool // its window is full: nothing more is taken until something is given back
 	used int64
 }
 
 func newBudget(size int64) *budget { return &budget{free: size, given: make(chan struct{})} }
 
-func (b *budget) share() *share { return &share{budget: b} }
-
 // acquire waits until there is room for an event of that cost, or returns the
 // cause of ctx's end. Where no event is held there always is: one may be larger
-// than the whole. release gives the room back; more than one call is as good as
-// one.
+// than the whole. release gives the room back, once, and has the reading look at
+// its window again, each time that it is called.
 func (s *share) acquire(ctx context.Context, cost int64) (release func(), err error) {
 	fits := func() bool {
-		return s.free >= cost || s.used+cost <= memoryReserve || s.events == 0 || s.used == 0 && s.free+memoryOverdraft >= cost
+		return !s.full() &&
+			(s.free >= cost || s.used+cost <= memoryReserve || s.events == 0 || s.used == 0 && s.free+memoryOverdraft >= cost)
 	}
 	return s.wait(ctx, fits, func(sign int64) {
 		s.free -= sign * cost
@@ -93,11 +93,12 @@ func (b *budget) wait(ctx context.Context, fits func() bool, take func(sign int6
 		}
 	}
 	take(1)
-	return sync.OnceFunc(func() {
+	once := sync.OnceFunc(func() { take(-1) })
+	return func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		take(-1)
+		once()
 		close(b.given) // those that wait look again
 		b.given = make(chan struct{})
-	}), nil
+	}, nil
 }

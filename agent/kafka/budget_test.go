@@ -9,6 +9,15 @@ import (
 	"time"
 )
 
+// shareOf is the share of the partition that tr keeps, nil: of one whose window
+// is never full.
+func shareOf(b *budget, tr *tracker) *share {
+	if tr == nil {
+		tr = newTracker(runsZero, 0, ledger{})
+	}
+	return &share{budget: b, full: tr.full}
+}
+
 // One partition may use up the budget; another still has its reserve, and both
 // go on when something is given back.
 func TestBudget(t *testing.T) {
@@ -16,7 +25,7 @@ func TestBudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const cost = memoryReserve / 2
 		b := newBudget(4 * cost)
-		greedy, modest := b.share(), b.share()
+		greedy, modest := shareOf(b, nil), shareOf(b, nil)
 		acquire := func(ctx context.Context, s *share) <-chan error {
 			done := make(chan error, 1)
 			go func() {
@@ -61,7 +70,7 @@ func TestBudget(t *testing.T) {
 // An event that is larger than the whole budget is taken, alone.
 func TestBudgetLargeEvent(t *testing.T) {
 	t.Parallel()
-	s := newBudget(10).share()
+	s := shareOf(newBudget(10), nil)
 	release, err := s.acquire(t.Context(), 1<<30)
 	if err != nil {
 		t.Fatal(err)
@@ -82,7 +91,7 @@ func TestBudgetNeverStuck(t *testing.T) {
 		var readers sync.WaitGroup
 		var peak int64
 		for range 16 {
-			s := b.share()
+			s := shareOf(b, nil)
 			readers.Go(func() {
 				var handlers sync.WaitGroup
 				defer handlers.Wait()
@@ -116,6 +125,54 @@ func TestBudgetNeverStuck(t *testing.T) {
 		}
 		if most := int64(1<<20 + memoryOverdraft + 16*memoryReserve); peak > most {
 			t.Errorf("events held %d bytes, want at most %d", peak, most)
+		}
+	})
+}
+
+// TestBudgetWaitsForTheWindow has memory for all, and a window for some.
+func TestBudgetWaitsForTheWindow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		tr := newTracker(runsZero, 0, ledger{})
+		s := shareOf(newBudget(1<<40), tr)
+		var e []*tracked
+		var held []func()
+		for o := range int64(maxUnsettled) {
+			release, err := s.acquire(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, held = append(e, read(t, tr, o, arrivedNew)), append(held, release)
+		}
+		done := make(chan error, 1)
+		acquire := func(ctx context.Context) {
+			_, err := s.acquire(ctx, 1)
+			done <- err
+		}
+		go acquire(t.Context())
+		held[1]() // its pipeline is followed: it holds no memory, and a place in the window
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Fatalf("did not wait: %v", err)
+		default:
+		}
+		tr.settle(e[1])
+		held[1]()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if s.used != maxUnsettled {
+			t.Errorf("the share is %d, want %d: what is given back twice counts once", s.used, maxUnsettled)
+		}
+
+		read(t, tr, maxUnsettled, arrivedNew) // full again
+		ctx, cancel := context.WithCancelCause(t.Context())
+		go acquire(ctx)
+		synctest.Wait()
+		cancel(errRevoked)
+		if err := <-done; !errors.Is(err, errRevoked) {
+			t.Errorf("got %v, want %v", err, errRevoked)
 		}
 	})
 }

@@ -156,7 +156,7 @@ func (g *generation) worker(p partition, t *tracker, c *committer, lost func(err
 	return &worker{
 		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c, lost: lost,
 		marks: g.src.cfg.Delivery == exactlyOnce, handle: g.src.handle, events: g.src.metrics.Events, log: g.partitionLog(p),
-		memory: g.memory.share(),
+		memory: &share{budget: g.memory, full: t.full},
 		fetch: func(ctx context.Context, offset int64, memory *share) (steps, error) {
 			return g.cluster.fetch(ctx, p, offset, g.src.cfg.MaxEventBytes, memory)
 		},

@@ -111,11 +111,11 @@ func (c *cluster) committed(ctx context.Context) (map[partition]commit, error) {
 	return out, nil
 }
 
-// resume decides where the reading of p begins; a negative committed offset means
-// that there is none. The tracker it gives is marked
-// for commit where the position is not the committed one, so that what is
-// produced before the first event settles is not lost: an offset of "latest"
-// that is only remembered would be resolved again after a restart.
+// resume decides where the reading of p begins; a negative offset means that
+// nothing is committed. The tracker is marked for commit where the position is
+// not the committed one, so that what is produced before the first event settles
+// is not lost: an offset of "latest" that is only remembered would be resolved
+// again after a restart.
 //
 // Where the commit holds no ledger of this place, nobody vouches for what is in
 // the log now: it is the start of a new group, or someone has moved the offset.

@@ -132,7 +132,7 @@ func (e *estate) own(f fate, life time.Duration) {
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), o.commit)
 	w := &worker{
 		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: e.log.fetch, handle: o.handle,
-		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: newBudget(memoryBudget).share(),
+		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: shareOf(newBudget(memoryBudget), tr),
 	}
 	work, stop := context.WithCancelCause(e.t.Context())
 	committing, done := context.WithCancel(context.Background())

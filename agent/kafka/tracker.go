@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"sync"
 )
@@ -31,7 +30,6 @@ type tracked struct {
 type tracker struct {
 	place   partition
 	vouched int64 // the ledger vouches for offsets from here on
-	room    chan struct{}
 
 	mu      sync.Mutex
 	high    int64           // offsets from here on were never read, by this owner or the last
@@ -45,7 +43,7 @@ type tracker struct {
 // newTracker resumes a partition at the committed offset base with what the
 // last owner's ledger says.
 func newTracker(place partition, base int64, l ledger) *tracker {
-	t := &tracker{place: place, vouched: l.vouched, room: make(chan struct{}, 1), high: max(base, l.high), next: base}
+	t := &tracker{place: place, vouched: l.vouched, high: max(base, l.high), next: base}
 	for _, e := range l.entries {
 		s := waiting
 		if e.started {
@@ -103,17 +101,13 @@ func (t *tracker) add(offset int64) (e *tracked, a arrival, gone int) {
 func (t *tracker) passBy(offset int64) (gone int) {
 	from, _ := t.find(t.next)
 	to, _ := t.find(max(t.next, offset))
-	if gone = to - from; gone > 0 {
-		t.remove(from, to)
-	}
-	return gone
+	t.remove(from, to)
+	return to - from
 }
 
-// remove takes entries out and wakes the reader.
 func (t *tracker) remove(from, to int) {
 	t.entries = slices.Delete(t.entries, from, to)
-	t.dirty = true
-	notify(t.room)
+	t.dirty = t.dirty || from < to
 }
 
 // skip moves the reading to offset because the records before it no longer
@@ -170,18 +164,6 @@ func (t *tracker) isFull() bool {
 		return false
 	}
 	return n >= maxUnsettled || t.next-t.entries[0].offset >= maxSpan
-}
-
-// waitRoom returns when the window has room, or with the cause of ctx's end.
-func (t *tracker) waitRoom(ctx context.Context) error {
-	for t.full() {
-		select {
-		case <-t.room:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }
 
 // commit is an offset to commit with its metadata.

@@ -1,12 +1,9 @@
 package kafka
 
 import (
-	"context"
-	"errors"
 	"reflect"
 	"runtime"
 	"testing"
-	"testing/synctest"
 )
 
 // read adds offset and fails unless it arrives as want.
@@ -335,41 +332,6 @@ func TestTrackerWindowInheritedAndDeleted(t *testing.T) {
 	if tr.full() {
 		t.Error("full with one unsettled event")
 	}
-}
-
-func TestTrackerWaitsForRoom(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		tr := newTracker(runsZero, 0, ledger{})
-		var e []*tracked
-		for o := range int64(maxUnsettled) {
-			if err := tr.waitRoom(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			e = append(e, read(t, tr, o, arrivedNew))
-		}
-		done := make(chan error, 1)
-		go func() { done <- tr.waitRoom(t.Context()) }()
-		synctest.Wait()
-		select {
-		case err := <-done:
-			t.Fatalf("did not wait: %v", err)
-		default:
-		}
-		tr.settle(e[1])
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-
-		read(t, tr, maxUnsettled, arrivedNew) // full again; the wake-up of settle was used
-		ctx, cancel := context.WithCancelCause(t.Context())
-		go func() { done <- tr.waitRoom(ctx) }()
-		synctest.Wait()
-		cancel(errRevoked)
-		if err := <-done; !errors.Is(err, errRevoked) {
-			t.Errorf("got %v, want %v", err, errRevoked)
-		}
-	})
 }
 
 // TestTrackerStaysSmall settles a hundred thousand events behind one that is

@@ -73,6 +73,11 @@ func (w *worker) run(ctx context.Context) {
 
 // read makes one fetch and hands its records on.
 func (w *worker) read(ctx context.Context, from int64) error {
+	release, err := w.memory.acquire(ctx, 0) // nothing is fetched where there is no room
+	if err != nil {
+		return err
+	}
+	release()
 	records, err := w.fetch(ctx, from, w.memory)
 	if err != nil {
 		return fmt.Errorf("fetch records: %w", err)
@@ -87,9 +92,6 @@ func (w *worker) read(ctx context.Context, from int64) error {
 			w.tracker.skip(rec.next)
 		default:
 			w.take(ctx, rec)
-		}
-		if err := w.tracker.waitRoom(ctx); err != nil {
-			return err
 		}
 	}
 	return nil
@@ -127,7 +129,7 @@ func (w *worker) take(ctx context.Context, rec record) {
 	}
 	ev.Ledger = &account{w: w, e: e, release: rec.release}
 	w.handlers.Go(func() {
-		defer rec.release()
+		defer rec.release() // after it is settled, which makes room in the window
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner
 		}

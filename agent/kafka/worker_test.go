@@ -107,7 +107,7 @@ func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func
 	}
 	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
 	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
-		memory:    newBudget(memoryBudget).share(),
+		memory:    shareOf(newBudget(memoryBudget), tr),
 		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: log.fetch, handle: handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
 	}}
@@ -495,7 +495,7 @@ func workerFollows(t *testing.T, marks bool) {
 			ev.Ledger.Following()
 			<-ctx.Done() // a pipeline that takes a day
 			return context.Cause(ctx)
-		}, func(w *worker) { w.marks, w.memory = marks, newBudget(50*eventCost(4)).share() })
+		}, func(w *worker) { w.marks, w.memory = marks, shareOf(newBudget(50*eventCost(4)), w.tracker) })
 		time.Sleep(time.Second)
 		if got := log.count(); got != all { // the budget is enough for fifty
 			t.Errorf("%d records were read, want %d", got, all)
