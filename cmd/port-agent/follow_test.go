@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,6 +190,12 @@ func TestFollowAfterKill(t *testing.T) {
 				eventually(t, func() bool { return len(gitLab.Requests()) > looks })
 				t.Logf("FAULT SIGKILL, %s: followed on after %.1f s", c.point, time.Since(killed).Seconds())
 			}
+			if c.reached == nil {
+				for _, e := range events {
+					w.waitRun(e.Run, followed)
+				}
+				t.Logf("FAULT SIGKILL, %s: all found and followed on after %.1f s", c.point, time.Since(killed).Seconds())
+			}
 			w.waitEnded(events)
 			second.terminate()
 			if got := w.statuses(events); got["FAILURE"] != n {
@@ -204,6 +211,54 @@ func TestFollowAfterKill(t *testing.T) {
 			}
 			w.wantCommitted()
 		})
+	}
+}
+
+// A look at a pipeline costs at most one call to Port, however much it brought,
+// and its end two: one for summary, link and id, one for the line and the status.
+func TestFollowCallsPerLook(t *testing.T) {
+	t.Parallel()
+	const takes = 6 * time.Second
+	w := newWorld(t, 1)
+	clock := cistand.Wall()
+	gitLab, jenkins := cistand.NewGitLab(clock, plan(takes, "exit code 1")), cistand.NewJenkins(clock, cistand.JenkinsJob{Name: "smoke", Token: "t", Plan: plan(takes, "")})
+	var mu sync.Mutex
+	looks := map[string][]time.Time{} // requests that read
+	seen := func(run string, h http.Handler) http.Handler {
+		return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet {
+				mu.Lock()
+				looks[run] = append(looks[run], time.Now())
+				mu.Unlock()
+			}
+			h.ServeHTTP(rw, r)
+		})
+	}
+	jenkins.Root = standIn(t, seen("r_jenkins", jenkins))
+	events, env := gitLabEvents(1, gitLab, standIn(t, seen("r_0", gitLab)))
+	events = append(events, porttest.Event{Run: "r_jenkins", URL: jenkins.Root + "/generic-webhook-trigger/invoke?token=t"})
+	w.publish(events...)
+	agent := w.agent(append(env, mapping(t, map[string]any{"enabled": true, "follow": map[string]any{"interval": 0.2}}),
+		"JENKINS_URL="+jenkins.Root, "JENKINS_USER_ID="+jenkins.User, "JENKINS_API_TOKEN="+jenkins.Token)...)
+	w.waitEnded(events)
+	agent.terminate()
+	for _, e := range events {
+		run, _ := w.port.Run(e.Run)
+		between := make([]int, len(looks[e.Run])+1) // calls by how many looks came before
+		for _, call := range run.History {
+			if strings.HasPrefix(call.Route, "GET ") { // how the run stands, which nobody vouched for
+				continue
+			}
+			before, _ := slices.BinarySearchFunc(looks[e.Run], call.At, time.Time.Compare)
+			between[before]++
+		}
+		last := len(between) - 1
+		if most := slices.Max(between[1:last]); between[0] > 2 || most > 1 || between[last] > 2 {
+			t.Errorf("%s: %d calls to Port before the first look, %d after one, %d after the last; want at most 2, 1, 2: %q", e.Run, between[0], most, between[last], run.Routes())
+		}
+		if len(run.History) < 6 || last < 10 {
+			t.Errorf("%s: %d calls and %d looks are too few to say anything", e.Run, len(run.History), last)
+		}
 	}
 }
 
