@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -92,12 +91,11 @@ func (f *azureDevOps) find(ctx context.Context, run *Run, req *invoker.Request, 
 		return nil, err
 	}
 	for _, b := range slices.Backward(list.Value) { // whoever queues it again with the same parameters comes later
-		if naming(run.ID).MatchString(string(b.Parameters) + " " + string(b.TemplateParameters)) {
+		if names(run.ID, string(b.Parameters), string(b.TemplateParameters)) {
 			return []string{place + "/" + b.ID.String()}, nil
 		}
 	}
-	return nil, &Error{Kind: Missing, Err: fmt.Errorf("no build of pipeline %s has the id %s among its parameters", m[2], run.ID),
-		Hint: "put .context.runId into templateParameters or variables of the request"}
+	return nil, unfound("put .context.runId into templateParameters or variables of the request", "no build of pipeline %s has the id %s among its parameters", m[2], run.ID)
 }
 
 type build struct {
@@ -158,8 +156,8 @@ func (f *azureDevOps) numbered(ctx context.Context, place string) (string, error
 	}
 	if len(list.Value) == 0 {
 		_, number, _ := strings.Cut(place, "?buildNumber=")
-		return "", &Error{Kind: Missing, Err: fmt.Errorf("no build has the number %s", number),
-			Hint: "the YAML of the pipeline needs name: port-${{ parameters.HOOK.context.runId }}, with the alias of its webhook for HOOK"}
+		return "", unfound("the YAML of the pipeline needs name: port-${{ parameters.HOOK.context.runId }}, with the alias of its webhook for HOOK",
+			"no build has the number %s", number)
 	}
 	return bare(place) + "/" + list.Value[0].ID.String(), nil
 }

@@ -51,6 +51,11 @@ func (e *Error) Unwrap() error { return e.Err }
 
 var errPlace = errors.New("the URL to poll is not an http or https URL without user info")
 
+// unfound says that no pipeline holds the id of a run.
+func unfound(hint, format string, args ...any) *Error {
+	return &Error{Kind: Missing, Hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
 func refused(hint, format string, args ...any) *Error {
 	return &Error{Kind: Refused, Hint: hint, Err: fmt.Errorf(format, args...)}
 }

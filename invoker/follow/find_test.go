@@ -3,6 +3,7 @@ package follow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -201,5 +202,96 @@ func TestFindRefused(t *testing.T) {
 				t.Errorf("no right: got %v, %v; want the hint %q", w, err, tc.hint)
 			}
 		})
+	}
+}
+
+// GitLab keeps the event with the pipeline: the id of a run in another event, such
+// as an input that names it, does not make that pipeline its own.
+func TestFindGitLabByTheEvent(t *testing.T) {
+	t.Parallel()
+	st, _ := gitLabStage(t, twoStages)
+	s := &searched{stage: st, method: gitLabMethod()}
+	s.method["pipelineVariables"] = map[string]any{"PREVIOUS": "r_1"}
+	s.start(t, "r_2")
+	if w, err := s.find(t); w != nil {
+		t.Errorf("got %s, %v; want nothing", w.Handle(), err)
+	}
+}
+
+// It is found among hundreds, of which each is read once, however many runs are
+// looked for.
+func TestFindGitLabAmongMany(t *testing.T) {
+	t.Parallel()
+	st, g := gitLabStage(t, twoStages)
+	s := &searched{stage: st, method: gitLabMethod()}
+	s.start(t, "r_1")
+	for n := range 230 {
+		s.start(t, fmt.Sprintf("r_x%d", n))
+	}
+	for range 3 {
+		w, err := s.find(t)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := w.Handle().Places[0], s.url+"/api/v4/projects/12/pipelines/1"; got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	if got, want := len(g.Requests()), 231+231+3*3; got != want {
+		t.Errorf("%d requests, want %d: triggers, variables and three times three pages", got, want)
+	}
+}
+
+// A request of Jenkins may have started several jobs, of which one is in the queue
+// still. What a person has built again is not the run's.
+func TestFindJenkinsJobs(t *testing.T) {
+	t.Parallel()
+	clock := cistand.NewClock(begin)
+	j := cistand.NewJenkins(clock,
+		cistand.JenkinsJob{Name: "a", Token: "t", Plan: cistand.Plan{Stages: twoStages.Stages}, Run: "context.runId"},
+		cistand.JenkinsJob{Name: "b", Token: "t", Plan: twoStages, Run: "context.runId"})
+	st := jenkinsStage(t, clock, j)
+	s := &searched{stage: st, method: jenkinsMethod(st)}
+	s.start(t, "r_1")
+	j.Rebuild()
+	w, err := s.find(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := w.Handle().String(), "Following jenkins "+s.url+"/queue/item/2/#b "+s.url+"/job/a/42/"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Where the run would not be followed, or nothing tells its pipeline from others,
+// nobody is asked.
+func TestFindNotLooked(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	st := newStage(t, cistand.NewClock(begin), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked++ }), func(cfg *invoker.Config, url string) {
+		cfg.GitLabURL, cfg.JenkinsURL = url, "https://ci.test"
+		cfg.JenkinsUserID, cfg.JenkinsToken = "port", "jenkins-token"
+		cfg.AzureDevOpsURL, cfg.AzureExtPAT = url, "azure-pat"
+	})
+	for _, tc := range []struct {
+		name   string
+		method map[string]any
+		rule   string
+	}{
+		{"no credential", gitLabMethod(), `{"follow": true}`},
+		{"the credential is another host's", map[string]any{"url": st.url + "/generic-webhook-trigger/invoke"}, ""},
+		{"a webhook", map[string]any{"url": st.url}, `{"follow": true}`},
+		{"an incoming webhook without a project", map[string]any{"type": "AZURE_DEVOPS", "org": "acme", "webhook": "Port"}, `{"follow": true}`},
+		{"the rule says no", azureRun(st), `{"follow": false}`},
+		{"the rule's url needs the answer", map[string]any{"url": st.url}, `{"follow": {"url": "\"BASE/jobs/\\(.response.json.id)\"", "done": "true"}}`},
+		{"the rule's url gives null", map[string]any{"url": st.url}, `{"follow": {"url": "null", "done": "true"}}`},
+	} {
+		s := &searched{stage: st, method: tc.method, rule: tc.rule}
+		if w, err := s.find(t); w != nil || err != nil {
+			t.Errorf("%s: got %v, %v; want neither", tc.name, w, err)
+		}
+	}
+	if asked != 0 {
+		t.Errorf("%d requests, want none", asked)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"port-agent/invoker"
@@ -135,9 +136,11 @@ func (f *Follower) Find(ctx context.Context, run Run, req *invoker.Request, sinc
 	return f.begin(run, name, places)
 }
 
-// naming matches texts that hold the id of a run, but not a longer one.
-func naming(run string) *regexp.Regexp {
-	return regexp.MustCompile(`\b` + regexp.QuoteMeta(run) + `\b`)
+// names reports whether texts hold the id of a run, and not as a part of a longer
+// one.
+func names(run string, texts ...string) bool {
+	id := regexp.MustCompile(`\b` + regexp.QuoteMeta(run) + `\b`)
+	return slices.ContainsFunc(texts, id.MatchString)
 }
 
 // Resume makes the Watch of a run that another process has followed, from the

@@ -39,42 +39,47 @@ func newGitHub(inv Invoker) *gitHub {
 const gitHubSkew = 5 * time.Second
 
 func (f *gitHub) start(_ context.Context, _ *Run, req *invoker.Request, res *invoker.Response) ([]string, error) {
-	base, rest, err := f.rest(bare(req.URL))
+	actions, workflow, err := f.dispatched(req)
 	if err != nil {
 		return nil, err
-	}
-	m := gitHubDispatch.FindStringSubmatch(rest)
-	if m == nil {
-		return nil, quiet("the request was no workflow dispatch")
 	}
 	var answer struct {
 		ID json.Number `json:"workflow_run_id"`
 	}
 	if json.Unmarshal(res.Body, &answer) == nil && answer.ID != "" {
-		return []string{base.Base() + m[1] + "/runs/" + answer.ID.String()}, nil
+		return []string{actions + "/runs/" + answer.ID.String()}, nil
 	}
 	at, err := http.ParseTime(res.Header.Get("Date"))
 	if err != nil {
 		at = time.Now()
 	}
-	return []string{base.Base() + m[1] + m[2] + "/runs#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
+	return []string{actions + workflow + "/runs#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
 }
 
-func (f *gitHub) find(ctx context.Context, run *Run, req *invoker.Request, since time.Time) ([]string, error) {
+// dispatched gives the URL of the Actions of a repository, and the path of the
+// workflow there that a request dispatches.
+func (f *gitHub) dispatched(req *invoker.Request) (actions, workflow string, err error) {
 	base, rest, err := f.rest(bare(req.URL))
 	if err != nil {
-		return nil, err
+		return "", "", err
 	}
 	m := gitHubDispatch.FindStringSubmatch(rest)
 	if m == nil {
-		return nil, quiet("the request was no workflow dispatch")
+		return "", "", quiet("the request was no workflow dispatch")
 	}
-	list := base.Base() + m[1] + m[2] + "/runs"
-	id, _, err := f.named(ctx, list, since.Format(time.RFC3339), run.ID)
+	return base.Base() + m[1], m[2], nil
+}
+
+func (f *gitHub) find(ctx context.Context, run *Run, req *invoker.Request, since time.Time) ([]string, error) {
+	actions, workflow, err := f.dispatched(req)
+	if err != nil {
+		return nil, err
+	}
+	id, _, err := f.named(ctx, actions+workflow+"/runs", since.Format(time.RFC3339), run.ID)
 	if err != nil || id != "" {
-		return []string{base.Base() + m[1] + "/runs/" + id}, err
+		return []string{actions + "/runs/" + id}, err
 	}
-	return nil, &Error{Kind: Missing, Err: fmt.Errorf("no run of the workflow has the id %s in its title", run.ID), Hint: gitHubName}
+	return nil, unfound(gitHubName, "no run of the workflow has the id %s in its title", run.ID)
 }
 
 // gitHubName lets the run of a dispatch be found.
@@ -153,7 +158,7 @@ func (f *gitHub) named(ctx context.Context, place, since, run string) (id string
 		return "", nil, err
 	}
 	for _, r := range list.Runs { // the latest first
-		if naming(run).MatchString(r.Title + " " + r.Name) {
+		if names(run, r.Title, r.Name) {
 			id = r.ID.String()
 		}
 	}

@@ -77,7 +77,7 @@ func (f *gitLab) find(ctx context.Context, run *Run, req *invoker.Request, since
 		for _, p := range list {
 			place := fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base.Base(), p.Project, p.ID)
 			text, err := f.startedBy(ctx, place)
-			if err != nil || naming(run.ID).MatchString(text) {
+			if err != nil || names(run.ID, text) {
 				return []string{place}, err
 			}
 		}
@@ -85,7 +85,7 @@ func (f *gitLab) find(ctx context.Context, run *Run, req *invoker.Request, since
 			break
 		}
 	}
-	return nil, &Error{Kind: Missing, Err: fmt.Errorf("no pipeline that was triggered since %s has the id %s among its variables", since.Format(time.RFC3339), run.ID)}
+	return nil, unfound("", "no pipeline that was triggered since %s has the id %s among its variables", since.Format(time.RFC3339), run.ID)
 }
 
 // maxStartedBy bounds what is remembered of pipelines: all interrupted runs are

@@ -63,18 +63,6 @@ func ParseHandle(line string) (Handle, bool) {
 	return Handle{Backend: words[0], Places: words[1:], seal: seal}, true
 }
 
-// FindHandle gives the last handle in the messages of a run's log.
-func FindHandle(messages []string) (last Handle, found bool) {
-	for _, m := range messages {
-		for line := range strings.Lines(m) {
-			if h, ok := ParseHandle(line); ok {
-				last, found = h, true
-			}
-		}
-	}
-	return last, found
-}
-
 func parsePlace(place string) (*url.URL, error) {
 	u, err := url.Parse(place)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {

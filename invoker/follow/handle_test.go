@@ -29,14 +29,3 @@ func TestHandle(t *testing.T) {
 		}
 	}
 }
-
-func TestFindHandle(t *testing.T) {
-	t.Parallel()
-	got, ok := FindHandle([]string{"Following jenkins https://ci/queue/item/1/", "x\nFollowing jenkins https://ci/job/a/2/\ny", "Running"})
-	if want := "Following jenkins https://ci/job/a/2/"; !ok || got.String() != want {
-		t.Errorf("got %s, %t, want %s", got, ok, want)
-	}
-	if got, ok := FindHandle([]string{"nothing"}); ok {
-		t.Errorf("got %s, want none", got)
-	}
-}

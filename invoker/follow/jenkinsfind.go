@@ -3,7 +3,6 @@ package follow
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -11,11 +10,12 @@ import (
 	"port-agent/invoker"
 )
 
-// jenkinsWork is a build or, where QueueID is 0, an item of the queue.
-type jenkinsWork struct {
-	ID, QueueID int64
+// jenkinsObject is a part of an answer of Jenkins: an item of the queue, a build,
+// or what such things are found in.
+type jenkinsObject struct {
+	ID, QueueID int64 // of an item, of a build
 	URL         string
-	Task        struct{ URL string }
+	Task        struct{ FullName string }
 	Actions     []struct {
 		Parameters []struct{ Value any }
 		Causes     []struct {
@@ -23,100 +23,74 @@ type jenkinsWork struct {
 			Text  string `json:"shortDescription"`
 		}
 	}
+	CurrentExecutable                                         *jenkinsObject
+	Items, Computer, Executors, OneOffExecutors, Jobs, Builds []jenkinsObject
 }
 
 const (
 	actionFields = "actions[parameters[value],causes[shortDescription]]"
-	itemFields   = "id,task[url]," + actionFields
 	workFields   = "url,queueId," + actionFields
-	nodeFields   = "computer[executors[currentExecutable[" + workFields + "]],oneOffExecutors[currentExecutable[" + workFields + "]]]"
-	// lastBuilds are a few of each job, and of each folder none.
-	lastBuilds = "builds[" + workFields + "]{0,3}"
-	// jobLevels is how deep in folders a job is looked for.
-	jobLevels = 4
+	// jobFields are those of the last builds of a job, and of the jobs in a folder.
+	jobFields = "jobs[builds[" + workFields + "]{0,3}%s]{0,500}"
 )
 
-// find looks at the queue, at what the executors build and, if nothing of the
+// find looks at the queue, at what the executors build and, where nothing of the
 // run is there, at the latest builds of all jobs.
-func (f *jenkins) find(ctx context.Context, run *Run, req *invoker.Request, _ time.Time) ([]string, error) {
+func (f *jenkins) find(ctx context.Context, run *Run, req *invoker.Request, _ time.Time) (places []string, err error) {
 	base, _, err := f.rest(bare(req.URL))
 	if err != nil {
 		return nil, err
 	}
-	var queue struct{ Items []jenkinsWork }
-	if err := f.get(ctx, tree(base.Base()+"/queue/", "items["+itemFields+"]"), &queue); err != nil {
-		return nil, err
+	jobs := fmt.Sprintf(jobFields, "")
+	for range 3 { // folders
+		jobs = fmt.Sprintf(jobFields, ","+jobs)
 	}
-	type executor struct{ CurrentExecutable jenkinsWork }
-	var nodes struct {
-		Computer []struct{ Executors, OneOffExecutors []executor }
-	}
-	if err := f.get(ctx, tree(base.Base()+"/computer/", nodeFields), &nodes); err != nil {
-		return nil, err
-	}
-	var found []jenkinsWork
-	for _, c := range nodes.Computer {
-		for _, e := range append(c.Executors, c.OneOffExecutors...) {
-			found = append(found, e.CurrentExecutable)
+	known := map[int64]bool{} // an item may become a build meanwhile
+	for _, part := range []struct{ path, fields string }{
+		{"/queue/", "items[id,task[fullName]," + actionFields + "]"},
+		{"/computer/", "computer[executors[currentExecutable[" + workFields + "]],oneOffExecutors[currentExecutable[" + workFields + "]]]"},
+		{"/", jobs},
+	} {
+		if part.path == "/" && len(places) > 0 {
+			break
+		}
+		var answer jenkinsObject
+		if err := f.get(ctx, tree(base.Base()+part.path, part.fields), &answer); err != nil {
+			return nil, err
+		}
+		for _, o := range answer.all() {
+			if id := max(o.ID, o.QueueID); o.of(run.ID) && !known[id] {
+				known[id] = true
+				places = append(places, o.place(base.Base()))
+			}
 		}
 	}
-	found = append(found, queue.Items...) // after the builds: an item may have become one meanwhile
-	if places := placesOf(found, run.ID, base.Base()); len(places) > 0 {
-		return places, nil
+	if len(places) == 0 {
+		return nil, unfound("let the trigger put it there, and "+f.right, "no item in the queue and no recent build has the id %s in a parameter or in its cause", run.ID)
 	}
-	fields := lastBuilds
-	for range jobLevels {
-		fields = "jobs[" + fields + "]{0,500}," + lastBuilds
-	}
-	var root jenkinsJob
-	if err := f.get(ctx, tree(base.Base()+"/", fields), &root); err != nil {
-		return nil, err
-	}
-	if places := placesOf(root.all(), run.ID, base.Base()); len(places) > 0 {
-		return places, nil
-	}
-	return nil, &Error{Kind: Missing, Err: fmt.Errorf("no item in the queue and no recent build has the id %s in a parameter or in its cause", run.ID),
-		Hint: "let the trigger put it there, and " + f.right}
+	return places, nil
 }
 
-// jenkinsJob is a job, or a folder of them.
-type jenkinsJob struct {
-	Builds []jenkinsWork
-	Jobs   []jenkinsJob
-}
-
-func (j *jenkinsJob) all() []jenkinsWork {
-	builds := j.Builds
-	for _, below := range j.Jobs {
-		builds = append(builds, below.all()...)
+// all gives an object and all that are in it.
+func (o *jenkinsObject) all() []*jenkinsObject {
+	all := []*jenkinsObject{o}
+	if o.CurrentExecutable != nil {
+		all = append(all, o.CurrentExecutable)
 	}
-	return builds
-}
-
-// placesOf gives where the items and builds of a run are looked at.
-func placesOf(all []jenkinsWork, run, base string) (places []string) {
-	var queued []int64
-	for _, w := range all {
-		if !w.of(run) || slices.Contains(queued, max(w.ID, w.QueueID)) {
-			continue
-		}
-		queued = append(queued, max(w.ID, w.QueueID))
-		if w.QueueID == 0 {
-			places = append(places, queuePlace(base, w.ID, jobName(w.Task.URL)))
-		} else {
-			places = append(places, base+jobPath(w.URL))
-		}
+	below := slices.Concat(o.Items, o.Computer, o.Executors, o.OneOffExecutors, o.Jobs, o.Builds)
+	for n := range below {
+		all = append(all, below[n].all()...)
 	}
-	return places
+	return all
 }
 
-// of reports whether the trigger of a run has made w: it holds the run's id in a
-// parameter, or in the text of its cause. What was started by that build or
-// rebuilt by a person has another cause.
-func (w *jenkinsWork) of(run string) bool {
+// of reports whether the trigger of a run has made an item or build: it has the
+// run's id in a parameter or in the text of its cause. What such a build has
+// started, or a person has built again, has another cause.
+func (o *jenkinsObject) of(run string) bool {
 	triggered := false
 	var texts []string
-	for _, a := range w.Actions {
+	for _, a := range o.Actions {
 		for _, c := range a.Causes {
 			triggered = triggered || strings.HasSuffix(c.Class, ".GenericCause")
 			texts = append(texts, c.Text)
@@ -125,14 +99,12 @@ func (w *jenkinsWork) of(run string) bool {
 			texts = append(texts, fmt.Sprint(p.Value))
 		}
 	}
-	return triggered && naming(run).MatchString(strings.Join(texts, "\n"))
+	return triggered && names(run, texts...)
 }
 
-// jobName is the full name of a job: a/b for …/job/a/job/b/.
-func jobName(raw string) string {
-	path, err := url.PathUnescape(strings.TrimSuffix(jobPath(raw), "/"))
-	if err != nil {
-		return ""
+func (o *jenkinsObject) place(base string) string {
+	if o.QueueID == 0 {
+		return queuePlace(base, o.ID, o.Task.FullName)
 	}
-	return strings.TrimPrefix(strings.ReplaceAll(path, "/job/", "/"), "/")
+	return base + jobPath(o.URL)
 }

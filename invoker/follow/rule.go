@@ -27,7 +27,7 @@ func (f *rule) start(ctx context.Context, run *Run, _ *invoker.Request, _ *invok
 		return nil, err
 	}
 	if raw == nil {
-		return nil, errors.New("follow.url gave null")
+		return nil, quiet("follow.url gave null")
 	}
 	u, err := url.Parse(strings.TrimSpace(*raw))
 	switch {

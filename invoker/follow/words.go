@@ -77,10 +77,7 @@ func runningLabel(what []string) string {
 
 // known is the label of a state. A state that is not known is shown as it is.
 func known(labels map[string]string, state string) string {
-	if label, ok := labels[state]; ok {
-		return label
-	}
-	return state
+	return cmp.Or(labels[state], state)
 }
 
 // verb says how a pipeline ended. A state that is not known is shown as it is.

@@ -41,7 +41,7 @@ func (j *Jenkins) view(w http.ResponseWriter, r *http.Request) {
 		switch m := p.at(j.clock.Now()); {
 		case p.deleted || p.plan.Cancelled && !m.queued:
 		case m.queued:
-			items = append(items, object{"id": p.id, "url": "queue/item/" + itoa(p.id) + "/", "task": object{"url": j.Root + jobPath(p.name) + "/"}, "actions": actions})
+			items = append(items, object{"id": p.id, "url": "queue/item/" + itoa(p.id) + "/", "task": object{"fullName": p.name}, "actions": actions})
 		default:
 			if !m.over {
 				executors = append(executors, object{"currentExecutable": build})
