@@ -32,7 +32,7 @@ func (azureDevOps) Body(t *Target) (Body, error) {
 	if p := t.Method.Payload; p != nil {
 		return jsonBody(p)
 	}
-	return eventBody(t), nil
+	return eventBody(t)
 }
 
 // sha1Signer signs with HMAC-SHA1 over the body.

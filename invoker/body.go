@@ -31,11 +31,11 @@ type Body struct {
 
 // eventBody is the event itself, byte for byte as it was verified unless a
 // field of it was decrypted.
-func eventBody(t *Target) Body {
+func eventBody(t *Target) (Body, error) {
 	if t.Decrypted {
-		return Body{Value: t.Root}
+		return jsonBody(t.Root)
 	}
-	return Body{Value: t.Root, JSON: t.Event}
+	return Body{Value: t.Root, JSON: t.Event}, nil
 }
 
 func jsonBody(v any) (Body, error) {

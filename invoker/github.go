@@ -20,32 +20,9 @@ type gitHub struct {
 	credential *Credential // nil: a rule has to bring its own
 	do         func(context.Context, *Request) (*Response, error)
 
-	branches cache[branch] // by org/repo
-	refuses  cache[bool]   // by host:port: whether the server refuses return_run_details
-}
-
-// cache keeps what a backend has said. When it is full, it begins anew.
-type cache[V any] struct {
-	mu     sync.Mutex
-	values map[string]V
-}
-
-const maxCached = 1000
-
-func (c *cache[V]) get(key string) (V, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	v, ok := c.values[key]
-	return v, ok
-}
-
-func (c *cache[V]) put(key string, v V) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.values == nil || len(c.values) >= maxCached {
-		c.values = make(map[string]V)
-	}
-	c.values[key] = v
+	server   string   // host:port of base
+	branches sync.Map // of branch, by org/repo
+	refuses  sync.Map // host:port of the servers that refuse return_run_details
 }
 
 // branch is the default branch of a repository for a while.
@@ -66,7 +43,8 @@ var _ reviewer = (*gitHub)(nil)
 var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not set, and no GitHub App is")
 
 func newGitHub(i *Invoker) *gitHub {
-	return &gitHub{base: i.cfg.GitHubAPIURL, credential: i.credentials[GitHub], do: i.Do}
+	base, _ := url.Parse(i.cfg.GitHubAPIURL) // as Validate has done
+	return &gitHub{base: i.cfg.GitHubAPIURL, server: hostPort(base), credential: i.credentials[GitHub], do: i.Do}
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {
@@ -102,17 +80,14 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 	inputs := t.inputs(t.Method.WorkflowInputs)
 	delete(inputs, "ref") // it is where the workflow runs, in each of the ways to say it
 	if !t.Method.OmitPayload {
-		payload := eventBody(t)
-		if payload.JSON == nil {
-			var err error
-			if payload, err = jsonBody(payload.Value); err != nil {
-				return Body{}, err
-			}
+		payload, err := eventBody(t)
+		if err != nil {
+			return Body{}, err
 		}
 		inputs["port_payload"] = string(payload.JSON)
 	}
-	body := map[string]any{"ref": ref, "inputs": anyMap(inputs)}
-	if refused, _ := g.refuses.get(serverOf(g.base)); !refused {
+	body := map[string]any{"ref": ref, "inputs": inputs}
+	if _, refused := g.refuses.Load(g.server); !refused {
 		body[runDetails] = true
 	}
 	return jsonBody(body)
@@ -121,15 +96,6 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 // runDetails asks GitHub to say which run it has started. Servers before
 // GitHub Enterprise 3.21 refuse the field.
 const runDetails = "return_run_details"
-
-// serverOf is the host:port of a URL.
-func serverOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return hostPort(u)
-}
 
 // review sends a dispatch once more without the field where a server may have
 // refused it: nothing was started. A server that takes it then is remembered.
@@ -147,7 +113,7 @@ func (g *gitHub) review(req *Request, res *Response, err error, again func() (*R
 	req.Body = text
 	res, err = again()
 	if err == nil && res.StatusCode/100 == 2 {
-		g.refuses.put(req.Host(), true)
+		g.refuses.Store(req.Host(), true)
 	}
 	return res, err
 }
@@ -160,7 +126,8 @@ func (g *gitHub) ref(t *Target) string {
 	if ref := cmp.Or(t.ref(), t.Method.Ref); ref != "" {
 		return ref
 	}
-	if b, _ := g.branches.get(repository(t)); time.Now().Before(b.until) {
+	known, _ := g.branches.Load(repository(t))
+	if b, ok := known.(branch); ok && time.Now().Before(b.until) {
 		return b.name
 	}
 	return ""
@@ -190,7 +157,7 @@ func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, e
 	if name == "" {
 		return "", fmt.Errorf("GET %s answered without default_branch", place(u))
 	}
-	g.branches.put(repository(t), branch{name, time.Now().Add(branchTime)})
+	g.branches.Store(repository(t), branch{name, time.Now().Add(branchTime)})
 	return name, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -26,7 +27,7 @@ type gitHubApp struct {
 	conceal      func(secret string)
 
 	flight singleflight.Group // by owner
-	tokens cache[appToken]    // by owner, or by the one installation
+	tokens sync.Map           // of appToken, by owner, or by the one installation
 }
 
 type appToken struct {
@@ -72,8 +73,8 @@ func (a *gitHubApp) token(ctx context.Context, u *url.URL) (Secret, error) {
 	if a.installation != "" {
 		key = ""
 	}
-	t, _ := a.tokens.get(key)
-	if time.Until(t.expiry) > appMargin {
+	known, _ := a.tokens.Load(key)
+	if t, ok := known.(appToken); ok && time.Until(t.expiry) > appMargin {
 		return t.value, nil
 	}
 	asked := a.flight.DoChan(key, func() (any, error) {
@@ -117,7 +118,7 @@ func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret,
 	if a.conceal != nil {
 		a.conceal(made.Token)
 	}
-	a.tokens.put(key, appToken{Secret(made.Token), made.Expires})
+	a.tokens.Store(key, appToken{Secret(made.Token), made.Expires})
 	return Secret(made.Token), nil
 }
 

@@ -44,32 +44,23 @@ func (g gitLab) Body(t *Target) (Body, error) {
 	if err != nil {
 		return Body{}, err
 	}
-	ref := cmp.Or(t.ref(), t.Method.DefaultRef, "main")
-	body := map[string]any{"ref": ref, "token": token, "variables": anyMap(t.inputs(t.Method.PipelineVariables)), "port_payload": map[string]any{}}
+	body := map[string]any{
+		"ref": cmp.Or(t.ref(), t.Method.DefaultRef, "main"), "token": token,
+		"variables": t.inputs(t.Method.PipelineVariables), "port_payload": map[string]any{},
+	}
 	if len(t.Method.Inputs) > 0 {
 		body["inputs"] = t.Method.Inputs
 	}
 	if !t.Method.OmitPayload {
-		body["port_payload"] = eventBody(t).raw()
+		payload, err := eventBody(t)
+		if err != nil {
+			return Body{}, err
+		}
+		body["port_payload"] = json.RawMessage(payload.JSON)
 	}
-	encoded, err := marshal(body)
-	return Body{Value: body, JSON: encoded, Secrets: []string{token}}, err
-}
-
-// raw is what stands for b inside another body: its bytes where there are any.
-func (b Body) raw() any {
-	if b.JSON != nil {
-		return json.RawMessage(b.JSON)
-	}
-	return b.Value
-}
-
-func anyMap(m map[string]string) map[string]any {
-	out := make(map[string]any, len(m))
-	for k, v := range m {
-		out[k] = v
-	}
-	return out
+	made, err := jsonBody(body)
+	made.Secrets = []string{token}
+	return made, err
 }
 
 // token finds the trigger token. A / in the name of a project stands for

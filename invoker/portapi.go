@@ -22,7 +22,7 @@ func (portAPI) Body(t *Target) (Body, error) {
 	if b := t.Method.Body; b != nil {
 		return jsonBody(b)
 	}
-	return eventBody(t), nil
+	return eventBody(t)
 }
 
 func (p portAPI) Header(req *Request) error {

@@ -63,19 +63,17 @@ func (t *Target) ref() string {
 
 // inputs are the user inputs as text, unless the method omits them, and over
 // them the values of one object of the method.
-func (t *Target) inputs(more map[string]any) map[string]string {
-	inputs := map[string]string{}
+func (t *Target) inputs(more map[string]any) map[string]any {
+	inputs := map[string]any{}
 	if !t.Method.OmitUserInputs {
-		addTexts(inputs, t.properties())
+		for k, v := range t.properties() {
+			inputs[k] = text(v)
+		}
 	}
-	addTexts(inputs, more)
+	for k, v := range more {
+		inputs[k] = text(v)
+	}
 	return inputs
-}
-
-func addTexts(to map[string]string, from map[string]any) {
-	for k, v := range from {
-		to[k] = text(v)
-	}
 }
 
 // text gives a string as it is and any other value as compact JSON.

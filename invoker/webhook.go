@@ -24,7 +24,7 @@ var errNoURL = errors.New("neither the rule nor the invocation method says which
 // the invocation method, and 2xx is success.
 type defaults struct{}
 
-func (defaults) Body(t *Target) (Body, error)     { return eventBody(t), nil }
+func (defaults) Body(t *Target) (Body, error)     { return eventBody(t) }
 func (defaults) Header(*Request) error            { return nil }
 func (defaults) Accept(*Request, *Response) error { return nil }
 
