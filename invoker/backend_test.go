@@ -284,11 +284,11 @@ func TestGitLabDecrypted(t *testing.T) {
 func TestGitLabToken(t *testing.T) {
 	t.Parallel()
 	deps := testDeps()
-	deps.Env = env(map[string]string{"g_a/b": "literal", "g_c_d": "replaced"})
+	deps.Env = env(map[string]string{"g_a/b": "literal", "g_sub_y": "t"})
 	g := gitLab{env: deps.Env}
 	for _, tc := range []struct{ group, project, want, wantErr string }{
 		{"g", "a/b", "literal", ""},
-		{"g", "c/d", "replaced", ""},
+		{"g/sub", "y", "t", ""},
 		{"g/sub", "x", "", "the environment variable g_sub_x, which holds the trigger token of g/sub/x, is not set"},
 		{"", "x", "", "the invocation method lacks groupName"},
 	} {

@@ -63,26 +63,21 @@ func (g gitLab) Body(t *Target) (Body, error) {
 	return made, err
 }
 
-// token finds the trigger token. A / in the name of a project stands for
-// itself or for _.
+// token finds the trigger token.
 func (g gitLab) token(t *Target) (string, error) {
 	group, project := t.Method.Group, t.Method.Project
 	if err := gitLabNamed(group, project); err != nil {
 		return "", err
 	}
 	name := strings.ReplaceAll(group, "/", "_") + "_" + project
-	for _, name := range []string{name, strings.ReplaceAll(name, "/", "_")} {
-		token, _ := g.env(name)
-		switch {
-		case token == "":
-		case g.notTrigger(name):
-			return "", fmt.Errorf("the environment variable %s is not used as the trigger token of %s/%s: the name is a setting's or another secret's", name, group, project)
-		default:
-			return token, nil
-		}
+	token, _ := g.env(name)
+	switch {
+	case token == "":
+		return "", fmt.Errorf("the environment variable %s, which holds the trigger token of %s/%s, is not set", name, group, project)
+	case g.notTrigger(name):
+		return "", fmt.Errorf("the environment variable %s is not used as the trigger token of %s/%s: the name is a setting's or another secret's", name, group, project)
 	}
-	name = strings.ReplaceAll(name, "/", "_")
-	return "", fmt.Errorf("the environment variable %s, which holds the trigger token of %s/%s, is not set", name, group, project)
+	return token, nil
 }
 
 // notTrigger reports whether a variable is something else than a trigger

@@ -67,27 +67,19 @@ func Uncertain(err error) bool {
 	return ok && status.gateway()
 }
 
-// limited tells a 403 that means a limit from one that means a missing right:
-// https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
-func limited(res *Response) bool {
-	if res.StatusCode != http.StatusForbidden {
-		return false
-	}
-	if res.Header.Get("Retry-After") != "" {
-		return true
-	}
-	for _, name := range []string{"X-RateLimit-Remaining", "RateLimit-Remaining"} {
-		if strings.TrimSpace(res.Header.Get(name)) == "0" {
-			return true
-		}
-	}
-	return bytes.Contains(bytes.ToLower(res.Body[:min(len(res.Body), 4<<10)]), []byte("rate limit"))
-}
-
 // Limited reports whether an answer says that a limit of requests is used up,
 // and when to come back, which other answers may say too; 0: it does not say.
+// A 403 may mean a limit or a missing right:
+// https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
 func (r *Response) Limited() (after time.Duration, limit bool) {
-	limit = r.StatusCode == http.StatusTooManyRequests || limited(r)
+	none := func(name string) bool { return strings.TrimSpace(r.Header.Get(name)) == "0" }
+	switch r.StatusCode {
+	case http.StatusTooManyRequests:
+		limit = true
+	case http.StatusForbidden:
+		limit = r.Header.Get("Retry-After") != "" || none("X-RateLimit-Remaining") || none("RateLimit-Remaining") ||
+			bytes.Contains(bytes.ToLower(r.Body[:min(len(r.Body), 4<<10)]), []byte("rate limit"))
+	}
 	return retryAfter(r.Header, limit), limit
 }
 

@@ -13,10 +13,7 @@ const redacted = "[redacted]"
 // Reveal gives the value.
 type Secret string
 
-var (
-	_ fmt.Formatter  = Secret("")
-	_ fmt.GoStringer = Secret("")
-)
+var _ fmt.Formatter = Secret("")
 
 // Reveal returns the value. Call it only where the value is used.
 func (s Secret) Reveal() string { return string(s) }
@@ -28,9 +25,6 @@ func (s Secret) String() string {
 	}
 	return redacted
 }
-
-// GoString returns what String returns.
-func (s Secret) GoString() string { return s.String() }
 
 // Format prints what String returns whatever the verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }

@@ -8,7 +8,6 @@ import (
 	"math"
 	"net/http"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -40,49 +39,34 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 	return i.judge(req, res, header)
 }
 
-// clock is the time of one attempt.
+// clock is the time of one attempt. It belongs to the goroutine of the attempt.
 type clock struct {
-	start       time.Time
-	limit, most time.Duration // to the header, and in all
-	body        atomic.Int64  // the longest pause of the body; 0: the header has not come
-	timer       *time.Timer
-	cancel      context.CancelCauseFunc
+	pause  time.Duration // of the body, the longest
+	timer  *time.Timer
+	cancel context.CancelCauseFunc
+	stop   func()
 }
 
+// newClock begins to count limit up to the header, and ten times limit in all.
 func newClock(ctx context.Context, limit time.Duration) (context.Context, *clock) {
+	most := min(limit, math.MaxInt64/10) * 10
+	ctx, stop := context.WithTimeoutCause(ctx, most, timedOut("took longer than %v in all", most))
 	ctx, cancel := context.WithCancelCause(ctx)
-	c := &clock{start: time.Now(), limit: limit, most: min(limit, math.MaxInt64/10) * 10, cancel: cancel}
-	c.timer = time.AfterFunc(limit, c.ring)
+	c := &clock{cancel: cancel}
+	c.timer = time.AfterFunc(limit, func() { cancel(timedOut("timed out after %v", limit)) })
+	c.stop = func() { c.timer.Stop(); stop() }
 	return ctx, c
-}
-
-func (c *clock) ring() {
-	pause := time.Duration(c.body.Load())
-	switch {
-	case pause == 0:
-		c.cancel(timedOut("timed out after %v", c.limit))
-	case time.Since(c.start) >= c.most:
-		c.cancel(timedOut("took longer than %v in all", c.most))
-	default:
-		c.cancel(timedOut("nothing came for %v", pause))
-	}
 }
 
 // answering begins to count the pauses of a body, d each.
 func (c *clock) answering(d time.Duration) {
-	c.body.Store(int64(d))
-	c.progress()
+	c.timer.Stop()
+	c.pause = d
+	c.timer = time.AfterFunc(d, func() { c.cancel(timedOut("nothing came for %v", d)) })
 }
 
 // progress begins a pause.
-func (c *clock) progress() {
-	c.timer.Reset(min(time.Duration(c.body.Load()), c.most-time.Since(c.start)))
-}
-
-func (c *clock) stop() {
-	c.timer.Stop()
-	c.cancel(nil)
-}
+func (c *clock) progress() { c.timer.Reset(c.pause) }
 
 // judge tells an answer that accepts from one that does not.
 func (i *Invoker) judge(req *Request, res *Response, sent http.Header) (*Response, error) {
@@ -144,10 +128,10 @@ func answer(ctx context.Context, c *clock, h *hop, req *Request, res *http.Respo
 	accepted := res.StatusCode >= 200 && res.StatusCode < 300
 	progress := c.progress
 	if accepted && !req.NeedBody && (req.Backend == Webhook || req.Backend == PortAPI) {
-		c.answering(min(c.limit, bodyGrace))
+		c.answering(min(req.Timeout, bodyGrace))
 		progress = func() {}
 	} else { // the other backends take something from the body, needed or not
-		c.answering(c.limit)
+		c.answering(req.Timeout)
 	}
 	body, more, err := readBody(res, req.Reserve, progress)
 	if err != nil && accepted && req.NeedBody {

@@ -66,7 +66,7 @@ func requote(raw string) string {
 	var b strings.Builder
 	b.WriteString(raw[:from])
 	for _, c := range []byte(raw[from:]) {
-		if alphanumeric(c) || strings.IndexByte("-._~!$&'()*+,;=:@/?#", c) >= 0 || c == '%' && !literal {
+		if strings.IndexByte(literals, c) >= 0 || c == '%' && !literal {
 			b.WriteByte(c)
 		} else {
 			fmt.Fprintf(&b, "%%%02X", c)
@@ -75,12 +75,11 @@ func requote(raw string) string {
 	return b.String()
 }
 
+// literals are the characters that RFC 3986 lets stand for themselves.
+const literals = "-._~!$&'()*+,;=:@/?#0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 // badEscape is a % that does not begin an escape.
 var badEscape = regexp.MustCompile(`%([^0-9A-Fa-f]|$|.[^0-9A-Fa-f]|.$)`)
-
-func alphanumeric(c byte) bool {
-	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
-}
 
 // resolved refuses text that holds a template: Port was to replace it.
 func resolved(what string, texts ...string) error {
