@@ -1,9 +1,12 @@
 package invoker
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -33,10 +36,7 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 	if u.User != nil {
 		return nil, fmt.Errorf("the URL holds user info, which is not sent")
 	}
-	req := &Request{Method: f.Method, Body: f.Body, Timeout: i.timeout(f.Timeout), url: u, NeedBody: true}
-	if req.Method == "" {
-		req.Method = http.MethodGet
-	}
+	req := &Request{Method: cmp.Or(f.Method, http.MethodGet), Body: f.Body, Timeout: i.timeout(f.Timeout), url: u, NeedBody: true}
 	header := f.Header.Clone()
 	if header == nil {
 		header = make(http.Header)
@@ -45,6 +45,24 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 	ctx, clock := newClock(ctx, req.Timeout)
 	defer clock.stop()
 	return i.follow(ctx, clock, req, &hop{method: req.Method, url: u, header: header, body: f.Body, pinned: carriesCredentials(header)})
+}
+
+// ask makes a call whose answer is JSON, and reads it into v. An answer with
+// another status than 2xx is a *StatusError.
+func (i *Invoker) ask(ctx context.Context, f FetchRequest, v any) error {
+	res, err := i.Fetch(ctx, f)
+	if err != nil {
+		return err
+	}
+	endpoint := cmp.Or(f.Method, http.MethodGet) + " " + f.URL
+	if res.StatusCode/100 != 2 {
+		_, token, _ := strings.Cut(f.Header.Get("Authorization"), " ")
+		return newStatusError(endpoint, res, "", OneLine(scrub(res.excerpt(), []string{token}), maxExcerpt))
+	}
+	if err := json.Unmarshal(res.Body, v); err != nil {
+		return fmt.Errorf("%s: the answer is not JSON", endpoint)
+	}
+	return nil
 }
 
 // carriesCredentials reports whether a header's name says that it holds one.

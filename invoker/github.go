@@ -18,7 +18,7 @@ import (
 type gitHub struct {
 	base       string
 	credential *Credential // nil: a rule has to bring its own
-	do         func(context.Context, *Request) (*Response, error)
+	ask        func(ctx context.Context, f FetchRequest, v any) error
 
 	server   string   // host:port of base
 	branches sync.Map // of branch, by org/repo
@@ -44,7 +44,7 @@ var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not se
 
 func newGitHub(i *Invoker) *gitHub {
 	base, _ := url.Parse(i.cfg.GitHubAPIURL) // as Validate has done
-	return &gitHub{base: i.cfg.GitHubAPIURL, server: hostPort(base), credential: i.credentials[GitHub], do: i.Do}
+	return &gitHub{base: i.cfg.GitHubAPIURL, server: hostPort(base), credential: i.credentials[GitHub], ask: i.ask}
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {
@@ -59,6 +59,11 @@ func (g *gitHub) URL(t *Target) (string, error) {
 func (g *gitHub) Body(t *Target) (Body, error) {
 	if ref := g.ref(t); ref != "" {
 		return g.body(t, ref)
+	}
+	if t.Rule.URL != nil { // with a credential of its own, which no other server must see
+		if u, err := parseURL(*t.Rule.URL); err != nil || hostPort(u) != g.server {
+			return Body{}, fmt.Errorf("the rule calls another server than GITHUB_API_URL, which is asked for the default branch of %s; give the run a ref", repository(t))
+		}
 	}
 	body, err := g.body(t, "[default branch of "+repository(t)+"]")
 	target := *t
@@ -139,26 +144,24 @@ func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, e
 	if name := g.ref(t); name != "" {
 		return name, nil // found by another event meanwhile
 	}
-	u, err := parseURL(join(g.base, "/repos/%s/%s", t.Method.Org, t.Method.Repo))
-	if err != nil {
-		return "", err
-	}
 	header := req.Header.Clone()
 	header.Del("Content-Type")
 	header.Del("Idempotency-Key")
-	res, err := g.do(ctx, &Request{
-		Backend: GitHub, Method: http.MethodGet, URL: u.String(), Header: header, Timeout: req.Timeout,
-		backend: g, url: u, secrets: req.secrets,
-	})
-	if err != nil {
+	if err := g.Authorize(ctx, req, header); err != nil {
 		return "", err
 	}
-	name, _ := res.object()["default_branch"].(string)
-	if name == "" {
-		return "", fmt.Errorf("GET %s answered without default_branch", place(u))
+	var found struct {
+		Branch string `json:"default_branch"`
 	}
-	g.branches.Store(repository(t), branch{name, time.Now().Add(branchTime)})
-	return name, nil
+	place := join(g.base, "/repos/%s/%s", t.Method.Org, t.Method.Repo)
+	if err := g.ask(ctx, FetchRequest{URL: place, Header: header, Timeout: req.Timeout}, &found); err != nil {
+		return "", err
+	}
+	if found.Branch == "" {
+		return "", fmt.Errorf("GET %s answered without default_branch", place)
+	}
+	g.branches.Store(repository(t), branch{found.Branch, time.Now().Add(branchTime)})
+	return found.Branch, nil
 }
 
 func (g *gitHub) Header(req *Request) error {

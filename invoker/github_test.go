@@ -111,6 +111,25 @@ func TestGitHubLookupFails(t *testing.T) {
 	}
 }
 
+// A rule that calls another server brings its own credential, which the server
+// of GITHUB_API_URL must not see.
+func TestGitHubBranchIsNotAskedElsewhere(t *testing.T) {
+	t.Parallel()
+	s, i := newGitHubStandIn(t)
+	other := newStandIn(t, nil)
+	target := event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "api", "workflow": "x.yml"}, nil)
+	target.Rule.URL = ptr(other.URL + "/repos/acme/api/actions/workflows/x.yml/dispatches")
+	target.Rule.Headers = map[string]string{"Authorization": "token rule-canary"}
+	_, err := i.Build(t.Context(), target)
+	if want := "the rule calls another server than GITHUB_API_URL, which is asked for the default branch of acme/api; give the run a ref"; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	target.Method.Ref = "main"
+	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil || len(s.exchanges()) != 0 || len(other.exchanges()) != 1 {
+		t.Errorf("with a ref: got %v", err)
+	}
+}
+
 func TestGitHubToken(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig()

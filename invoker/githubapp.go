@@ -23,7 +23,7 @@ type gitHubApp struct {
 	id           string
 	installation string // empty: looked up for each owner of a repository
 	key          SecretFunc
-	fetch        func(context.Context, FetchRequest) (*Response, error)
+	ask          func(ctx context.Context, f FetchRequest, v any) error
 	conceal      func(secret string)
 
 	flight singleflight.Group // by owner
@@ -48,7 +48,7 @@ const (
 func (i *Invoker) newGitHubApp() (*Credential, error) {
 	app := &gitHubApp{
 		base: strings.TrimRight(i.cfg.GitHubAPIURL, "/"), id: i.cfg.GitHubAppID, installation: i.cfg.GitHubAppInstallation,
-		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), fetch: i.Fetch, conceal: i.deps.Conceal,
+		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), ask: i.ask, conceal: i.deps.Conceal,
 	}
 	c, err := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
 		token, err := app.token(ctx, u)
@@ -140,19 +140,9 @@ func repositoryOf(path string) (owner, repo string) {
 }
 
 func (a *gitHubApp) call(ctx context.Context, proof, method, path string, into any) error {
-	res, err := a.fetch(ctx, FetchRequest{Method: method, URL: a.base + path, Header: http.Header{
+	return a.ask(ctx, FetchRequest{Method: method, URL: a.base + path, Header: http.Header{
 		"Authorization": {"Bearer " + proof}, "Accept": {gitHubMedia}, "X-Github-Api-Version": {gitHubVersion},
-	}})
-	if err != nil {
-		return err
-	}
-	if res.StatusCode/100 != 2 {
-		return newStatusError(method+" "+a.base+path, res, "", OneLine(res.excerpt(), maxExcerpt))
-	}
-	if err := json.Unmarshal(res.Body, into); err != nil {
-		return fmt.Errorf("%s %s: the answer is not JSON", method, a.base+path)
-	}
-	return nil
+	}}, into)
 }
 
 // jwt is what proves the App itself.
