@@ -10,16 +10,11 @@ import (
 	"strings"
 )
 
-// RefusedError is a target that the agent must not reach.
-type RefusedError struct {
-	Target string // host, or host and address
-	Reason string
-}
+// errRefused is below every error about a target that the agent must not reach.
+var errRefused = errors.New("refused by egress policy")
 
-func (e *RefusedError) plain() {}
-
-func (e *RefusedError) Error() string {
-	return "refused by egress policy: " + e.Target + " " + e.Reason
+func refused(target, reason string) error {
+	return &worded{fmt.Sprintf("%v: %s %s", errRefused, target, reason), errRefused}
 }
 
 // guard decides which targets may be reached. The zero value refuses
@@ -125,13 +120,13 @@ func (g *guard) name(host string, port uint16, last bool) error {
 	var none netip.Addr
 	switch {
 	case g.deny.match(host, none):
-		return &RefusedError{host, "is listed in EGRESS_DENY"}
+		return refused(host, "is listed in EGRESS_DENY")
 	case g.allow.match(host, none):
 		return nil
 	case last && g.allowOnly:
-		return &RefusedError{host, "is not listed in EGRESS_ALLOW"}
+		return refused(host, "is not listed in EGRESS_ALLOW")
 	case last && metadataNames.match(host, none):
-		return &RefusedError{host, "is a metadata service"}
+		return refused(host, "is a metadata service")
 	}
 	return nil
 }
@@ -147,15 +142,15 @@ func (g *guard) connection(host string, to netip.AddrPort) error {
 	}
 	switch {
 	case g.isOwn(addr, to.Port()):
-		return &RefusedError{target, fmt.Sprintf("port %d is the agent's own listener", to.Port())}
+		return refused(target, fmt.Sprintf("port %d is the agent's own listener", to.Port()))
 	case g.deny.match(host, addr):
-		return &RefusedError{target, "is listed in EGRESS_DENY"}
+		return refused(target, "is listed in EGRESS_DENY")
 	case g.allow.match(host, addr):
 		return nil
 	case g.allowOnly:
-		return &RefusedError{target, "is not listed in EGRESS_ALLOW"}
+		return refused(target, "is not listed in EGRESS_ALLOW")
 	case slices.ContainsFunc(metadata, func(p netip.Prefix) bool { return p.Contains(addr) }):
-		return &RefusedError{target, "is a link-local or metadata address"}
+		return refused(target, "is a link-local or metadata address")
 	}
 	return nil
 }

@@ -122,8 +122,7 @@ func TestEgress(t *testing.T) {
 				}
 				return
 			}
-			var refused *RefusedError
-			if !errors.As(err, &refused) || !strings.HasSuffix(err.Error(), ": refused by egress policy: "+tc.want) {
+			if !errors.Is(err, errRefused) || !strings.HasSuffix(err.Error(), ": refused by egress policy: "+tc.want) {
 				t.Fatalf("got %v, want %s", err, tc.want)
 			}
 			if retry, _ := Retryable(err, req, nil); retry || Sent(err) {

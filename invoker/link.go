@@ -25,7 +25,7 @@ type link struct {
 	changed        sync.Cond // of reading and closed
 	reading        bool      // a Read waits for the socket
 	closed         bool
-	begun, used    bool  // a request has begun; and it is not the first
+	used           bool  // by another request before
 	written, start int64 // bytes that may have left, now and when the request began
 	barred         bool  // nothing may be written any more
 	failure        error // of a write
@@ -57,7 +57,7 @@ func (l *link) begin(reused bool) (before int64) {
 	for reused && !l.reading && !l.closed {
 		l.changed.Wait()
 	}
-	l.begun, l.used, l.start = true, reused, l.written
+	l.used, l.start = reused, l.written
 	return l.start
 }
 
@@ -118,7 +118,7 @@ func (l *link) Read(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.reading = false
 	switch {
-	case l.begun && l.written == l.start && (l.used || err != nil):
+	case l.written == l.start && (l.used || err != nil):
 		l.barred = true // TLS would write its goodbye, which is no part of the request
 		return 0, io.EOF
 	case l.failure != nil && n > 0:

@@ -115,9 +115,8 @@ func retryAfter(h http.Header, limit bool) time.Duration {
 // final reports errors that no repetition mends.
 func final(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	_, refused := errors.AsType[*RefusedError](err)
 	inner, asked := errors.AsType[*TransportError](err)
-	return untrusted || refused || refusedByPeer(err) || asked && inner.Final
+	return untrusted || errors.Is(err, errRefused) || refusedByPeer(err) || asked && inner.Final
 }
 
 // refusedByPeer reports whether the server ended the TLS handshake because of

@@ -165,7 +165,7 @@ func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, 
 	d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		target, err := netip.ParseAddrPort(address)
 		if err != nil {
-			return &RefusedError{host, "has an address that cannot be checked"}
+			return refused(host, "has an address that cannot be checked")
 		}
 		return i.guard.connection(host, target)
 	}
