@@ -45,6 +45,24 @@ func TestInputLeadsToPortsAPI(t *testing.T) {
 	}
 }
 
+// A project of GitLab is named like one of the agent's own settings: its value
+// is not sent as the project's trigger token.
+func TestProjectNamedLikeASetting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 1)
+	agent := w.agent("GITLAB_URL="+w.backend.URL, "shop_api=trigger-token", "LOG_LEVEL=debug", mapping(t, map[string]any{}))
+	var events []porttest.Event
+	for run, name := range map[string][2]string{"r_own": {"shop", "api"}, "r_secret": {"PORT/CLIENT", "SECRET"}, "r_setting": {"LOG", "LEVEL"}} {
+		events = append(events, porttest.Event{Run: run, Type: "GITLAB", Synchronized: true, Method: map[string]any{"groupName": name[0], "projectName": name[1]}})
+	}
+	w.publish(events...)
+	w.waitEnded(events)
+	agent.terminate()
+	if got := w.backend.total(); got != 1 || !strings.Contains(string(w.backend.bodies["r_own"]), `"trigger-token"`) {
+		t.Errorf("GitLab got %d requests, %s; want the one with its own token", got, w.backend.bodies)
+	}
+}
+
 // The query of one event has 10,000 lines with the same beginning, each a secret
 // to search for. Other events do not wait for it.
 func TestQueryOfManyLines(t *testing.T) {
