@@ -17,7 +17,7 @@ func TestAnswer(t *testing.T) {
 		{"text that is JSON", `{"text":"{\"id\": 7}"}`, `{"id": 7}`, `{"id": 7}`, map[string]any{"id": 7}},
 		{"json alone", `{"json":{"id":7}}`, `{"id":7}`, `{"id":7}`, map[string]any{"id": 7}},
 		{"json is null", `{"text":"done","json":null}`, "done", "done", nil},
-		{"the same", `{"text":"{\"id\": 7}","json":{"id":7}}`, `{"id": 7}`, `{"id": 7}`, map[string]any{"id": 7}},
+		{"the same", `{"text":"{\"id\": 7}","json":{"id":7}}`, `{"id":7}`, `{"id": 7}`, map[string]any{"id": 7}},
 		{"not the same", `{"text":"done","json":{"id":7}}`, `{"id":7}`, "done", map[string]any{"id": 7}},
 		{"not the same, refused", `{"statusCode":500,"text":"oops","json":{"id":7}}`, "oops", "oops", map[string]any{"id": 7}},
 		{"nothing", `{}`, "", "", nil},
