@@ -29,14 +29,14 @@ const (
 	requestFile = "request.json"
 )
 
-// keys are what a case can say, in the order in which it is compared and
-// written, and the file of a folder that says it.
+// keys are the keys of a case, in the order in which they are compared and
+// written, and the files of a folder that hold them.
 var keys = []struct{ name, file string }{
 	{"event", eventFile}, {"response", "response.json"}, {"poll", "poll.json"}, {"env", "env.json"},
 	{"rule", ""}, {"request", requestFile}, {"report", "report.json"}, {"pollReport", "poll-report.json"}, {"error", ""},
 }
 
-// testCase is an event, and what is expected of it.
+// testCase is an event and the expected result.
 type testCase struct {
 	name     string
 	mapping  string // file
@@ -48,17 +48,17 @@ type testCase struct {
 	wants    map[string]want // by keys
 }
 
-// want is a value that is expected, and the document it stands in. It is empty
-// where -update is to write a new file.
+// want is an expected value in its document. The value is empty where -update
+// writes a new file.
 type want struct {
 	doc *document
 	value
 }
 
-// place is where something stands, for people and for GitHub.
+// place is a line of a file.
 type place struct {
 	file string
-	line int // 0: no particular one
+	line int // 0: the file as a whole
 }
 
 func (p place) String() string {
@@ -68,8 +68,7 @@ func (p place) String() string {
 	return fmt.Sprintf("%s:%d", p.file, p.line)
 }
 
-// load finds the cases below paths. Folders that start with a dot are passed
-// over.
+// load reads the cases below paths. It skips folders that start with a dot.
 func (o Options) load(paths []string) (cases []testCase, err error) {
 	for _, root := range paths {
 		err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
@@ -99,8 +98,8 @@ func (o Options) load(paths []string) (cases []testCase, err error) {
 	return cases, nil
 }
 
-// folder reads the case of a folder. Without request.json it is none, unless
-// -update is to write that; beside a list of cases event.json is theirs.
+// folder reads the case of a folder. Without request.json there is none, unless
+// -update writes that file; beside a list of cases event.json belongs to the list.
 func (o Options) folder(root, dir string) ([]testCase, error) {
 	c := testCase{name: filepath.ToSlash(dir), at: place{file: filepath.Join(dir, eventFile)}, wants: map[string]want{}}
 	lists, err := filepath.Glob(filepath.Join(dir, "*"+ListSuffix))
@@ -152,7 +151,7 @@ func (o Options) list(file string) ([]testCase, error) {
 		return nil, err
 	}
 	if d.root.Kind() != jsontext.KindBeginArray {
-		return nil, fmt.Errorf("%s: not a list of cases", file)
+		return nil, fmt.Errorf("%s: must be a list of cases", file)
 	}
 	mapping := cmp.Or(o.Mapping, strings.TrimSuffix(file, ListSuffix)+".json")
 	var cases []testCase
@@ -167,10 +166,10 @@ func (o Options) list(file string) ([]testCase, error) {
 	return cases, nil
 }
 
-// read takes over an entry of a list.
+// read reads an entry of a list.
 func (c *testCase) read(d *document, entry value) error {
 	if entry.Kind() != jsontext.KindBeginObject {
-		return errors.New("not an object")
+		return errors.New("must be an object")
 	}
 	for _, m := range entry.children() {
 		if err := c.take(m.name, d, m); err != nil {
@@ -186,19 +185,19 @@ func (c *testCase) read(d *document, entry value) error {
 	return nil
 }
 
-// take takes over what a case says under a key. A key that it does not know is
-// an error: a misspelt expectation would pass.
+// take sets what a case says under a key. An unknown key is an error: otherwise
+// a misspelt expectation would always pass.
 func (c *testCase) take(key string, d *document, v value) (err error) {
 	switch key {
 	case "name":
 		var ok bool
 		if c.name, ok = v.text(); !ok {
-			return errors.New("not a text")
+			return errors.New("must be a string")
 		}
 	case "env":
 		var vars map[string]string
 		if err := json.Unmarshal(v.Value, &vars); err != nil {
-			return fmt.Errorf("not an object of texts: %w", err)
+			return fmt.Errorf("must be an object of strings: %w", err)
 		}
 		c.environ = Environ(vars)
 	case "event":
@@ -219,13 +218,13 @@ func (c *testCase) take(key string, d *document, v value) (err error) {
 	return err
 }
 
-// input is an object of the document, or the content of the file that it names.
+// input is a value of the document, or the content of the file that it names.
 func (d *document) input(v value) ([]byte, error) {
 	if name, ok := v.text(); ok {
 		return os.ReadFile(filepath.Join(filepath.Dir(d.file), filepath.FromSlash(name)))
 	}
 	if kind := v.Kind(); kind != jsontext.KindBeginObject && kind != jsontext.KindBeginArray {
-		return nil, errors.New("neither an object nor the name of a file")
+		return nil, errors.New("must be an object or the name of a file")
 	}
 	return v.Value, nil
 }

@@ -199,16 +199,16 @@ func TestBadCases(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, list, want string }{
 		{"no JSON", "[{\n\"name\": }]", "m_test.json:2: "},
-		{"no list", `{}`, "m_test.json: not a list of cases"},
+		{"no list", `{}`, "m_test.json: must be a list of cases"},
 		{"more", `[] []`, "m_test.json:1: more after the JSON value"},
-		{"no object", `[1]`, "m_test.json:1: not an object"},
+		{"no object", `[1]`, "m_test.json:1: must be an object"},
 		{"misspelt", `[{"event": {}, "requests": {}}]`, `m_test.json:1: requests: unknown key`},
 		{"nothing expected", `[{"event": {}}]`, "nothing is expected"},
 		{"no event", `[{"rule": 0}]`, "no event"},
-		{"event of another kind", `[{"event": 1, "rule": 0}]`, "event: neither an object nor the name of a file"},
+		{"event of another kind", `[{"event": 1, "rule": 0}]`, "event: must be an object or the name of a file"},
 		{"no such event", `[{"event": "none.json", "rule": 0}]`, "none.json: no such file"},
-		{"name", `[{"name": 1}]`, "name: not a text"},
-		{"env", `[{"env": {"A": 1}}]`, "env: not an object of texts"},
+		{"name", `[{"name": 1}]`, "name: must be a string"},
+		{"env", `[{"env": {"A": 1}}]`, "env: must be an object of strings"},
 		{"none", `[]`, "no cases in"},
 	}
 	for _, tt := range tests {
@@ -236,10 +236,10 @@ func TestCasesThatCannotRun(t *testing.T) {
 	tests := []struct{ name, one, want string }{
 		{"no such rule", `"rule": "other"`, `no rule of`},
 		{"no such index", `"rule": 7`, `has no rule 7, but 1 rule`},
-		{"rule of another kind", `"rule": true`, "neither a name, nor a number, nor null"},
-		{"request of another kind", `"request": 1`, "request: neither an object nor null"},
+		{"rule of another kind", `"rule": true`, "must be a name, an index or null"},
+		{"request of another kind", `"request": 1`, "request: must be an object or null"},
 		{"misspelt", `"request": {"header": {}}`, `unknown key "header": a request has method, url, headers, query, body`},
-		{"no response", `"rule": 0, "report": {}`, "report: the case has no response to report; add one"},
+		{"no response", `"rule": 0, "report": {}`, "report: the case has no response; add one"},
 		{"settings", `"rule": 0, "env": {"STRICT_MAPPING": "maybe"}`, `env: STRICT_MAPPING: "maybe" is not true or false`},
 		{"response", `"rule": 0, "response": {"statusCode": "x"}`, "response: statusCode is a JSON string"},
 	}

@@ -9,10 +9,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// difference is one place where what came out is not what was expected.
+// difference is one place where the result is not what was expected.
 type difference struct {
 	path      string // request.body.items[0].name
-	want, got string // JSON, or what is said of a value that is not there
+	want, got string // JSON, or absent
 	at        place
 }
 
@@ -29,7 +29,7 @@ func (c *comparison) differ(at value, path, want, got string) {
 	c.diff = append(c.diff, difference{path, want, got, place{c.doc.file, c.doc.line(at.offset)}})
 }
 
-// whole compares a value with all that was expected of it.
+// whole compares two values completely.
 func (c *comparison) whole(path string, want, got value) {
 	wants, gots := want.children(), got.children()
 	if want.Kind() != got.Kind() || wants == nil && gots == nil && !sameScalar(want, got) {
@@ -51,8 +51,8 @@ func (c *comparison) whole(path string, want, got value) {
 	}
 }
 
-// sameScalar compares numbers by their value: 1, 1.0 and 1e0 are the same. An
-// integer too large for a float64 has to have the same digits.
+// sameScalar compares numbers by value: 1, 1.0 and 1e0 are equal. Integers must
+// have the same digits, also where a float64 cannot hold them.
 func sameScalar(want, got value) bool {
 	w, g := want.compact(), got.compact()
 	if w == g || want.Kind() != jsontext.KindNumber || !strings.ContainsAny(w+g, ".eE") {
@@ -66,7 +66,7 @@ func sameScalar(want, got value) bool {
 // maxShown is how many characters of a value a difference shows.
 const maxShown = 160
 
-// shorten cuts two long texts so that the place where they part stays in.
+// shorten cuts two long texts to the part around their first difference.
 func shorten(want, got string) (string, string) {
 	w, g := []rune(want), []rune(got)
 	same := 0
@@ -96,8 +96,8 @@ func cut(s []rune, from int) string {
 // requestKeys are the fields that a request has.
 var requestKeys = []string{"method", "url", "headers", "query", "body"}
 
-// project leaves of a request what want says something about: its own fields,
-// of headers and query the names that it gives.
+// project returns the part of a request that want is about: the fields that it
+// has, and of headers and query the names that it gives.
 func project(want, request value) (value, error) {
 	out, actual := map[string]any{}, bySteps(request.children())
 	for _, w := range want.children() {
@@ -112,9 +112,9 @@ func project(want, request value) (value, error) {
 	return newValue(out)
 }
 
-// projectNames does this for headers and query, where null says that a name is
-// not to be there. A header's name is compared without regard to case and given
-// back as want spells it.
+// projectNames does so for headers and query, where null expects that a name is
+// absent. Names of headers are compared without regard to case, and returned as
+// want spells them.
 func projectNames(want, got value, fold bool) map[string]any {
 	out := map[string]any{}
 	for _, w := range want.children() {

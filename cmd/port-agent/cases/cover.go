@@ -12,7 +12,7 @@ import (
 	"port-agent/transform"
 )
 
-// coverage counts, by mapping file, what the cases made use of.
+// coverage keeps, by mapping file, which rules the cases used.
 type coverage map[string]*covered
 
 type covered struct {
@@ -32,7 +32,7 @@ func (c coverage) count(m *transform.Mapping, v *explanation.View, answered bool
 	}
 }
 
-// print names the rules that no case chose and the report fields that no case
+// print lists the rules that no case chose and the report fields that no case
 // evaluated.
 func (c coverage) print(w io.Writer) {
 	for _, file := range slices.Sorted(maps.Keys(c)) {

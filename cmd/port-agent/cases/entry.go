@@ -23,7 +23,7 @@ type Entry struct {
 	Outcome
 }
 
-// Outcome is what a case can expect, and what came out.
+// Outcome is the result of an event, as a case expects it.
 type Outcome struct {
 	Rule       any                     `json:"rule"` // name, index or nil
 	Request    *explanation.Request    `json:"request"`
@@ -32,7 +32,7 @@ type Outcome struct {
 	Error      string                  `json:"error,omitempty"` // why nothing is sent
 }
 
-// NewOutcome returns what came out.
+// NewOutcome is the result that v explains.
 func NewOutcome(v *explanation.View) Outcome {
 	o := Outcome{Request: v.Request, Report: v.Report, PollReport: v.Poll, Error: strings.Join(v.Details.Stopped, "; ")}
 	if v.Rule != nil {
@@ -46,9 +46,8 @@ func NewOutcome(v *explanation.View) Outcome {
 	return o
 }
 
-// Append adds e to a list of cases; an empty list is the file that is not there
-// yet. What is in the list stays as it is. A second case of the same name is an
-// error.
+// Append adds e to the text of a list of cases, which is empty for a new file. The
+// other cases keep their text. A second case of the same name is an error.
 func Append(list []byte, e Entry) ([]byte, error) {
 	d := &document{source: list}
 	if len(bytes.TrimSpace(list)) > 0 {
@@ -63,7 +62,7 @@ func Append(list []byte, e Entry) ([]byte, error) {
 	var all []any
 	for _, c := range d.root.children() {
 		if name, ok := bySteps(c.children())[".name"].text(); ok && name == e.Name {
-			return nil, fmt.Errorf("a case of that name exists already: %q", e.Name)
+			return nil, fmt.Errorf("a case named %q exists already", e.Name)
 		}
 		all = append(all, c.Value)
 	}

@@ -14,7 +14,7 @@ import (
 	"port-agent/transform"
 )
 
-// judge compares a view with what a case expects.
+// judge compares an explanation with a case.
 type judge struct {
 	*result
 	mapping *transform.Mapping
@@ -22,8 +22,8 @@ type judge struct {
 	out     Outcome // of view
 }
 
-// all compares each thing that is expected; with update it becomes what came
-// out instead.
+// all compares everything that is expected. With update it replaces expectations
+// that differ.
 func (j *judge) all(update bool) error {
 	for _, k := range keys {
 		w, ok := j.wants[k.name]
@@ -48,8 +48,8 @@ func (j *judge) all(update bool) error {
 	return nil
 }
 
-// compare compares what is expected under a key, and returns what came out in
-// the form in which the case can say it.
+// compare compares what is expected under a key. It returns the result in the
+// form in which the case states it.
 func (j *judge) compare(c *comparison, key string, want value) (value, error) {
 	switch key {
 	case "rule":
@@ -62,7 +62,7 @@ func (j *judge) compare(c *comparison, key string, want value) (value, error) {
 	return j.compareReport(c, key, want)
 }
 
-// compareReport compares what is reported to Port of what is recorded.
+// compareReport compares what is reported to Port about a recorded answer.
 func (j *judge) compareReport(c *comparison, key string, want value) (value, error) {
 	var report any = j.out.Report
 	recorded, recording := j.response, "response"
@@ -75,14 +75,14 @@ func (j *judge) compareReport(c *comparison, key string, want value) (value, err
 	case got.Kind() != jsontext.KindNull || want.Kind() == jsontext.KindNull:
 		c.whole(key, want, got)
 	case recorded == nil:
-		err = fmt.Errorf("the case has no %s to report; add one", recording)
+		err = fmt.Errorf("the case has no %s; add one", recording)
 	case want.Kind() != jsontext.KindInvalid:
 		c.differ(want, key, want.compact(), "none: "+j.notReported())
 	}
 	return got, err
 }
 
-// compareRule takes a rule's name, its index, or null for none.
+// compareRule compares a rule by its name or index; null expects none.
 func (j *judge) compareRule(c *comparison, want value) (value, error) {
 	expected, err := j.expectedRule()
 	if err != nil {
@@ -125,10 +125,10 @@ func (j *judge) expectedRule() (*transform.Rule, error) {
 		}
 		return nil, fmt.Errorf("%s has no rule %s, but %s", j.testCase.mapping, want.Value, terminal.Count(len(rules), "rule"))
 	}
-	return nil, errors.New("neither a name, nor a number, nor null")
+	return nil, errors.New("must be a name, an index or null")
 }
 
-// compareRequest takes some fields of a request, or null for none.
+// compareRequest compares the given fields of a request; null expects none.
 func (j *judge) compareRequest(c *comparison, want value) (value, error) {
 	sent := j.out.Request
 	got, err := newValue(sent)
@@ -151,7 +151,7 @@ func (j *judge) compareRequest(c *comparison, want value) (value, error) {
 			c.differ(want, "request", "none", string(got.Value))
 		}
 	default:
-		return got, errors.New("neither an object nor null")
+		return got, errors.New("must be an object or null")
 	}
 	return got, nil
 }
@@ -169,7 +169,8 @@ func (j *judge) notReported() string {
 	return j.notSent()
 }
 
-// compareError takes a part of the text that says why nothing is sent, or null.
+// compareError looks for a part of the reason why nothing is sent; null expects
+// that the request is sent.
 func (j *judge) compareError(c *comparison, want value) (value, error) {
 	got := j.out.Error
 	part, ok := want.text()
@@ -185,8 +186,8 @@ func (j *judge) compareError(c *comparison, want value) (value, error) {
 	return newValue(got)
 }
 
-// explain adds what explain says about the rule that was expected, or, where
-// none is named, about each that was looked at, and the warnings.
+// explain adds what explain says about the expected rule, or about each rule where
+// the case names none, and the warnings.
 func (j *judge) explain() {
 	want, _ := j.expectedRule()
 	got := j.view.Rule

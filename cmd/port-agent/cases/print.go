@@ -84,7 +84,7 @@ func (out Output) print(r *result) {
 // maxDifferences is how many differences of a case are shown.
 const maxDifferences = 20
 
-// lines tell why a case failed.
+// lines say why a case failed.
 func (r *result) lines() (out []string) {
 	if r.err != nil {
 		out = append(out, r.at.String()+":")

@@ -15,13 +15,13 @@ type edit struct {
 	text       string
 }
 
-// replace notes that v is to become got. What is the same in both stays as it
-// stands in the file, and so do order and indentation.
+// replace changes v to got. Parts that are equal keep their text, and the order
+// and indentation of the file stay.
 func (d *document) replace(v, got value) {
 	d.edits = append(d.edits, edit{v.offset, v.offset + len(v.Value), d.render(v, got)})
 }
 
-// edited is the text of the document with what has been replaced.
+// edited is the text of the document after all replacements.
 func (d *document) edited() []byte {
 	slices.SortFunc(d.edits, func(a, b edit) int { return cmp.Compare(a.start, b.start) })
 	var out bytes.Buffer
@@ -35,7 +35,7 @@ func (d *document) edited() []byte {
 	return out.Bytes()
 }
 
-// save writes the document, if anything in it has been replaced.
+// save writes the document if it was changed.
 func (d *document) save() error {
 	if len(d.edits) == 0 {
 		return nil
@@ -45,8 +45,8 @@ func (d *document) save() error {
 	return err
 }
 
-// WriteFile replaces the content of a file at once, by way of a file beside it.
-// A file that is there keeps its permissions, and a link stays one.
+// WriteFile replaces the content of a file atomically. An existing file keeps its
+// permissions, and a symbolic link stays one.
 func WriteFile(file string, data []byte) error {
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real
@@ -68,7 +68,7 @@ func WriteFile(file string, data []byte) error {
 	return os.Rename(temporary.Name(), file)
 }
 
-// same reports whether v holds got.
+// same reports whether v equals got.
 func (d *document) same(v, got value) bool {
 	c := comparison{doc: d}
 	c.whole("", v, got)
@@ -104,8 +104,8 @@ func (d *document) render(v, got value) string {
 	return enclose(begin, parts, end)
 }
 
-// enclose puts parts between what an object or array begins and ends with, one
-// a line where that is how they stood.
+// enclose joins parts between the beginning and the end of an object or array: one
+// per line if the beginning breaks the line.
 func enclose(begin string, parts []string, end string) string {
 	if len(parts) == 0 {
 		return begin[:1] + end[len(end)-1:]
@@ -133,11 +133,11 @@ func (d *document) unit() string {
 	return "  "
 }
 
-// maxLine is how long a value may be that is written in one line.
+// maxLine is the length in bytes up to which a value stays in one line.
 const maxLine = 100
 
-// layout is the text of a value made by newValue, below a line that is indented
-// by indent. What is longer than most is written one child a line.
+// layout formats a value made by newValue, in a line that is indented by indent.
+// What is longer than most bytes has one child per line.
 func layout(v value, indent, unit string, most int) string {
 	children := v.children()
 	if len(v.Value) <= most || len(children) == 0 {

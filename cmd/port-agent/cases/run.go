@@ -33,7 +33,8 @@ type result struct {
 
 func (r *result) failed() bool { return r.err != nil || len(r.diff) > 0 }
 
-// runner runs cases one after another: their environments replace each other.
+// runner runs cases one after another, because each replaces the environment of
+// the process.
 type runner struct {
 	Options
 	cover    coverage

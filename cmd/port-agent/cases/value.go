@@ -12,7 +12,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// document is a JSON file. What is read of it knows its place in it.
+// document is a JSON file.
 type document struct {
 	file   string
 	source []byte
@@ -20,16 +20,16 @@ type document struct {
 	edits  []edit
 }
 
-// value is a JSON value as it is written, and where it stands.
+// value is the text of a JSON value and its place in a document.
 type value struct {
 	jsontext.Value
 	offset int    // in the document
 	name   string // of a member of an object
 	label  string // of a member: name and colon, as they are written
-	step   string // from what it is in, as paths have it: .name or [0]
+	step   string // in a path: .name or [0]
 }
 
-// newValue is v as JSON. It stands in no document.
+// newValue is v as JSON in one line, in no document.
 func newValue(v any) (value, error) {
 	data, err := json.Marshal(v)
 	if err == nil {
@@ -108,8 +108,8 @@ func bySteps(children []value) map[string]value {
 	return out
 }
 
-// pathStep is the step to a member of an object. Its name is quoted where it is
-// no plain word.
+// pathStep is the step to a member of an object. Names other than plain words are
+// quoted.
 func pathStep(name string) string {
 	plain := name != "" && strings.IndexFunc(name, func(r rune) bool {
 		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
@@ -120,7 +120,7 @@ func pathStep(name string) string {
 	return "[" + strconv.Quote(name) + "]"
 }
 
-// text is what v says if it is a string.
+// text is the content of a string.
 func (v value) text() (text string, ok bool) {
 	if v.Kind() != jsontext.KindString {
 		return "", false

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -20,13 +19,13 @@ import (
 // mappingName stands for the mapping in messages.
 const mappingName = "invocations.json"
 
-// question is what the page wants to know.
+// question is what the page sends to be explained.
 type question struct {
 	state
 	JQ string `json:"jq"`
 }
 
-// verdict is what the page shows of what the agent would do.
+// verdict is what the page shows.
 type verdict struct {
 	Findings []finding         `json:"findings"`
 	Faults   map[string]string `json:"faults"` // by what they are in: event, response, poll, env
@@ -49,7 +48,7 @@ type finding struct {
 	Hint    string `json:"hint"`
 }
 
-// tried is what the line "try jq" gives.
+// tried is the result of the line "try jq".
 type tried struct {
 	Value any    `json:"value"`
 	Error string `json:"error"`
@@ -73,7 +72,7 @@ func (s *Server) explain(ctx context.Context, in question) (*verdict, error) {
 	return out, ctx.Err()
 }
 
-// view fills in the explanation of the event, as far as it can be evaluated.
+// view fills in the explanation of the event, or why there is none.
 func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanation.Explainer, in state) {
 	failed := func(where string, err error) bool {
 		if err != nil {
@@ -102,23 +101,12 @@ func parse(cfg transform.Config, text string, environ []string) (*transform.Mapp
 	return m, m.Warnings
 }
 
-// place turns byte offsets into those of JavaScript.
+// place converts findings, whose offsets count bytes of text.
 func place(text string, findings []transform.Finding) []finding {
 	out := make([]finding, len(findings))
 	for i, f := range findings {
-		f.File = ""
-		where := ""
-		if f.Rule >= 0 {
-			where = fmt.Sprint("rule ", f.Rule)
-		}
-		if f.Name != "" {
-			where += fmt.Sprintf(" %q", f.Name)
-		}
-		if f.Field != "" {
-			where = strings.TrimPrefix(where+", "+f.Field, ", ")
-		}
-		out[i] = finding{From: units(text, f.Start), To: units(text, f.End), Line: f.Line, Column: f.Column, Warning: f.Warning, Where: where,
-			Message: f.Message, Hint: f.Hint}
+		where := transform.Finding{Rule: f.Rule, Name: f.Name, Field: f.Field}.String()
+		out[i] = finding{units(text, f.Start), units(text, f.End), f.Line, f.Column, f.Warning, strings.TrimSuffix(where, ": "), f.Message, f.Hint}
 	}
 	return out
 }
@@ -132,8 +120,8 @@ func units(text string, offset int) int {
 	return n
 }
 
-// try evaluates an expression on the event the way a rule's body is: it is the
-// body of a mapping that has nothing else.
+// try evaluates an expression on the event as the body of a rule that has
+// nothing else.
 func try(ctx context.Context, cfg transform.Config, environ []string, expr, event string) *tried {
 	rule, err := json.Marshal([]map[string]string{{"body": expr}})
 	if err != nil {
@@ -177,5 +165,5 @@ func (s *Server) entry(ctx context.Context, in namedState) (cases.Entry, error) 
 	return cases.Entry{Name: in.Name, Event: raw(in.Event), Env: in.Env, Response: raw(in.Response), Poll: raw(in.Poll), Outcome: cases.NewOutcome(out.View)}, nil
 }
 
-// raw is a text as JSON, nil where it is empty.
+// raw is a text as JSON; empty text is no JSON at all.
 func raw(text string) json.RawMessage { return json.RawMessage(strings.TrimSpace(text)) }

@@ -91,7 +91,7 @@ func (s *Server) start(*http.Request) (any, error) {
 	if o.Events, err = f.events(); err != nil {
 		return nil, err
 	}
-	if f.Event != "" { // the answers at the start belong to another one
+	if f.Event != "" { // the built-in answers belong to the built-in event
 		o.Response, o.Poll = "", ""
 	}
 	if len(o.Events) > 0 {
@@ -188,7 +188,7 @@ func readState(files fs.FS, dir string) (st state, err error) {
 	return st, err
 }
 
-// changed is a mapping that the page has changed.
+// changed is the mapping that the page saves, or the one that it conflicts with.
 type changed struct {
 	Mapping string `json:"mapping"`
 	Version string `json:"version"` // of the file when the page read it
@@ -212,7 +212,7 @@ func (s *Server) save(_ context.Context, in changed) (any, error) {
 	return map[string]string{"version": version([]byte(in.Mapping))}, nil
 }
 
-// namedState is what becomes a case.
+// namedState is the content of the page and the name of the case to make of it.
 type namedState struct {
 	state
 	Name string `json:"name"`

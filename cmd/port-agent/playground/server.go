@@ -29,8 +29,8 @@ type Server struct {
 	busy    chan struct{} // holds a token while an evaluation or a save is under way
 }
 
-// New makes a server for what is accepted at addr, which has to be a loopback
-// address. files are what it starts with and may write.
+// New makes a server for connections to addr, which must be a loopback address.
+// files are the files to start with and to write.
 func New(addr net.Addr, files Files, version string) (*Server, error) {
 	g, err := newGuard(addr)
 	if err != nil {
@@ -39,8 +39,8 @@ func New(addr net.Addr, files Files, version string) (*Server, error) {
 	return &Server{files, version, g, make(chan struct{}, 1)}, nil
 }
 
-// Path is the path and the query of the first page: it lets the browser in
-// that opens it.
+// Path is the path and query of the first page. It holds the token that grants
+// access.
 func (s *Server) Path() string { return "/?token=" + s.guard.token }
 
 // Handler returns the routes.
@@ -115,9 +115,9 @@ func statusOf(err error) int {
 	return http.StatusBadRequest
 }
 
-// inTurn gives f the body of a request once it is its turn: evaluations run one
-// at a time, as the agent's own heavy ones do. It fails when the page has given
-// up on the answer.
+// inTurn decodes the body of a request for f, and runs one f at a time, as the
+// agent does with heavy evaluations. A request that the page aborts while it waits
+// does not run.
 func inTurn[In, Out any](s *Server, f func(context.Context, In) (Out, error)) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
 		var in In
