@@ -65,12 +65,9 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 		e.direct = directly(q)
 	}
 	w := walker{env: env, uses: map[string]bool{}, defines: map[string]bool{}}
-	w.walk(q, 0)
-	if w.hidden != "" && !w.defines[w.hidden] {
-		w.fail("function not defined: "+w.hidden, w.hidden)
-	}
-	if w.fault != "" {
-		return nil, nameError(text, w.fault, w.token)
+	w.walk(q)
+	if w.format != "" {
+		return nil, nameError(text, "format not defined: "+w.format, w.format)
 	}
 	e.unset, e.patterns = w.unset, w.patterns
 	if w.deletes {

@@ -57,15 +57,7 @@ func TestCheck(t *testing.T) {
 			`rule 0 "n": body.list[1].u: unexpected token ":"; for this very text write "\"https://x.y/z\""`,
 			`rule 0 "n": body.type: function not defined: runs/0; for this very text write "\"runs\""`,
 		}},
-		{"the agent's own names", `[{"enabled": ".q", "url": "$__run"}, {"enabled": ".a as $__run | 1"}, {"enabled": ". as {a: $__run} | 1"}, {"enabled": "def f($__run): 1; f(1)"}, {"enabled": "{$__run}"}, {"enabled": "_tonumber"}, {"enabled": "def _at(f): f; _at(.a)"}]`, []string{
-			`rule 0: url: variable not defined: $__run`,
-			`rule 1: enabled: variable not defined: $__run`,
-			`rule 2: enabled: variable not defined: $__run`,
-			`rule 3: enabled: variable not defined: $__run`,
-			`rule 4: enabled: variable not defined: $__run`,
-			`rule 5: enabled: function not defined: _tonumber/0; for this very text write "\"_tonumber\""`,
-		}},
-		{"expressions", `[{"enabled": ".a ==", "url": ".a | ]", "method": "$x", "orderBy": ".run-id", "body": {"a": "if .a then .b.c else", "b": "\"abc", "c": ".a | nope(1; 2)", "d": "@foo", "e": "import \"x\" as x; .", "f": "_modify(.; .)", "g": ".payload.x | .a.b.c[", "h": "break $x"}}]`, []string{
+		{"expressions", `[{"enabled": ".a ==", "url": ".a | ]", "method": "$x", "orderBy": ".run-id", "body": {"a": "if .a then .b.c else", "b": "\"abc", "c": ".a | nope(1; 2)", "d": "@foo", "e": "import \"x\" as x; .", "g": ".payload.x | .a.b.c[", "h": "break $x"}}]`, []string{
 			`rule 0: enabled: the expression ends too early`,
 			`rule 0: url: unexpected token "]"`,
 			`rule 0: method: variable not defined: $x`,
@@ -73,8 +65,7 @@ func TestCheck(t *testing.T) {
 			`rule 0: body.b: unterminated string literal`,
 			`rule 0: body.c: function not defined: nope/2`,
 			`rule 0: body.d: format not defined: @foo`,
-			`rule 0: body.e: modules cannot be used`,
-			`rule 0: body.f: function not defined: _modify/2`,
+			`rule 0: body.e: cannot load module: "x"`,
 			`rule 0: body.g: the expression ends too early`,
 			`rule 0: body.h: label not defined: $x`,
 			`rule 0: orderBy: function not defined: id/0; a key with a dash is written ."run-id"`,
@@ -104,8 +95,7 @@ func TestCheck(t *testing.T) {
 			`rule 2: timeout: is 86401: it must be more than 0 and at most 86400 seconds`,
 			`warning: rule 2: never reached: rule 0 takes every event; move it up, or narrow enabled of that rule`,
 		}},
-		{"hostile", `[{"url": "` + strings.Repeat("(", 3000) + "1" + strings.Repeat(")", 3000) + `"}, {"url": "` + strings.Repeat("1+", 40_000) + `1"}]`, []string{
-			`rule 0: url: the expression is nested too deeply`,
+		{"hostile", `[{"url": "` + strings.Repeat("(", 30_000) + "1" + strings.Repeat(")", 30_000) + `"}, {"url": "` + strings.Repeat("1+", 40_000) + `1"}]`, []string{
 			`rule 1: url: the expression is longer than 65536 bytes`,
 			`warning: rule 1: never reached: rule 0 takes every event; move it up, or narrow enabled of that rule`,
 		}},

@@ -191,6 +191,7 @@ var evalTests = []struct{ expr, want string }{
 	{`def map(f): "mine"; [1] | map(.)`, `"mine"`},
 	{`def gsub(a; b): "mine"; "x" | gsub("x"; "y")`, `"mine"`},
 	{`def _modify(a; b): "mine"; .a.b |= 5`, `"mine"`},
+	{`def _at(f): "mine"; def _count(n): n; [_at(.), _count(2)]`, `["mine",2]`},
 	{`. as $x | [$x.a.b, $x.f]`, `[1,1]`},
 	{`1 as $x | 2 as $y | 3 as $x | [$x, $y]`, `[3,2]`},
 	{`.a.b == 1 and .a.s == "x y" and (.t | not | not)`, `true`},

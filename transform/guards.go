@@ -3,6 +3,7 @@ package transform
 import (
 	"encoding/base32"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/itchyny/gojq"
@@ -17,20 +18,18 @@ type function struct {
 
 // guards are what stands between an event and what gojq would do with it
 // without bounds. Most look at the input, count what will be made of it, and
-// pass it on.
+// pass it on; those of an operator give its two sides.
 var guards = map[string]function{
-	"+":         {2, add},
-	"-":         {2, subtract},
-	"*":         {2, multiply},
+	"_added":    {2, func(r *run, in any, args []any) any { return counted(r, slices.Clone(args), shallow(args...)) }},
+	"_product":  {2, product},
 	"_count":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return counted(r, in, n) }},
 	"_made":     {0, func(r *run, in any, _ []any) any { return counted(r, in, shallow(in)) }},
 	"_sized":    {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
 	"_parts":    {1, parts},
-	"_compared": {1, func(r *run, in any, args []any) any { return compared(r, in, in, args[0]) }},
+	"_compared": {2, compared},
 	"_sought":   {1, sought},
 	"_json":     {0, countJSON},
 	"_settled":  {0, settled},
-	"_key":      {0, key},
 	"_refuse":   {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
 	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
 	"_base32":   {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
@@ -56,26 +55,6 @@ var options = func() (out []gojq.CompilerOption) {
 
 // refuse makes an error of the package's own. It must show no value.
 func refuse(format string, args ...any) error { return &ownError{fmt.Errorf(format, args...)} }
-
-// operators are gojq's own, for what needs no guard.
-var operators = func() map[string]*gojq.Code {
-	out := make(map[string]*gojq.Code)
-	for _, op := range []string{"+", "-", "*"} {
-		q, err := gojq.Parse("$l " + op + " $r")
-		if err != nil {
-			panic(err) // it is part of the program
-		}
-		if out[op], err = gojq.Compile(q, gojq.WithVariables([]string{"$l", "$r"})); err != nil {
-			panic(err)
-		}
-	}
-	return out
-}()
-
-func operate(op string, l, r any) any {
-	v, _ := operators[op].Run(nil, l, r).Next()
-	return v
-}
 
 const (
 	valueBytes = 16 // of a value in a list
@@ -127,14 +106,14 @@ func counted(r *run, in any, n int) any {
 	return in
 }
 
-// compared counts the comparison of each part of x with each part of y, and
-// passes in on.
-func compared(r *run, in, x, y any) any {
+// compared counts the comparison of each part of a value with each part of
+// another one.
+func compared(r *run, _ any, args []any) any {
 	const part = 2 * valueBytes
-	if err := r.work(weigh(x, maxBytes) / part * weigh(y, maxBytes) / part / 128); err != nil {
+	if err := r.work(weigh(args[0], maxBytes) / part * weigh(args[1], maxBytes) / part / 128); err != nil {
 		return err
 	}
-	return in
+	return slices.Clone(args)
 }
 
 // sought counts what indices does: it compares x with what begins at each
@@ -163,26 +142,9 @@ func parts(r *run, in any, args []any) any {
 	return counted(r, in, 2*valueBytes*strings.Count(s, sep))
 }
 
-func add(r *run, _ any, args []any) any {
-	if err := r.make(shallow(args...)); err != nil {
-		return err
-	}
-	if x, ok := args[0].(string); ok {
-		if y, ok := args[1].(string); ok {
-			return x + y
-		}
-	}
-	return operate("+", args[0], args[1])
-}
-
-func subtract(r *run, _ any, args []any) any {
-	if err, failed := compared(r, nil, args[0], args[1]).(error); failed {
-		return err
-	}
-	return operate("-", args[0], args[1])
-}
-
-func multiply(r *run, _ any, args []any) any {
+// product counts what a product makes: of a text and a number, that text many
+// times.
+func product(r *run, _ any, args []any) any {
 	n := shallow(args...)
 	for i, v := range args {
 		s, isText := v.(string)
@@ -191,10 +153,7 @@ func multiply(r *run, _ any, args []any) any {
 			n = int(min(float64(len(s))*max(times, 0), maxBytes+1))
 		}
 	}
-	if err := r.make(n); err != nil {
-		return err
-	}
-	return operate("*", args[0], args[1])
+	return counted(r, slices.Clone(args), n)
 }
 
 // countJSON counts what fromjson makes. A list of one-digit numbers is the worst but
@@ -215,17 +174,6 @@ func settled(_ *run, in any, _ []any) any {
 		return &ownError{err}
 	}
 	return v
-}
-
-// maxRunIndex bounds the values of a list that is an index: it is compared
-// with every part of the list that it is looked for in.
-const maxRunIndex = 50
-
-func key(_ *run, in any, _ []any) any {
-	if list, ok := in.([]any); ok && len(list) > maxRunIndex {
-		return refuse("a list of more than %d values is used as an index", maxRunIndex)
-	}
-	return in
 }
 
 // unescapeMarks leaves what jq 1.5 leaves, beside what RFC 3986 calls

@@ -28,8 +28,8 @@ var prelude = sync.OnceValue(func() []definition {
 	}
 	var defs []definition
 	for _, fd := range q.FuncDefs {
-		w := walker{trusted: true, uses: map[string]bool{}, defines: map[string]bool{}}
-		w.walk(fd.Body, 0)
+		w := walker{prelude: true, uses: map[string]bool{}, defines: map[string]bool{}}
+		w.walk(fd.Body)
 		defs = append(defs, definition{signature(fd.Name, len(fd.Args)), fd, w.uses})
 	}
 	return defs

@@ -40,9 +40,11 @@ def have_decnum: false;
 
 # What an event could hurt the agent through.
 
-def _add($l; $r): $l + $r;
-def _subtract($l; $r): $l - $r;
-def _multiply($l; $r): $l * $r;
+# += -= *=
+
+def _add($l; $r): _added($l; $r) | .[0] + .[1];
+def _subtract($l; $r): _compared($l; $r) | .[0] - .[1];
+def _multiply($l; $r): _product($l; $r) | .[0] * .[1];
 def _sum: add;
 def add: _sized | _sum;
 def add(f): [f] | add;
@@ -51,7 +53,7 @@ def join($s): _sized | _count(length * ($s | tostring | utf8bytelength)) | _join
 def _split($s): split($s);
 def split($s): _parts($s) | _split($s);
 def _contains($x): contains($x);
-def contains($x): _compared($x) | _contains($x);
+def contains($x): _compared(.; $x)[0] | _contains($x);
 def inside($x): . as $v | $x | contains($v);
 def _indices($x): indices($x);
 def indices($x): _sought($x) | _indices($x);
@@ -78,6 +80,8 @@ def leaf_paths: paths(scalars);
 def tostream:
   path(def r: (.[]? | r), .; r) as $p | getpath($p | _made)
   | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
+def _key:
+  if type == "array" and length > 50 then error("a list of more than 50 values is used as an index") else . end;
 def _place:
   if type == "array" and any(.[]; type == "number" and . > 100000) then error("an index is too large: at most 100000 can be set") else . end;
 def _setpath($p; $v): setpath($p; $v);

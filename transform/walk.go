@@ -12,96 +12,95 @@ import (
 // and rewrites what has to be guarded and cannot be defined in the prelude:
 // operators, text with values in it, computed keys.
 type walker struct {
-	trusted bool            // it is the prelude, which may call hidden functions
+	prelude bool            // it is the prelude, which guards itself
 	env     *environment    // nil for the prelude
 	uses    map[string]bool // functions, by signature
 	defines map[string]bool // those that it defines itself
-	hidden  string          // a function that it must not call
 	deletes bool            // it may delete, which in gojq writes to the input and to constants
 
 	computed int       // keys that are no constants, and so may be an index from an event
 	fallback int       // > 0 in what // stands in for
 	unset    []string  // variables of the environment that are read, but not set
 	patterns []pattern // constant regular expressions and formats of times
-	fault    string    // what is wrong with the expression
-	token    string    // the text that fault is about
+	format   string    // one that does not exist
 }
 
 // pattern is a constant regular expression or format of times.
 type pattern struct{ function, text, flags string }
 
-// maxNesting bounds how deep an expression may be nested.
-const maxNesting = 5000
-
 // runName is the variable that hands the account of the evaluation to the
 // functions of guards.
 const runName = "$__run"
 
-func (w *walker) fail(message, token string) {
-	if w.fault == "" {
-		w.fault, w.token = message, token
-	}
-}
-
 // walk visits what v holds, then v.
-func (w *walker) walk(v any, depth int) {
-	w.value(reflect.ValueOf(v), depth)
-}
+func (w *walker) walk(v any) { w.value(reflect.ValueOf(v)) }
 
-func (w *walker) value(v reflect.Value, depth int) {
-	if depth > maxNesting {
-		w.fail("the expression is nested too deeply", "")
-	}
-	if w.fault != "" {
-		return
-	}
-	switch v.Kind() {
-	case reflect.Slice:
+func (w *walker) value(v reflect.Value) {
+	switch {
+	case v.Kind() == reflect.Slice:
 		for i := range v.Len() {
-			w.value(v.Index(i), depth)
+			w.value(v.Index(i))
 		}
-	case reflect.Pointer:
-		if v.IsNil() {
-			return
-		}
+	case v.Kind() == reflect.Pointer && !v.IsNil():
 		if q, ok := v.Interface().(*gojq.Query); ok {
-			w.query(q, depth)
+			w.query(q)
 			return
 		}
 		for i := range v.Elem().NumField() {
-			w.value(v.Elem().Field(i), depth+1)
+			w.value(v.Elem().Field(i))
 		}
 		w.visit(v.Interface())
 	}
 }
 
-func (w *walker) query(q *gojq.Query, depth int) {
-	if q.Meta != nil || len(q.Imports) > 0 {
-		w.fail("modules cannot be used", "")
-	}
-	w.walk(q.FuncDefs, depth+1)
-	w.walk(q.Term, depth+1)
+// operators are the functions of guards that count what an operator makes.
+var operators = map[gojq.Operator]string{gojq.OpAdd: "_added", gojq.OpSub: "_compared", gojq.OpMul: "_product"}
+
+func (w *walker) query(q *gojq.Query) {
+	w.walk(q.FuncDefs)
+	w.walk(q.Term)
 	computed, fallback := w.computed, w.fallback
 	if q.Op == gojq.OpAlt {
 		w.fallback++
 	}
-	w.walk(q.Left, depth+1)
+	w.walk(q.Left)
 	w.fallback, computed = fallback, w.computed-computed
-	w.walk(q.Patterns, depth+1)
-	w.walk(q.Right, depth+1)
+	w.walk(q.Patterns)
+	w.walk(q.Right)
 	switch q.Op {
 	case gojq.OpAdd, gojq.OpSub, gojq.OpMul:
-		*q = gojq.Query{FuncDefs: q.FuncDefs, Term: guard(q.Op.String(), q.Left, q.Right).Term}
+		if !w.prelude {
+			operation := w.operation(q.Left, q.Op, q.Right)
+			operation.FuncDefs = q.FuncDefs
+			*q = *operation
+		}
 	case gojq.OpAssign, gojq.OpModify, gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod, gojq.OpUpdateAlt:
 		w.deletes = w.deletes || q.Op == gojq.OpModify
-		for op, name := range map[gojq.Operator]string{gojq.OpUpdateAdd: "_add/2", gojq.OpUpdateSub: "_subtract/2", gojq.OpUpdateMul: "_multiply/2"} {
-			w.uses[name] = w.uses[name] || q.Op == op
-		}
+		w.uses["_add/2"], w.uses["_subtract/2"], w.uses["_multiply/2"] = true, true, true // by these names gojq calls them
 		if computed > 0 {
-			w.uses["_at/1"] = true
-			q.Left = call("_at", q.Left)
+			q.Left = w.call("_at", q.Left)
 		}
 	}
+}
+
+// operation counts what an operator makes, before it is applied.
+func (w *walker) operation(l *gojq.Query, op gojq.Operator, r *gojq.Query) *gojq.Query {
+	side := func(n string) *gojq.Query {
+		number := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeNumber, Number: n}}
+		return &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeIndex, Index: &gojq.Index{Start: number}}}
+	}
+	return pipe(w.call(operators[op], l, r), &gojq.Query{Left: side("0"), Op: op, Right: side("1")})
+}
+
+// call makes the call of a function of the prelude or of guards.
+func (w *walker) call(name string, args ...*gojq.Query) *gojq.Query {
+	f := &gojq.Func{Name: name, Args: args}
+	w.function(f)
+	return &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFunc, Func: f}}
+}
+
+func pipe(l, r *gojq.Query) *gojq.Query {
+	return &gojq.Query{Left: l, Op: gojq.OpPipe, Right: r}
 }
 
 func (w *walker) visit(node any) {
@@ -111,51 +110,38 @@ func (w *walker) visit(node any) {
 	case *gojq.FuncDef:
 		w.defines[signature(n.Name, len(n.Args))] = true
 		for _, arg := range n.Args {
-			w.variable(arg)
 			w.defines[signature(strings.TrimPrefix(arg, "$"), 0)] = true
 		}
 	case *gojq.Func:
-		w.call(n)
-	case *gojq.ObjectKeyVal:
-		w.variable(n.Key)
-	case *gojq.Pattern:
-		w.variable(n.Name)
-	case *gojq.PatternObject:
-		w.variable(n.Key)
+		w.function(n)
 	case *gojq.Index:
 		if n.Start != nil && !n.IsSlice && !constant(n.Start) {
 			w.computed++
-			n.Start = pipe(n.Start, guard("_key"))
+			n.Start = pipe(n.Start, w.call("_key"))
 		}
 	}
 }
 
 var formats = []string{"@text", "@json", "@html", "@uri", "@urid", "@csv", "@tsv", "@sh", "@base64", "@base64d", "@base32"}
 
+// term rewrites text with values in it as a sum.
 func (w *walker) term(t *gojq.Term) {
-	switch t.Type {
-	case gojq.TermTypeFunc:
-		if t.Func.Name == "$ENV" || t.Func.Name == "env" && len(t.Func.Args) == 0 {
-			w.reads(t.SuffixList)
-		}
-	case gojq.TermTypeFormat:
+	if t.Type == gojq.TermTypeFunc && (t.Func.Name == "$ENV" || t.Func.Name == "env" && len(t.Func.Args) == 0) {
+		w.reads(t.SuffixList)
+	}
+	if t.Format != "" {
 		if !slices.Contains(formats, t.Format) {
-			w.fail("format not defined: "+t.Format, t.Format)
+			w.format = t.Format
 		}
 		w.uses["_touri/0"] = w.uses["_touri/0"] || t.Format == "@uri"
 		w.uses["format/1"] = w.uses["format/1"] || t.Format == "@base32"
-		interpolate(t, &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFormat, Format: t.Format}})
-	case gojq.TermTypeString:
-		w.uses["tostring/0"] = w.uses["tostring/0"] || t.Str.Queries != nil
-		interpolate(t, call("tostring"))
 	}
-}
-
-// interpolate turns text with values in it into a sum; format makes text of
-// each value.
-func interpolate(t *gojq.Term, format *gojq.Query) {
-	if t.Str == nil || t.Str.Queries == nil {
+	if t.Str == nil || t.Str.Queries == nil || w.prelude {
 		return
+	}
+	format := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFormat, Format: t.Format}}
+	if t.Format == "" {
+		format = w.call("tostring")
 	}
 	var sum *gojq.Query
 	for _, part := range t.Str.Queries {
@@ -163,74 +149,50 @@ func interpolate(t *gojq.Term, format *gojq.Query) {
 			part = pipe(part, format)
 		}
 		if sum != nil {
-			part = guard("+", sum, part)
+			part = w.operation(sum, gojq.OpAdd, part)
 		}
 		sum = part
 	}
 	*t = gojq.Term{Type: gojq.TermTypeQuery, Query: sum, SuffixList: t.SuffixList}
 }
 
-// call notes the call of a function or the use of a variable.
-func (w *walker) call(f *gojq.Func) {
-	w.variable(f.Name)
-	if g, ok := guards[f.Name]; ok && w.trusted && g.args == len(f.Args) {
-		f.Args = append(f.Args, call(runName))
+// patterned are the functions that take a regular expression or a format of
+// times, with how many arguments stand before the flags.
+var patterned = map[string]int{"test": 1, "match": 1, "capture": 1, "scan": 1, "splits": 1, "sub": 2, "gsub": 2,
+	"split": 1, "strptime": 1, "strftime": 1, "strflocaltime": 1}
+
+// function notes the call of a function.
+func (w *walker) function(f *gojq.Func) {
+	key := signature(f.Name, len(f.Args))
+	if w.defines[key] {
 		return
 	}
-	key := signature(f.Name, len(f.Args))
-	w.uses[key] = true
-	if key[0] == '_' && !w.trusted {
-		w.hidden = key
+	if g, ok := guards[f.Name]; ok && g.args == len(f.Args) {
+		f.Args = append(f.Args, &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: runName}}})
+		return
 	}
+	w.uses[key] = true
 	switch key {
 	case "getpath/1", "nth/1":
 		w.computed++
 	case "del/1", "delpaths/1", "map_values/1", "walk/1", "truncate_stream/1":
 		w.deletes = true
 	}
-	if !w.defines[key] {
-		w.pattern(f, key)
-	}
-}
-
-// patterned are the functions that take a regular expression or a format of
-// times, with the place of the flags among the arguments.
-var patterned = map[string]int{"test/1": 0, "match/1": 0, "capture/1": 0, "scan/1": 0, "splits/1": 0, "sub/2": 0, "gsub/2": 0,
-	"test/2": 1, "match/2": 1, "capture/2": 1, "scan/2": 1, "splits/2": 1, "split/2": 1, "sub/3": 2, "gsub/3": 2,
-	"strptime/1": 0, "strftime/1": 0, "strflocaltime/1": 0}
-
-// pattern notes a constant regular expression or format of times, and directs
-// a call of sub or gsub that puts in a constant text to a function that need
-// not evaluate anything for each match.
-func (w *walker) pattern(f *gojq.Func, key string) {
-	flagsAt, ok := patterned[key]
-	if !ok {
+	flags, ok := patterned[f.Name]
+	if !ok || len(f.Args) < flags || key == "split/1" {
 		return
 	}
 	p, constant := pattern{function: f.Name}, false
-	if p.text, constant = text(f.Args[0]); constant && flagsAt > 0 {
-		p.flags, constant = text(f.Args[flagsAt])
+	if p.text, constant = text(f.Args[0]); constant && len(f.Args) > flags {
+		p.flags, constant = text(f.Args[flags])
 	}
 	if constant {
 		w.patterns = append(w.patterns, p)
 	}
-	if key != "sub/2" && key != "gsub/2" {
-		return
-	}
-	if _, ok := text(f.Args[1]); ok {
+	if _, ok := text(f.Args[len(f.Args)-1]); ok && (key == "sub/2" || key == "gsub/2") {
+		// What is put in is constant: nothing has to be evaluated for each match.
 		flags := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeString, Str: &gojq.String{Str: strings.TrimSuffix(f.Name, "sub")}}}
-		*f = *call("_swap", f.Args[0], f.Args[1], flags).Term.Func
-		w.uses["_swap/3"] = true
-	}
-}
-
-// variable is told of each variable that is used.
-func (w *walker) variable(name string) {
-	if strings.Contains(name, "::") {
-		w.fail("modules cannot be used", name)
-	}
-	if name == runName && !w.trusted {
-		w.fail("variable not defined: "+name, name)
+		*f = *w.call("_swap", f.Args[0], f.Args[1], flags).Term.Func
 	}
 }
 
@@ -273,17 +235,4 @@ func indexName(x *gojq.Index) string {
 		return name
 	}
 	return x.Name
-}
-
-func call(name string, args ...*gojq.Query) *gojq.Query {
-	return &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeFunc, Func: &gojq.Func{Name: name, Args: args}}}
-}
-
-// guard makes the call of a function of guards.
-func guard(name string, args ...*gojq.Query) *gojq.Query {
-	return call(name, append(args, call(runName))...)
-}
-
-func pipe(l, r *gojq.Query) *gojq.Query {
-	return &gojq.Query{Left: l, Op: gojq.OpPipe, Right: r}
 }
