@@ -1,6 +1,6 @@
-// Package app puts the agent together: settings, pipeline, source, reports,
-// health and metrics. The product's binary and the sandbox both run what it
-// makes; it holds no logic of its own beyond the wiring.
+// Package app assembles the agent: settings, pipeline, source, reports, health and
+// metrics. The product's binary and the sandbox run it. It is wiring and holds no
+// other logic.
 package app
 
 import (
@@ -55,8 +55,8 @@ type source interface {
 	Ready() bool
 }
 
-// New puts the agent together from cfg and logs to out. It makes no calls; an
-// error is a fault of the settings or of a file that they name.
+// New assembles the agent from cfg; it logs to out. It makes no calls. An error
+// means that a setting, or a file that a setting names, is wrong.
 func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a := &App{cfg: cfg, version: version, started: time.Now(), activity: activity.New(), registry: prometheus.NewRegistry()}
 	a.redactor = redact.New(Secrets(cfg, os.Environ())...)
@@ -81,9 +81,10 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	if err = a.listenAll(); err != nil {
 		return nil, err
 	}
+	files := secretFiles(&a.cfg, a.issued.conceal, a.log)
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv,
-		Setting: IsSetting, Secret: a.secrets(), Conceal: a.issued.conceal, UserAgent: userAgent,
+		Setting: IsSetting, Secret: func(setting string) invoker.SecretFunc { return files[setting] }, Conceal: a.issued.conceal, UserAgent: userAgent,
 		Listeners: []string{a.Addr(), a.StatusAddr()},
 	}, a.log)
 	if err != nil {
@@ -93,20 +94,10 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	cfg.Agent.FollowMaxRuns = cfg.Follow.MaxRuns
 	a.agent = agent.New(cfg.Agent, agent.Deps{
 		Follower: follow.New(cfg.Follow, a.invoker),
-		Secret:   cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port, Redactor: a.redactor, LogOutput: out, Metrics: a.metrics, Activity: a.activity,
+		Secret:   cfg.Port.ClientSecret, Mapping: a.mapping.current, Invoker: a.invoker, Reporter: a.port,
+		Redactor: a.redactor, LogOutput: out, Metrics: a.metrics, Activity: a.activity,
 	}, a.log)
 	return a, nil
-}
-
-// secrets returns the present values of secrets that files hold, nil for others.
-func (a *App) secrets() func(setting string) invoker.SecretFunc {
-	files := secretFiles(&a.cfg, a.issued.conceal, a.log)
-	return func(setting string) invoker.SecretFunc {
-		if f := files[setting]; f != nil {
-			return f.get
-		}
-		return nil
-	}
 }
 
 // listenAll opens HTTP_ADDR and STATUS_ADDR.
@@ -120,8 +111,8 @@ func (a *App) listenAll() (err error) {
 	return err
 }
 
-// listen opens the address of a setting. Where that is not set, the default one
-// may be taken: by a second agent on one host, or by another service.
+// listen opens the address of a setting. If the setting is not set, its default may
+// be in use: by a second agent on the host, or by another service.
 func (a *App) listen(setting, address string) (net.Listener, error) {
 	if address == "" {
 		return nil, nil
@@ -131,7 +122,7 @@ func (a *App) listen(setting, address string) (net.Listener, error) {
 	switch {
 	case err != nil && asked:
 		return nil, fmt.Errorf("%s: %w", setting, err)
-	case err != nil: // work comes first
+	case err != nil: // the agent works without the server
 		a.log.Warn().Err(err).Str("setting", setting).Msg("server not started")
 		return nil, nil
 	}
@@ -146,8 +137,8 @@ func (a *App) closeListeners() {
 	}
 }
 
-// Run works until ctx ends, drains and returns nil; an error is one that
-// stopped the agent before.
+// Run works until ctx ends, then drains and returns nil. An error is the reason why
+// the agent stopped earlier.
 func (a *App) Run(ctx context.Context) error {
 	defer a.invoker.Close()
 	defer a.port.Close()
@@ -170,8 +161,8 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// work runs the source, and beside it what looks after Port, until ctx ends or
-// one of them has to give up.
+// work runs the source and the watchers beside it until ctx ends or one of them
+// gives up.
 func (a *App) work(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	var beside sync.WaitGroup
@@ -193,7 +184,7 @@ func (a *App) work(ctx context.Context) error {
 	return err
 }
 
-// announce says at start what is in force.
+// announce logs at start which version, source and mapping are in use.
 func (a *App) announce() {
 	a.nameUnsupported()
 	m := a.mapping.current()
@@ -208,8 +199,8 @@ func (a *App) announce() {
 		Int("rules", len(m.Rules)).Str("address", a.Addr()).Msg("agent started")
 }
 
-// connect finds the organisation and makes the source. Where PORT_ORG_ID does
-// not say it, Port has to answer within a few attempts.
+// connect makes the source. For Kafka it needs the organisation, from PORT_ORG_ID or
+// from Port.
 func (a *App) connect(ctx context.Context) (source, error) {
 	streamer := strings.ToUpper(a.cfg.Process.Streamer)
 	if streamer == sourcePolling {
@@ -231,8 +222,8 @@ func (a *App) connect(ctx context.Context) (source, error) {
 	return kafka.New(cfg, way.TLSClientConfig, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
 }
 
-// organization asks Port whose events these are until it answers: an agent that
-// starts while Port is away is there when Port comes back.
+// organization asks Port for the organisation until Port answers: an agent that
+// starts while Port is down works when Port is back.
 func (a *App) organization(ctx context.Context) (string, error) {
 	for delay := time.Second; ; delay = min(2*delay, 30*time.Second) {
 		org, err := a.port.Organization(ctx)
@@ -244,8 +235,7 @@ func (a *App) organization(ctx context.Context) (string, error) {
 	}
 }
 
-// kafkaCredentials returns the way into the cluster: from the settings, or from
-// Port.
+// kafkaCredentials returns brokers and credentials, from the settings or from Port.
 func (a *App) kafkaCredentials(ctx context.Context) (kafka.Credentials, error) {
 	if a.cfg.Kafka.Local {
 		return kafka.Credentials{Brokers: a.cfg.Kafka.Brokers}, nil
@@ -258,19 +248,19 @@ func (a *App) kafkaCredentials(ctx context.Context) (kafka.Credentials, error) {
 	return kafka.Credentials{Brokers: got.Brokers, Username: got.Username, Password: got.Password}, nil
 }
 
-// setStreamer tells Port where this agent takes its events from. Port works
-// without knowing.
+// setStreamer tells Port whether this agent uses Kafka or polling. A failure does no
+// harm.
 func (a *App) setStreamer(ctx context.Context) {
 	if err := a.port.SetStreamer(ctx, strings.ToUpper(a.cfg.Process.Streamer)); err != nil && ctx.Err() == nil {
 		a.log.Warn().Err(err).Msg("organisation setting not updated")
 	}
 }
 
-// Ready reports whether events can flow and runs can be reported: the source
-// is connected, and Port takes the credentials. Where not, why says so.
+// Ready reports whether the source is connected and Port accepts the credentials,
+// and why not.
 //
-// That Port's API does not answer is no reason: events are invoked all the
-// same, and reported when it is back.
+// An agent stays ready while Port's API does not answer: it invokes backends, and
+// reports when Port is back.
 func (a *App) Ready() (ready bool, why string) {
 	src, _ := a.source.Load().(source)
 	switch {
@@ -282,5 +272,5 @@ func (a *App) Ready() (ready bool, why string) {
 	return true, ""
 }
 
-// Redact takes the secrets that the agent knows out of a text.
+// Redact removes the secrets that the agent knows from a text.
 func (a *App) Redact(text string) string { return a.redactor.String(text) }

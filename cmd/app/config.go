@@ -30,7 +30,7 @@ const (
 	sourcePolling = "POLLING"
 )
 
-// Config is everything that the environment says. Each package owns its part.
+// Config is all settings. Each package owns its part.
 type Config struct {
 	Process   Process
 	Port      port.Config
@@ -84,12 +84,12 @@ func (p *Process) reloadInterval() time.Duration {
 	return time.Duration(p.MappingReload * float64(time.Second))
 }
 
-// shutdownReserve is the part of the shutdown time that is kept for the last
-// commit and the leaving of the group.
+// shutdownReserve is the part of the shutdown time, in seconds, for the last commit
+// and for leaving the group.
 const shutdownReserve = 4
 
-// drainTimeout is how long events that were started may take once the process
-// is to stop.
+// drainTimeout is how long started events may take to end after a stop was
+// requested.
 func (p *Process) drainTimeout() time.Duration {
 	total := time.Duration(p.ShutdownTimeout * float64(time.Second))
 	return total - min(shutdownReserve*time.Second, total/2)
@@ -142,7 +142,7 @@ var settingNames = sync.OnceValue(func() map[string]bool {
 // setting is one variable of the environment and the field that it fills.
 type setting struct {
 	name, def string
-	empty     bool // set and empty it is not the default, but empty
+	empty     bool // an empty variable sets the field to empty, not to the default
 	value     reflect.Value
 }
 
@@ -160,9 +160,9 @@ func settings(parts ...part) (list []setting) {
 	return list
 }
 
-// read fills in one part and gives every value that does not parse. envconfig
-// stops at the first one, so none that it would not take is left for it: the
-// environment is put right for the time that it reads.
+// read fills in one part. Its error names every value that does not parse.
+// envconfig would stop at the first one, so while it reads, the environment holds
+// only values that it accepts.
 func read(p part) error {
 	var errs []error
 	for _, s := range settings(p) {
@@ -193,16 +193,15 @@ var (
 	errNoFloat = errors.New("a number")
 )
 
-// switches are the words for true and false that agents were configured with
-// beside those that strconv knows.
+// switches are words for true and false that existing settings use and strconv
+// does not know.
 var switches = map[string]string{"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
 
-// normal brings the value of a setting to the form in which envconfig reads
-// it. The result is empty where the setting counts as unset, and the error says
-// what the value is not.
+// normal returns the value of a setting in the form that envconfig reads. The
+// result is empty if the setting counts as unset. The error says what the value is
+// not.
 //
-// Text stays as it is: white space around a secret is a fault that is named,
-// not one that is passed over.
+// Text is not changed: white space around a secret is an error that Validate names.
 func normal(kind reflect.Kind, value string) (string, error) {
 	if kind == reflect.String {
 		return value, nil
@@ -234,7 +233,7 @@ func normal(kind reflect.Kind, value string) (string, error) {
 	return value, nil
 }
 
-// tidy takes the white space and the empty entries out of a list.
+// tidy removes white space and empty entries from a list.
 func tidy(value string) string {
 	entries := strings.Split(value, ",")
 	for i := range entries {

@@ -8,17 +8,15 @@ import (
 	"port-agent/agent/port"
 )
 
-// credentialsInterval is how often it is looked whether Port takes the
-// credentials. The token is cached, so that a look costs a call only where
-// there is no good one.
+// credentialsInterval is the time between two checks of the credentials. The token
+// is cached: a check makes a call only if there is no valid token.
 const credentialsInterval = time.Minute
 
-// watchCredentials looks until ctx ends whether Port takes the credentials.
-// Where it never did, no restart of anything else will help: the agent is
-// stopped with the reason. Where it no longer does, the agent goes on, not
-// ready: runs keep until there are reports that Port accepts.
+// watchCredentials checks the credentials until ctx ends. If Port has never accepted
+// them, it stops the agent with the reason. If Port no longer accepts them, the agent
+// goes on and is not ready: reports wait until Port accepts them.
 //
-// That Port does not answer says nothing about the credentials.
+// A call that Port does not answer says nothing about the credentials.
 func (a *App) watchCredentials(ctx context.Context, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(credentialsInterval)
 	defer tick.Stop()
@@ -48,6 +46,6 @@ func (a *App) watchCredentials(ctx context.Context, stop context.CancelCauseFunc
 	}
 }
 
-// credentialsRefused reports whether Port no longer takes the credentials: as
-// the last look found, or the last call for a token since.
+// credentialsRefused reports whether Port refused the credentials at the last check
+// or at the last call for a token.
 func (a *App) credentialsRefused() bool { return a.refused.Load() || a.port.State().Refused }

@@ -13,15 +13,14 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// serve answers health and metrics until the function that it returns is
-// called.
+// serve serves health and metrics until stop is called.
 func (a *App) serve() (stop func()) {
 	if a.listener == nil {
 		return func() {}
 	}
 	mux := http.NewServeMux()
-	// A restart helps a process that does not answer, and no other: what is
-	// wrong with Kafka or with Port is still wrong after it.
+	// Only a process that does not answer is restarted: a restart does not help
+	// against faults of Kafka or Port.
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		if ready, why := a.Ready(); !ready {
@@ -40,12 +39,10 @@ func answer(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text + "\n"))
 }
 
-// Addr is the address of the server for health and metrics, empty where it is
-// switched off.
+// Addr is the address of the server for health and metrics, empty if there is none.
 func (a *App) Addr() string { return addr(a.listener) }
 
-// StatusAddr is the address of the server for the status, empty where it is
-// switched off.
+// StatusAddr is the address of the server for the status, empty if there is none.
 func (a *App) StatusAddr() string { return addr(a.viewers) }
 
 func addr(l net.Listener) string {
@@ -55,15 +52,14 @@ func addr(l net.Listener) string {
 	return l.Addr().String()
 }
 
-// metricsHandler gathers metrics once for all who ask at the same time. Answers
-// are complete in memory before they are written, so that a slow reader delays
-// nobody else's scrape.
+// metricsHandler gathers metrics once for all requests at the same time. With a
+// timeout, promhttp completes an answer in memory before it writes: a slow reader
+// does not delay other scrapes.
 func metricsHandler(from prometheus.Gatherer) http.Handler {
 	return promhttp.HandlerFor(from, promhttp.HandlerOpts{CoalesceGather: true, Timeout: 5 * time.Second})
 }
 
-// limits bound what callers can take of a listener that others in the cluster
-// reach.
+// limits are the limits of a listener that others in the cluster can reach.
 type limits struct {
 	read, write, idle time.Duration
 	connections       int // all at once; more wait to be accepted
@@ -72,8 +68,7 @@ type limits struct {
 
 var defaultLimits = limits{read: 5 * time.Second, write: 10 * time.Second, idle: time.Minute, connections: 64, perAddress: 16}
 
-// serveBounded serves handler on l within limits until the function that it
-// returns is called.
+// serveBounded serves handler on l within limits until stop is called.
 func serveBounded(l net.Listener, handler http.Handler, most limits, log zerolog.Logger) (stop func()) {
 	server := &http.Server{Handler: handler, ReadTimeout: most.read, WriteTimeout: most.write, IdleTimeout: most.idle, MaxHeaderBytes: 8 << 10}
 	l = &addressLimit{Listener: netutil.LimitListener(l, most.connections), most: most.perAddress, open: make(map[string]int)}
@@ -90,7 +85,7 @@ func serveBounded(l net.Listener, handler http.Handler, most limits, log zerolog
 	}
 }
 
-// addressLimit closes connections from an address that has as many as it may.
+// addressLimit closes new connections from an address that has too many.
 type addressLimit struct {
 	net.Listener
 	most int

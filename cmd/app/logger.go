@@ -9,12 +9,11 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// setTimeFormat sets what zerolog keeps for the whole process: once, for other
-// loggers may be at work by then.
+// setTimeFormat sets a variable of zerolog, once: other loggers may already be
+// reading it.
 var setTimeFormat = sync.OnceFunc(func() { zerolog.TimeFieldFormat = time.RFC3339Nano })
 
-// logOutput returns what writes lines of the log to out in the form that the
-// settings ask for.
+// logOutput returns a writer of log lines to out in the format of the settings.
 func logOutput(p Process, out io.Writer) io.Writer {
 	if p.LogFormat == "console" {
 		return zerolog.ConsoleWriter{Out: out, TimeFormat: time.TimeOnly, NoColor: true}

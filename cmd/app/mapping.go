@@ -18,9 +18,8 @@ import (
 	"port-agent/transform"
 )
 
-// mapping is the mapping in force and the file it comes from. A file that
-// changes is loaded again; one with a fault is refused, and the mapping in
-// force stays.
+// mapping is the mapping in use and its file. When the file changes, it is loaded
+// again. If the new content is wrong, it is refused and the mapping in use stays.
 type mapping struct {
 	cfg transform.Config
 	log zerolog.Logger
@@ -28,7 +27,7 @@ type mapping struct {
 	metrics *agent.Metrics
 
 	mu    sync.Mutex // held by a reload
-	seen  string     // the hash of the file when it was last looked at, or why it could not be read
+	seen  string     // the hash of the file at the last look, or why it could not be read
 	state atomic.Pointer[mappingState]
 }
 
@@ -36,7 +35,7 @@ type mapping struct {
 type mappingState struct {
 	mapping  *transform.Mapping
 	loaded   time.Time
-	rejected string // why the file as it is now is not in force, empty where it is
+	rejected string // why the current content of the file is not in use, empty if it is
 	since    time.Time
 }
 
@@ -52,10 +51,10 @@ func loadMapping(cfg transform.Config, metrics *agent.Metrics, log zerolog.Logge
 	return m, nil
 }
 
-// current is the mapping in force.
+// current is the mapping in use.
 func (m *mapping) current() *transform.Mapping { return m.state.Load().mapping }
 
-// use puts a mapping in force.
+// use makes a mapping the one in use.
 func (m *mapping) use(loaded *transform.Mapping) {
 	now := time.Now()
 	m.state.Store(&mappingState{mapping: loaded, loaded: now})
@@ -65,7 +64,7 @@ func (m *mapping) use(loaded *transform.Mapping) {
 	m.metrics.MappingInfo.WithLabelValues(loaded.Hash).Set(1)
 }
 
-// watch looks at the file at an interval until ctx ends; 0 is never.
+// watch looks at the file at an interval until ctx ends. An interval of 0 is never.
 func (m *mapping) watch(ctx context.Context, interval time.Duration) {
 	if interval == 0 {
 		return
@@ -82,9 +81,9 @@ func (m *mapping) watch(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// reload loads the file where it has changed since it was last looked at, or in
-// any case where forced. Events that are matched from then on meet the new
-// mapping; an event keeps the rule that it was matched with.
+// reload loads the file if it has changed since the last look, or if forced. The new
+// mapping applies to events that are matched from then on. An event keeps the rule
+// that it was matched with.
 func (m *mapping) reload(forced bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -114,7 +113,7 @@ func (m *mapping) reload(forced bool) {
 	m.log.Info().Str("mapping", loaded.File).Int("rules", len(loaded.Rules)).Str("hash", loaded.Hash).Msg("mapping reloaded")
 }
 
-// refuse keeps the mapping in force.
+// refuse keeps the mapping in use and says why.
 func (m *mapping) refuse(err error) {
 	state := *m.state.Load()
 	state.rejected, state.since = err.Error(), time.Now()
@@ -124,8 +123,8 @@ func (m *mapping) refuse(err error) {
 	m.log.Error().Err(err).Str("hash", state.mapping.Hash).Msg("mapping refused, the previous one stays in use")
 }
 
-// fingerprint tells one content of the file from another. What cannot be read
-// has a fingerprint too, so that it is refused once and not at each look.
+// fingerprint identifies the content of the file. A file that cannot be read has
+// one too, so that it is refused once and not at each look.
 func fingerprint(file string) (string, error) {
 	if file == "" {
 		return "", nil
@@ -141,7 +140,7 @@ func fingerprint(file string) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// Mapping is the mapping in force.
+// Mapping is the mapping in use.
 func (a *App) Mapping() *transform.Mapping { return a.mapping.current() }
 
 // Reload loads the mapping file again, whether it has changed or not.

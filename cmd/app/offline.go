@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// ReadOffline reads the settings of what works without Port and without
-// Kafka: the mapping, the pipeline and the requests to backends. Credentials
-// are read where they are set, and none is required.
+// ReadOffline reads the settings that are needed without Port and Kafka: those of
+// the mapping, the pipeline and the requests to backends. It also reads credentials
+// that are set, and requires none.
 func ReadOffline() (Config, error) {
 	var c Config
 	errs := []error{read(&c.Port)}
@@ -21,13 +21,13 @@ func ReadOffline() (Config, error) {
 
 var environment sync.Mutex
 
-// OfflineFrom is ReadOffline for an environment that is given in full, such as
-// that of a test case. A name that ends in _FILE is ignored: such an
-// environment is data and must not make the agent read files.
+// OfflineFrom is ReadOffline for a given environment, such as that of a test case.
+// Names that end in _FILE are ignored: such an environment is data and must not make
+// the agent read files.
 //
-// The settings are read from the process's environment, so that is replaced
-// while OfflineFrom runs. Calls wait for each other; no other goroutine may
-// read or change the environment meanwhile.
+// envconfig reads the environment of the process, so OfflineFrom replaces that while
+// it runs. Calls wait for each other. No other goroutine may read or change the
+// environment meanwhile.
 func OfflineFrom(environ []string) (Config, error) {
 	environment.Lock()
 	defer environment.Unlock()

@@ -36,7 +36,7 @@ func fromFile(name string) (string, error) {
 	return value, nil
 }
 
-// readSecret returns what a file holds, without the line feeds at its end.
+// readSecret returns the content of a file without the line breaks at its end.
 func readSecret(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func readSecret(path string) (string, error) {
 	return value, nil
 }
 
-// readSecretFiles fills in the secrets of p that files hold.
+// readSecretFiles fills in the secrets of p that are in files.
 func readSecretFiles(p part) error {
 	var errs []error
 	for _, s := range settings(p) {
@@ -64,7 +64,7 @@ func readSecretFiles(p part) error {
 	return errors.Join(errs...)
 }
 
-// lookInterval is how often the file of a secret is looked at, at most.
+// lookInterval is the shortest time between two looks at the file of a secret.
 const lookInterval = time.Second
 
 // secretFile is a secret that is read again when its file changes. A file that
@@ -80,19 +80,20 @@ type secretFile struct {
 	seen   os.FileInfo // of the file as it was last read; nil: not known
 }
 
-// secretFiles makes a secretFile of each secret setting of cfg that comes from
-// a file, by its name. conceal is told of each new value.
-func secretFiles(cfg *Config, conceal func(string), log zerolog.Logger) map[string]*secretFile {
-	files := make(map[string]*secretFile)
+// secretFiles returns the functions that read the secret settings of cfg that come
+// from files, by the names of the settings. conceal is called with each new value.
+func secretFiles(cfg *Config, conceal func(string), log zerolog.Logger) map[string]invoker.SecretFunc {
+	files := make(map[string]invoker.SecretFunc)
 	for name, value := range secretSettings(cfg) {
 		if path := os.Getenv(name + fileSuffix); path != "" {
-			files[name] = &secretFile{name: name, path: path, conceal: conceal, log: log, value: value}
+			f := &secretFile{name: name, path: path, conceal: conceal, log: log, value: value}
+			files[name] = f.get
 		}
 	}
 	return files
 }
 
-// get returns the present value.
+// get returns the current value.
 func (f *secretFile) get() invoker.Secret {
 	f.mu.Lock()
 	defer f.mu.Unlock()

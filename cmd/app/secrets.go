@@ -8,9 +8,9 @@ import (
 	"port-agent/invoker"
 )
 
-// Secrets lists what of the settings and of the environment must not be shown.
-// environ is the environment, as os.Environ returns it: mappings read their
-// credentials from variables of any name.
+// Secrets lists the values of settings and variables that must not be shown. environ
+// is the environment, as os.Environ returns it: mappings read credentials from
+// variables of any name.
 func Secrets(cfg Config, environ []string) []string {
 	var secrets []string
 	for _, value := range secretSettings(&cfg) {
@@ -36,9 +36,8 @@ func secretSettings(cfg *Config) map[string]invoker.Secret {
 	return secrets
 }
 
-// issued conceals secrets that are learned while the agent runs. It keeps the
-// newest so many, so that an agent that runs for a year searches for no more
-// than one that has just started.
+// issued conceals secrets that the agent receives while it runs, such as tokens. It
+// keeps the newest ones only, so that searching does not become slower over time.
 type issued struct {
 	redactor *redact.Redactor
 	most     int

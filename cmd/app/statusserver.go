@@ -17,12 +17,11 @@ import (
 	"port-agent/invoker"
 )
 
-// statusEvents is how many unsettled events a status names, and how many
-// followed ones.
+// statusEvents is how many unsettled events a status lists, and how many followed
+// ones.
 const statusEvents = 10
 
-// serveStatus answers with the agent's status until the function that it
-// returns is called.
+// serveStatus serves the agent's status until stop is called.
 func (a *App) serveStatus() (stop func()) {
 	if a.viewers == nil {
 		return func() {}
@@ -42,8 +41,8 @@ func (a *App) serveStatus() (stop func()) {
 	return serveBounded(a.viewers, onlyHere(mux), defaultLimits, a.log)
 }
 
-// onlyHere refuses requests by another name than that of this machine: a page
-// of the web cannot read the status through a name that it lets point here.
+// onlyHere refuses requests whose Host is not this machine: otherwise a web page
+// could read the status through a name that it points to 127.0.0.1.
 func onlyHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
@@ -52,7 +51,7 @@ func onlyHere(next http.Handler) http.Handler {
 		}
 		ip := net.ParseIP(strings.Trim(host, "[]"))
 		if !strings.EqualFold(host, "localhost") && (ip == nil || !ip.IsLoopback()) {
-			answer(w, http.StatusMisdirectedRequest, "this server goes by 127.0.0.1 and localhost only")
+			answer(w, http.StatusMisdirectedRequest, "this server answers to 127.0.0.1 and localhost only")
 			return
 		}
 		w.Header().Set("Cache-Control", "no-store")
@@ -61,7 +60,7 @@ func onlyHere(next http.Handler) http.Handler {
 	})
 }
 
-// Status is the agent at this moment.
+// Status returns the state of the agent at this moment.
 func (a *App) Status() *status.Status {
 	s := &status.Status{
 		Time: time.Now(), Started: a.started, Version: a.version,
@@ -119,7 +118,7 @@ func (a *App) settingsStatus() []status.Setting {
 	return slices.Compact(out)
 }
 
-// redactStatus takes secrets out of the texts that come from elsewhere.
+// redactStatus removes secrets from texts that the agent did not write itself.
 func (a *App) redactStatus(s *status.Status) {
 	for _, text := range []*string{&s.Source.Error, &s.Port.Error, &s.Mapping.Rejected} {
 		*text = a.redactor.String(*text)

@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// unsupported are settings of the Python agent's older versions and of its
-// public forks that have no effect here, and what to do instead.
+// unsupported are settings of older Python agents and their public forks that have
+// no effect here, and what to do instead.
 var unsupported = map[string]string{
 	// A fork takes only the runs whose input names one of these environments.
 	"AGENT_ENVIRONMENTS": "this agent takes the events of all environments: let each rule's enabled ask for the environment",
@@ -24,8 +24,7 @@ var unsupported = map[string]string{
 	"GITLAB_PIPELINE_INVOKER_TIMEOUT": "WEBHOOK_INVOKER_TIMEOUT, or a rule's timeout",
 }
 
-// nameUnsupported warns of settings that the agent does not know but another
-// one would.
+// nameUnsupported logs a warning for each of these settings that is set.
 func (a *App) nameUnsupported() {
 	for _, name := range slices.Sorted(maps.Keys(unsupported)) {
 		if os.Getenv(name) != "" {
