@@ -1,11 +1,10 @@
-// Package activity keeps what the agent is doing now and what it has done of
-// late, in memory of a fixed size, for its status page: the events that are not
-// settled, the last runs, the failures of the last hour by kind, the rules'
-// hits, and the minutes of the last hour.
+// Package activity keeps what the agent does and has recently done, for its status
+// page: the events that are not settled, the last runs, the failures of the last hour
+// by kind, the hits of the rules, and the minutes of the last hour. All but the
+// unsettled events have a fixed limit.
 //
-// It holds no body, header or input of an event, and no person's name. Texts
-// are what the agent's log says, redacted by whoever passes them in. Only
-// agent writes to it and cmd reads it.
+// It holds no body, header or input of an event, and no person's name. The caller
+// redacts texts. Package agent writes to it, cmd reads it.
 package activity
 
 import "time"
@@ -19,14 +18,14 @@ const (
 	longestText  = 300 // bytes of one text
 )
 
-// State says where an event is on its way.
+// State is the step of the pipeline that an event is in.
 type State string
 
-// States of an event, in the order of its way.
+// States of an event, in the order of the pipeline.
 const (
 	Preparing State = "preparing"
 	Ordered   State = "waits for its turn"   // an event of the same entity is before it
-	Asking    State = "asks Port"            // whether it was carried out before
+	Asking    State = "asks Port"            // whether the event was carried out before
 	Queued    State = "waits for a slot"     // of its host, or of the agent
 	Sent      State = "waits for the answer" // of its backend
 	Retrying  State = "waits for a retry"
@@ -34,7 +33,7 @@ const (
 	Followed  State = "followed"
 )
 
-// Event is one event on its way.
+// Event is an event that is not settled.
 type Event struct {
 	Topic     string    `json:"topic"`
 	Partition int       `json:"partition"`

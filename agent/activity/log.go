@@ -44,7 +44,7 @@ func New() *Log {
 }
 
 // Work is one event in a Log. Its methods may be called from many goroutines at
-// once, also on nil, which is an event that is not kept.
+// once, and on nil, which is an event that is not kept.
 type Work struct {
 	log   *Log
 	event Event
@@ -64,7 +64,7 @@ func (l *Log) Begin(e Event) *Work {
 	return w
 }
 
-// change changes the event, and what the Log holds because of it.
+// change runs f with the lock of the Log held.
 func (w *Work) change(f func(l *Log, e *Event, now time.Time)) {
 	if w == nil {
 		return
@@ -99,8 +99,8 @@ func (w *Work) At(s State, detail string) {
 	})
 }
 
-// Ended keeps how the work on the event ended; what the event says itself is
-// filled in. The event stays until Leave.
+// Ended keeps how the work on the event ended. It fills in the time and the fields of
+// the event. The event stays until Leave.
 func (w *Work) Ended(r Run) {
 	w.change(func(l *Log, e *Event, now time.Time) {
 		r.Time, r.Run, r.Action, r.Rule, r.Backend, r.Host = now, e.Run, e.Action, e.Rule, e.Backend, e.Host
@@ -153,8 +153,8 @@ func (l *Log) fail(k kind, run string, now time.Time) {
 	f.Last, f.Run = now, run
 }
 
-// lastHour is what f counts within the hour before now; ok is false where that
-// is nothing.
+// lastHour returns what f counts within the hour before now. ok is false if that is
+// nothing.
 func (f *failure) lastHour(now time.Time) (out Failure, ok bool) {
 	out = f.Failure
 	for _, m := range f.minutes {
@@ -169,8 +169,8 @@ func (f *failure) lastHour(now time.Time) (out Failure, ok bool) {
 	return out, out.Count > 0
 }
 
-// forget drops the failures that are more than an hour old, and at least the
-// oldest.
+// forget removes the failures that are more than an hour old, and at least the
+// oldest one.
 func (l *Log) forget(now time.Time) {
 	var oldest kind
 	for k, f := range l.failures {
@@ -215,7 +215,7 @@ func (l *Log) minute(now time.Time) *minute {
 	return &l.minutes[len(l.minutes)-1]
 }
 
-// cut bounds a text.
+// cut limits the length of a text.
 func cut(s string) string {
 	if len(s) > longestText {
 		return s[:longestText] + "…"

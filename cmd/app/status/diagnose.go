@@ -12,13 +12,13 @@ import (
 
 // Thresholds of the diagnosis.
 const (
-	hangs      = 5 * time.Second  // a request waits longer than this, and events wait for it
-	portQuiet  = 30 * time.Second // Port takes no call for longer than this
-	lagThought = 100              // records behind that are worth a thought
+	hangs      = 5 * time.Second  // a host hangs if a request has waited longer and events wait for it
+	portQuiet  = 30 * time.Second // Port is away if it has accepted no call for longer
+	lagThought = 100              // a growing lag of more records is a fault
 )
 
-// Diagnose sets the health of s: the first of these that holds, from what stops
-// all runs to what slows some down.
+// Diagnose sets the health of s to the first fault that it finds. Faults that stop all
+// runs come before those that slow some down.
 func Diagnose(s *Status) {
 	for _, check := range []struct {
 		sentence func(*Status) string // empty: it does not hold
@@ -123,7 +123,7 @@ func withCause(sentence, cause string) string {
 	return sentence + ": " + cause
 }
 
-// name is how an event is called: by its run, else by its place.
+// name is the run of an event, or its place if it has none.
 func name(e activity.Event) string {
 	if e.Run != "" {
 		return e.Run

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/net/html"
 )
 
-// skeleton is the page without what s fills in. Package html/template would do
-// the rest as well, and make the agent's binary a sixth larger: its calls by
-// name keep the linker from leaving out methods that nobody calls.
+// skeleton is the page without its content. Package html/template would make the
+// agent's binary a sixth larger: because it calls methods by name, the linker keeps
+// methods that nothing calls.
 //
 //go:embed page.html
 var skeleton string
 
-// WriteHTML prints s as one page without anything to load. nonce is that of the
-// page's Content-Security-Policy, for its style and its script.
+// WriteHTML prints s as one page that loads nothing else. nonce is the one in the
+// page's Content-Security-Policy, for its style and script.
 func (s *Status) WriteHTML(w io.Writer, nonce string) error {
 	doc, err := html.Parse(strings.NewReader(skeleton))
 	if err != nil {
@@ -83,8 +83,8 @@ func (s *section) nodes() []*html.Node {
 	return []*html.Node{el("h2", "id", s.id, s.title), box}
 }
 
-// el makes an element. The arguments are names and values of attributes, then
-// what is inside: nodes, and a text at the end.
+// el makes an element. Its arguments are names and values of attributes, then the
+// content: nodes and a text.
 func el(name string, inside ...any) *html.Node {
 	n := &html.Node{Type: html.ElementNode, Data: name}
 	for len(inside) > 1 {

@@ -9,7 +9,7 @@ import (
 	"port-agent/cmd/terminal"
 )
 
-// section is one part of what is shown, as text and on the page.
+// section is one part of the text and of the page.
 type section struct {
 	id, title string
 	notes     []string
@@ -17,7 +17,7 @@ type section struct {
 	rows      []row
 }
 
-// row is one row of a table; mood tells good from bad, and grey.
+// row is one row of a table. Its mood decides its colour.
 type row struct {
 	mood  mood
 	cells []string
@@ -110,7 +110,7 @@ func (s *Status) failuresPart() section {
 	return out
 }
 
-// httpStatus is the status of an answer, empty where there was none.
+// httpStatus is the status of an answer, empty if there was none.
 func httpStatus(code int) string {
 	if code == 0 {
 		return ""

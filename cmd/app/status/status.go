@@ -1,6 +1,6 @@
-// Package status is what an agent knows of itself at one moment, as one value
-// and in three forms: JSON, text for a terminal, and a page for a browser. The
-// sentence at its head says whether the agent works or what is wrong.
+// Package status holds the state of an agent at one moment in one value, and prints it
+// in three forms: JSON, text for a terminal, and a page for a browser. The sentence at
+// the top says whether the agent works or what is wrong.
 //
 // The value holds no secret, body, header or input, and no person's name or
 // address. Package app makes it; the command status reads its JSON from a
@@ -43,7 +43,7 @@ type Source struct {
 	kafka.State        // empty without Kafka, except for Error: why it is not connected, as far as it is known
 }
 
-// Slots are the bounds of the requests to backends under way.
+// Slots are the limits of concurrent requests to backends.
 type Slots struct {
 	Limit   int `json:"limit"`
 	PerHost int `json:"perHost"`
@@ -51,17 +51,17 @@ type Slots struct {
 	Waiting int `json:"waiting"`
 }
 
-// Mapping is the mapping in force.
+// Mapping is the mapping in use.
 type Mapping struct {
 	File       string    `json:"file"` // empty: the built-in rule
 	Hash       string    `json:"hash"`
 	Loaded     time.Time `json:"loaded"`
 	Labels     []string  `json:"rules"`              // of its rules, in order
-	Rejected   string    `json:"rejected,omitempty"` // why the file as it is now is not in force
+	Rejected   string    `json:"rejected,omitempty"` // why the current content of the file is not in use
 	RejectedAt time.Time `json:"rejectedAt,omitzero"`
 }
 
-// Setting is a setting that is not at its default; a secret's value is
+// Setting is a setting that differs from its default. The value of a secret is
 // [redacted].
 type Setting struct {
 	Name  string `json:"name"`

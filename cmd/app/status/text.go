@@ -10,7 +10,7 @@ import (
 	"port-agent/cmd/terminal"
 )
 
-// WriteText prints s for people. No text of others can control the terminal.
+// WriteText prints s for people. Control characters are quoted.
 func (s *Status) WriteText(w io.Writer, coloured bool) error {
 	var out bytes.Buffer
 	line := func(c terminal.Colour, text string) {
@@ -46,12 +46,12 @@ func (s *Status) WriteText(w io.Writer, coloured bool) error {
 	return err
 }
 
-// about says which agent it is.
+// about names the agent and the time of the status.
 func (s *Status) about() string {
 	return fmt.Sprintf("port-agent %s, up %s, at %s", s.Version, age(s.Time.Sub(s.Started)), clock(s.Time))
 }
 
-// lines are the head and the rows of the table, in columns; none without rows.
+// lines are the head and the rows of the table in columns, none without rows.
 func (s *section) lines() []string {
 	if len(s.rows) == 0 {
 		return nil

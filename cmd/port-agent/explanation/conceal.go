@@ -12,8 +12,8 @@ import (
 
 const redacted = "[redacted]"
 
-// concealer takes secrets out of what explain shows: those that the agent
-// knows, and what stands where secrets usually stand. The zero value shows all.
+// concealer removes secrets from what explain shows: those that the agent knows, and
+// values under names that are usual for secrets. The zero value shows everything.
 type concealer struct{ redactor *redact.Redactor }
 
 // newConcealer makes the concealer of an explanation; secrets are those of the
@@ -55,8 +55,8 @@ func (c concealer) text(s string) string {
 	})
 }
 
-// named conceals values that stand under a name: those of a header or of a
-// parameter. Without a name they are texts.
+// named conceals the values of a header or a query parameter. An empty name stands
+// for texts without one.
 func (c concealer) named(name string, values ...string) []string {
 	out := make([]string, len(values))
 	for i, v := range values {
@@ -86,7 +86,7 @@ func (c concealer) query(q map[string][]string) map[string][]string {
 // value conceals secrets in a JSON value.
 func (c concealer) value(v any) any { return c.walk(v, false) }
 
-// walk conceals texts that stand under the name of a secret.
+// walk conceals secrets in v; secret says that v is under the name of one.
 func (c concealer) walk(v any, secret bool) any {
 	if c.redactor == nil {
 		return v
@@ -118,7 +118,8 @@ func (c concealer) walk(v any, secret bool) any {
 	return v
 }
 
-// secretField guesses for a field of a body. There key is an everyday name.
+// secretField guesses by the name of a field of a body, where "key" is too common to
+// mean a secret.
 func secretField(name string) bool {
 	return invoker.NamesSecret(name) && !strings.EqualFold(name, "key")
 }

@@ -12,9 +12,9 @@ import (
 	"port-agent/transform"
 )
 
-// Details is what the text of an explanation says beyond its JSON.
+// Details is what the text of an explanation and the playground say beyond its JSON.
 type Details struct {
-	Event    string   `json:"event"` // which one it is
+	Event    string   `json:"event"` // its kind, run, action and user
 	ForAgent bool     `json:"forAgent"`
 	Verified string   `json:"verified"` // "valid", "unsigned", "unchecked" or "wrong"
 	Names    []string `json:"names"`    // of the rules considered
@@ -23,13 +23,13 @@ type Details struct {
 	Doubts   []string `json:"doubts"`   // warnings that stop nothing
 
 	Added  []string `json:"added"`  // headers that every request has
-	Signed []string `json:"signed"` // those of them that each attempt gets anew
+	Signed []string `json:"signed"` // those of them that are made for each attempt
 
-	Heading  string `json:"heading"`  // how the answer is taken; empty without one
-	Good     bool   `json:"good"`     // it is taken for a success
-	Response any    `json:"response"` // what Port is told of the answer; nil: nothing
-	Notice   string `json:"notice"`   // why Port is told nothing
-	Followed string `json:"followed"` // where the pipeline is looked at; empty: it is not
+	Heading  string `json:"heading"`  // whether the backend accepts; empty without an answer
+	Good     bool   `json:"good"`     // the answer is a success
+	Response any    `json:"response"` // the answer as reported to Port; nil: none
+	Notice   string `json:"notice"`   // why nothing is reported to Port
+	Followed string `json:"followed"` // the pipeline's URL; empty: it is not followed
 
 	mapping string          // the file
 	mood    terminal.Colour // of Heading
@@ -56,8 +56,8 @@ func newDetails(x *agent.Explanation, m *transform.Mapping, c concealer) *Detail
 	return d
 }
 
-// report fills in what there is to say about the answer, beside what Port is told
-// of it.
+// report fills in what there is to say about the answer and about told, the report
+// to Port.
 func (d *Details) report(x *agent.Explanation, told *Report, c concealer) {
 	switch {
 	case x.Err != nil:
@@ -85,7 +85,7 @@ func (d *Details) report(x *agent.Explanation, told *Report, c concealer) {
 	}
 }
 
-// about says which event it is.
+// about names the event.
 func about(x *agent.Explanation) string {
 	kind := "action run " + x.Run
 	switch {

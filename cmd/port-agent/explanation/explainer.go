@@ -1,8 +1,7 @@
-// Package explanation shows what the agent does with an event: which rule takes
-// it and why the others do not, the request and the report. It serves the
-// commands explain and test and the playground, and is imported by them alone.
-// It sends nothing: agent.Explainer does the work, this package supplies it with
-// settings and conceals secrets in its result.
+// Package explanation shows what the agent does with an event: which rule matches
+// and why the others do not, the request and the report. It is for the commands
+// explain, tail and test and for the playground. It sends nothing: agent.Explainer
+// does the work. This package gives it settings and conceals secrets in its result.
 package explanation
 
 import (
@@ -34,9 +33,9 @@ type Explainer struct {
 	ShowSecrets bool
 }
 
-// Explain explains a record. answer is the backend's answer, or nil; polls are
-// what a look at the pipeline is answered. An error means that the agent would
-// drop the record, or that the settings are wrong.
+// Explain explains a record. answer is the backend's answer, or nil. polls are the
+// answers to one poll of the pipeline. An error means that the agent would drop the
+// record, or that the settings are wrong.
 func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []byte, answer *Answer, polls ...Answer) (*View, error) {
 	inv, err := e.invoker("")
 	if err != nil {
@@ -66,9 +65,9 @@ func (e *Explainer) Redact(text string) string {
 // notSet stands for a credential that is not set.
 const notSet = "[not set]"
 
-// invoker makes an Invoker that is good for building requests only: it ignores
-// proxies and certificates, whose faults do not concern an explanation. Where
-// standIn is not empty it takes the place of credentials that are not set.
+// invoker makes an Invoker that can only build requests: it ignores proxies and
+// certificates, whose faults do not concern an explanation. standIn, if not empty, is
+// used for credentials that are not set.
 func (e *Explainer) invoker(standIn string) (*invoker.Invoker, error) {
 	cfg := e.Config.Invoker
 	if cfg.GitHubToken == "" && cfg.GitHubAppID == "" {
@@ -77,7 +76,7 @@ func (e *Explainer) invoker(standIn string) (*invoker.Invoker, error) {
 	cfg.CADir, cfg.ClientCertDir = "", ""
 	made := false
 	env := func(name string) (string, bool) {
-		if !made { // New reads the variables of the network, Build those of credentials
+		if !made { // New reads the variables of proxies, Build those of credentials
 			return "", false
 		}
 		if value, set := lookup(e.Environ, name); value != "" || standIn == "" {
@@ -118,8 +117,8 @@ func ParseAnswer(file string, data []byte) (*Answer, error) {
 	return &a, nil
 }
 
-// ParsePolls reads what a look at a pipeline is answered: one answer, or a list
-// of them, one for each request of the look.
+// ParsePolls reads the answers to one poll of a pipeline: one answer, or a list with
+// one for each request of the poll.
 func ParsePolls(file string, data []byte) (polls []Answer, err error) {
 	data = bytes.TrimSpace(trimBOM(data))
 	list := []json.RawMessage{data}

@@ -8,7 +8,7 @@ import (
 
 var (
 	literal = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
-	// relative finds what makes a path start elsewhere than at the event: a
+	// relative finds what makes a path start at another value than the event: a
 	// pipe, the arguments of a function, an iteration.
 	relative = regexp.MustCompile(`\||\w\s*\(|\[\s*\]|\$|\.\.`)
 	path     = regexp.MustCompile(`(?:^|[^\w.\])"?])((?:\.[A-Za-z_]\w*)+)`)
@@ -19,8 +19,9 @@ const (
 	maxInput  = 60 // characters of a value
 )
 
-// inputs says what an expression found at the paths it reads, for instance
-// ".action is \"deploy\"", as far as that can be seen without evaluating it.
+// inputs lists the values at the paths that an expression reads, for instance
+// ".action is \"deploy\"". It finds paths by the text of the expression, and returns
+// nothing if that is not certain.
 func inputs(expr string, event map[string]any, c concealer) string {
 	expr = literal.ReplaceAllString(expr, `""`)
 	if relative.MatchString(expr) {
@@ -36,8 +37,8 @@ func inputs(expr string, event map[string]any, c concealer) string {
 	return strings.Join(found, ", ")
 }
 
-// valueText is the value at a path as JSON, cut short once it is without
-// secrets: the half of one is not known for what it is.
+// valueText is the value at a path as JSON. Secrets are concealed before it is cut
+// short: half of a secret would not be recognised.
 func valueText(event any, path []string, c concealer) string {
 	for _, name := range path {
 		m, ok := event.(map[string]any)

@@ -7,8 +7,8 @@ import (
 	"port-agent/cmd/terminal"
 )
 
-// Line is the explanation in one line: the run and its action, and either the
-// rule, the backend and where the request goes, or why nothing is sent.
+// Line is the explanation in one line: run, action, rule, backend and URL, or why
+// nothing is sent.
 func (v *View) Line() string {
 	var parts []string
 	if x := v.explanation; x != nil {

@@ -13,8 +13,8 @@ import (
 	"port-agent/invoker/follow"
 )
 
-// Answer is a recorded answer of a backend, as a file holds it. Of text and
-// json either may be missing; what is missing is made from the other.
+// Answer is a recorded answer of a backend, as in a file. If only text or only json
+// is given, the other is made from it.
 type Answer struct {
 	StatusCode int               `json:"statusCode"` // 0: 200
 	Headers    map[string]string `json:"headers"`
@@ -41,7 +41,7 @@ func (a *Answer) response() *invoker.Response {
 	return res
 }
 
-// value is the answer as expressions of a report see it.
+// value is the answer as the expressions of a report see it.
 func (a *Answer) value() map[string]any {
 	v := a.response().Value()
 	if a.Text != "" {
@@ -54,7 +54,7 @@ func (a *Answer) value() map[string]any {
 	return v
 }
 
-// given is the answer as the agent takes it.
+// given is the answer for agent.Explainer.
 func (a *Answer) given() *agent.Answer {
 	if a == nil {
 		return nil
@@ -62,8 +62,8 @@ func (a *Answer) given() *agent.Answer {
 	return &agent.Answer{Response: a.response(), Value: a.value()}
 }
 
-// recording answers looks from a file. It has the places of credentials, and
-// sends neither them nor anything else.
+// recording answers polls with recorded answers and sends nothing. Its credentials
+// have the addresses of the real ones and no secrets.
 type recording struct {
 	live    *invoker.Invoker
 	answers []Answer
@@ -84,7 +84,7 @@ func (r *recording) Credential(backend string) *invoker.Credential {
 	if live == nil {
 		return nil
 	}
-	// One of its own: that of a GitHub App would ask GitHub for a token.
+	// Not the live one: that of a GitHub App would ask GitHub for a token.
 	c, err := invoker.NewCredential(live.Base(), func(context.Context, *url.URL, http.Header) error { return nil })
 	if err != nil {
 		return nil

@@ -9,8 +9,8 @@ import (
 	"port-agent/invoker"
 )
 
-// Request is what rule and backend make of a request. What every request has
-// is left out: see transportHeaders.
+// Request is the request that rule and backend make, without the headers of every
+// request: see transportHeaders.
 type Request struct {
 	Method  string              `json:"method"`
 	URL     *string             `json:"url"` // without query of the rule; nil: it could not be made
@@ -19,8 +19,8 @@ type Request struct {
 	Body    any                 `json:"body"`
 }
 
-// newRequest shows the request or, where it could not be made, what there is
-// of it.
+// newRequest shows the request or, if it could not be made, the parts that could.
+// hidden are the headers that it leaves out.
 func newRequest(x *agent.Explanation, c concealer) (r *Request, hidden []string) {
 	r = &Request{Method: http.MethodPost, Query: c.query(x.Draft.Query)}
 	if x.Draft.Method != nil {
@@ -41,8 +41,8 @@ func newRequest(x *agent.Explanation, c concealer) (r *Request, hidden []string)
 	return r, hidden
 }
 
-// shownHeaders are the headers of the rule, as it spells them, and those that
-// only this backend has; hidden names those that every request has.
+// shownHeaders returns the headers of the rule, as it spells them, and those that only
+// this backend has. hidden names the headers of every request.
 func shownHeaders(x *agent.Explanation) (shown map[string]string, hidden []string) {
 	shown = map[string]string{}
 	spelled := map[string]string{}
@@ -68,7 +68,7 @@ func shownHeaders(x *agent.Explanation) (shown map[string]string, hidden []strin
 // transportHeaders are those that every request has.
 var transportHeaders = []string{"Content-Type", "Idempotency-Key", "Traceparent", "User-Agent", "X-Port-Run-Id"}
 
-// proofs are the headers that each attempt gets again, by the backend.
+// proofs are the headers that are made for each attempt, by backend.
 var proofs = map[string][]string{
 	invoker.Webhook:     {"X-Port-Signature", "X-Port-Timestamp"},
 	invoker.GitLab:      {"X-Port-Signature", "X-Port-Timestamp"},

@@ -7,8 +7,7 @@ import (
 	"port-agent/cmd/terminal"
 )
 
-// sheet collects lines in columns: a label, within some of them a name, and a
-// text.
+// sheet collects lines in columns: a label, in some lines a name, and a text.
 type sheet struct {
 	bytes.Buffer
 	coloured bool
@@ -19,7 +18,7 @@ const (
 	nameWidth  = 9
 )
 
-// lines writes lines under a label; without one they belong to the line above.
+// lines writes lines with a label before the first one.
 func (s *sheet) lines(label string, colour terminal.Colour, texts ...string) {
 	for _, text := range texts {
 		s.cell(labelWidth, terminal.Bold, label)
@@ -29,7 +28,7 @@ func (s *sheet) lines(label string, colour terminal.Colour, texts ...string) {
 	}
 }
 
-// parts writes lines under a name within what stands under a label.
+// parts writes lines below a label, with a name before the first one.
 func (s *sheet) parts(name string, texts ...string) {
 	for _, text := range texts {
 		s.cell(labelWidth, terminal.Plain, "")
@@ -40,7 +39,7 @@ func (s *sheet) parts(name string, texts ...string) {
 	}
 }
 
-// cell writes text in a colour, if colours are wanted, and fills up to width.
+// cell writes text in a colour, if colours are wanted, and pads it to width.
 func (s *sheet) cell(width int, colour terminal.Colour, text string) {
 	text = terminal.Printable(text)
 	pad := strings.Repeat(" ", max(width-len(text), 0))

@@ -10,8 +10,8 @@ import (
 	"port-agent/transform"
 )
 
-// View is an explanation as it is shown, without secrets unless they are
-// wanted. Its JSON is what explain -json prints.
+// View is an explanation as it is shown, without secrets unless ShowSecrets is set.
+// Its JSON is what explain -json prints.
 type View struct {
 	Rule       *int         `json:"rule"` // nil: none matches, and so are the next two
 	Name       *string      `json:"name"`
@@ -19,7 +19,7 @@ type View struct {
 	Considered []Considered `json:"considered"`
 	Request    *Request     `json:"request"`
 	Report     *Report      `json:"report"`         // nil: there is no answer to report
-	Poll       *PollReport  `json:"poll,omitempty"` // nil: no poll was given, or it told nothing
+	Poll       *PollReport  `json:"poll,omitempty"` // nil: no poll was given, or it says nothing new
 	Warnings   []string     `json:"warnings"`       // Details.Stopped and Details.Doubts
 
 	Details *Details `json:"-"`
@@ -28,8 +28,8 @@ type View struct {
 	conceal     concealer
 }
 
-// Dropped is the view of a record that is no event. Of its texts Line alone can
-// be printed.
+// Dropped is the view of a record that is no event. Only Line and WriteJSON print
+// it.
 func Dropped(why error) *View {
 	return &View{Considered: []Considered{}, Warnings: []string{why.Error()}, Details: &Details{Stopped: []string{why.Error()}}}
 }
@@ -50,13 +50,13 @@ type Report struct {
 	StatusLabel   string `json:"statusLabel,omitempty"`
 }
 
-// PollReport is what is reported to Port after a look at a pipeline.
+// PollReport is what is reported to Port after a poll of a pipeline.
 type PollReport struct {
 	Report
 	Log []string `json:"log,omitempty"` // lines of the run's log
 }
 
-// newView prepares an explanation for showing.
+// newView makes the View of an explanation.
 func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
 	v := &View{explanation: x, conceal: c, Considered: []Considered{}, Warnings: []string{}}
 	v.Details = newDetails(x, m, c)
@@ -79,8 +79,8 @@ func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
 	return v
 }
 
-// why says what decided about a rule and, of one that is not for the event,
-// what its expression found there.
+// why says why a rule matches or not and, if not, which values its expression found
+// in the event.
 func why(r transform.Considered, expr string, event map[string]any, c concealer) string {
 	if expr == "" {
 		return r.Why
@@ -92,7 +92,7 @@ func why(r transform.Considered, expr string, event map[string]any, c concealer)
 	return text
 }
 
-// addStopped says why nothing comes of the event.
+// addStopped says why nothing is sent.
 func (v *View) addStopped(x *agent.Explanation) {
 	stopped := func(text string) {
 		text = v.conceal.text(text)
@@ -109,7 +109,7 @@ func (v *View) addStopped(x *agent.Explanation) {
 	}
 }
 
-// addDoubts says what may be otherwise where the agent runs, or goes nowhere.
+// addDoubts says what may differ where the agent runs, or has no effect.
 func (v *View) addDoubts(x *agent.Explanation, m *transform.Mapping) {
 	if x.Missing != nil {
 		v.doubt(x.Missing.Error() + ": without it the run fails")
@@ -158,7 +158,7 @@ func newReport(r *agent.Report, c concealer) *Report {
 	return out
 }
 
-// newPollReport shows it; lines that are no news but a warning say so.
+// newPollReport shows the level of log lines that are more than information.
 func newPollReport(r *agent.Report, c concealer) *PollReport {
 	out := &PollReport{Report: *newReport(r, c)}
 	for _, line := range r.Lines {
