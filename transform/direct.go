@@ -1,10 +1,6 @@
 package transform
 
-import (
-	"strconv"
-
-	"github.com/itchyny/gojq"
-)
+import "github.com/itchyny/gojq"
 
 // direct evaluates what rules are chosen by without the interpreter, which takes
 // milliseconds for a thousand. ok is false for what only that knows, or fails.
@@ -52,15 +48,17 @@ func directly(q *gojq.Query) direct {
 
 func directTerm(t *gojq.Term) direct {
 	d := func(in any) (any, bool) { return in, true }
-	if t.Type == gojq.TermTypeFunc {
-		d = directTest(t.Func)
-	} else if v, ok := literal(t); ok {
-		d = func(any) (any, bool) { return v, true }
-	} else if t.Type == gojq.TermTypeIndex {
+	switch t.Type {
+	case gojq.TermTypeIdentity:
+	case gojq.TermTypeIndex:
 		d = directIndex(d, t.Index)
-	} else if t.Type == gojq.TermTypeQuery {
+	case gojq.TermTypeQuery:
 		d = directly(t.Query)
-	} else if t.Type != gojq.TermTypeIdentity {
+	case gojq.TermTypeFunc:
+		d = directTest(t.Func)
+	case gojq.TermTypeNull, gojq.TermTypeTrue, gojq.TermTypeFalse, gojq.TermTypeNumber, gojq.TermTypeString:
+		d = directConstant(t)
+	default:
 		return nil
 	}
 	for _, s := range t.SuffixList {
@@ -72,19 +70,16 @@ func directTerm(t *gojq.Term) direct {
 	return d
 }
 
-func literal(t *gojq.Term) (v any, ok bool) {
-	switch t.Type {
-	case gojq.TermTypeNull:
-		return nil, true
-	case gojq.TermTypeTrue, gojq.TermTypeFalse:
-		return t.Type == gojq.TermTypeTrue, true
-	case gojq.TermTypeNumber:
-		i, err := strconv.Atoi(t.Number)
-		return i, err == nil
-	case gojq.TermTypeString:
-		return t.Str.Str, t.Str.Queries == nil
+func directConstant(t *gojq.Term) direct {
+	if t.Str != nil && t.Str.Queries != nil {
+		return nil
 	}
-	return nil, false
+	code, err := gojq.Compile(&gojq.Query{Term: &gojq.Term{Type: t.Type, Number: t.Number, Str: t.Str}})
+	if err != nil {
+		return nil
+	}
+	v, _ := code.Run(nil).Next()
+	return func(any) (any, bool) { return v, true }
 }
 
 func directIndex(d direct, x *gojq.Index) direct {

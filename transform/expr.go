@@ -21,12 +21,11 @@ const (
 // expr is a compiled expression. It may be evaluated from many goroutines.
 type expr struct {
 	place
-	text      string
-	unset     []string  // variables it reads that are not set
-	patterns  []pattern // constant regular expressions and formats of times
-	literals  []string  // constant texts that it may give
-	beginning string    // what the text that it gives begins with, "" where that is not known
-	null      bool      // it is the literal null
+	text     string
+	unset    []string  // variables it reads that are not set
+	patterns []pattern // constant regular expressions and formats of times
+	literals []literal
+	null     bool // it is the literal null
 
 	timeout time.Duration
 	env     *environment
@@ -60,7 +59,7 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 	}
 	e := &expr{place: at, text: text, timeout: timeout, env: env}
 	e.null = q.Term != nil && q.Term.Type == gojq.TermTypeNull
-	e.literals, e.beginning = literals(q), beginning(q)
+	e.literals = literals(q)
 	if at.field == "enabled" {
 		e.direct = directly(q)
 	}

@@ -12,51 +12,42 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// literals gives the constant texts that q may give.
-func literals(q *gojq.Query) []string {
-	if q == nil {
-		return nil
-	}
-	if s, ok := text(q); ok {
-		return []string{s}
-	}
-	switch q.Op {
-	case gojq.OpAlt, gojq.OpComma:
-		return append(literals(q.Left), literals(q.Right)...)
-	case gojq.OpPipe:
-		return literals(q.Right)
-	}
-	switch {
-	case q.Term == nil || len(q.Term.SuffixList) > 0:
-		return nil
-	case q.Term.Type == gojq.TermTypeQuery:
-		return literals(q.Term.Query)
-	case q.Term.Type == gojq.TermTypeIf:
-		out := append(literals(q.Term.If.Then), literals(q.Term.If.Else)...)
-		for _, e := range q.Term.If.Elif {
-			out = append(out, literals(e.Then)...)
+// literal is a constant text that an expression may give. An open one is the
+// beginning of such a text.
+type literal struct {
+	text string
+	open bool
+}
+
+func literals(q *gojq.Query) (out []literal) {
+	beginnings := func(q *gojq.Query) []literal {
+		for _, l := range literals(q) {
+			out = append(out, literal{l.text, true})
 		}
 		return out
 	}
-	return nil
-}
-
-// beginning gives the constant text that what q gives begins with, "" without
-// one.
-func beginning(q *gojq.Query) string {
 	switch {
 	case q == nil:
+	case q.Op == gojq.OpAlt, q.Op == gojq.OpComma:
+		return append(literals(q.Left), literals(q.Right)...)
+	case q.Op == gojq.OpPipe:
+		return literals(q.Right)
 	case q.Op == gojq.OpAdd:
-		return beginning(q.Left)
+		return beginnings(q.Left)
 	case q.Term == nil || len(q.Term.SuffixList) > 0:
 	case q.Term.Type == gojq.TermTypeQuery:
-		return beginning(q.Term.Query)
+		return literals(q.Term.Query)
 	case q.Term.Type == gojq.TermTypeString && q.Term.Str.Queries == nil:
-		return q.Term.Str.Str
-	case q.Term.Type == gojq.TermTypeString && len(q.Term.Str.Queries) > 0:
-		return beginning(q.Term.Str.Queries[0])
+		return []literal{{q.Term.Str.Str, false}}
+	case q.Term.Type == gojq.TermTypeString:
+		return beginnings(q.Term.Str.Queries[0])
+	case q.Term.Type == gojq.TermTypeIf:
+		out = append(literals(q.Term.If.Then), literals(q.Term.If.Else)...)
+		for _, e := range q.Term.If.Elif {
+			out = append(out, literals(e.Then)...)
+		}
 	}
-	return ""
+	return out
 }
 
 // badConstant reports a constant of e that cannot work. In a report it is a warning:
@@ -111,8 +102,8 @@ func oneOf(allowed ...string) func(*parser, *template) {
 	return func(p *parser, t *template) {
 		t.each(func(e *expr) {
 			for _, s := range e.literals {
-				if !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s))) {
-					p.badConstant(e, s, fmt.Sprintf("%.40q is not one of %s", s, strings.Join(allowed, ", ")), "")
+				if !s.open && !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s.text))) {
+					p.badConstant(e, s.text, fmt.Sprintf("%.40q is not one of %s", s.text, strings.Join(allowed, ", ")), "")
 				}
 			}
 		})
@@ -124,16 +115,15 @@ func (p *parser) web(t *template) {
 	const hint = `write it like "https://host/path"`
 	t.each(func(e *expr) {
 		for _, s := range e.literals {
-			u, err := url.Parse(s)
+			u, err := url.Parse(s.text)
 			switch {
-			case s == "" && !strings.HasSuffix(e.field, "url"): // no link
-			case strings.Contains(s, "{{"): // refused at run time, with a better reason
-			case err != nil || u.Host == "" || !webURL(s):
-				p.badConstant(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s), hint)
+			case s.open && !webURL(s.text):
+				p.badConstant(e, s.text, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", s.text), hint)
+			case s.open || s.text == "" && !strings.HasSuffix(e.field, "url"): // no link
+			case strings.Contains(s.text, "{{"): // refused at run time, with a better reason
+			case err != nil || u.Host == "" || !webURL(s.text):
+				p.badConstant(e, s.text, fmt.Sprintf("%.60q is not an http(s) URL", s.text), hint)
 			}
-		}
-		if len(e.literals) == 0 && !webURL(e.beginning) {
-			p.badConstant(e, e.beginning, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", e.beginning), hint)
 		}
 	})
 }
@@ -159,8 +149,8 @@ func (p *parser) sendable(t *template) {
 	}
 	t.each(func(e *expr) {
 		for _, s := range e.literals {
-			if !httpguts.ValidHeaderFieldValue(s) {
-				p.badConstant(e, s, "a header cannot hold this text", "line ends and control characters cannot be sent")
+			if !httpguts.ValidHeaderFieldValue(s.text) {
+				p.badConstant(e, s.text, "a header cannot hold this text", "line ends and control characters cannot be sent")
 			}
 		}
 	})

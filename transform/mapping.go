@@ -29,9 +29,6 @@ type Mapping struct {
 // its backend decides everything.
 const builtIn = `[{"enabled": true}]`
 
-// maxFile bounds the size of a mapping file, in bytes.
-const maxFile = 32 << 20
-
 // Load reads the mapping file: cfg.Path, else cfg.LegacyPath, else the first
 // that exists of ./invocations.json, ./control_the_payload_config.json and
 // ~/control_the_payload_config.json, else a built-in rule that takes every
@@ -44,7 +41,7 @@ func Load(cfg Config, environ []string) (*Mapping, error) {
 	if file == "" {
 		return Parse("", []byte(builtIn), cfg, environ)
 	}
-	data, err := readFile(file)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read mapping: %w", err)
 	}
@@ -65,17 +62,6 @@ func search() string {
 		}
 	}
 	return ""
-}
-
-func readFile(file string) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxFile {
-		return nil, fmt.Errorf("%s is %d bytes long; at most %d are read", file, info.Size(), maxFile)
-	}
-	return os.ReadFile(file)
 }
 
 // Parse reads a mapping from data; file is the name it goes by in findings.
