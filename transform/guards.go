@@ -33,9 +33,9 @@ var guards = map[string]function{
 	"_refuse":   {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
 	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
 	"_base32":   {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
-	"_matches":  {2, regexMatches},
+	"_matches":  {2, searching(matches)},
 	"_test":     {2, regexTest},
-	"_splits":   {2, regexSplits},
+	"_splits":   {2, searching(between)},
 }
 
 // options tell the compiler of guards. Each gets the account of the evaluation

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,19 +44,16 @@ type regexCache struct {
 }
 
 func (c *regexCache) get(re, flags string) (*regex, error) {
-	key := [2]string{re, flags}
 	c.mu.Lock()
-	x := c.m[key]
-	c.mu.Unlock()
-	if x != nil {
+	defer c.mu.Unlock()
+	key := [2]string{re, flags}
+	if x := c.m[key]; x != nil {
 		return x, nil
 	}
 	x, err := compileRegex(re, flags)
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.m == nil || len(c.m) >= maxRegexCache {
 		c.m = make(map[[2]string]*regex, maxRegexCache)
 	}
@@ -133,12 +129,20 @@ func regexTest(r *run, in any, args []any) any {
 	return x.MatchString(s)
 }
 
-// searchAll gives the text, the expression and the matches.
-func searchAll(r *run, in any, args []any) (s string, x *regex, found [][]int, err error) {
-	if s, x, err = prepareSearch(r, in, args); err == nil {
-		found, err = x.find(r, s)
+// searching makes the function of guards that searches and gives what from
+// makes of the matches.
+func searching(from func(r *run, s string, x *regex, found [][]int) any) func(*run, any, []any) any {
+	return func(r *run, in any, args []any) any {
+		s, x, err := prepareSearch(r, in, args)
+		if err != nil {
+			return err
+		}
+		found, err := x.find(r, s)
+		if err != nil {
+			return err
+		}
+		return from(r, s, x, found)
 	}
-	return s, x, found, err
 }
 
 // find gives the matches in s. An expression may have to look at the whole
@@ -147,38 +151,28 @@ func searchAll(r *run, in any, args []any) (s string, x *regex, found [][]int, e
 func (x *regex) find(r *run, s string) (found [][]int, err error) {
 	n := 1
 	if x.global {
-		n = 64
-		if len(s) > 1<<14 {
-			n = 2
-		}
+		n = 16
 	}
-	size := 24 + 16*(x.NumSubexp()+1) // of a match
 	for ; ; n *= 2 {
 		began := time.Now()
 		found = x.FindAllStringSubmatchIndex(s, n)
-		if err := r.make(size * len(found)); err != nil {
+		if err := r.make((24 + 16*(x.NumSubexp()+1)) * len(found)); err != nil {
 			return nil, err
 		}
 		if len(found) < n || !x.global {
 			break
 		}
-		if more := size * 2 * n; r.bytes+more > maxBytes { // known before the time is spent
-			return nil, r.make(more)
-		}
 		if 3*time.Since(began) > r.left() {
 			return nil, r.fail(fmt.Errorf("a regular expression takes longer than %v for this text", r.timeout))
 		}
 	}
-	if x.filled {
-		return slices.DeleteFunc(found, func(m []int) bool { return m[0] == m[1] }), nil
-	}
-	if x.probe == nil {
-		return found, nil
-	}
 	var out [][]int
 	for i, m := range found {
+		if x.filled && m[0] == m[1] {
+			continue
+		}
 		out = append(out, m)
-		if m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
+		if x.filled || x.probe == nil || m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
 			continue
 		}
 		if err := r.work(x.program / 4); err != nil {
@@ -205,4 +199,50 @@ func (x *regex) emptyAt(s string, at int) []int {
 		}
 	}
 	return m
+}
+
+// matches gives the matches as match describes them.
+func matches(r *run, s string, x *regex, found [][]int) any {
+	names := x.SubexpNames()
+	if err := r.make(captureBytes * len(names) * len(found)); err != nil {
+		return err
+	}
+	out := make([]any, len(found))
+	letters, at := 0, 0 // matches come in order, so letters are counted once
+	for i, m := range found {
+		letters += utf8.RuneCountInString(s[at:m[0]])
+		at = m[0]
+		part := func(from, to int) map[string]any {
+			if from < 0 {
+				return map[string]any{"string": nil, "offset": -1, "length": 0}
+			}
+			return map[string]any{"string": s[from:to], "offset": letters + utf8.RuneCountInString(s[at:from]), "length": utf8.RuneCountInString(s[from:to])}
+		}
+		groups := make([]any, len(names)-1)
+		for j, name := range names[1:] {
+			group := part(m[2*j+2], m[2*j+3])
+			if group["name"] = nil; name != "" {
+				group["name"] = name
+			}
+			groups[j] = group
+		}
+		whole := part(m[0], m[1])
+		whole["captures"] = groups
+		out[i] = whole
+	}
+	return out
+}
+
+// between gives the texts between the matches: one more than these are.
+func between(r *run, s string, _ *regex, found [][]int) any {
+	if err := r.make(2 * valueBytes * len(found)); err != nil {
+		return err
+	}
+	out := make([]any, 0, len(found)+1)
+	at := 0
+	for _, m := range found {
+		out = append(out, s[at:m[0]])
+		at = m[1]
+	}
+	return append(out, s[at:])
 }
