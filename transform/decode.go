@@ -9,7 +9,6 @@ import (
 	"sort"
 	"strconv"
 	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -48,15 +47,6 @@ type decoder struct {
 // decodeFile decodes a mapping file, or says why that cannot be. Where an object has
 // a name twice the last one counts, and twice is told.
 func decodeFile(data []byte, twice func(name span)) (*node, *Finding) {
-	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return nil, &Finding{Rule: -1, Message: "the file is in UTF-16", Hint: "save it as UTF-8"}
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, &Finding{Rule: -1, Message: "the file is empty", Hint: `[{"enabled": true}] takes every event as it is`}
-	}
-	if !utf8.Valid(data) {
-		return nil, findingAt(data, bytes.IndexRune(data, utf8.RuneError), "the file is not valid UTF-8", "save it as UTF-8")
-	}
 	d := decoder{data, jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)), twice}
 	n, err := d.node("")
 	if err != nil {
@@ -160,6 +150,8 @@ var syntaxForms = []struct {
 	re            *regexp.Regexp
 	message, hint string
 }{
+	{regexp.MustCompile(`'\\x(ff|fe)' at start`), "the file is in UTF-16", "save it as UTF-8"},
+	{regexp.MustCompile(`invalid UTF-8`), "the file is not valid UTF-8", "save it as UTF-8"},
 	{regexp.MustCompile(`',' at start`), "a trailing comma, or one too many", "remove the comma"},
 	{regexp.MustCompile(`'[/#]' (at|after)`), "JSON has no comments", "remove the comment"},
 	{regexp.MustCompile(`'\\'' (at|after)`), "JSON has no single quotes", `write "…"`},
@@ -169,6 +161,9 @@ var syntaxForms = []struct {
 
 // syntaxFinding says in a mapping's terms what the decoder has against it.
 func syntaxFinding(data []byte, err error) *Finding {
+	if len(bytes.TrimSpace(data)) == 0 {
+		return findingAt(data, 0, "the file is empty", `[{"enabled": true}] takes every event as it is`)
+	}
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok || errors.Is(err, io.ErrUnexpectedEOF) {
 		return findingAt(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/itchyny/gojq"
@@ -31,9 +32,10 @@ type expr struct {
 	env     *environment
 	code    *gojq.Code
 	direct  direct // evaluates without the interpreter; nil for what cannot be
-	// deleting holds a value while the expression is evaluated, if it may
-	// delete: gojq deletes in its input and in the constants of the code.
-	deleting chan struct{}
+	// deletes says that the expression may delete: gojq does so in its input and
+	// in the constants of the code. Then it is evaluated by one at a time.
+	deletes  bool
+	deleting sync.Mutex
 }
 
 // variables are what every query sees. Their values are those of expr.run.
@@ -68,10 +70,7 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 	if w.format != "" {
 		return nil, nameError(text, "format not defined: "+w.format, w.format)
 	}
-	e.unset, e.patterns = w.unset, w.patterns
-	if w.deletes {
-		e.deleting = make(chan struct{}, 1)
-	}
+	e.unset, e.patterns, e.deletes = w.unset, w.patterns, w.deletes
 	q.FuncDefs = append(link(w.uses), q.FuncDefs...)
 	if e.code, err = gojq.Compile(q, options...); err != nil {
 		_, name, _ := strings.Cut(err.Error(), ": ")
@@ -107,33 +106,28 @@ func nameError(text, message, name string) *Finding {
 // eval gives the first output of e for input, null where there is none. An
 // error is about the expression and holds no value of the input, or it is the
 // cause of ctx's end.
-func (e *expr) eval(ctx context.Context, input any) (any, error) {
+func (e *expr) eval(ctx context.Context, input any) (v any, err error) {
 	if e.direct != nil {
 		if v, ok := e.direct(input); ok && scalar(v) {
 			return v, nil
 		}
 	}
-	if e.deleting == nil {
-		return e.run(ctx, input, e.env.values)
+	env := e.env.values
+	if e.deletes {
+		e.deleting.Lock()
+		defer e.deleting.Unlock()
+		env = maps.Clone(env)
 	}
-	select {
-	case e.deleting <- struct{}{}:
-		defer func() { <-e.deleting }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	return e.run(ctx, input, maps.Clone(e.env.values))
-}
-
-func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, err error) {
-	r := &run{Context: ctx, env: e.env, timeout: e.timeout, next: checkEvery}
+	r := &run{Context: ctx, env: e.env, timeout: e.timeout, deadline: time.Now().Add(e.timeout), next: checkEvery}
 	defer func() {
-		r.end()
+		if r.holds {
+			<-r.env.heavy
+		}
 		if recover() != nil {
 			v, err = nil, errors.New("the evaluation failed")
 		}
 	}()
-	if e.deleting != nil {
+	if e.deletes {
 		if err = r.make(weigh(input, maxBytes)); err != nil {
 			return nil, err
 		}
@@ -141,8 +135,7 @@ func (e *expr) run(ctx context.Context, input any, env map[string]any) (v any, e
 			return nil, err
 		}
 	}
-	outputs := e.code.RunWithContext(r, input, r, env, map[string]any{"file": "<top-level>", "line": 1})
-	first, err := r.first(outputs)
+	first, err := r.first(e.code.RunWithContext(r, input, r, env, map[string]any{"file": "<top-level>", "line": 1}))
 	if err != nil {
 		return nil, err
 	}

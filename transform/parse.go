@@ -218,19 +218,18 @@ func (p *parser) expr(text string, at place) *expr {
 }
 
 // checkFollow looks at what the members of follow mean for one another.
-func (p *parser) checkFollow(n *node) {
-	m := n.value.(map[string]*node)
+func (p *parser) checkFollow(n *node, v values) {
 	unused, why := []string{"method", "headers", "body", "done", "status", "statusLabel", "summary", "link", "log"},
 		"is ignored without url: the backend's own follower works"
-	if m["url"] != nil && m["url"].value != nil {
+	if v["url"] != nil {
 		unused, why = []string{"success", "project"}, "is ignored beside url"
-		if m["done"] == nil || m["done"].value == nil {
-			p.fail(n.place, "has url, but no done: the run would never end", `"done" is jq on .poll that gives true when it is over`)
-		}
+	}
+	if v["url"] != nil && v["done"] == nil {
+		p.fail(n.place, "has url, but no done: the run would never end", `"done" is jq on .poll that gives true when it is over`)
 	}
 	for _, name := range unused {
-		if m[name] != nil && m[name].value != nil {
-			p.warn(m[name].place, why, "")
+		if v[name] != nil {
+			p.warn(n.value.(map[string]*node)[name].place, why, "")
 		}
 	}
 }

@@ -162,7 +162,7 @@ func (x *regex) find(r *run, s string) (found [][]int, err error) {
 		if len(found) < n || !x.global {
 			break
 		}
-		if 3*time.Since(began) > r.left() {
+		if 3*time.Since(began) > time.Until(r.deadline) {
 			return nil, r.fail(fmt.Errorf("a regular expression takes longer than %v for this text", r.timeout))
 		}
 	}

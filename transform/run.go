@@ -48,8 +48,8 @@ type run struct {
 
 	env      *environment
 	timeout  time.Duration
-	holds    bool      // the place of the heavy evaluation
-	deadline time.Time // set at the first look at the clock
+	deadline time.Time
+	holds    bool // the place of the heavy evaluation
 	steps    int
 	next     int // steps at which to look at the clock again
 	bytes    int
@@ -63,21 +63,9 @@ var stopped = func() <-chan struct{} {
 	return c
 }()
 
-// end gives back what the evaluation held.
-func (r *run) end() {
-	if r.holds {
-		<-r.env.heavy
-		r.holds = false
-	}
-}
-
 // Done counts one step of the interpreter.
 func (r *run) Done() <-chan struct{} {
-	r.steps++
-	if r.steps < r.next && r.err == nil {
-		return nil
-	}
-	if r.check() != nil {
+	if r.work(1) != nil {
 		return stopped
 	}
 	return nil
@@ -94,9 +82,6 @@ func (r *run) check() error {
 	}
 	r.next = r.steps + checkEvery
 	now := time.Now()
-	if r.deadline.IsZero() {
-		r.deadline = now.Add(r.timeout)
-	}
 	switch {
 	case r.Context.Err() != nil:
 		r.err = context.Cause(r.Context)
@@ -138,14 +123,6 @@ func (r *run) make(n int) error {
 		r.next = 0
 	}
 	return r.work(n / 256)
-}
-
-// left gives the time the evaluation still has.
-func (r *run) left() time.Duration {
-	if r.deadline.IsZero() {
-		return r.timeout
-	}
-	return time.Until(r.deadline)
 }
 
 // fail ends the evaluation for good: the error cannot be caught.

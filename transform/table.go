@@ -187,8 +187,9 @@ var follow = shape{`{"anyOf": [{"type": "boolean"}, ` + tableSchema(followFields
 	if !isObject(n) {
 		return p.wrong(n, "neither a boolean nor an object", "")
 	}
-	defer p.checkFollow(n)
-	return p.members(n, followFields)
+	v := p.members(n, followFields)
+	p.checkFollow(n, v)
+	return v
 }}
 
 // ruleFields are the fields of a rule, in the order in which they are read.
@@ -251,17 +252,11 @@ func names(table []field) []string {
 
 // tableSchema makes the JSON Schema of an object of a table's fields.
 func tableSchema(table []field) string {
-	var b strings.Builder
-	b.WriteString(`{"type": "object", "additionalProperties": false, "properties": {`)
+	members := make([]string, len(table))
 	for i, f := range table {
-		if i > 0 {
-			b.WriteString(",")
-		}
-		about, _ := json.Marshal(f.about)
-		b.WriteString(`"` + f.name + `": {"description": ` + string(about) + `,` + f.shape.schema[1:])
+		members[i] = fmt.Sprintf(`%q: {"description": %q, %s`, f.name, f.about, f.shape.schema[1:])
 	}
-	b.WriteString("}}")
-	return b.String()
+	return `{"type": "object", "additionalProperties": false, "properties": {` + strings.Join(members, ", ") + `}}`
 }
 
 // Schema gives the JSON Schema (2020-12) of a mapping file, made of the tables
