@@ -1,10 +1,10 @@
 package invoker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
-	"net/url"
 )
 
 const defaultCADir = "/usr/local/share/ca-certificates"
@@ -74,9 +74,10 @@ func (c Config) Validate() error {
 		{"GITLAB_URL", c.GitLabURL},
 		{"AZURE_DEVOPS_URL", c.AzureDevOpsURL},
 		{"GITHUB_API_URL", c.GitHubAPIURL},
+		{"JENKINS_URL", cmp.Or(c.JenkinsURL, "http://none")},
 	} {
-		if u, err := url.Parse(v.value); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			errs = append(errs, fmt.Errorf("%s: not an http or https URL", v.name))
+		if _, err := NewCredential(v.value, nil); err != nil {
+			errs = append(errs, fmt.Errorf("%s: not an http or https URL without user info and query", v.name))
 		}
 	}
 	errs = append(errs, c.validateCredentials())

@@ -98,46 +98,38 @@ func basicAuth(user, secret string) string {
 }
 
 // newCredentials makes those that are set, by the name of their backend.
-func (i *Invoker) newCredentials() (map[string]*Credential, error) {
+// Validate has looked at their URLs.
+func (i *Invoker) newCredentials() map[string]*Credential {
 	made := map[string]*Credential{}
-	var errs []error
-	add := func(backend, setting string, c *Credential, err error) {
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", setting, err))
-		}
-		made[backend] = c
-	}
 	prefixed := func(prefix string) func(string) string { return func(s string) string { return prefix + s } }
 	basic := func(user string) func(string) string { return func(s string) string { return basicAuth(user, s) } }
 	cfg := i.cfg
 	for _, c := range []struct {
-		backend, urlSetting, base string
-		setting                   string
-		secret                    Secret
-		header                    string
-		value                     func(secret string) string
+		backend, base string
+		setting       string
+		secret        Secret
+		header        string
+		value         func(secret string) string
 	}{
-		{Jenkins, "JENKINS_URL", cfg.JenkinsURL, "JENKINS_API_TOKEN", cfg.JenkinsToken, "Authorization", basic(cfg.jenkinsUser())},
-		{GitLab, "GITLAB_URL", cfg.GitLabURL, "GITLAB_TOKEN", cfg.GitLabToken, "Private-Token", prefixed("")},
-		{AzureDevOps, "AZURE_DEVOPS_URL", cfg.AzureDevOpsURL, "AZURE_DEVOPS_PAT", cfg.AzureDevOpsPAT, "Authorization", basic("")},
-		{AzureDevOps, "AZURE_DEVOPS_URL", cfg.AzureDevOpsURL, "AZURE_DEVOPS_EXT_PAT", cfg.AzureExtPAT, "Authorization", basic("")},
-		{GitHub, "GITHUB_API_URL", cfg.GitHubAPIURL, "GITHUB_TOKEN", cfg.GitHubToken, "Authorization", prefixed("Bearer ")},
+		{Jenkins, cfg.JenkinsURL, "JENKINS_API_TOKEN", cfg.JenkinsToken, "Authorization", basic(cfg.jenkinsUser())},
+		{GitLab, cfg.GitLabURL, "GITLAB_TOKEN", cfg.GitLabToken, "Private-Token", prefixed("")},
+		{AzureDevOps, cfg.AzureDevOpsURL, "AZURE_DEVOPS_PAT", cfg.AzureDevOpsPAT, "Authorization", basic("")},
+		{AzureDevOps, cfg.AzureDevOpsURL, "AZURE_DEVOPS_EXT_PAT", cfg.AzureExtPAT, "Authorization", basic("")},
+		{GitHub, cfg.GitHubAPIURL, "GITHUB_TOKEN", cfg.GitHubToken, "Authorization", prefixed("Bearer ")},
 	} {
 		if c.secret == "" || c.base == "" || c.backend == GitHub && cfg.GitHubAppID != "" {
 			continue
 		}
 		secret := i.secret(c.setting, c.secret)
-		made, err := NewCredential(c.base, func(_ context.Context, _ *url.URL, h http.Header) error {
+		made[c.backend], _ = NewCredential(c.base, func(_ context.Context, _ *url.URL, h http.Header) error {
 			h[c.header] = []string{c.value(secret().Reveal())}
 			return nil
 		})
-		add(c.backend, c.urlSetting, made, err)
 	}
 	if cfg.GitHubAppID != "" {
-		app, err := i.newGitHubApp()
-		add(GitHub, "GITHUB_API_URL", app, err)
+		made[GitHub] = i.newGitHubApp()
 	}
-	return made, errors.Join(errs...)
+	return made
 }
 
 // Credential gives what proves the agent to a backend, nil where it is not
@@ -154,10 +146,6 @@ func (c *Config) validateCredentials() error {
 		if when {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
-	}
-	if c.JenkinsURL != "" {
-		u, err := url.Parse(c.JenkinsURL)
-		fault(err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil, "JENKINS_URL: not an http or https URL without user info")
 	}
 	fault(c.JenkinsToken != "" && (c.JenkinsURL == "" || c.jenkinsUser() == ""), "JENKINS_API_TOKEN needs JENKINS_URL and JENKINS_USER_ID beside it")
 	fault(c.GitHubAppID != "" && c.GitHubAppKey == "", "GITHUB_APP_ID needs GITHUB_APP_PRIVATE_KEY beside it")

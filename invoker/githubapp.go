@@ -45,12 +45,12 @@ const (
 	jwtSkew = time.Minute
 )
 
-func (i *Invoker) newGitHubApp() (*Credential, error) {
+func (i *Invoker) newGitHubApp() *Credential {
 	app := &gitHubApp{
 		base: strings.TrimRight(i.cfg.GitHubAPIURL, "/"), id: i.cfg.GitHubAppID, installation: i.cfg.GitHubAppInstallation,
 		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), ask: i.ask, conceal: i.deps.Conceal,
 	}
-	c, err := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
+	c, _ := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
 		token, err := app.token(ctx, u)
 		if err != nil {
 			return lookupError("get a token for the GitHub App", err)
@@ -58,10 +58,8 @@ func (i *Invoker) newGitHubApp() (*Credential, error) {
 		h["Authorization"] = []string{"Bearer " + token.Reveal()}
 		return nil
 	})
-	if err == nil {
-		c.asks = true
-	}
-	return c, err
+	c.asks = true
+	return c
 }
 
 // token gives a token for the repository that u is about, a new one shortly

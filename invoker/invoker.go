@@ -16,7 +16,6 @@ package invoker
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -99,12 +98,8 @@ func New(cfg Config, deps Deps, log zerolog.Logger) (*Invoker, error) {
 	if u, err := url.Parse(deps.PortAPI); err == nil && u.Host != "" {
 		i.portAPI = u
 	}
-	if i.credentials, err = i.newCredentials(); err != nil {
-		return nil, err
-	}
-	if i.azure, err = NewCredential(cfg.AzureDevOpsURL, nil); err != nil {
-		return nil, fmt.Errorf("AZURE_DEVOPS_URL: %w", err)
-	}
+	i.credentials = i.newCredentials()
+	i.azure, _ = NewCredential(cfg.AzureDevOpsURL, nil) // as Validate has done
 	i.backends = newBackends(i)
 	if !cfg.VerifySSL {
 		log.Warn().Msg("certificate check of backends switched off by WEBHOOK_VERIFY_SSL")
