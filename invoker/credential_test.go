@@ -183,13 +183,21 @@ func TestGitHubOldServer(t *testing.T) {
 	cfg.GitHubAPIURL = server.URL
 	i := newInvoker(t, cfg, testDeps())
 	target := event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "shop", "workflow": "w.yml", "ref": "main"}, nil)
+	other := newInvoker(t, testConfig(), testDeps())
+	elsewhere := target
+	elsewhere.Rule.URL, elsewhere.Rule.Headers = ptr(server.URL+"/repos/acme/shop/actions/workflows/w.yml/dispatches"), map[string]string{"Authorization": "Bearer " + testGitHub}
 	for n, want := range []int{2, 3} {
+		if _, err := other.Do(t.Context(), build(t, other, elsewhere)); err != nil || len(g.Requests()) != want {
+			t.Errorf("dispatch %d by a rule's URL: got %d requests, %v, want %d", n, len(g.Requests()), err, want)
+		}
+	}
+	for n, want := range []int{5, 6} {
 		res, err := i.Do(t.Context(), build(t, i, target))
 		if err != nil || res.StatusCode != http.StatusNoContent || res.Link != "" || res.ExternalRunID != "" {
 			t.Fatalf("got %+v, %v", res, err)
 		}
-		if got := len(g.Requests()); got != want || g.Triggered() != n+1 {
-			t.Errorf("dispatch %d: got %d requests and %d runs, want %d and %d", n, got, g.Triggered(), want, n+1)
+		if got := len(g.Requests()); got != want || g.Triggered() != n+3 {
+			t.Errorf("dispatch %d: got %d requests and %d runs, want %d and %d", n, got, g.Triggered(), want, n+3)
 		}
 	}
 	g.Fault(func(*http.Request) *cistand.Answer { // another reason than the field
@@ -202,7 +210,7 @@ func TestGitHubOldServer(t *testing.T) {
 	g.Fault(nil)
 	g.Old = false
 	res, err := fresh.Do(t.Context(), build(t, fresh, target))
-	if err != nil || res.ExternalRunID != "3" || res.Link != "https://github.test/acme/shop/actions/runs/3" {
+	if err != nil || res.ExternalRunID != "5" || res.Link != "https://github.test/acme/shop/actions/runs/5" {
 		t.Errorf("a new server: got %+v, %v", res, err)
 	}
 }

@@ -20,7 +20,7 @@ type gitHub struct {
 	credential *Credential // nil: a rule has to bring its own
 	ask        func(ctx context.Context, f FetchRequest, v any) error
 
-	server   string   // host:port of base
+	own      string   // host:port of base
 	branches sync.Map // of branch, by org/repo
 	refuses  sync.Map // host:port of the servers that refuse return_run_details
 }
@@ -44,7 +44,7 @@ var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not se
 
 func newGitHub(i *Invoker) *gitHub {
 	base, _ := url.Parse(i.cfg.GitHubAPIURL) // as Validate has done
-	return &gitHub{base: i.cfg.GitHubAPIURL, server: hostPort(base), credential: i.credentials[GitHub], ask: i.ask}
+	return &gitHub{base: i.cfg.GitHubAPIURL, own: hostPort(base), credential: i.credentials[GitHub], ask: i.ask}
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {
@@ -60,10 +60,8 @@ func (g *gitHub) Body(t *Target) (Body, error) {
 	if ref := g.ref(t); ref != "" {
 		return g.body(t, ref)
 	}
-	if t.Rule.URL != nil { // with a credential of its own, which no other server must see
-		if u, err := parseURL(*t.Rule.URL); err != nil || hostPort(u) != g.server {
-			return Body{}, fmt.Errorf("the rule calls another server than GITHUB_API_URL, which is asked for the default branch of %s; give the run a ref", repository(t))
-		}
+	if g.server(t) != g.own { // the rule has a credential of its own, which no other server must see
+		return Body{}, fmt.Errorf("the rule calls another server than GITHUB_API_URL, which is asked for the default branch of %s; give the run a ref", repository(t))
 	}
 	body, err := g.body(t, "[default branch of "+repository(t)+"]")
 	target := *t
@@ -92,10 +90,22 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 		inputs["port_payload"] = string(payload.JSON)
 	}
 	body := map[string]any{"ref": ref, "inputs": inputs}
-	if _, refused := g.refuses.Load(g.server); !refused {
+	if _, refused := g.refuses.Load(g.server(t)); !refused {
 		body[runDetails] = true
 	}
 	return jsonBody(body)
+}
+
+// server is the host:port that a dispatch goes to.
+func (g *gitHub) server(t *Target) string {
+	if t.Rule.URL == nil {
+		return g.own
+	}
+	u, err := parseURL(*t.Rule.URL)
+	if err != nil {
+		return ""
+	}
+	return hostPort(u)
 }
 
 // runDetails asks GitHub to say which run it has started. Servers before
