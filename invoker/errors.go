@@ -163,28 +163,20 @@ func isTimeout(err error) bool {
 // gave: at most n characters on one line, valid as UTF-8, without control
 // characters and direction marks. Where it was cut it ends in …
 func OneLine(s string, n int) string {
-	var b strings.Builder
-	count, gap := 0, false
-	for _, r := range s {
+	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r), unicode.IsControl(r):
-			gap = b.Len() > 0
-			continue
+			return ' '
 		case !unicode.IsPrint(r) && r != '\u200c' && r != '\u200d': // joiners make letters and emoji, they turn nothing around
-			continue
+			return -1
 		}
-		if gap {
-			b.WriteByte(' ')
-			count++
-			gap = false
-		}
-		if count >= n {
-			return strings.TrimRight(b.String(), " ") + "…"
-		}
-		b.WriteRune(r)
-		count++
+		return r
+	}, s)
+	runes := []rune(strings.Join(strings.Fields(s), " "))
+	if len(runes) > n {
+		return strings.TrimRight(string(runes[:n]), " ") + "…"
 	}
-	return b.String()
+	return string(runes)
 }
 
 // scrub takes secrets out of a text.

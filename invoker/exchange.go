@@ -100,10 +100,10 @@ func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sen
 	if err := i.guard.name(h.url.Hostname(), uint16(port), via != nil); err != nil {
 		return nil, false, err
 	}
-	way := i.transport(h.url.Hostname(), via != nil)
+	transport := i.transport(h.url.Hostname(), via != nil)
 	for {
 		a := new(attempt)
-		res, err := way.RoundTrip(h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})))
+		res, err := transport.RoundTrip(h.request(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: a.gotConn})))
 		switch {
 		case err == nil:
 			return res, true, nil
