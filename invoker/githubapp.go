@@ -50,8 +50,10 @@ func (i *Invoker) newGitHubApp() *Credential {
 		base: strings.TrimRight(i.cfg.GitHubAPIURL, "/"), id: i.cfg.GitHubAppID, installation: i.cfg.GitHubAppInstallation,
 		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), ask: i.ask, conceal: i.deps.Conceal,
 	}
-	c, _ := NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
-		token, err := app.token(ctx, u)
+	var c *Credential
+	c, _ = NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
+		path, _ := c.Rest(u)
+		token, err := app.token(ctx, path)
 		if err != nil {
 			return lookupError("get a token for the GitHub App", err)
 		}
@@ -62,11 +64,11 @@ func (i *Invoker) newGitHubApp() *Credential {
 	return c
 }
 
-// token gives a token for the repository that u is about, a new one shortly
-// before the old one expires. Of those that wait for the same one, one asks
-// GitHub.
-func (a *gitHubApp) token(ctx context.Context, u *url.URL) (Secret, error) {
-	owner, repo := repositoryOf(strings.TrimPrefix(u.EscapedPath(), basePath(a.base)))
+// token gives a token for the repository that a path below the base is about, a
+// new one shortly before the old one expires. Of those that wait for the same
+// one, one asks GitHub.
+func (a *gitHubApp) token(ctx context.Context, path string) (Secret, error) {
+	owner, repo := repositoryOf(path)
 	key := owner
 	if a.installation != "" {
 		key = ""
@@ -118,14 +120,6 @@ func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret,
 	}
 	a.tokens.Store(key, appToken{Secret(made.Token), made.Expires})
 	return Secret(made.Token), nil
-}
-
-func basePath(base string) string {
-	u, err := url.Parse(base)
-	if err != nil {
-		return ""
-	}
-	return u.EscapedPath()
 }
 
 // repositoryOf reads owner and repository of a path below the API's base.
