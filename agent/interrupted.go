@@ -108,7 +108,7 @@ func (a *Agent) resolve(ctx, late context.Context, j *job, turn *turn, known pas
 	a.Metrics.Interrupted.WithLabelValues("failed").Inc()
 	out.err = interruptedError(errStopped, host)
 	if why != nil {
-		out.err = fmt.Errorf("%w; its pipeline was looked for: %w", out.err, why)
+		out.err = fmt.Errorf("%w; its pipeline was looked for: %v", out.err, why)
 	}
 	return nil, nil
 }

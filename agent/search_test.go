@@ -13,8 +13,8 @@ import (
 )
 
 // shows makes the fixture's GitLab show one pipeline, started by run, from the
-// time since its first look on: 200 lists it, 204 lists none, another status is
-// the answer. The pipeline itself has failed.
+// time since its first look on: 200 lists it, 204 lists none, 0 is no answer,
+// another status is the answer. The pipeline itself has failed.
 func (f *fixture) shows(run string, status func(age time.Duration) int) {
 	var begun time.Time
 	f.backend.fetch = func(_ context.Context, url string) (*invoker.Response, error) {
@@ -22,6 +22,8 @@ func (f *fixture) shows(run string, status func(age time.Duration) int) {
 			begun = time.Now()
 		}
 		switch code := status(time.Since(begun)); {
+		case code == 0:
+			return nil, &invoker.TransportError{Endpoint: "GET https://gitlab.example/", Err: errNetwork}
 		case strings.HasSuffix(url, "/variables"):
 			return answered(200, fmt.Sprintf(`[{"key": "TRIGGER_PAYLOAD", "value": %q}]`, `{"port_payload": {"context": {"runId": "`+run+`"}}}`)), nil
 		case strings.HasSuffix(url, "/pipelines/7"):
@@ -76,6 +78,7 @@ func TestSearch(t *testing.T) {
 		{name: "another run's only", by: "r_10", status: always(200), after: appearing, want: none(missing), outcome: "failed"},
 		{name: "never reached", status: always(429), after: searchTime, outcome: "failed",
 			want: none("GET https://gitlab.example/api/v4/projects/group%2Fproject/pipelines answered 429")},
+		{name: "not connected", status: always(0), after: searchTime, outcome: "failed", want: none((&invoker.TransportError{Endpoint: "GET https://gitlab.example/", Err: errNetwork}).Error())},
 		{name: "no right", status: always(403), outcome: "failed", want: none("GET https://gitlab.example/api/v4/projects/group%2Fproject/pipelines answered 403; " +
 			"check GITLAB_TOKEN: a token with the scope read_api of a member of the project, for a trigger token reads nothing")},
 	}
@@ -97,6 +100,9 @@ func TestSearch(t *testing.T) {
 				}
 				if n := len(f.backend.requests()); n != 0 {
 					t.Errorf("triggered %d times", n)
+				}
+				if got := f.count(t, "invocations_total", "reason", reasonInterrupted); tt.outcome == "failed" && got != 1 {
+					t.Errorf("counted as interrupted: %v, want 1", got)
 				}
 				if got := f.count(t, "interrupted_total", "outcome", tt.outcome); got != 1 {
 					t.Errorf("counted as %s: %v, want 1", tt.outcome, got)
