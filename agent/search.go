@@ -29,7 +29,7 @@ func (a *Agent) search(ctx context.Context, j *job, state RunState) (*follow.Wat
 	}
 	j.work.At(activity.Asking, "")
 	begun := time.Now()
-	for pause := time.Second; ; pause = min(2*pause, searchPause) {
+	for pause := 5 * time.Second; ; pause = min(2*pause, searchPause) {
 		watch, err := a.searchOnce(ctx, j, state)
 		fault := (*follow.Error)(nil)
 		if !errors.As(err, &fault) {

@@ -30,8 +30,7 @@ type Progress struct {
 	Status string // SUCCESS or FAILURE where Done, else ""
 	// What is empty or nil is not known.
 	StatusLabel, Summary string
-	Link                 any // text or a list of texts
-	Log                  []string
+	Link, Log            []string
 }
 
 // Generic reports whether the rule itself says where to look and when it is
@@ -109,7 +108,7 @@ func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []W
 	p.StatusLabel = strings.Join(ev.texts(ctx, f.fields["statusLabel"]), " ")
 	p.Summary = strings.Join(ev.texts(ctx, f.fields["summary"]), " ")
 	p.Log = ev.texts(ctx, f.fields["log"])
-	p.Link, _ = ev.part(ctx, f.fields["link"]) // a failure is a warning
+	p.Link = ev.texts(ctx, f.fields["link"])
 	failed := slices.DeleteFunc(ev.warnings, func(w Warning) bool { return w.Err == nil })
 	return p, failed, nil
 }

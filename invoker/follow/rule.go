@@ -96,24 +96,11 @@ func (f *rule) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	if err != nil {
 		return view{}, refused("", "%w", err)
 	}
-	v := view{label: p.StatusLabel, lines: p.Log, links: linksOf(p.Link), over: p.Done, success: p.Status == "SUCCESS", summary: invoker.OneLine(p.Summary, 2*maxLine)}
+	v := view{label: p.StatusLabel, lines: p.Log, links: p.Link, over: p.Done, success: p.Status == "SUCCESS", summary: invoker.OneLine(p.Summary, 2*maxLine)}
 	for _, warning := range append(warnings, more...) {
 		v.warnings = append(v.warnings, "Mapping: "+warning.Message)
 	}
 	return v, nil
-}
-
-func linksOf(v any) (links []string) {
-	list, ok := v.([]any)
-	if !ok {
-		list = []any{v}
-	}
-	for _, l := range list {
-		if l != nil {
-			links = append(links, transform.Text(l))
-		}
-	}
-	return links
 }
 
 // followOf is what the rule of a run says, nil where it says nothing.
