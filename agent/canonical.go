@@ -2,6 +2,8 @@ package agent
 
 import (
 	"bytes"
+	"regexp"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -16,42 +18,26 @@ func unquote(raw []byte) string {
 }
 
 // appendCanonical appends a valid JSON string literal as JSON.stringify prints
-// it: https://tc39.es/ecma262/#sec-quotejsonstring. Only escapes can differ.
+// it: https://tc39.es/ecma262/#sec-quotejsonstring. Only escapes can differ, and
+// the library escapes as JSON.stringify does (RFC 8785, 3.2.2.2), but for lone
+// surrogates, which stay escapes.
 func appendCanonical(dst, raw []byte) []byte {
-	for {
-		i := bytes.IndexByte(raw, '\\')
-		if i < 0 {
-			return append(dst, raw...)
-		}
-		dst, raw = append(dst, raw[:i]...), raw[i:]
-		n := 2
-		switch raw[1] {
-		case 'u':
-			dst, n = appendUnicodeEscape(dst, raw)
-		case '/':
-			dst = append(dst, '/')
-		default: // \" \\ \b \f \n \r \t are JSON.stringify's own
-			dst = append(dst, raw[:n]...)
-		}
-		raw = raw[n:]
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return append(dst, raw...)
 	}
+	if text, err := jsontext.AppendUnquote(nil, raw); err == nil {
+		dst, _ = jsontext.AppendQuote(dst, text)
+		return dst
+	}
+	return append(dst, escape.ReplaceAllFunc(raw, func(e []byte) []byte {
+		text, err := jsontext.AppendUnquote(nil, slices.Concat([]byte{'"'}, e, []byte{'"'}))
+		if err != nil {
+			return bytes.ToLower(e)
+		}
+		quoted, _ := jsontext.AppendQuote(nil, text)
+		return quoted[1 : len(quoted)-1]
+	})...)
 }
 
-// appendUnicodeEscape appends what the \uXXXX at the start of raw stands for,
-// and returns the length of the escape, twice as long for a surrogate pair. A lone
-// surrogate stays an escape. The library escapes ASCII as JSON.stringify does
-// (RFC 8785, 3.2.2.2).
-func appendUnicodeEscape(dst, raw []byte) ([]byte, int) {
-	const escape = len(`\uXXXX`)
-	for _, n := range []int{escape, 2 * escape} {
-		if n > len(raw) {
-			break
-		}
-		text, err := jsontext.AppendUnquote(nil, append(append([]byte{'"'}, raw[:n]...), '"'))
-		if err == nil {
-			quoted, _ := jsontext.AppendQuote(nil, text)
-			return append(dst, quoted[1:len(quoted)-1]...), n
-		}
-	}
-	return append(dst, bytes.ToLower(raw[:escape])...), escape
-}
+// escape is one escape, or the two of a surrogate pair.
+var escape = regexp.MustCompile(`\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u....|\\.`)
