@@ -42,18 +42,6 @@ type reviewer interface {
 	review(req *Request, res *Response, err error, again func() (*Response, error)) (*Response, error)
 }
 
-// deliver sends a request and lets its backend review the answer.
-func (i *Invoker) deliver(ctx context.Context, clock *clock, req *Request, header http.Header) (*Response, error) {
-	send := func() (*Response, error) {
-		return i.follow(ctx, clock, req, &hop{method: req.Method, url: req.url, header: header, spelling: req.spelling, body: req.Body})
-	}
-	res, err := send()
-	if r, ok := req.backend.(reviewer); ok && res != nil {
-		return r.review(req, res, err, send)
-	}
-	return res, err
-}
-
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 func method(t *Target) (string, error) {

@@ -1,7 +1,6 @@
 package invoker
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -70,13 +69,16 @@ func (c Config) Validate() error {
 	if !(c.Timeout > 0) || c.Timeout > math.MaxInt32 {
 		errs = append(errs, fmt.Errorf("WEBHOOK_INVOKER_TIMEOUT: %v is not a number of seconds above 0", c.Timeout))
 	}
-	for _, v := range []struct{ name, value string }{
-		{"GITLAB_URL", c.GitLabURL},
-		{"AZURE_DEVOPS_URL", c.AzureDevOpsURL},
-		{"GITHUB_API_URL", c.GitHubAPIURL},
-		{"JENKINS_URL", cmp.Or(c.JenkinsURL, "http://none")},
+	for _, v := range []struct {
+		name, value string
+		optional    bool
+	}{
+		{"GITLAB_URL", c.GitLabURL, false},
+		{"AZURE_DEVOPS_URL", c.AzureDevOpsURL, false},
+		{"GITHUB_API_URL", c.GitHubAPIURL, false},
+		{"JENKINS_URL", c.JenkinsURL, true},
 	} {
-		if _, err := NewCredential(v.value, nil); err != nil {
+		if _, err := NewCredential(v.value, nil); err != nil && (v.value != "" || !v.optional) {
 			errs = append(errs, fmt.Errorf("%s: not an http or https URL without user info and query", v.name))
 		}
 	}

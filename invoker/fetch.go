@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -44,7 +46,8 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 	setDefault(header, "User-Agent", i.deps.UserAgent)
 	ctx, clock := newClock(ctx, req.Timeout)
 	defer clock.stop()
-	return i.follow(ctx, clock, req, &hop{method: req.Method, url: u, header: header, body: f.Body, pinned: carriesCredentials(header)})
+	pinned := slices.ContainsFunc(slices.Collect(maps.Keys(header)), NamesSecret)
+	return i.follow(ctx, clock, req, &hop{method: req.Method, url: u, header: header, body: f.Body, pinned: pinned})
 }
 
 // ask makes a call whose answer is JSON, and reads it into v. An answer with
@@ -63,14 +66,4 @@ func (i *Invoker) ask(ctx context.Context, f FetchRequest, v any) error {
 		return fmt.Errorf("%s: the answer is not JSON", endpoint)
 	}
 	return nil
-}
-
-// carriesCredentials reports whether a header's name says that it holds one.
-func carriesCredentials(h http.Header) bool {
-	for name := range h {
-		if NamesSecret(name) {
-			return true
-		}
-	}
-	return false
 }

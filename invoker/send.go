@@ -13,7 +13,7 @@ import (
 
 // Do makes one attempt: it signs the request, sends it and reads the answer.
 // A nil error means that the backend has accepted. With a *StatusError the
-// Response is not nil.
+// Response is not nil, except for a redirect that is not followed.
 //
 // The request's timeout limits the time from the start to the header of the
 // answer, and then each pause while the body comes; an attempt takes at most
@@ -32,7 +32,13 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 	if err := req.backend.Authorize(ctx, req, header); err != nil {
 		return nil, &TransportError{Endpoint: req.Endpoint(), Final: final(err), Err: err}
 	}
-	res, err := i.deliver(ctx, clock, req, header)
+	send := func() (*Response, error) {
+		return i.follow(ctx, clock, req, &hop{method: req.Method, url: req.url, header: header, spelling: req.spelling, body: req.Body})
+	}
+	res, err := send()
+	if r, ok := req.backend.(reviewer); ok && res != nil {
+		res, err = r.review(req, res, err, send)
+	}
 	if err != nil {
 		return nil, err
 	}

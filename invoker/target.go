@@ -2,7 +2,6 @@ package invoker
 
 import (
 	"net/url"
-	"strconv"
 	"time"
 )
 
@@ -78,13 +77,8 @@ func (t *Target) inputs(more map[string]any) map[string]any {
 
 // text gives a string as it is and any other value as compact JSON.
 func text(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case int:
-		return strconv.Itoa(v)
-	case bool:
-		return strconv.FormatBool(v)
+	if s, ok := v.(string); ok {
+		return s
 	}
 	b, err := marshal(v)
 	if err != nil {
