@@ -86,11 +86,6 @@ func (c *Credential) Authorize(ctx context.Context, u *url.URL, h http.Header) e
 // agent runs. It is safe for concurrent use.
 type SecretFunc func() Secret
 
-func fixed(s Secret) SecretFunc {
-	s = Secret(strings.TrimSpace(s.Reveal()))
-	return func() Secret { return s }
-}
-
 // basicAuth sends user and secret without waiting to be asked for them, as
 // Jenkins wants it.
 func basicAuth(user, secret string) string {
@@ -164,7 +159,8 @@ func (i *Invoker) secret(name string, configured Secret) SecretFunc {
 			return f
 		}
 	}
-	return fixed(configured)
+	configured = Secret(strings.TrimSpace(configured.Reveal()))
+	return func() Secret { return configured }
 }
 
 // Seal gives a short checksum of a text that nobody can make without the

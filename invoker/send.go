@@ -107,7 +107,8 @@ func (i *Invoker) follow(ctx context.Context, c *clock, req *Request, h *hop) (*
 	for n := 0; ; n++ {
 		res, sent, err := i.exchange(ctx, h)
 		if err != nil {
-			return nil, transportError(ctx, h, err, sent)
+			err = cause(ctx, err)
+			return nil, &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err), Err: err}
 		}
 		next, refusal := redirect(h, res)
 		if next == nil || n == maxRedirects {
@@ -158,11 +159,6 @@ func answer(ctx context.Context, c *clock, h *hop, req *Request, res *http.Respo
 func discard(res *http.Response) {
 	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)
 	res.Body.Close()
-}
-
-func transportError(ctx context.Context, h *hop, err error, sent bool) error {
-	err = cause(ctx, err)
-	return &TransportError{Endpoint: h.endpoint(), Sent: sent && !refusedByPeer(err), Final: final(err), Err: err}
 }
 
 // cause prefers the reason for which ctx has ended to what it led to.
