@@ -83,7 +83,7 @@ func (c *Config) Validate() error {
 // Invoker makes a request of an event's work and sends it. It is implemented by
 // *invoker.Invoker, whose methods say what they promise.
 type Invoker interface {
-	Build(ctx context.Context, t invoker.Target) (*invoker.Request, error)
+	Build(t invoker.Target) (*invoker.Request, error)
 	Do(ctx context.Context, req *invoker.Request) (*invoker.Response, error)
 }
 

@@ -148,14 +148,14 @@ func (e *Explainer) request(ctx context.Context, a *Agent, j *job, x *Explanatio
 
 // build makes the request, with a stand-in where a credential is missing.
 func (e *Explainer) build(ctx context.Context, t invoker.Target) (req *invoker.Request, missing, err error) {
-	if req, err = e.Invoker.Build(ctx, t); err == nil || e.StandIn == nil {
+	if req, err = e.Invoker.Build(t); err == nil || e.StandIn == nil {
 		return req, nil, err
 	}
 	inv, fault := e.StandIn()
 	if fault != nil {
 		return nil, nil, fault
 	}
-	if req, fault = inv.Build(ctx, t); fault != nil {
+	if req, fault = inv.Build(t); fault != nil {
 		return nil, nil, err
 	}
 	return req, err, nil

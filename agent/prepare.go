@@ -199,7 +199,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 		}
 		return fmt.Errorf("map request: %w", err)
 	}
-	if j.req, err = a.Invoker.Build(ctx, j.target(decrypted, method, len(secrets) > 0, over)); err != nil {
+	if j.req, err = a.Invoker.Build(j.target(decrypted, method, len(secrets) > 0, over)); err != nil {
 		return fmt.Errorf("build request: %w", err)
 	}
 	j.backend, j.host = j.req.Backend, j.req.Host()

@@ -25,7 +25,7 @@ func BenchmarkBuild(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := i.Build(b.Context(), target); err != nil {
+				if _, err := i.Build(target); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -36,7 +36,7 @@ func BenchmarkBuild(b *testing.B) {
 	b.Run("body of the rule", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			if _, err := i.Build(b.Context(), target); err != nil {
+			if _, err := i.Build(target); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -57,7 +57,7 @@ func BenchmarkDo(b *testing.B) {
 		b.SetParallelism(16)
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				req, err := i.Build(b.Context(), target)
+				req, err := i.Build(target)
 				if err == nil {
 					_, err = i.Do(b.Context(), req)
 				}

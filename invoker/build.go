@@ -1,7 +1,6 @@
 package invoker
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,7 +9,7 @@ import (
 
 // Build makes the request of a target, without any call. An error is final:
 // the same target fails again.
-func (i *Invoker) Build(ctx context.Context, t Target) (*Request, error) {
+func (i *Invoker) Build(t Target) (*Request, error) {
 	name, err := i.Choose(t)
 	if err != nil {
 		return nil, err

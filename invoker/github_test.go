@@ -120,7 +120,7 @@ func TestGitHubBranchIsNotAskedElsewhere(t *testing.T) {
 	target := event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "api", "workflow": "x.yml"}, nil)
 	target.Rule.URL = ptr(other.URL + "/repos/acme/api/actions/workflows/x.yml/dispatches")
 	target.Rule.Headers = map[string]string{"Authorization": "token rule-canary"}
-	_, err := i.Build(t.Context(), target)
+	_, err := i.Build(target)
 	if want := "the rule calls another server than GITHUB_API_URL, which is asked for the default branch of acme/api; give the run a ref"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
@@ -136,7 +136,7 @@ func TestGitHubToken(t *testing.T) {
 	cfg.GitHubToken = ""
 	i := newInvoker(t, cfg, testDeps())
 	target := event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "api", "workflow": "x.yml"}, nil)
-	if _, err := i.Build(t.Context(), target); !errors.Is(err, errGitHubToken) {
+	if _, err := i.Build(target); !errors.Is(err, errGitHubToken) {
 		t.Errorf("got %v, want %v", err, errGitHubToken)
 	}
 	target.Rule.Headers = map[string]string{"authorization": "token rule-canary"}

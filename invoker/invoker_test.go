@@ -79,7 +79,7 @@ func hook(t testing.TB, url string) Target {
 
 func build(t testing.TB, i *Invoker, target Target) *Request {
 	t.Helper()
-	req, err := i.Build(t.Context(), target)
+	req, err := i.Build(target)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -176,7 +176,7 @@ func FuzzBuild(f *testing.F) {
 		if raw != "" {
 			target.Rule.URL = &raw
 		}
-		req, err := i.Build(t.Context(), target)
+		req, err := i.Build(target)
 		if err != nil {
 			if err.Error() == "" {
 				t.Error("an error without words")

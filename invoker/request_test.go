@@ -115,7 +115,7 @@ func TestBuildRefuses(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := i.Build(t.Context(), Target{Method: ReadMethod(tc.method), Rule: tc.rule, Event: []byte(`{}`), Root: map[string]any{}})
+			_, err := i.Build(Target{Method: ReadMethod(tc.method), Rule: tc.rule, Event: []byte(`{}`), Root: map[string]any{}})
 			if err == nil || err.Error() != tc.want {
 				t.Errorf("got %v, want %s", err, tc.want)
 			}

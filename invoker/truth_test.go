@@ -117,7 +117,7 @@ func testTruth(t *testing.T, scheme, method, moment string) {
 					target := hook(t, scheme+"://"+address+p)
 					target.Rule.Method = &method
 					target.Rule.HasBody = n%2 == 0
-					req, err := i.Build(t.Context(), target)
+					req, err := i.Build(target)
 					if err == nil {
 						_, err = i.Do(t.Context(), req)
 					}

@@ -212,7 +212,7 @@ func newAgent(t *testing.T, change func(*invoker.Config)) *invoker.Invoker {
 
 func sendAgent(i *invoker.Invoker, c testCase) result {
 	body := c.Body
-	req, err := i.Build(context.Background(), invoker.Target{NeedBody: true, Rule: invoker.Override{
+	req, err := i.Build(invoker.Target{NeedBody: true, Rule: invoker.Override{
 		Backend: "WEBHOOK", URL: &c.URL, Method: &c.Method, Headers: c.Headers, Query: url.Values(c.Query), HasBody: true, Body: body,
 	}})
 	if err != nil {

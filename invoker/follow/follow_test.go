@@ -96,7 +96,7 @@ func (s *stage) build(t *testing.T, id string, method map[string]any, ruleJSON s
 		}
 		target.Rule = invoker.Override{Backend: run.Rule.Backend, URL: over.URL, Headers: over.Headers, Body: over.Body, HasBody: over.HasBody}
 	}
-	req, err := s.inv.Build(t.Context(), target)
+	req, err := s.inv.Build(target)
 	if err != nil {
 		t.Fatal(err)
 	}

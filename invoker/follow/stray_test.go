@@ -173,7 +173,7 @@ func TestEventsLeadNoCredentialAway(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		req, err := st.inv.Build(t.Context(), invoker.Target{Key: "r_1", Event: event, Root: root, Method: invoker.ReadMethod(method), NeedBody: true})
+		req, err := st.inv.Build(invoker.Target{Key: "r_1", Event: event, Root: root, Method: invoker.ReadMethod(method), NeedBody: true})
 		if err != nil {
 			continue // refused before anything is sent
 		}
