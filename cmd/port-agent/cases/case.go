@@ -1,7 +1,7 @@
-// Package cases tests mappings: it explains an event with a rule file and
-// compares what comes out with what a case says. It is the command test, and
-// its format is what the playground saves. It has no evaluator of its own and
-// sends nothing: package explanation does the work.
+// Package cases runs the tests of mappings: it explains events and compares the
+// results with what is expected. It is behind the command test, and the playground
+// saves cases in its format. It evaluates and sends nothing itself: package
+// explanation does the work.
 package cases
 
 import (
@@ -19,8 +19,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// ListSuffix ends the name of a file that lists cases; what stands before it,
-// with .json behind, is the mapping they are about.
+// ListSuffix is the end of the name of a list of cases: NAME_test.json is about the
+// mapping NAME.json.
 const ListSuffix = "_test.json"
 
 const (
@@ -128,8 +128,8 @@ func (o Options) folder(root, dir string) ([]testCase, error) {
 	return []testCase{c}, nil
 }
 
-// mappingOf finds the mapping of a folder: in it, or in the nearest one above
-// as far as root.
+// mappingOf finds the mapping of a folder: in it, or in the nearest parent up to
+// root.
 func (o Options) mappingOf(root, dir string) (string, error) {
 	if o.Mapping != "" {
 		return o.Mapping, nil
@@ -229,7 +229,7 @@ func (d *document) input(v value) ([]byte, error) {
 	return v.Value, nil
 }
 
-// Environ is an environment of variables, as os.Environ returns it.
+// Environ returns variables in the form of os.Environ.
 func Environ(vars map[string]string) []string {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(vars)) {

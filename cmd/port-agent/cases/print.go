@@ -12,17 +12,17 @@ import (
 	"port-agent/transform"
 )
 
-// Output is where results go.
+// Output says where results go, and which.
 type Output struct {
 	Text    io.Writer
-	Verbose bool      // name the cases that pass too
-	Cover   bool      // name what no case makes use of
-	GitHub  bool      // a line for GitHub Actions under each failure
-	JUnit   io.Writer // nil: no such file is wanted
+	Verbose bool      // also the cases that pass
+	Cover   bool      // also what no case uses
+	GitHub  bool      // also a line for GitHub Actions after each failure
+	JUnit   io.Writer // JUnit XML; nil: none
 }
 
-// Run runs the cases below paths and reports whether all passed. An error
-// means that the cases could not be read or the results not be written.
+// Run runs the cases below paths and reports whether all passed. An error means that
+// cases could not be read or results could not be written.
 func Run(ctx context.Context, paths []string, o Options, out Output) (ok bool, err error) {
 	started := time.Now()
 	cases, err := o.load(paths)

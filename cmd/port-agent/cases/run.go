@@ -13,11 +13,11 @@ import (
 	"port-agent/transform"
 )
 
-// Options say what is run and how.
+// Options are the options of a run.
 type Options struct {
-	Mapping string         // of all cases; empty: the one that belongs to each
-	Run     *regexp.Regexp // of the names of cases; nil: all
-	Update  bool           // write what came out into the files
+	Mapping string         // of all cases; empty: each has its own
+	Run     *regexp.Regexp // run only the cases with matching names; nil: all
+	Update  bool           // write results that differ into the files
 	Version string         // of the agent
 }
 
@@ -25,9 +25,9 @@ type Options struct {
 type result struct {
 	testCase
 	took    time.Duration
-	err     error // why it could not be run
+	err     error // why the case could not be run
 	diff    []difference
-	notes   []string // what explain says about them
+	notes   []string // what explain says about the differences
 	updated bool
 }
 
