@@ -12,8 +12,7 @@ import (
 type Log struct {
 	mu       sync.Mutex
 	work     map[*Work]struct{}
-	runs     []Run // a ring
-	next     int
+	runs     []Run // the last one at the end
 	failures map[kind]*failure
 	rules    map[string]*Rule
 	minutes  []minute
@@ -104,7 +103,8 @@ func (w *Work) At(s State, detail string) {
 func (w *Work) Ended(r Run) {
 	w.change(func(l *Log, e *Event, now time.Time) {
 		r.Time, r.Run, r.Action, r.Rule, r.Backend, r.Host = now, e.Run, e.Action, e.Rule, e.Backend, e.Host
-		l.keepRun(r)
+		l.runs = append(l.runs, r)
+		l.runs = slices.Delete(l.runs, 0, max(0, len(l.runs)-keptRuns))
 		m := l.minute(now)
 		m.Slowest = max(m.Slowest, r.Seconds)
 		if len(m.took) < 200 {
@@ -195,15 +195,6 @@ func (l *Log) rule(label string) *Rule {
 		l.rules[label] = r
 	}
 	return r
-}
-
-func (l *Log) keepRun(r Run) {
-	if len(l.runs) < keptRuns {
-		l.runs = append(l.runs, r)
-		return
-	}
-	l.runs[l.next] = r
-	l.next = (l.next + 1) % keptRuns
 }
 
 func (l *Log) minute(now time.Time) *minute {

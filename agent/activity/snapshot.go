@@ -12,7 +12,7 @@ func (l *Log) Snapshot(most int) Snapshot {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Snapshot{Oldest: []Event{}, Followed: []Event{}, Runs: make([]Run, 0, len(l.runs)), Failures: []Failure{}, Rules: []Rule{}, Minutes: []Minute{}}
+	s := Snapshot{Oldest: []Event{}, Followed: []Event{}, Runs: []Run{}, Failures: []Failure{}, Rules: []Rule{}, Minutes: []Minute{}}
 	hosts := map[string]Host{}
 	for w := range l.work {
 		if w.event.State == Followed {
@@ -25,8 +25,8 @@ func (l *Log) Snapshot(most int) Snapshot {
 	s.Hosts = busiest(hosts)
 	s.Unsettled, s.Following = len(s.Oldest), len(s.Followed)
 	s.Oldest, s.Followed = oldest(s.Oldest, most), oldest(s.Followed, most)
-	for i := range l.runs {
-		s.Runs = append(s.Runs, l.runs[(l.next+len(l.runs)-1-i)%len(l.runs)])
+	for _, r := range slices.Backward(l.runs) {
+		s.Runs = append(s.Runs, r)
 	}
 	for _, f := range l.failures {
 		if f, ok := f.lastHour(now); ok {
