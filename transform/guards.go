@@ -18,17 +18,14 @@ type function struct {
 
 // guards are what stands between an event and what gojq would do with it
 // without bounds. Most look at the input, count what will be made of it, and
-// pass it on; those of an operator give its two sides.
+// pass it on; _sides gives what is on the two sides of an operator.
 var guards = map[string]function{
-	"_added":    {2, func(r *run, in any, args []any) any { return counted(r, slices.Clone(args), shallow(args...)) }},
-	"_product":  {2, product},
-	"_count":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return counted(r, in, n) }},
-	"_made":     {0, func(r *run, in any, _ []any) any { return counted(r, in, shallow(in)) }},
+	"_sides":    {2, func(r *run, _ any, args []any) any { return counted(r, slices.Clone(args), shallow(args...)) }},
+	"_compared": {1, compared},
+	"_count":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return counted(r, in, min(n, maxBytes+1)) }},
 	"_sized":    {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
 	"_parts":    {1, parts},
-	"_compared": {2, compared},
-	"_sought":   {1, sought},
-	"_json":     {0, countJSON},
+	"_work":     {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return worked(r, in, n) }},
 	"_settled":  {0, settled},
 	"_refuse":   {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
 	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
@@ -106,64 +103,25 @@ func counted(r *run, in any, n int) any {
 	return in
 }
 
+// worked counts n units of work and passes in on.
+func worked(r *run, in any, n int) any {
+	if err := r.work(n); err != nil {
+		return err
+	}
+	return in
+}
+
 // compared counts the comparison of each part of a value with each part of
 // another one.
-func compared(r *run, _ any, args []any) any {
+func compared(r *run, in any, args []any) any {
 	const part = 2 * valueBytes
-	if err := r.work(weigh(args[0], maxBytes) / part * weigh(args[1], maxBytes) / part / 128); err != nil {
-		return err
-	}
-	return slices.Clone(args)
-}
-
-// sought counts what indices does: it compares x with what begins at each
-// place, and makes lists of the letters of texts.
-func sought(r *run, in any, args []any) any {
-	places, length := size(in), size(args[0])
-	if err := r.work(places * (1 + length) / 128); err != nil {
-		return err
-	}
-	return counted(r, in, 24*places)
-}
-
-func size(v any) int {
-	switch v := v.(type) {
-	case string:
-		return len(v)
-	case []any:
-		return len(v)
-	}
-	return 1
+	return worked(r, in, weigh(in, maxBytes)/part*weigh(args[0], maxBytes)/part/128)
 }
 
 func parts(r *run, in any, args []any) any {
 	s, _ := in.(string)
 	sep, _ := args[0].(string)
 	return counted(r, in, 2*valueBytes*strings.Count(s, sep))
-}
-
-// product counts what a product makes: of a text and a number, that text many
-// times.
-func product(r *run, _ any, args []any) any {
-	n := shallow(args...)
-	for i, v := range args {
-		s, isText := v.(string)
-		times, isNumber := gojq.ToFloat64(args[1-i])
-		if isText && isNumber {
-			n = int(min(float64(len(s))*max(times, 0), maxBytes+1))
-		}
-	}
-	return counted(r, slices.Clone(args), n)
-}
-
-// countJSON counts what fromjson makes. A list of one-digit numbers is the worst but
-// for empty objects: sixteen bytes for two.
-func countJSON(r *run, in any, _ []any) any {
-	s, ok := in.(string)
-	if !ok {
-		return refuse("fromjson cannot be applied to: %s", gojq.TypeOf(in))
-	}
-	return counted(r, in, 8*len(s)+entryBytes*strings.Count(s, "{"))
 }
 
 // settled brings numbers of a million digits, which gojq reads in quadratic

@@ -40,21 +40,27 @@ def have_decnum: false;
 
 # What an event could hurt the agent through.
 
-# += -= *=
+# The operators + - * of what _sides gives, and of += -= *=.
 
-def _add($l; $r): _added($l; $r) | .[0] + .[1];
-def _subtract($l; $r): _compared($l; $r) | .[0] - .[1];
-def _multiply($l; $r): _product($l; $r) | .[0] * .[1];
-def _sum: add;
-def add: _sized | _sum;
+def _sum: .[0] + .[1];
+def _difference: (.[1] as $r | .[0] | _compared($r) - $r);
+def _times($s; $n): if ($s | type) == "string" and ($n | type) == "number" then ($s | utf8bytelength) * $n else 0 end;
+def _product: _sized | _count(_times(.[0]; .[1]) + _times(.[1]; .[0])) | .[0] * .[1];
+def _add($l; $r): _sides($l; $r) | _sum;
+def _subtract($l; $r): [$l, $r] | _difference;
+def _multiply($l; $r): [$l, $r] | _product;
+def _add_up: add;
+def add: _sized | _add_up;
 def add(f): [f] | add;
 def _join($s): join($s);
 def join($s): _sized | _count(length * ($s | tostring | utf8bytelength)) | _join($s);
 def _split($s): split($s);
 def split($s): _parts($s) | _split($s);
 def _contains($x): contains($x);
-def contains($x): _compared(.; $x)[0] | _contains($x);
+def contains($x): _compared($x) | _contains($x);
 def inside($x): . as $v | $x | contains($v);
+def _places: if type == "string" then utf8bytelength elif type == "array" then length else 1 end;
+def _sought($x): _places as $n | _work($n * (1 + ($x | _places)) / 128) | _count(24 * $n);
 def _indices($x): indices($x);
 def indices($x): _sought($x) | _indices($x);
 def _index($x): index($x);
@@ -65,7 +71,9 @@ def _tonumber: tonumber;
 def tonumber:
   if type == "string" and utf8bytelength > 1000 then error("tonumber takes at most 1000 bytes") else . end | _tonumber;
 def _fromjson: fromjson;
-def fromjson: _json | (try _fromjson catch ("fromjson cannot be applied to: this text is not JSON" | _refuse)) | _settled;
+def fromjson:
+  if type == "string" then _count(8 * utf8bytelength) | _parts("{") | _parts("{") else ("fromjson cannot be applied to: " + type | _refuse) end
+  | (try _fromjson catch ("fromjson cannot be applied to: this text is not JSON" | _refuse)) | _settled;
 def _tostring: tostring;
 def tostring: _sized | _tostring;
 def _tojson: tojson;
@@ -74,11 +82,11 @@ def _explode: explode;
 def explode: _count(24 * utf8bytelength) | _explode;
 def _transpose: transpose;
 def transpose: _count(16 * length * (map(length) | max // 0)) | _transpose;
-def paths: path(..) | _made | select(. != []);
-def paths(f): path(.. | select(f)) | _made | select(. != []);
+def paths: path(..) | _count(16 * length) | select(. != []);
+def paths(f): path(.. | select(f)) | _count(16 * length) | select(. != []);
 def leaf_paths: paths(scalars);
 def tostream:
-  path(def r: (.[]? | r), .; r) as $p | getpath($p | _made)
+  path(def r: (.[]? | r), .; r) as $p | getpath($p | _count(16 * length))
   | reduce path(.[]?) as $q ([$p, .]; [$p + $q]);
 def _key:
   if type == "array" and length > 50 then error("a list of more than 50 values is used as an index") else . end;

@@ -53,8 +53,8 @@ func (w *walker) value(v reflect.Value) {
 	}
 }
 
-// operators are the functions of guards that count what an operator makes.
-var operators = map[gojq.Operator]string{gojq.OpAdd: "_added", gojq.OpSub: "_compared", gojq.OpMul: "_product"}
+// operators are the functions of the prelude that apply an operator.
+var operators = map[gojq.Operator]string{gojq.OpAdd: "_sum", gojq.OpSub: "_difference", gojq.OpMul: "_product"}
 
 func (w *walker) query(q *gojq.Query) {
 	w.walk(q.FuncDefs)
@@ -83,13 +83,9 @@ func (w *walker) query(q *gojq.Query) {
 	}
 }
 
-// operation counts what an operator makes, before it is applied.
+// operation applies an operator of operators.
 func (w *walker) operation(l *gojq.Query, op gojq.Operator, r *gojq.Query) *gojq.Query {
-	side := func(n string) *gojq.Query {
-		number := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeNumber, Number: n}}
-		return &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeIndex, Index: &gojq.Index{Start: number}}}
-	}
-	return pipe(w.call(operators[op], l, r), &gojq.Query{Left: side("0"), Op: op, Right: side("1")})
+	return pipe(w.call("_sides", l, r), w.call(operators[op]))
 }
 
 // call makes the call of a function of the prelude or of guards.
