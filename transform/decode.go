@@ -34,43 +34,39 @@ func (p place) key(name string) string {
 // node is a value of a mapping file.
 type node struct {
 	place
-	value any // nil, bool, int, *big.Int, float64, string, []*node or map[string]*node
+	value any // nil, bool, int, *big.Int, float64, string, []*node, map[string]*node or, where template has been, *expr
 }
 
-// decoder reads a mapping file into nodes.
-type decoder struct {
-	data  []byte
-	dec   *jsontext.Decoder
-	twice func(name span) // is called with a name that an object has already
-}
-
-// decodeFile decodes a mapping file, or says why that cannot be. Where an object has
-// a name twice the last one counts, and twice is told.
-func decodeFile(data []byte, twice func(name span)) (*node, *Finding) {
-	d := decoder{data, jsontext.NewDecoder(bytes.NewReader(data), jsontext.AllowDuplicateNames(true)), twice}
-	n, err := d.node("")
+// decode decodes the mapping file. It is nil where that cannot be.
+func (p *parser) decode() *node {
+	p.dec = jsontext.NewDecoder(bytes.NewReader(p.data), jsontext.AllowDuplicateNames(true))
+	n, err := p.node("")
 	if err != nil {
-		return nil, syntaxFinding(data, err)
+		p.notDecoded(err)
+		return nil
 	}
-	if d.dec.PeekKind(); int(d.dec.InputOffset()) < len(bytes.TrimRight(data, " \t\r\n")) {
-		rest := bytes.TrimLeft(data[d.dec.InputOffset():], " \t\r\n")
-		return nil, findingAt(data, len(data)-len(rest), "there is more text after the mapping", "a mapping is one list of rules")
+	if rest := bytes.TrimLeft(p.data[p.dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
+		p.fail(at(len(p.data)-len(rest)), "there is more text after the mapping", "a mapping is one list of rules")
+		return nil
 	}
-	return n, nil
+	return n
 }
+
+// at is the place of one byte.
+func at(offset int) place { return place{at: span{offset, offset + 1}} }
 
 // raw reads a value, which may be a name, and says where it is.
-func (d *decoder) raw() (jsontext.Value, span, error) {
-	v, err := d.dec.ReadValue()
-	end := int(d.dec.InputOffset())
+func (p *parser) raw() (jsontext.Value, span, error) {
+	v, err := p.dec.ReadValue()
+	end := int(p.dec.InputOffset())
 	return v, span{end - len(v), end}, err
 }
 
-func (d *decoder) node(field string) (*node, error) {
+func (p *parser) node(field string) (*node, error) {
 	n := &node{place: place{field: field}}
-	kind := d.dec.PeekKind()
+	kind := p.dec.PeekKind()
 	if kind != '{' && kind != '[' {
-		raw, at, err := d.raw()
+		raw, at, err := p.raw()
 		n.at = at
 		switch kind {
 		case '"':
@@ -83,34 +79,34 @@ func (d *decoder) node(field string) (*node, error) {
 		}
 		return n, err
 	}
-	_, err := d.dec.ReadToken()
-	n.at.start = int(d.dec.InputOffset()) - 1
+	_, err := p.dec.ReadToken()
+	n.at.start = int(p.dec.InputOffset()) - 1
 	if err == nil && kind == '{' {
-		err = d.object(n)
+		err = p.object(n)
 	} else if err == nil {
-		err = d.list(n)
+		err = p.elements(n)
 	}
 	if err == nil {
-		_, err = d.dec.ReadToken()
+		_, err = p.dec.ReadToken()
 	}
-	n.at.end = int(d.dec.InputOffset())
+	n.at.end = int(p.dec.InputOffset())
 	return n, err
 }
 
-func (d *decoder) object(n *node) error {
+func (p *parser) object(n *node) error {
 	members := make(map[string]*node)
 	n.value = members
-	for d.dec.PeekKind() != '}' {
-		raw, at, err := d.raw()
+	for p.dec.PeekKind() != '}' {
+		raw, at, err := p.raw()
 		if err != nil {
 			return err
 		}
 		text, _ := jsontext.AppendUnquote(nil, raw)
 		name := string(text)
 		if members[name] != nil {
-			d.twice(at)
+			p.twice(at)
 		}
-		if members[name], err = d.node(n.key(name)); err != nil {
+		if members[name], err = p.node(n.key(name)); err != nil {
 			return err
 		}
 		members[name].name = at
@@ -118,14 +114,14 @@ func (d *decoder) object(n *node) error {
 	return nil
 }
 
-func (d *decoder) list(n *node) error {
+func (p *parser) elements(n *node) error {
 	list := []*node{}
-	for d.dec.PeekKind() != ']' {
+	for p.dec.PeekKind() != ']' {
 		field := n.field + "[" + strconv.Itoa(len(list)) + "]"
 		if n.field == "" || n.field == "rules" { // a field is named from its rule on
 			field = ""
 		}
-		item, err := d.node(field)
+		item, err := p.node(field)
 		if err != nil {
 			return err
 		}
@@ -133,13 +129,6 @@ func (d *decoder) list(n *node) error {
 	}
 	n.value = list
 	return nil
-}
-
-// findingAt makes a finding of the byte at offset.
-func findingAt(data []byte, offset int, message, hint string) *Finding {
-	f := &Finding{Rule: -1, Message: message, Hint: hint}
-	f.place(data, span{offset, offset + 1})
-	return f
 }
 
 // notJSON finds what YAML begins with: a dash, or a key that is not quoted.
@@ -159,25 +148,30 @@ var syntaxForms = []struct {
 	{regexp.MustCompile(`'"' after .*expecting ','`), "a comma is missing before this text", ""},
 }
 
-// syntaxFinding says in a mapping's terms what the decoder has against it.
-func syntaxFinding(data []byte, err error) *Finding {
-	if len(bytes.TrimSpace(data)) == 0 {
-		return findingAt(data, 0, "the file is empty", `[{"enabled": true}] takes every event as it is`)
+// notDecoded says in a mapping's terms what the decoder has against it.
+func (p *parser) notDecoded(err error) {
+	if len(bytes.TrimSpace(p.data)) == 0 {
+		p.fail(at(0), "the file is empty", `[{"enabled": true}] takes every event as it is`)
+		return
 	}
 	syntax, ok := errors.AsType[*jsontext.SyntacticError](err)
 	if !ok || errors.Is(err, io.ErrUnexpectedEOF) {
-		return findingAt(data, len(data), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
+		p.fail(at(len(p.data)), "the file ends before the mapping does", "a bracket, a brace or a quote is not closed")
+		return
 	}
-	if m := notJSON.FindSubmatchIndex(data); m != nil {
-		return findingAt(data, m[2], "the file looks like YAML", `a mapping is JSON: [{"name": "…", "enabled": "…"}]`)
+	if m := notJSON.FindSubmatchIndex(p.data); m != nil {
+		p.fail(at(m[2]), "the file looks like YAML", `a mapping is JSON: [{"name": "…", "enabled": "…"}]`)
+		return
 	}
 	said := syntax.Err.Error()
+	message, hint := "not JSON: "+said, ""
 	for _, form := range syntaxForms {
 		if form.re.MatchString(said) {
-			return findingAt(data, int(syntax.ByteOffset), form.message, form.hint)
+			message, hint = form.message, form.hint
+			break
 		}
 	}
-	return findingAt(data, int(syntax.ByteOffset), "not JSON: "+said, "")
+	p.fail(at(int(syntax.ByteOffset)), message, hint)
 }
 
 // place sets the place of the finding.

@@ -22,17 +22,20 @@ type function struct {
 var guards = map[string]function{
 	"_sides":    {2, func(r *run, _ any, args []any) any { return counted(r, slices.Clone(args), shallow(args...)) }},
 	"_compared": {1, compared},
-	"_count":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return counted(r, in, min(n, maxBytes+1)) }},
-	"_sized":    {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
-	"_parts":    {1, parts},
-	"_work":     {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return worked(r, in, n) }},
-	"_settled":  {0, settled},
-	"_refuse":   {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
-	"_marks":    {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
-	"_base32":   {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
-	"_matches":  {2, searching(matches)},
-	"_test":     {2, regexTest},
-	"_splits":   {2, searching(between)},
+	"_count": {1, func(r *run, in any, args []any) any {
+		n, _ := gojq.ToInt(args[0])
+		return counted(r, in, min(n, maxBytes+1))
+	}},
+	"_sized":   {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
+	"_parts":   {1, parts},
+	"_work":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return worked(r, in, n) }},
+	"_settled": {0, settled},
+	"_refuse":  {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
+	"_marks":   {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
+	"_base32":  {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
+	"_matches": {2, searching(matches)},
+	"_test":    {2, regexTest},
+	"_splits":  {2, searching(between)},
 }
 
 // options tell the compiler of guards. Each gets the account of the evaluation

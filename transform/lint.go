@@ -98,8 +98,8 @@ func regexHint(re string) string {
 }
 
 // oneOf makes the check of a field that takes only some texts.
-func oneOf(allowed ...string) func(*parser, *template) {
-	return func(p *parser, t *template) {
+func oneOf(allowed ...string) func(*parser, *node) {
+	return func(p *parser, t *node) {
 		t.each(func(e *expr) {
 			for _, s := range e.literals {
 				if !s.open && !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s.text))) {
@@ -111,7 +111,7 @@ func oneOf(allowed ...string) func(*parser, *template) {
 }
 
 // web checks URLs.
-func (p *parser) web(t *template) {
+func (p *parser) web(t *node) {
 	const hint = `write it like "https://host/path"`
 	t.each(func(e *expr) {
 		for _, s := range e.literals {
@@ -140,8 +140,8 @@ func webURL(s string) bool {
 }
 
 // sendable checks the names and values of headers.
-func (p *parser) sendable(t *template) {
-	members, _ := t.value.(map[string]*template)
+func (p *parser) sendable(t *node) {
+	members, _ := t.value.(map[string]*node)
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if !httpguts.ValidHeaderFieldName(name) {
 			p.fail(place{field: t.field, at: members[name].name}, fmt.Sprintf("%.60q is not a header name", name), "letters, digits and dashes")
@@ -159,7 +159,7 @@ func (p *parser) sendable(t *template) {
 var userInput = regexp.MustCompile(`^\s*\.payload\.properties(?:\.\w+|\.?"[^"]+"|\.?\[\s*"[^"]+"\s*\])+\s*(?:\|\s*(?:fromjson|tojson|tostring|\.)\s*|//[^|]*)*$`)
 
 // ownBody warns about a body that is a user's alone: what is sent is signed.
-func (p *parser) ownBody(t *template) {
+func (p *parser) ownBody(t *node) {
 	if t.expr() != nil && userInput.MatchString(t.expr().text) {
 		p.warn(t.place, "the whole body is a single user input: the user who runs the action writes what the agent signs",
 			`put it into an object, such as {"input": …}`)
@@ -169,7 +169,7 @@ func (p *parser) ownBody(t *template) {
 var readsResponse = regexp.MustCompile(`\.\s*"?response\b`)
 
 // afterRestart warns about what is gone when the agent has started again.
-func (p *parser) afterRestart(t *template) {
+func (p *parser) afterRestart(t *node) {
 	t.each(func(e *expr) {
 		if readsResponse.MatchString(e.text) {
 			p.warn(e.place, ".response is gone after a restart of the agent: it is null in the polls after that", "read it in url, or take it from .body or env")

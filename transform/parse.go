@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // parser reads a mapping and collects what is wrong with it.
@@ -15,6 +17,7 @@ type parser struct {
 	cfg      Config
 	env      *environment
 	data     []byte
+	dec      *jsontext.Decoder
 	findings []Finding
 	rule     *Rule // the one that is read, nil before the first
 }
@@ -35,16 +38,12 @@ func (p *parser) parse(file string, data []byte) []*Rule {
 }
 
 func (p *parser) rules() []*Rule {
-	root, finding := decodeFile(p.data, p.twice)
-	if finding != nil {
-		p.findings = append(p.findings, *finding)
+	root := p.decode()
+	if root == nil {
 		return nil
 	}
 	list, ok := p.list(root)
-	if !ok {
-		return nil
-	}
-	if len(list) == 0 {
+	if ok && len(list) == 0 {
 		p.warn(root.place, "the mapping has no rules: no event is taken", `[{"enabled": true}] takes every event as it is`)
 	}
 	var rules []*Rule
@@ -107,7 +106,7 @@ func get[T any](v values, name string) T {
 func (v values) templates() fields {
 	out := make(fields)
 	for name, v := range v {
-		if t, ok := v.(*template); ok {
+		if t, ok := v.(*node); ok {
 			out[name] = t
 		}
 	}
@@ -129,7 +128,7 @@ func (p *parser) members(n *node, table []field) values {
 		}
 		out[f.name] = v
 		if f.check != nil {
-			f.check(p, v.(*template))
+			f.check(p, v.(*node))
 		}
 	}
 	p.unknown(n, names(table))
@@ -143,7 +142,7 @@ func (r *Rule) fill(v values) {
 		r.always = true
 	case bool:
 		r.always = enabled
-	case *template:
+	case *node:
 		r.enabled, _ = enabled.value.(*expr)
 	}
 	r.Backend = get[string](v, "backend")

@@ -124,7 +124,7 @@ func (r *Rule) ReportFields() (names []string) {
 }
 
 // part evaluates a field; nil where it is left open.
-func (ev *evaluation) part(ctx context.Context, t *template) (any, error) {
+func (ev *evaluation) part(ctx context.Context, t *node) (any, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -133,7 +133,7 @@ func (ev *evaluation) part(ctx context.Context, t *template) (any, error) {
 
 // required evaluates an expression that must not fail; nil where it is left
 // open.
-func (ev *evaluation) required(ctx context.Context, t *template) (any, error) {
+func (ev *evaluation) required(ctx context.Context, t *node) (any, error) {
 	if t == nil {
 		return nil, nil
 	}
@@ -145,7 +145,7 @@ func (ev *evaluation) required(ctx context.Context, t *template) (any, error) {
 }
 
 // text evaluates an expression that has to give text; nil for null.
-func (ev *evaluation) text(ctx context.Context, t *template) (*string, error) {
+func (ev *evaluation) text(ctx context.Context, t *node) (*string, error) {
 	v, err := ev.required(ctx, t)
 	switch v := v.(type) {
 	case nil:
@@ -158,7 +158,7 @@ func (ev *evaluation) text(ctx context.Context, t *template) (*string, error) {
 
 // values evaluates a field that gives texts, or lists of texts, by name; nulls
 // are left out.
-func (ev *evaluation) values(ctx context.Context, t *template, needed string, lists bool) (url.Values, error) {
+func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists bool) (url.Values, error) {
 	v, err := ev.part(ctx, t)
 	if v == nil {
 		return nil, err
@@ -180,7 +180,7 @@ func (ev *evaluation) values(ctx context.Context, t *template, needed string, li
 			if !scalar(v) {
 				e := t.expr()
 				if e == nil {
-					e = t.value.(map[string]*template)[name].expr()
+					e = t.value.(map[string]*node)[name].expr()
 				}
 				return nil, ev.rule.exprError(t.key(name), e, fmt.Errorf("gave %s; %s", kind(v), needed))
 			}

@@ -32,7 +32,7 @@ type Rule struct {
 
 // fields are the members of an object that hold expressions; one that is not
 // there is left open.
-type fields map[string]*template
+type fields map[string]*node
 
 // Retry is what a rule says about repeating an attempt.
 type Retry struct {

@@ -15,8 +15,8 @@ import (
 type field struct {
 	name  string
 	shape shape
-	about string                   // tells editors of it
-	check func(*parser, *template) // looks at the expressions that it holds; may be nil
+	about string               // tells editors of it
+	check func(*parser, *node) // looks at the expressions that it holds; may be nil
 }
 
 // shape is a kind of values.
@@ -228,7 +228,7 @@ var retryFields = []field{
 var followFields = []field{
 	{"url", jq, "jq on .body, .request and .response, evaluated once after the trigger: the URL to poll. null: the run is not followed. The default is the backend's own follower.", (*parser).web},
 	{"method", jq, "GET (the default) or POST, of each poll.", oneOf("GET", "POST")},
-	{"headers", texts(false), "Headers of each poll.", func(p *parser, t *template) { p.sendable(t); p.afterRestart(t) }},
+	{"headers", texts(false), "Headers of each poll.", func(p *parser, t *node) { p.sendable(t); p.afterRestart(t) }},
 	{"body", anything, "Body of each poll.", (*parser).afterRestart},
 	{"done", jq, "jq on .poll (statusCode, headers, text, json), .body, .request and .response: true: the pipeline is over.", nil},
 	{"status", jq, "SUCCESS (the default) or FAILURE, read when done.", oneOf("SUCCESS", "FAILURE")},

@@ -6,41 +6,33 @@ import (
 	"slices"
 )
 
-// template is JSON whose strings are expressions.
-type template struct {
-	place
-	value any // *expr, map[string]*template, []*template, or a number, a boolean or nil
-}
-
-// template compiles a value of the mapping.
+// template compiles the strings of a value of the mapping, in place: it is JSON
+// whose strings are expressions then.
 //
 // Objects that hold nothing but empty objects vanish below another object, as
 // they always have: mappings rely on it. At the root and as elements of an
 // array they stay.
-func (p *parser) template(n *node) *template {
-	t := &template{n.place, n.value}
+func (p *parser) template(n *node) *node {
 	switch v := n.value.(type) {
 	case string:
-		t.value = nil
+		n.value = nil
 		if e := p.expr(v, n.place); e != nil {
-			t.value = e
+			n.value = e
 		}
 	case map[string]*node:
-		members := make(map[string]*template)
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if !hollow(v[name]) {
-				members[name] = p.template(v[name])
+			if hollow(v[name]) {
+				delete(v, name)
+			} else {
+				p.template(v[name])
 			}
 		}
-		t.value = members
 	case []*node:
-		list := make([]*template, len(v))
-		for i, item := range v {
-			list[i] = p.template(item)
+		for _, item := range v {
+			p.template(item)
 		}
-		t.value = list
 	}
-	return t
+	return n
 }
 
 // hollow reports whether n is an object of nothing but empty objects.
@@ -52,18 +44,18 @@ func hollow(n *node) bool {
 	return ok
 }
 
-// expr gives the expression that t is, nil where it is none.
-func (t *template) expr() *expr {
-	e, _ := t.value.(*expr)
+// expr gives the expression that n is, nil where it is none.
+func (n *node) expr() *expr {
+	e, _ := n.value.(*expr)
 	return e
 }
 
-// eval gives the value of t. Errors are those of evaluation.value.
-func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
-	switch v := t.value.(type) {
+// eval gives the value of a template. Errors are those of evaluation.value.
+func (n *node) eval(ctx context.Context, ev *evaluation) (any, error) {
+	switch v := n.value.(type) {
 	case *expr:
 		return ev.value(ctx, v)
-	case map[string]*template:
+	case map[string]*node:
 		out := make(map[string]any, len(v))
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			value, err := v[name].eval(ctx, ev)
@@ -73,10 +65,10 @@ func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
 			out[name] = value
 		}
 		return out, nil
-	case []*template:
+	case []*node:
 		out := make([]any, len(v))
-		for i, t := range v {
-			value, err := t.eval(ctx, ev)
+		for i, n := range v {
+			value, err := n.eval(ctx, ev)
 			if err != nil {
 				return nil, err
 			}
@@ -84,21 +76,21 @@ func (t *template) eval(ctx context.Context, ev *evaluation) (any, error) {
 		}
 		return out, nil
 	}
-	return t.value, nil
+	return n.value, nil
 }
 
-// each calls f with each expression of t.
-func (t *template) each(f func(*expr)) {
-	switch v := t.value.(type) {
+// each calls f with each expression of a template.
+func (n *node) each(f func(*expr)) {
+	switch v := n.value.(type) {
 	case *expr:
 		f(v)
-	case map[string]*template:
+	case map[string]*node:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			v[name].each(f)
 		}
-	case []*template:
-		for _, t := range v {
-			t.each(f)
+	case []*node:
+		for _, n := range v {
+			n.each(f)
 		}
 	}
 }
