@@ -1,115 +1,89 @@
 package transform
 
-import "github.com/itchyny/gojq"
+import (
+	"strconv"
+
+	"github.com/itchyny/gojq"
+)
 
 // direct evaluates what rules are chosen by without the interpreter, which takes
 // milliseconds for a thousand. ok is false for what only that knows, or fails.
-type direct func(in any) (v any, ok bool)
-
-// directly gives nil for what needs the interpreter.
-func directly(q *gojq.Query) direct {
-	if q == nil || len(q.FuncDefs) > 0 || len(q.Patterns) > 0 {
-		return nil
+func (e *environment) direct(q *gojq.Query, in any) (v any, ok bool) {
+	if len(q.FuncDefs) > 0 || len(q.Patterns) > 0 {
+		return nil, false
 	}
 	if q.Term != nil {
-		return directTerm(q.Term)
+		return e.directTerm(q.Term, in)
 	}
-	l, r := directly(q.Left), directly(q.Right)
-	if l == nil || r == nil {
-		return nil
+	l, ok := e.direct(q.Left, in)
+	if !ok {
+		return nil, false
 	}
 	switch q.Op {
 	case gojq.OpPipe:
-		return func(in any) (any, bool) {
-			v, ok := l(in)
-			v, rok := r(v)
-			return v, ok && rok
-		}
+		return e.direct(q.Right, l)
 	case gojq.OpAnd, gojq.OpOr:
-		decides := q.Op == gojq.OpOr // the truth of the left side that is enough
-		return func(in any) (any, bool) {
-			v, ok := l(in)
-			if !ok || truth(v) == decides {
-				return decides, ok
-			}
-			v, ok = r(in)
-			return truth(v), ok
+		if decides := q.Op == gojq.OpOr; truth(l) == decides {
+			return decides, true
 		}
+		r, ok := e.direct(q.Right, in)
+		return truth(r), ok
 	case gojq.OpEq, gojq.OpNe:
-		return func(in any) (any, bool) {
-			x, ok := l(in)
-			y, yok := r(in)
-			ok = ok && yok && scalar(x) && scalar(y)
-			return ok && (gojq.Compare(x, y) == 0) == (q.Op == gojq.OpEq), ok
-		}
+		r, ok := e.direct(q.Right, in)
+		ok = ok && scalar(l) && scalar(r)
+		return ok && (gojq.Compare(l, r) == 0) == (q.Op == gojq.OpEq), ok
 	}
-	return nil
+	return nil, false
 }
 
-func directTerm(t *gojq.Term) direct {
-	d := func(in any) (any, bool) { return in, true }
+func (e *environment) directTerm(t *gojq.Term, in any) (v any, ok bool) {
 	switch t.Type {
 	case gojq.TermTypeIdentity:
+		v, ok = in, true
 	case gojq.TermTypeIndex:
-		d = directIndex(d, t.Index)
+		v, ok = directIndex(t.Index, in)
 	case gojq.TermTypeQuery:
-		d = directly(t.Query)
+		v, ok = e.direct(t.Query, in)
 	case gojq.TermTypeFunc:
-		d = directTest(t.Func)
-	case gojq.TermTypeNull, gojq.TermTypeTrue, gojq.TermTypeFalse, gojq.TermTypeNumber, gojq.TermTypeString:
-		d = directConstant(t)
-	default:
-		return nil
+		v, ok = e.directCall(t.Func, in)
+	case gojq.TermTypeString:
+		v, ok = t.Str.Str, t.Str.Queries == nil
+	case gojq.TermTypeNumber:
+		n, err := strconv.Atoi(t.Number)
+		v, ok = n, err == nil
+	case gojq.TermTypeTrue, gojq.TermTypeFalse, gojq.TermTypeNull:
+		if ok = true; t.Type != gojq.TermTypeNull {
+			v = t.Type == gojq.TermTypeTrue
+		}
 	}
 	for _, s := range t.SuffixList {
-		if d == nil || s.Index == nil {
-			return nil
+		if !ok || s.Index == nil {
+			return nil, false
 		}
-		d = directIndex(d, s.Index)
+		v, ok = directIndex(s.Index, v)
 	}
-	return d
+	return v, ok
 }
 
-func directConstant(t *gojq.Term) direct {
-	if t.Str != nil && t.Str.Queries != nil {
-		return nil
-	}
-	code, err := gojq.Compile(&gojq.Query{Term: &gojq.Term{Type: t.Type, Number: t.Number, Str: t.Str}})
-	if err != nil {
-		return nil
-	}
-	v, _ := code.Run(nil).Next()
-	return func(any) (any, bool) { return v, true }
-}
-
-func directIndex(d direct, x *gojq.Index) direct {
+func directIndex(x *gojq.Index, in any) (v any, ok bool) {
 	name := indexName(x)
-	if d == nil || name == "" {
-		return nil
-	}
-	return func(in any) (any, bool) {
-		v, ok := d(in)
-		m, isObject := v.(map[string]any)
-		return m[name], ok && (isObject || v == nil)
-	}
+	m, ok := in.(map[string]any)
+	return m[name], name != "" && (ok || in == nil)
 }
 
-// directTest is not, and test with a constant expression.
-func directTest(f *gojq.Func) direct {
+// directCall is not, and test with a constant expression on a short text.
+func (e *environment) directCall(f *gojq.Func, in any) (v any, ok bool) {
 	if f.Name == "not" && len(f.Args) == 0 {
-		return func(in any) (any, bool) { return !truth(in), true }
+		return !truth(in), true
 	}
-	if f.Name != "test" || len(f.Args) != 1 {
-		return nil
+	s, ok := in.(string)
+	if !ok || len(s) > maxDirectText || f.Name != "test" || len(f.Args) != 1 {
+		return nil, false
 	}
-	arg, ok := text(f.Args[0])
-	re, err := compileRegex(arg, "")
-	if !ok || err != nil {
-		return nil
+	re, ok := text(f.Args[0])
+	if !ok {
+		return nil, false
 	}
-	return func(in any) (any, bool) {
-		s, ok := in.(string)
-		ok = ok && len(s) <= maxDirectText
-		return ok && re.MatchString(s), ok
-	}
+	x, err := e.regexes.get(re, "")
+	return err == nil && x.MatchString(s), err == nil
 }

@@ -31,7 +31,7 @@ type expr struct {
 	timeout time.Duration
 	env     *environment
 	code    *gojq.Code
-	direct  direct // evaluates without the interpreter; nil for what cannot be
+	direct  *gojq.Query // of enabled, which environment.direct may know; else nil
 	// deletes says that the expression may delete: gojq does so in its input and
 	// in the constants of the code. Then it is evaluated by one at a time.
 	deletes  bool
@@ -62,15 +62,16 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 	e := &expr{place: at, text: text, timeout: timeout, env: env}
 	e.null = q.Term != nil && q.Term.Type == gojq.TermTypeNull
 	e.literals = literals(q)
-	if at.field == "enabled" {
-		e.direct = directly(q)
-	}
 	w := walker{env: env, uses: map[string]bool{}, defines: map[string]bool{}}
 	w.walk(q)
 	if w.format != "" {
 		return nil, nameError(text, "format not defined: "+w.format, w.format)
 	}
 	e.unset, e.patterns, e.deletes = w.unset, w.patterns, w.deletes
+	if at.field == "enabled" {
+		own := *q
+		e.direct = &own
+	}
 	q.FuncDefs = append(link(w.uses), q.FuncDefs...)
 	if e.code, err = gojq.Compile(q, options...); err != nil {
 		_, name, _ := strings.Cut(err.Error(), ": ")
@@ -108,7 +109,7 @@ func nameError(text, message, name string) *Finding {
 // cause of ctx's end.
 func (e *expr) eval(ctx context.Context, input any) (v any, err error) {
 	if e.direct != nil {
-		if v, ok := e.direct(input); ok && scalar(v) {
+		if v, ok := e.env.direct(e.direct, input); ok && scalar(v) {
 			return v, nil
 		}
 	}

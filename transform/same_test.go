@@ -121,13 +121,13 @@ func plainGojq(t *testing.T, text string) string {
 func TestDirect(t *testing.T) {
 	t.Parallel()
 	direct := []string{
-		`.`, `.a.b`, `.a["b"]`, `."a"`, `.a.c.d`, `.f.g`, `.z.y.x`, `.["a"].b`, `null`, `true`, `false`, `3`, `1.5`, `12345678901234567890`, `"x"`,
-		`.a.b == 1`, `.a.b != 1`, `.id == 12345678`, `.a == .a`, `.t == true`, `.z == null`, `.f == 1`, `.a.b == "1"`, `.a.s == "x y"`, `.a.s != "x y"`, `.none == .none`,
+		`.`, `.a.b`, `.a["b"]`, `."a"`, `.a.c.d`, `.f.g`, `.z.y.x`, `.["a"].b`, `null`, `true`, `false`, `3`, `"x"`,
+		`.a.b == 1`, `.a.b != 1`, `.id == 12345678`, `.t == true`, `.z == null`, `.f == 1`, `.a.b == "1"`, `.a.s == "x y"`, `.a.s != "x y"`, `.none == .none`,
 		`.t and .z`, `.z and .a.b.c`, `.a.b.c and .t`, `.t or .a.b.c`, `.z or .t`, `(.a.s == "x y") and (.t | not | not)`,
 		`.a | .b`, `.a | .b | .c`, `.a | not`, `.a.s | test("^x")`, `.a.s | test("y$")`, `.a.b | test("x")`,
 	}
 	interpreted := []string{
-		`.a as $x | $x.b`, `. as {a: $x} | $x`, `def not: 1; .z | not`, `.a.c[0]`, `.a?`, `{a: 1}`, `[.a]`, `.a, .b`, `.a.c[]`, `..`, `-1`,
+		`.a as $x | $x.b`, `. as {a: $x} | $x`, `def not: 1; .z | not`, `.a.c[0]`, `.a?`, `{a: 1}`, `[.a]`, `.a, .b`, `.a.c[]`, `..`, `.a == .a`, `-1`, `1.5`, `12345678901234567890`,
 		`.z // 1`, `.a.s | startswith("x")`, `.a.s | test("^x"; "i")`, `.a.s | test(.)`, `.a.b + 1`, `env.TOKEN`, `.id > .n`, `.a.s | contains("x")`, `.a[.a.s]`,
 	}
 	for i, x := range append(direct, interpreted...) {
@@ -135,13 +135,14 @@ func TestDirect(t *testing.T) {
 		if cerr != nil {
 			t.Fatal(x, cerr.Message)
 		}
-		if (e.direct != nil) != (i < len(direct)) {
-			t.Errorf("%s is evaluated directly: %t", x, e.direct != nil)
-		}
 		event := decode(t, evalEvent)
+		_, ok := e.env.direct(e.direct, event)
 		got, gotErr := e.eval(t.Context(), event)
 		e.direct = nil
 		want, wantErr := e.eval(t.Context(), event)
+		if ok != (i < len(direct) && wantErr == nil) {
+			t.Errorf("%s is evaluated directly: %t", x, ok)
+		}
 		if asJSON(got) != asJSON(want) || (gotErr == nil) != (wantErr == nil) || gotErr != nil && gotErr.Error() != wantErr.Error() {
 			t.Errorf("%s: direct gives %s, %v; the interpreter %s, %v", x, asJSON(got), gotErr, asJSON(want), wantErr)
 		}
