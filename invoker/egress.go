@@ -110,34 +110,14 @@ var metadata = []netip.Prefix{
 	netip.MustParsePrefix("192.0.0.192/32"),        // Oracle Classic
 }
 
-// name checks a target before its name is resolved. Last is set where no
-// check follows because a proxy resolves the name and connects.
-func (g *guard) name(host string, port uint16, last bool) error {
-	host = hostName(host)
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return g.connection(host, netip.AddrPortFrom(addr, port))
-	}
-	var none netip.Addr
-	switch {
-	case g.deny.match(host, none):
-		return refused(host, "is listed in EGRESS_DENY")
-	case g.allow.match(host, none):
-		return nil
-	case last && g.allowOnly:
-		return refused(host, "is not listed in EGRESS_ALLOW")
-	case last && metadataNames.match(host, none):
-		return refused(host, "is a metadata service")
-	}
-	return nil
-}
-
-// connection checks the address and port that a connection to host is about
-// to be made to.
-func (g *guard) connection(host string, to netip.AddrPort) error {
+// check refuses a host, and the address and port that a connection to it is
+// about to be made to. The address is the zero Addr where a proxy resolves the
+// name and connects.
+func (g *guard) check(host string, to netip.AddrPort) error {
 	host = hostName(host)
 	addr := bare(to.Addr())
 	target := host
-	if host != addr.String() {
+	if addr.IsValid() && host != addr.String() {
 		target = host + " (" + addr.String() + ")"
 	}
 	switch {
@@ -151,6 +131,8 @@ func (g *guard) connection(host string, to netip.AddrPort) error {
 		return refused(target, "is not listed in EGRESS_ALLOW")
 	case slices.ContainsFunc(metadata, func(p netip.Prefix) bool { return p.Contains(addr) }):
 		return refused(target, "is a link-local or metadata address")
+	case !addr.IsValid() && metadataNames.match(host, addr):
+		return refused(target, "is a metadata service")
 	}
 	return nil
 }

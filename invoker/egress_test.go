@@ -98,10 +98,10 @@ func TestEgress(t *testing.T) {
 		{name: "by DNS answer, NAT64", url: "http://nat64.test/", want: "nat64.test (169.254.169.254) is a link-local or metadata address"},
 		{name: "by redirect", url: "http://backend.test:PORT/?to=http://169.254.169.254/latest", want: "169.254.169.254 is a link-local or metadata address"},
 		{name: "by redirect to a name", url: "http://backend.test:PORT/?to=http://evil.test/latest", want: "evil.test (169.254.169.254) is a link-local or metadata address"},
-		{name: "denied name", url: "http://in.corp.test:PORT/", deny: []string{"*.corp.test"}, want: "in.corp.test is listed in EGRESS_DENY"},
+		{name: "denied name", url: "http://in.corp.test:PORT/", deny: []string{"*.corp.test"}, want: "in.corp.test (127.0.0.1) is listed in EGRESS_DENY"},
 		{name: "denied network", url: "http://backend.test:PORT/", deny: []string{"127.0.0.0/8"}, want: "backend.test (127.0.0.1) is listed in EGRESS_DENY"},
 		{name: "denied address", url: "http://127.0.0.1:PORT/", deny: []string{"127.0.0.1"}, want: "127.0.0.1 is listed in EGRESS_DENY"},
-		{name: "denied and allowed", url: "http://in.corp.test:PORT/", allow: []string{"in.corp.test"}, deny: []string{"*.corp.test"}, want: "in.corp.test is listed in EGRESS_DENY"},
+		{name: "denied and allowed", url: "http://in.corp.test:PORT/", allow: []string{"in.corp.test"}, deny: []string{"*.corp.test"}, want: "in.corp.test (127.0.0.1) is listed in EGRESS_DENY"},
 		{name: "all but those allowed", url: "http://backend.test:PORT/", allow: []string{"*.corp.test"}, deny: []string{"*"}, want: "backend.test (127.0.0.1) is not listed in EGRESS_ALLOW"},
 		{name: "one of those allowed", url: "http://in.corp.test:PORT/", allow: []string{"*.corp.test"}, deny: []string{"*"}},
 		{name: "in an allowed network", url: "http://backend.test:PORT/", allow: []string{" 127.0.0.0/8 "}, deny: []string{"*"}},
@@ -151,7 +151,7 @@ func TestEgressAllowed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = errors.Join(g.name(tc.host, 80, false), g.connection(tc.host, netip.AddrPortFrom(netip.MustParseAddr(tc.address), 80)))
+		err = g.check(tc.host, netip.AddrPortFrom(netip.MustParseAddr(tc.address), 80))
 		if got := err == nil; got != tc.want {
 			t.Errorf("%s at %s with %s: got %v, want allowed %t", tc.host, tc.address, tc.allow, err, tc.want)
 		}
@@ -185,7 +185,7 @@ func TestEgressClouds(t *testing.T) {
 		"64:ff9b::a83f:8110": false, "64:ff9b:1::6464:64c8": false, "2002:a9fe:a9fe::1": false,
 		"100.100.100.201": true, "168.63.129.17": true, "10.0.0.1": true, "127.0.0.1": true, "::1": true, "2001:db8::1": true, "fd00:1::1": true,
 	} {
-		err := g.connection("x.test", netip.AddrPortFrom(netip.MustParseAddr(address), 80))
+		err := g.check("x.test", netip.AddrPortFrom(netip.MustParseAddr(address), 80))
 		if got := err == nil; got != want {
 			t.Errorf("%s: got %v, want reached %t", address, err, want)
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"net/netip"
 	"net/url"
 	"strconv"
 
@@ -96,9 +97,12 @@ func (i *Invoker) exchange(ctx context.Context, h *hop) (res *http.Response, sen
 	if err != nil {
 		return nil, false, err
 	}
-	port, _ := strconv.ParseUint(portText(h.url), 10, 16)
-	if err := i.guard.name(h.url.Hostname(), uint16(port), via != nil); err != nil {
-		return nil, false, err
+	if via != nil { // without a proxy, dial checks what the name leads to
+		addr, _ := netip.ParseAddr(h.url.Hostname())
+		port, _ := strconv.ParseUint(portText(h.url), 10, 16)
+		if err := i.guard.check(h.url.Hostname(), netip.AddrPortFrom(addr, uint16(port))); err != nil {
+			return nil, false, err
+		}
 	}
 	transport := i.transport(h.url.Hostname(), via != nil)
 	for {

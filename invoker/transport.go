@@ -167,7 +167,7 @@ func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, 
 		if err != nil {
 			return refused(host, "has an address that cannot be checked")
 		}
-		return i.guard.connection(host, target)
+		return i.guard.check(host, target)
 	}
 	return linked(d.DialContext(ctx, network, address))
 }
