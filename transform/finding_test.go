@@ -73,7 +73,7 @@ func TestCheck(t *testing.T) {
 		{"types", `[{"name": 1, "enabled": [], "backend": "ftp", "url": 1, "headers": 1, "query": {"a": {"b": "1"}}, "report": "x", "fieldsToDecryptPaths": [1, "", "a..b"], "timeout": "5", "onInterrupted": "stop", "retry": {"attempts": 0.5, "statuses": [200, "x"]}}]`, []string{
 			`rule 0: name: is a number, not text`,
 			`rule 0: enabled: is a list, neither a boolean nor a jq expression`,
-			`rule 0: backend: is not one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB, GITHUB, PORT_API`,
+			`rule 0: backend: is not one of WEBHOOK, AZURE_DEVOPS, JENKINS, GITLAB, GITHUB, PORT_API, AZURE-DEVOPS`,
 			`rule 0: url: is a number, not a jq expression`,
 			`rule 0: headers: is a number, neither an object nor a jq expression`,
 			`rule 0: query.a: is an object, not a jq expression`,

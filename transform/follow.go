@@ -21,7 +21,7 @@ type Follow struct {
 	Success []string
 
 	rule   *Rule
-	fields fields
+	fields values
 }
 
 // Progress is what a poll found.
@@ -35,25 +35,25 @@ type Progress struct {
 
 // Generic reports whether the rule itself says where to look and when it is
 // over; otherwise the backend's follower does the work.
-func (f *Follow) Generic() bool { return f.fields["url"] != nil }
+func (f *Follow) Generic() bool { return f.fields.template("url") != nil }
 
 // ReadsAnswer reports whether url may depend on the trigger's answer.
 func (f *Follow) ReadsAnswer() bool {
-	return strings.Contains(f.fields["url"].expr().text, "response")
+	return strings.Contains(f.fields.template("url").expr().text, "response")
 }
 
 // Place gives the URL to poll. It is for once, after the trigger. nil means
 // that the run is not followed. An error is an *ExprError.
 func (f *Follow) Place(ctx context.Context, in any) (url *string, err error) {
 	ev := evaluation{rule: f.rule, input: in}
-	return ev.text(ctx, f.fields["url"])
+	return ev.text(ctx, f.fields.template("url"))
 }
 
 // Project gives where a pipeline of an Azure incoming webhook is looked for,
 // nil where the rule leaves it open or gives null. An error is an *ExprError.
 func (f *Follow) Project(ctx context.Context, in any) (project *string, err error) {
 	ev := evaluation{rule: f.rule, input: in}
-	return ev.text(ctx, f.fields["project"])
+	return ev.text(ctx, f.fields.template("project"))
 }
 
 // Request makes one poll, without its URL and with a method, GET or POST. After
@@ -67,7 +67,7 @@ func (f *Follow) Request(ctx context.Context, in any) (Request, []Warning, error
 		method = strings.ToUpper(*req.Method)
 	}
 	if err == nil && method != "GET" && method != "POST" {
-		m := f.fields["method"]
+		m := f.fields.template("method")
 		err = f.rule.exprError(m.field, m.expr(), errors.New("gave neither GET nor POST"))
 	}
 	req.Method = &method
@@ -84,7 +84,7 @@ func (f *Follow) Request(ctx context.Context, in any) (Request, []Warning, error
 // reason for a warning.
 func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []Warning, err error) {
 	ev := evaluation{rule: f.rule, input: in}
-	done, status := f.fields["done"], f.fields["status"]
+	done, status := f.fields.template("done"), f.fields.template("status")
 	over, err := ev.required(ctx, done)
 	if err != nil {
 		return Progress{}, nil, err
@@ -105,10 +105,10 @@ func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []W
 		}
 		p.Status = Text(v)
 	}
-	p.StatusLabel = strings.Join(ev.texts(ctx, f.fields["statusLabel"]), " ")
-	p.Summary = strings.Join(ev.texts(ctx, f.fields["summary"]), " ")
-	p.Log = ev.texts(ctx, f.fields["log"])
-	p.Link = ev.texts(ctx, f.fields["link"])
+	p.StatusLabel = strings.Join(ev.texts(ctx, f.fields.template("statusLabel")), " ")
+	p.Summary = strings.Join(ev.texts(ctx, f.fields.template("summary")), " ")
+	p.Log = ev.texts(ctx, f.fields.template("log"))
+	p.Link = ev.texts(ctx, f.fields.template("link"))
 	failed := slices.DeleteFunc(ev.warnings, func(w Warning) bool { return w.Err == nil })
 	return p, failed, nil
 }

@@ -102,16 +102,8 @@ func get[T any](v values, name string) T {
 	return t
 }
 
-// templates gives the members that hold expressions.
-func (v values) templates() fields {
-	out := make(fields)
-	for name, v := range v {
-		if t, ok := v.(*node); ok {
-			out[name] = t
-		}
-	}
-	return out
-}
+// template gives a member that is a template, nil where it is left open.
+func (v values) template(name string) *node { return get[*node](v, name) }
 
 // members reads the members of an object that are in table, in its order.
 func (p *parser) members(n *node, table []field) values {
@@ -149,7 +141,7 @@ func (r *Rule) fill(v values) {
 	r.Timeout = get[time.Duration](v, "timeout")
 	r.OnInterrupted = get[string](v, "onInterrupted")
 	r.DecryptPaths = get[[][]string](v, "fieldsToDecryptPaths")
-	r.fields, r.report = v.templates(), get[values](v, "report").templates()
+	r.fields, r.report = v, get[values](v, "report")
 	if retry, ok := v["retry"].(values); ok {
 		r.Retry = &Retry{Attempts: get[int](retry, "attempts"), Statuses: get[[]int](retry, "statuses")}
 	}
@@ -158,7 +150,7 @@ func (r *Rule) fill(v values) {
 		r.Follow = &Follow{Off: !f, rule: r}
 	case values:
 		r.Follow = &Follow{Interval: get[time.Duration](f, "interval"), Timeout: get[time.Duration](f, "timeout"),
-			Success: get[[]string](f, "success"), rule: r, fields: f.templates()}
+			Success: get[[]string](f, "success"), rule: r, fields: f}
 	}
 }
 

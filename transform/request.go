@@ -65,8 +65,8 @@ func (ev *evaluation) warn(e *expr, err error) {
 // there. The warnings tell what else failed or gave null.
 func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, error) {
 	ev := evaluation{rule: r, input: event, strict: r.strict}
-	place, fault := ev.text(ctx, r.fields["url"])
-	if u := r.fields["url"]; u != nil && place == nil {
+	place, fault := ev.text(ctx, r.fields.template("url"))
+	if u := r.fields.template("url"); u != nil && place == nil {
 		fault = cmp.Or(fault, r.exprError(u.field, u.expr(), errors.New("gave null, not a URL")))
 	}
 	req, err := ev.request(ctx, r.fields)
@@ -75,12 +75,12 @@ func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, erro
 }
 
 // request makes all of a request but its URL. The error is the first one.
-func (ev *evaluation) request(ctx context.Context, f fields) (req Request, err error) {
+func (ev *evaluation) request(ctx context.Context, f values) (req Request, err error) {
 	var faults [4]error
-	if req.Method, faults[0] = ev.text(ctx, f["method"]); f["method"] != nil && req.Method == nil && faults[0] == nil {
-		ev.warn(f["method"].expr(), nil)
+	if req.Method, faults[0] = ev.text(ctx, f.template("method")); f.template("method") != nil && req.Method == nil && faults[0] == nil {
+		ev.warn(f.template("method").expr(), nil)
 	}
-	headers, fault := ev.values(ctx, f["headers"], "a header is text, a number or a boolean", false)
+	headers, fault := ev.values(ctx, f.template("headers"), "a header is text, a number or a boolean", false)
 	for name := range headers {
 		if req.Headers == nil {
 			req.Headers = make(map[string]string, len(headers))
@@ -88,9 +88,9 @@ func (ev *evaluation) request(ctx context.Context, f fields) (req Request, err e
 		req.Headers[name] = headers.Get(name)
 	}
 	faults[1] = fault
-	req.Query, faults[2] = ev.values(ctx, f["query"], "a query value is text, a number, a boolean or a list of these", true)
-	req.Body, faults[3] = ev.part(ctx, f["body"])
-	req.HasBody = f["body"] != nil && faults[3] == nil
+	req.Query, faults[2] = ev.values(ctx, f.template("query"), "a query value is text, a number, a boolean or a list of these", true)
+	req.Body, faults[3] = ev.part(ctx, f.template("body"))
+	req.HasBody = f.template("body") != nil && faults[3] == nil
 	return req, cmp.Or(faults[:]...)
 }
 
@@ -106,7 +106,7 @@ func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
 	out := make(Report, len(r.report))
 	for _, name := range r.ReportFields() {
 		// It is not strict: an error is that of ctx alone.
-		if v, err := ev.part(ctx, r.report[name]); err == nil && v != nil {
+		if v, err := ev.part(ctx, r.report.template(name)); err == nil && v != nil {
 			out[name] = v
 		}
 	}

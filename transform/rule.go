@@ -26,13 +26,9 @@ type Rule struct {
 	strict  bool
 	always  bool   // enabled without an expression: on or off
 	enabled *expr  // nil where always decides
-	fields  fields // url, method, headers, query, body, orderBy
-	report  fields
+	fields  values // url, method, headers, query, body, orderBy
+	report  values
 }
-
-// fields are the members of an object that hold expressions; one that is not
-// there is left open.
-type fields map[string]*node
 
 // Retry is what a rule says about repeating an attempt.
 type Retry struct {
@@ -78,7 +74,7 @@ func (r *Rule) Enabled() string {
 // it gives null.
 func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, err error) {
 	ev := evaluation{rule: r, input: event}
-	v, err := ev.required(ctx, r.fields["orderBy"])
+	v, err := ev.required(ctx, r.fields.template("orderBy"))
 	if v == nil {
 		return "", false, err
 	}

@@ -27,10 +27,15 @@ type shape struct {
 	read func(*parser, *node) any
 }
 
-// wrong says that n is not what it has to be.
-func (p *parser) wrong(n *node, what, hint string) any {
-	p.fail(n.place, "is "+kind(n.value)+", "+what, hint)
+// bad says that n is not what it has to be, and gives nil for it.
+func (p *parser) bad(n *node, message, hint string) any {
+	p.fail(n.place, message, hint)
 	return nil
+}
+
+// wrong is bad for what is of the wrong kind.
+func (p *parser) wrong(n *node, what, hint string) any {
+	return p.bad(n, "is "+kind(n.value)+", "+what, hint)
 }
 
 var str = shape{`{"type": "string"}`, func(p *parser, n *node) any {
@@ -48,8 +53,7 @@ func word(words ...string) shape {
 		if i := slices.IndexFunc(words, func(w string) bool { return strings.EqualFold(s, w) }); i >= 0 {
 			return words[i]
 		}
-		p.fail(n.place, "is not one of "+strings.Join(words, ", "), "")
-		return nil
+		return p.bad(n, "is not one of "+strings.Join(words, ", "), "")
 	}}
 }
 
@@ -58,8 +62,7 @@ func integer(least, most int, what string) shape {
 		if i, ok := n.value.(int); ok && i >= least && i <= most {
 			return i
 		}
-		p.fail(n.place, "is not "+what, "")
-		return nil
+		return p.bad(n, "is not "+what, "")
 	}}
 }
 
@@ -72,8 +75,7 @@ func seconds(limit time.Duration) shape {
 			return p.wrong(n, "not a number of seconds", "")
 		}
 		if f <= 0 || f > limit.Seconds() {
-			p.fail(n.place, fmt.Sprintf("is %v: it must be more than 0 and at most %d seconds", f, most), "")
-			return nil
+			return p.bad(n, fmt.Sprintf("is %v: it must be more than 0 and at most %d seconds", f, most), "")
 		}
 		return max(time.Duration(math.Round(f*float64(time.Second))), 1)
 	}}
@@ -106,8 +108,7 @@ var path = shape{`{"type": "string", "minLength": 1}`, func(p *parser, n *node) 
 	}
 	path, err := parsePath(s)
 	if err != nil {
-		p.fail(n.place, err.Error(), "write it like payload.properties.password")
-		return nil
+		return p.bad(n, err.Error(), "write it like payload.properties.password")
 	}
 	return path
 }}
@@ -196,7 +197,7 @@ var follow = shape{`{"anyOf": [{"type": "boolean"}, ` + tableSchema(followFields
 var ruleFields = []field{
 	{"name", str, "Label of the rule in logs and metrics.", nil},
 	{"enabled", enabled, "Whether the rule matches an event: a boolean, or a jq expression on the event that returns true. The default matches every event.", nil},
-	{"backend", word("WEBHOOK", "AZURE_DEVOPS", "JENKINS", "GITLAB", "GITHUB", "PORT_API"),
+	{"backend", word("WEBHOOK", "AZURE_DEVOPS", "JENKINS", "GITLAB", "GITHUB", "PORT_API", "AZURE-DEVOPS"),
 		"The kind of system that receives the request. The default depends on the action's invocation method and the URL.", nil},
 	{"url", jq, "jq on the event that returns the URL. The default is the backend's own.", (*parser).web},
 	{"method", jq, "jq on the event that returns GET, POST, PUT, PATCH or DELETE. The default is the action's own, or POST.", oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
