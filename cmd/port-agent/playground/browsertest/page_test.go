@@ -34,7 +34,7 @@ func TestMistake(t *testing.T) {
 	if len(marks) != 1 || marks[0].Text != "y" || marks[0].Line != line || marks[0].Column != strings.Index(line, " y")+2 {
 		t.Errorf("underlined = %+v, want y in its line", marks)
 	}
-	p.has("#findings", `8:46 rule 0 "restart", body.reason`)
+	p.has("#findings", `8:46 rule 0 "restart": body.reason`)
 	p.has("#findings", "unexpected token")
 	p.has("#count", "1 error")
 	p.shot("mistake")
