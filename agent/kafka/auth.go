@@ -65,8 +65,8 @@ type cluster struct {
 	coordinator *int
 }
 
-// connect prepares the way to the cluster; it makes no calls. roots are the
-// certificate authorities to trust beside the system's.
+// connect prepares the way to the cluster; it makes no calls. Without a tlsConfig
+// the system's certificate authorities are trusted.
 func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, error) {
 	sec := securityProtocols[strings.ToUpper(cfg.SecurityProtocol)]
 	if !sec.tls {

@@ -11,6 +11,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,14 +95,9 @@ func (c *Config) Validate() error {
 
 // ForOrg fills in what follows from the organisation's id where it is unset.
 func (c Config) ForOrg(org string) Config {
-	for _, d := range []struct {
-		value  *string
-		suffix string
-	}{{&c.GroupID, ".port-agent"}, {&c.RunsTopic, ".runs"}, {&c.ChangeLogTopic, ".change.log"}} {
-		if *d.value == "" {
-			*d.value = org + d.suffix
-		}
-	}
+	c.GroupID = cmp.Or(c.GroupID, org+".port-agent")
+	c.RunsTopic = cmp.Or(c.RunsTopic, org+".runs")
+	c.ChangeLogTopic = cmp.Or(c.ChangeLogTopic, org+".change.log")
 	return c
 }
 
