@@ -62,7 +62,7 @@ func explain(args []string, stdout, _ io.Writer) error {
 	if q.mapping != "" {
 		cfg.Transform.Path = q.mapping
 	}
-	e := &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: *secrets}
+	e := &explanation.Explainer{Config: cfg, Environ: os.Environ(), ShowSecrets: *secrets}
 	v, err := q.answer(e)
 	if err != nil {
 		return errors.New(e.Redact(err.Error()))

@@ -61,7 +61,7 @@ func serve(args []string, stdout, _ io.Writer) error {
 		return err
 	}
 	defer listener.Close()
-	s, err := playground.New(listener.Addr(), files, versionText())
+	s, err := playground.New(listener.Addr(), files)
 	if err != nil {
 		return invalid{err}
 	}

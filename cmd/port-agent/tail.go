@@ -77,7 +77,7 @@ func tailEvents(args []string, stdout, stderr io.Writer) error {
 	if *mapping != "" {
 		cfg.Transform.Path = *mapping
 	}
-	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), Version: versionText(), ShowSecrets: *secrets}
+	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), ShowSecrets: *secrets}
 	if err := t.run(cfg, r, *changes, stderr); err != nil {
 		return errors.New(t.explain.Redact(err.Error()))
 	}

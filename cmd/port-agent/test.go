@@ -45,7 +45,7 @@ case failed, else 0.
 
 // test runs the cases of a mapping.
 func test(args []string, stdout, _ io.Writer) error {
-	o := cases.Options{Version: versionText()}
+	var o cases.Options
 	out := cases.Output{Text: stdout, GitHub: os.Getenv("GITHUB_ACTIONS") == "true"}
 	flags := flag.NewFlagSet("test", flag.ContinueOnError)
 	flags.StringVar(&o.Mapping, "mapping", "", "")

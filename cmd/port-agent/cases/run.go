@@ -18,7 +18,6 @@ type Options struct {
 	Mapping string         // of all cases; empty: each has its own
 	Run     *regexp.Regexp // run only the cases with matching names; nil: all
 	Update  bool           // write results that differ into the files
-	Version string         // of the agent
 }
 
 // result is the outcome of one case.
@@ -69,7 +68,7 @@ func (r *runner) judge(ctx context.Context, res *result) error {
 	if err != nil {
 		return err
 	}
-	e := explanation.Explainer{Config: cfg, Environ: res.environ, Version: r.Version, ShowSecrets: true}
+	e := explanation.Explainer{Config: cfg, Environ: res.environ, ShowSecrets: true}
 	v, err := e.Explain(ctx, m, res.event, answer, polls...)
 	if err != nil {
 		v = explanation.Dropped(err)

@@ -28,7 +28,6 @@ import (
 type Explainer struct {
 	Config  app.Config
 	Environ []string // what mappings and backends see as the environment, as os.Environ returns it
-	Version string   // of the agent
 	// ShowSecrets shows credentials and decrypted inputs.
 	ShowSecrets bool
 }
@@ -85,7 +84,7 @@ func (e *Explainer) invoker(standIn string) (*invoker.Invoker, error) {
 		return standIn, true
 	}
 	inv, err := invoker.New(cfg, invoker.Deps{
-		Signer: e.Config.Port.ClientSecret, PortAPI: e.Config.Port.BaseURL, Env: env, Setting: app.IsSetting, UserAgent: "port-agent/" + e.Version,
+		Signer: e.Config.Port.ClientSecret, PortAPI: e.Config.Port.BaseURL, Env: env, Setting: app.IsSetting, UserAgent: "port-agent",
 	}, zerolog.Nop())
 	made = true
 	return inv, err

@@ -55,7 +55,7 @@ type tried struct {
 }
 
 // explain evaluates what the page shows.
-func (s *Server) explain(ctx context.Context, in question) (*verdict, error) {
+func explain(ctx context.Context, in question) (*verdict, error) {
 	out := &verdict{Findings: []finding{}, Faults: map[string]string{}}
 	environ := cases.Environ(in.Env)
 	cfg, err := app.OfflineFrom(environ)
@@ -65,7 +65,7 @@ func (s *Server) explain(ctx context.Context, in question) (*verdict, error) {
 	}
 	m, findings := parse(cfg.Transform, in.Mapping, environ)
 	out.Findings = place(in.Mapping, findings)
-	s.view(ctx, out, m, &explanation.Explainer{Config: cfg, Environ: environ, Version: s.version, ShowSecrets: true}, in.state)
+	view(ctx, out, m, &explanation.Explainer{Config: cfg, Environ: environ, ShowSecrets: true}, in.state)
 	if in.JQ != "" {
 		out.JQ = try(ctx, cfg.Transform, environ, in.JQ, in.Event)
 	}
@@ -73,7 +73,7 @@ func (s *Server) explain(ctx context.Context, in question) (*verdict, error) {
 }
 
 // view fills in the explanation of the event, or why there is none.
-func (s *Server) view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanation.Explainer, in state) {
+func view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanation.Explainer, in state) {
 	failed := func(where string, err error) bool {
 		if err != nil {
 			out.Faults[where] = err.Error()
@@ -151,8 +151,8 @@ func try(ctx context.Context, cfg transform.Config, environ []string, expr, even
 }
 
 // entry makes a case of a state.
-func (s *Server) entry(ctx context.Context, in namedState) (cases.Entry, error) {
-	out, err := s.explain(ctx, question{state: in.state})
+func entry(ctx context.Context, in namedState) (cases.Entry, error) {
+	out, err := explain(ctx, question{state: in.state})
 	if err != nil {
 		return cases.Entry{}, err
 	}

@@ -221,7 +221,7 @@ type namedState struct {
 // saveCase makes a case of what the page shows. With -write it goes into the
 // list beside the mapping, otherwise the page offers it as a download.
 func (s *Server) saveCase(ctx context.Context, in namedState) (any, error) {
-	entry, err := s.entry(ctx, in)
+	entry, err := entry(ctx, in)
 	if err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func newServer(t *testing.T, files Files) *Server {
 	if err := files.Check(); err != nil {
 		t.Fatal(err)
 	}
-	s, err := New(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}, files, "v1.2.3")
+	s, err := New(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 4711}, files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestOtherOriginsGetNothing(t *testing.T) {
 func TestLoopbackOnly(t *testing.T) {
 	t.Parallel()
 	for addr, ok := range map[string]bool{"127.0.0.1": true, "127.8.8.8": true, "::1": true, "0.0.0.0": false, "::": false, "192.0.2.1": false, "10.0.0.1": false} {
-		if _, err := New(&net.TCPAddr{IP: net.ParseIP(addr), Port: 80}, Files{}, ""); (err == nil) != ok {
+		if _, err := New(&net.TCPAddr{IP: net.ParseIP(addr), Port: 80}, Files{}); (err == nil) != ok {
 			t.Errorf("New(%s) = %v, want it accepted: %t", addr, err, ok)
 		}
 	}

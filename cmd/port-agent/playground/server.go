@@ -23,20 +23,19 @@ var assets embed.FS
 // Server serves one playground. Its handlers may run at the same time;
 // evaluations wait for each other.
 type Server struct {
-	files   Files
-	version string // of the agent
-	guard   *guard
-	busy    chan struct{} // holds a token while an evaluation or a save is under way
+	files Files
+	guard *guard
+	busy  chan struct{} // holds a token while an evaluation or a save is under way
 }
 
 // New makes a server for connections to addr, which must be a loopback address.
 // files are the files to start with and to write.
-func New(addr net.Addr, files Files, version string) (*Server, error) {
+func New(addr net.Addr, files Files) (*Server, error) {
 	g, err := newGuard(addr)
 	if err != nil {
 		return nil, err
 	}
-	return &Server{files, version, g, make(chan struct{}, 1)}, nil
+	return &Server{files, g, make(chan struct{}, 1)}, nil
 }
 
 // Path is the path and query of the first page. It holds the token that grants
@@ -55,7 +54,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/start", answer(s.start))
 	mux.HandleFunc("GET /api/examples/{name}", answer(s.example))
 	mux.HandleFunc("GET /api/events/{id}", answer(s.event))
-	mux.HandleFunc("POST /api/explain", answer(inTurn(s, s.explain)))
+	mux.HandleFunc("POST /api/explain", answer(inTurn(s, explain)))
 	mux.HandleFunc("POST /api/save", answer(inTurn(s, s.save)))
 	mux.HandleFunc("POST /api/case", answer(inTurn(s, s.saveCase)))
 	return s.guard.wrap(mux)
