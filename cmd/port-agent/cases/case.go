@@ -48,8 +48,7 @@ type testCase struct {
 	wants    map[string]want // by keys
 }
 
-// want is an expected value in its document. The value is empty where -update
-// writes a new file.
+// want is an expected value in its document.
 type want struct {
 	doc *document
 	value
@@ -111,18 +110,19 @@ func (o Options) folder(root, dir string) ([]testCase, error) {
 	}
 	for _, k := range keys {
 		file := filepath.Join(dir, k.file)
-		switch {
-		case k.file == "":
-		case exists(file):
-			d, err := readDocument(file)
-			if err != nil {
-				return nil, err
-			}
-			if err := c.take(k.name, d, d.root); err != nil {
-				return nil, fmt.Errorf("%s: %w", file, err)
-			}
-		case o.Update && (k.name == "request" || k.name == "report" && c.response != nil || k.name == "pollReport" && c.poll != nil):
-			c.wants[k.name] = want{doc: &document{file: file}}
+		updated := o.Update && (k.name == "request" || k.name == "report" && c.response != nil || k.name == "pollReport" && c.poll != nil)
+		if k.file == "" || !exists(file) && !updated {
+			continue
+		}
+		d, err := readDocument(file)
+		if errors.Is(err, fs.ErrNotExist) { // -update writes the file unless the result is null
+			d, err = parseDocument(file, []byte("null\n"))
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := c.take(k.name, d, d.root); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 	}
 	return []testCase{c}, nil

@@ -49,15 +49,15 @@ func NewOutcome(v *explanation.View) Outcome {
 // Append adds e to the text of a list of cases, which is empty for a new file. The
 // other cases keep their text. A second case of the same name is an error.
 func Append(list []byte, e Entry) ([]byte, error) {
-	d := &document{source: list}
-	if len(bytes.TrimSpace(list)) > 0 {
-		var err error
-		if d, err = parseDocument("the file of cases", list); err != nil {
-			return nil, err
-		}
-		if d.root.Kind() != jsontext.KindBeginArray {
-			return nil, errors.New("the file of cases is not a list")
-		}
+	if len(bytes.TrimSpace(list)) == 0 {
+		list = []byte("[]\n")
+	}
+	d, err := parseDocument("the file of cases", list)
+	if err != nil {
+		return nil, err
+	}
+	if d.root.Kind() != jsontext.KindBeginArray {
+		return nil, errors.New("the file of cases is not a list")
 	}
 	var all []any
 	for _, c := range d.root.children() {

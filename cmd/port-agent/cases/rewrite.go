@@ -78,13 +78,15 @@ func (d *document) same(v, got value) bool {
 // render is the text of got in the place of v.
 func (d *document) render(v, got value) string {
 	old := v.children()
-	switch {
-	case len(v.Value) == 0: // a new file
-		return layout(got, "", "  ", 0) + "\n"
-	case d.same(v, got):
+	if d.same(v, got) {
 		return string(v.Value)
-	case v.Kind() != got.Kind() || len(old) == 0:
-		return layout(got, d.indent(v.offset), d.unit(), maxLine)
+	}
+	if v.Kind() != got.Kind() || len(old) == 0 {
+		most := maxLine
+		if v.offset == d.root.offset {
+			most = 0 // a file of its own does not begin in one line
+		}
+		return layout(got, d.indent(v.offset), d.unit(), most)
 	}
 	var parts []string
 	known, actual := bySteps(old), bySteps(got.children())
