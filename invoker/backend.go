@@ -119,15 +119,18 @@ func portText(u *url.URL) string {
 // hostName gives a host in one spelling.
 func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
-// named refuses what is no name in a path: nothing, or a step to another
-// place. Pairs are of what it is called and its value.
+// named refuses what is no name in a path: nothing, or a part that is a step to
+// another place. Pairs are of what it is called and its value.
 func named(pairs ...string) error {
 	for n := 0; n < len(pairs); n += 2 {
-		switch what, name := pairs[n], pairs[n+1]; name {
-		case "":
+		what, name := pairs[n], pairs[n+1]
+		if name == "" {
 			return fmt.Errorf("the invocation method lacks %s", what)
-		case ".", "..":
-			return fmt.Errorf("%s of the invocation method is %q, which is not a name", what, name)
+		}
+		for part := range strings.SplitSeq(name, "/") {
+			if part == "" || part == "." || part == ".." {
+				return fmt.Errorf("%s of the invocation method is %q, which is not a name", what, name)
+			}
 		}
 	}
 	return nil

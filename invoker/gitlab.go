@@ -20,23 +20,10 @@ type gitLab struct {
 
 func (g gitLab) URL(t *Target) (string, error) {
 	group, project := t.Method.Group, t.Method.Project
-	if err := gitLabNamed(group, project); err != nil {
+	if err := named("groupName", group, "projectName", project); err != nil {
 		return "", err
 	}
 	return join(g.base, "/api/v4/projects/%s/trigger/pipeline", group+"/"+project), nil
-}
-
-// gitLabNamed refuses a group or project with a part that is no name.
-func gitLabNamed(group, project string) error {
-	if err := named("groupName", group, "projectName", project); err != nil {
-		return err
-	}
-	for part := range strings.SplitSeq(group+"/"+project, "/") {
-		if part == "" || part == "." || part == ".." {
-			return fmt.Errorf("the invocation method names the GitLab project %q, a part of which is not a name", group+"/"+project)
-		}
-	}
-	return nil
 }
 
 func (g gitLab) Body(t *Target) (Body, error) {
@@ -66,7 +53,7 @@ func (g gitLab) Body(t *Target) (Body, error) {
 // token finds the trigger token.
 func (g gitLab) token(t *Target) (string, error) {
 	group, project := t.Method.Group, t.Method.Project
-	if err := gitLabNamed(group, project); err != nil {
+	if err := named("groupName", group, "projectName", project); err != nil {
 		return "", err
 	}
 	name := strings.ReplaceAll(group, "/", "_") + "_" + project
