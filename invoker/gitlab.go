@@ -80,10 +80,12 @@ func (g gitLab) notTrigger(name string) bool {
 }
 
 func (gitLab) Accept(_ *Request, res *Response) error {
-	pipeline := res.object()
-	res.Link, _ = pipeline["web_url"].(string)
-	if id := pipeline["id"]; id != nil {
-		res.ExternalRunID = text(id)
+	var pipeline struct {
+		ID   json.Number
+		Page string `json:"web_url"`
+	}
+	if json.Unmarshal(res.Body, &pipeline) == nil {
+		res.ExternalRunID, res.Link = pipeline.ID.String(), pipeline.Page
 	}
 	return nil
 }

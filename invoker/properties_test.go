@@ -170,7 +170,12 @@ func FuzzBuild(f *testing.F) {
 	f.Add("PORT_API", `{"url":"http://h","body":{"a":"b"}}`, `null`, "http://u:p@h", "X", "{{}}", "a/b;c=d")
 	i := newInvoker(f, testConfig(), testDeps())
 	f.Fuzz(func(t *testing.T, backend, methodJSON, rootJSON, raw, header, value, contentType string) {
-		method, root := (&Response{Body: []byte(methodJSON)}).object(), (&Response{Body: []byte(rootJSON)}).object()
+		object := func(text string) map[string]any {
+			v, _ := decodeJSON([]byte(text))
+			m, _ := v.(map[string]any)
+			return m
+		}
+		method, root := object(methodJSON), object(rootJSON)
 		target := Target{Key: value, Event: []byte(rootJSON), Root: root, Method: ReadMethod(method), Decrypted: true}
 		target.Rule = Override{Backend: backend, Headers: map[string]string{header: value, "Content-Type": contentType}}
 		if raw != "" {

@@ -41,19 +41,14 @@ func (r *Response) utf8() []byte {
 func (r *Response) Text() string {
 	s := string(r.utf8())
 	switch {
+	case r.Truncated && len(r.Body) == freeAnswer:
+		return s + "… [cut at 32 KiB]"
 	case r.Truncated:
-		return s + "… [cut at " + sizeText(len(r.Body)) + "]"
+		return s + "… [cut at 1 MiB]"
 	case r.Broken:
 		return s + "… [the connection broke off]"
 	}
 	return s
-}
-
-func sizeText(n int) string {
-	if n == freeAnswer {
-		return "32 KiB"
-	}
-	return "1 MiB"
 }
 
 // excerpt is the beginning of the text, for an error.
@@ -123,13 +118,6 @@ func (r *Response) Value() map[string]any {
 		"text":       r.Text(),
 		"json":       v,
 	}
-}
-
-// object is the body where it is a JSON object, else nil.
-func (r *Response) object() map[string]any {
-	v, _ := r.JSON()
-	m, _ := v.(map[string]any)
-	return m
 }
 
 // numbers replaces the json.Numbers in v, in place where it can; ok is false
