@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,72 +35,117 @@ func plan(takes time.Duration, failure string) cistand.Plan {
 	}}
 }
 
-// A run of each backend ends with its pipeline, for which no pipeline calls
-// Port.
-func TestFollowEachBackend(t *testing.T) {
-	t.Parallel()
-	const takes = 4 * time.Second
-	w := newWorld(t, 2)
+// everyBackend has a run for each backend, two for Jenkins of which one fails, and
+// one that a rule follows, which fails too.
+type everyBackend struct {
+	events  []porttest.Event
+	env     []string
+	jenkins *cistand.Jenkins
+	started func() map[string]int // pipelines
+}
+
+var startedOnce = map[string]int{"jenkins": 2, "gitlab": 1, "github": 1, "azure": 1, "awx": 1}
+
+func newEveryBackend(t *testing.T, takes time.Duration) *everyBackend {
 	clock := cistand.Wall()
-	jenkins := cistand.NewJenkins(clock, cistand.JenkinsJob{Name: "team/smoke", Token: "good", Plan: plan(takes, "")},
-		cistand.JenkinsJob{Name: "team/deploy", Token: "bad", Plan: plan(takes, "script returned exit code 1")})
+	jenkins := cistand.NewJenkins(clock, cistand.JenkinsJob{Name: "team/smoke", Token: "good", Plan: plan(takes, ""), Run: "context.runId"},
+		cistand.JenkinsJob{Name: "team/deploy", Token: "bad", Plan: plan(takes, "script returned exit code 1"), Run: "context.runId"})
 	gitLab, gitHub, azure := cistand.NewGitLab(clock, plan(takes, "")), cistand.NewGitHub(clock, plan(takes, "")), cistand.NewAzureDevOps(clock, plan(takes, ""))
-	gitHub.Name = "deploy"
-	jenkinsURL, azureURL := standIn(t, jenkins), standIn(t, azure)
-	jenkins.Root = jenkinsURL
+	gitHub.Name = "deploy for r_github"
+	jenkins.Root = standIn(t, jenkins)
+	azureURL := standIn(t, azure)
 	begun := time.Now()
+	var launched atomic.Int64
 	awx := standIn(t, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			launched.Add(1)
+		}
 		state := "running"
 		if time.Since(begun) > takes {
 			state = "failed"
 		}
 		_, _ = fmt.Fprintf(rw, `{"job": 17, "status": %q}`, state)
 	}))
-	events := []porttest.Event{
-		{Run: "r_jenkins", URL: jenkinsURL + "/generic-webhook-trigger/invoke?token=good"},
-		{Run: "r_jenkins_fails", URL: jenkinsURL + "/generic-webhook-trigger/invoke?token=bad"},
-		{Run: "r_gitlab", Type: "GITLAB", Method: map[string]any{"groupName": "acme", "projectName": "shop", "defaultRef": "main"}},
-		{Run: "r_github", Type: "GITHUB", Method: map[string]any{"org": "acme", "repo": "shop", "workflow": "deploy.yml"}},
-		{Run: "r_azure", URL: azureURL + "/acme/Web%20Shop/_apis/pipelines/7/runs?api-version=7.1"},
-		{Run: "r_rule", URL: awx + "/launch", Synchronized: true},
+	return &everyBackend{
+		jenkins: jenkins,
+		started: func() map[string]int {
+			return map[string]int{"jenkins": jenkins.Triggered(), "gitlab": gitLab.Triggered(), "github": gitHub.Triggered(), "azure": azure.Triggered(), "awx": int(launched.Load())}
+		},
+		events: []porttest.Event{
+			{Run: "r_jenkins", URL: jenkins.Root + "/generic-webhook-trigger/invoke?token=good"},
+			{Run: "r_jenkins_fails", URL: jenkins.Root + "/generic-webhook-trigger/invoke?token=bad"},
+			{Run: "r_gitlab", Type: "GITLAB", Method: map[string]any{"groupName": "acme", "projectName": "shop", "defaultRef": "main"}},
+			{Run: "r_github", Type: "GITHUB", Method: map[string]any{"org": "acme", "repo": "shop", "workflow": "deploy.yml"}},
+			{Run: "r_azure", URL: azureURL + "/acme/Web%20Shop/_apis/pipelines/7/runs?api-version=7.1"},
+			{Run: "r_rule", URL: awx + "/launch", Synchronized: true},
+		},
+		env: []string{mapping(t,
+			map[string]any{"enabled": `.context.runId == "r_rule"`, "follow": map[string]any{
+				"url": `"` + awx + `/jobs/" + .body.context.runId`, "done": `.poll.json.status != "running"`,
+				"status": `if .poll.json.status == "failed" then "FAILURE" else "SUCCESS" end`, "summary": `"job " + .poll.json.status`}},
+			map[string]any{"enabled": `.context.runId == "r_azure"`, "body": map[string]any{"templateParameters": map[string]any{"run": ".context.runId"}}},
+			map[string]any{"enabled": true}),
+			"JENKINS_URL=" + jenkins.Root, "JENKINS_USER_ID=" + jenkins.User, "JENKINS_API_TOKEN=" + jenkins.Token,
+			"GITLAB_URL=" + standIn(t, gitLab), "GITLAB_TOKEN=" + gitLab.Token, "acme_shop=" + gitLab.Trigger,
+			"GITHUB_API_URL=" + standIn(t, gitHub), "GITHUB_TOKEN=" + gitHub.Token, "AZURE_DEVOPS_URL=" + azureURL, "AZURE_DEVOPS_EXT_PAT=" + azure.PAT},
 	}
-	w.publish(events...)
-	agent := w.agent(mapping(t,
-		map[string]any{"enabled": `.context.runId == "r_rule"`, "follow": map[string]any{
-			"url": `"` + awx + `/jobs/" + (.response.json.job | tostring)`, "done": `.poll.json.status != "running"`,
-			"status": `if .poll.json.status == "failed" then "FAILURE" else "SUCCESS" end`, "summary": `"job " + .poll.json.status`}},
-		map[string]any{"enabled": `.context.runId == "r_azure"`, "body": map[string]any{"resources": map[string]any{}}},
-		map[string]any{"enabled": true}),
-		"JENKINS_URL="+jenkinsURL, "JENKINS_USER_ID="+jenkins.User, "JENKINS_API_TOKEN="+jenkins.Token,
-		"GITLAB_URL="+standIn(t, gitLab), "GITLAB_TOKEN="+gitLab.Token, "acme_shop="+gitLab.Trigger,
-		"GITHUB_API_URL="+standIn(t, gitHub), "GITHUB_TOKEN="+gitHub.Token, "AZURE_DEVOPS_URL="+azureURL, "AZURE_DEVOPS_EXT_PAT="+azure.PAT)
-	w.waitEnded(events)
-	agent.terminate()
-	for _, e := range events {
+}
+
+// wantEnds checks that each run has ended as its pipeline, of which there is one.
+func (b *everyBackend) wantEnds(w *world) {
+	w.t.Helper()
+	w.waitEnded(b.events)
+	for _, e := range b.events {
 		run, _ := w.port.Run(e.Run)
 		want := "SUCCESS"
 		if e.Run == "r_jenkins_fails" || e.Run == "r_rule" {
 			want = "FAILURE"
 		}
-		var log []string
-		for _, l := range run.Logs {
-			log = append(log, l.Message)
-		}
-		if run.Status != want || run.Summary == "" || !hasLine(log, "Following ") {
-			t.Errorf("%s: %s, %q, log %q; want %s with a summary and its handle", e.Run, run.Status, run.Summary, log, want)
+		if run.Status != want || run.Summary == "" || !hasLine(run.Messages(), "Following ") {
+			w.t.Errorf("%s: %s, %q, log %q; want %s with a summary and its handle", e.Run, run.Status, run.Summary, run.Messages(), want)
 		}
 		if want == "SUCCESS" && e.Run != "r_rule" && (len(run.Links) != 1 || run.ExternalRunID == "") {
-			t.Errorf("%s: links %q, external id %q; want one link and an id", e.Run, run.Links, run.ExternalRunID)
+			w.t.Errorf("%s: links %q, external id %q; want one link and an id", e.Run, run.Links, run.ExternalRunID)
 		}
 	}
-	if run, _ := w.port.Run("r_jenkins"); !slices.Equal(run.Links, []string{jenkinsURL + "/job/team/job/smoke/42/"}) {
-		t.Errorf("links of the build %q, want its page alone: its item in the queue is gone soon", run.Links)
+	if run, _ := w.port.Run("r_jenkins"); !slices.Equal(run.Links, []string{b.jenkins.Root + "/job/team/job/smoke/42/"}) {
+		w.t.Errorf("links of the build %q, want its page alone: its item in the queue is gone soon", run.Links)
 	}
-	for name, n := range map[string]int{"jenkins": jenkins.Triggered(), "gitlab": gitLab.Triggered(), "github": gitHub.Triggered(), "azure": azure.Triggered()} {
-		if want := map[string]int{"jenkins": 2}[name]; n != max(want, 1) {
-			t.Errorf("%s: %d pipelines triggered, want %d", name, n, max(want, 1))
-		}
+	if got := b.started(); !maps.Equal(got, startedOnce) {
+		w.t.Errorf("pipelines started: %v, want %v", got, startedOnce)
 	}
+}
+
+// A run of each backend ends with its pipeline, for which no pipeline calls
+// Port.
+func TestFollowEachBackend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	b := newEveryBackend(t, 4*time.Second)
+	w.publish(b.events...)
+	agent := w.agent(b.env...)
+	b.wantEnds(w)
+	agent.terminate()
+	w.wantCommitted()
+}
+
+// So it does where the agent is killed when every pipeline has been started and
+// Port has heard of none.
+func TestFollowEachBackendAfterKill(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 2)
+	b := newEveryBackend(t, 6*time.Second)
+	w.port.Fault(porttest.RouteLog, porttest.Fault{Hang: true})
+	w.publish(b.events...)
+	first := w.agent(append(b.env, shortSession)...)
+	eventually(t, func() bool {
+		return maps.Equal(b.started(), startedOnce) && w.port.Count(porttest.RouteLog) == len(b.events)
+	})
+	first.kill()
+	w.port.ClearFaults()
+	second := w.agent(append(b.env, shortSession)...)
+	b.wantEnds(w)
+	second.terminate()
 	w.wantCommitted()
 }
 
