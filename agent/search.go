@@ -22,7 +22,8 @@ const (
 )
 
 // search looks for the pipeline that the request of an interrupted event may have
-// started. Where it finds none to follow, the error says why, unless it is plain.
+// started. Where it returns no Watch, the error says why, and is nil where the run
+// would not be followed anyhow.
 func (a *Agent) search(ctx context.Context, j *job, state RunState) (*follow.Watch, error) {
 	if a.Follower == nil {
 		return nil, nil
@@ -58,7 +59,8 @@ func (a *Agent) searchOnce(ctx context.Context, j *job, state RunState) (*follow
 		return nil, err
 	}
 	watch, err := a.Follower.Find(ctx, a.followRun(j), j.req, j.triggered(state))
-	a.polls.release(host, err == nil)
+	fault := (*follow.Error)(nil)
+	a.polls.release(host, err == nil || errors.As(err, &fault) && fault.Kind != follow.Busy)
 	return watch, err
 }
 
