@@ -130,7 +130,7 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 	v := view{place: place, name: strings.TrimSpace(b.Definition.Name + " " + b.Number), links: put(nil, b.Links.Web.Href), id: b.ID.String()}
 	switch {
 	case b.Status == "inProgress" || b.Status == "cancelling":
-		v.label = f.timeline(ctx, place).label()
+		v.label = labelOf(f.steps(ctx, place))
 		return v, nil
 	case b.Status != "completed" || b.Result == "" || b.Result == "none":
 		v.label = known(map[string]string{"notStarted": "Queued", "postponed": "Queued", "none": "Queued"}, b.Status)
@@ -139,7 +139,7 @@ func (f *azureDevOps) look(ctx context.Context, w *Watch, j *job) (view, error) 
 	v.over, v.success = true, good(w, b.Result, "succeeded", "partiallySucceeded")
 	where, why := "", ""
 	if b.Result == "partiallySucceeded" || b.Result == "failed" {
-		where, why = f.timeline(ctx, place).failed()
+		where, why = failureOf(f.steps(ctx, place))
 	}
 	if b.Result == "partiallySucceeded" {
 		v.warnings = []string{"Azure DevOps calls the build partially succeeded, which counts as success"}
@@ -168,47 +168,32 @@ type timeline []struct {
 	Issues                                  []struct{ Type, Message string }
 }
 
-// timeline asks for it, for display only.
-func (f *azureDevOps) timeline(ctx context.Context, place string) timeline {
+// steps asks for the timeline.
+func (f *azureDevOps) steps(ctx context.Context, place string) (steps []step) {
 	var t struct{ Records timeline }
 	if err := f.get(ctx, place+"/timeline?"+azureVersion, &t); err != nil {
 		return nil
 	}
-	return t.Records
-}
-
-func (t timeline) label() string {
-	var running []string
-	for _, r := range t {
+	for _, r := range t.Records {
 		switch {
-		case r.State != "inProgress":
-		case r.Type == "Checkpoint.Approval":
-			return "Waiting for approval"
-		case r.Type == "Stage" && r.Name != "__default":
-			running = append(running, r.Name)
-		}
-	}
-	return runningLabel(running)
-}
-
-// failed names the stage and the task, and what the task said.
-func (t timeline) failed() (where, why string) {
-	for _, r := range t {
-		if r.Type != "Task" || r.Result != "failed" && r.Result != "succeededWithIssues" {
-			continue
-		}
-		where = "task " + r.Name
-		if stage := t.stage(r.ParentID); stage != "" {
-			where = "stage " + stage + ", " + where
-		}
-		for _, issue := range r.Issues {
-			if issue.Type == "error" || r.Result == "succeededWithIssues" {
-				return where, issue.Message
+		case r.State == "inProgress" && r.Type == "Checkpoint.Approval":
+			steps = append(steps, step{waits: "Waiting for approval"})
+		case r.State == "inProgress" && r.Type == "Stage" && r.Name != "__default":
+			steps = append(steps, step{running: r.Name})
+		case r.Type == "Task" && (r.Result == "failed" || r.Result == "succeededWithIssues"):
+			s := step{failed: "task " + r.Name}
+			if stage := t.Records.stage(r.ParentID); stage != "" {
+				s.failed = "stage " + stage + ", " + s.failed
 			}
+			for _, issue := range r.Issues {
+				if s.why == "" && (issue.Type == "error" || r.Result == "succeededWithIssues") {
+					s.why = issue.Message
+				}
+			}
+			steps = append(steps, s)
 		}
-		return where, ""
 	}
-	return "", ""
+	return steps
 }
 
 // stage is the name of the stage that a record belongs to.

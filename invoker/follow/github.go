@@ -125,7 +125,7 @@ func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
 			return v, nil
 		}
 	case "in_progress":
-		v.label = runningLabel(f.running(ctx, j, place))
+		v.label = labelOf(f.jobs(ctx, j, place))
 		return v, nil
 	case "waiting":
 		v.label = "Waiting for approval"
@@ -137,7 +137,7 @@ func (f *gitHub) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	v.over, v.success = true, good(w, run.Conclusion, "success", "neutral", "skipped")
 	where := ""
 	if !v.success {
-		where = f.failed(ctx, j, place)
+		where, _ = failureOf(f.jobs(ctx, j, place))
 	}
 	v.summary = ending(v.name, verb(gitHubVerbs, run.Conclusion), between(run.Started, run.Updated), where, "")
 	return v, nil
@@ -195,37 +195,28 @@ type gitHubJobs struct {
 	}
 }
 
-// jobs asks for them, for display only.
-func (f *gitHub) jobs(ctx context.Context, j *job, place string) *gitHubJobs {
-	jobs, err := recall[gitHubJobs](ctx, f.source, j, place+"/jobs?per_page=100")
+// jobs asks for them.
+func (f *gitHub) jobs(ctx context.Context, j *job, place string) (steps []step) {
+	list, err := recall[gitHubJobs](ctx, f.source, j, place+"/jobs?per_page=100")
 	if err != nil {
-		return &gitHubJobs{}
+		return nil
 	}
-	return jobs
-}
-
-func (f *gitHub) running(ctx context.Context, j *job, place string) (names []string) {
-	for _, job := range f.jobs(ctx, j, place).Jobs {
-		if job.Status == "in_progress" {
-			names = append(names, job.Name)
-		}
-	}
-	return names
-}
-
-func (f *gitHub) failed(ctx context.Context, j *job, place string) string {
-	for _, job := range f.jobs(ctx, j, place).Jobs {
-		if job.Conclusion != "failure" && job.Conclusion != "timed_out" {
-			continue
-		}
-		for _, step := range job.Steps {
-			if step.Conclusion == "failure" {
-				return "job " + job.Name + ", step " + step.Name
+	for _, job := range list.Jobs {
+		switch {
+		case job.Status == "in_progress":
+			steps = append(steps, step{running: job.Name})
+		case job.Conclusion == "failure" || job.Conclusion == "timed_out":
+			failed := "job " + job.Name
+			for _, s := range job.Steps {
+				if s.Conclusion == "failure" {
+					failed += ", step " + s.Name
+					break
+				}
 			}
+			steps = append(steps, step{failed: failed})
 		}
-		return "job " + job.Name
 	}
-	return ""
+	return steps
 }
 
 // recall asks whether an answer has changed, which costs nothing of the rate

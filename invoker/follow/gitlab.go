@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -159,7 +158,7 @@ func (f *gitLab) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	switch p.Status {
 	case "success", "failed", "canceled", "skipped":
 	case "running":
-		v.label = runningLabel(f.stages(ctx, j.place))
+		v.label = labelOf(f.jobs(ctx, j.place, "running"))
 		return v, nil
 	default:
 		v.label = known(gitLabLabels, p.Status)
@@ -168,7 +167,7 @@ func (f *gitLab) look(ctx context.Context, w *Watch, j *job) (view, error) {
 	v.over, v.success = true, good(w, p.Status, "success")
 	where, why := "", ""
 	if p.Status == "failed" {
-		where, why = f.failed(ctx, j.place)
+		where, why = failureOf(f.jobs(ctx, j.place, "failed"))
 	}
 	v.summary = ending(v.name, verb(gitLabVerbs, p.Status), took, where, why)
 	return v, nil
@@ -184,34 +183,23 @@ func gitLabName(web, id string) string {
 	return "Pipeline #" + id
 }
 
-type gitLabJob struct {
-	Name, Stage string
-	Reason      string `json:"failure_reason"`
-	AllowedTo   bool   `json:"allow_failure"`
-}
-
-// jobs asks for those in one state, for display only.
-func (f *gitLab) jobs(ctx context.Context, place, scope string) (jobs []gitLabJob) {
-	if err := f.get(ctx, place+"/jobs?per_page=100&scope%5B%5D="+scope, &jobs); err != nil {
+// jobs asks for those in one state.
+func (f *gitLab) jobs(ctx context.Context, place, state string) (steps []step) {
+	var jobs []struct {
+		Name, Stage string
+		Reason      string `json:"failure_reason"`
+		AllowedTo   bool   `json:"allow_failure"`
+	}
+	if err := f.get(ctx, place+"/jobs?per_page=100&scope%5B%5D="+state, &jobs); err != nil {
 		return nil
 	}
-	return jobs
-}
-
-func (f *gitLab) stages(ctx context.Context, place string) (stages []string) {
-	for _, j := range f.jobs(ctx, place, "running") {
-		if !slices.Contains(stages, j.Stage) {
-			stages = append(stages, j.Stage)
+	for _, j := range jobs {
+		switch {
+		case state == "running":
+			steps = append(steps, step{running: j.Stage})
+		case !j.AllowedTo:
+			steps = append(steps, step{failed: "stage " + j.Stage + ", job " + j.Name, why: strings.ReplaceAll(j.Reason, "_", " ")})
 		}
 	}
-	return stages
-}
-
-func (f *gitLab) failed(ctx context.Context, place string) (where, why string) {
-	for _, j := range f.jobs(ctx, place, "failed") {
-		if !j.AllowedTo {
-			return "stage " + j.Stage + ", job " + j.Name, strings.ReplaceAll(j.Reason, "_", " ")
-		}
-	}
-	return "", ""
+	return steps
 }

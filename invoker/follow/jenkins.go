@@ -151,13 +151,13 @@ func (f *jenkins) build(ctx context.Context, w *Watch, j *job, place string) (vi
 	}
 	stages := f.stages(ctx, j, place)
 	if build.Building || build.Result == "" {
-		v.label = stages.label()
+		v.label = labelOf(stages)
 		return v, nil
 	}
 	v.over, v.success = true, good(w, build.Result, "SUCCESS")
 	where, why := "", ""
 	if build.Result != "SUCCESS" {
-		where, why = stages.failed()
+		where, why = failureOf(stages)
 	}
 	v.summary = ending(v.name, verb(jenkinsVerbs, build.Result), time.Duration(build.Duration)*time.Millisecond, where, why)
 	return v, nil
@@ -167,46 +167,33 @@ var jenkinsVerbs = map[string]string{
 	"SUCCESS": "succeeded", "FAILURE": "failed", "ABORTED": "was aborted", "UNSTABLE": "ended unstable", "NOT_BUILT": "was not built",
 }
 
-// stages are those of a Pipeline, as the plugin Pipeline: REST API tells them.
-type stages []struct {
-	Name   string
-	Status string
-	Error  struct{ Message string }
-}
-
-// stages asks for them, for display only: without the plugin there are none.
-func (f *jenkins) stages(ctx context.Context, j *job, place string) stages {
+// stages asks for those of a Pipeline, as the plugin Pipeline: REST API tells
+// them: without it there are none.
+func (f *jenkins) stages(ctx context.Context, j *job, place string) (steps []step) {
 	if j.plain {
 		return nil
 	}
-	var run struct{ Stages stages }
+	var run struct {
+		Stages []struct {
+			Name, Status string
+			Error        struct{ Message string }
+		}
+	}
 	err := f.get(ctx, place+"wfapi/describe", &run)
 	if e := (*Error)(nil); errors.As(err, &e) && e.Kind == Missing {
 		j.plain = true
 	}
-	return run.Stages
-}
-
-func (s stages) label() string {
-	var running []string
-	for _, stage := range s {
-		switch stage.Status {
+	for _, s := range run.Stages {
+		switch s.Status {
 		case "PAUSED_PENDING_INPUT":
-			return "Waiting for input"
+			steps = append(steps, step{waits: "Waiting for input"})
 		case "IN_PROGRESS":
-			running = append(running, stage.Name)
+			steps = append(steps, step{running: s.Name})
+		case "FAILED", "ABORTED":
+			steps = append(steps, step{failed: "stage " + s.Name, why: s.Error.Message})
 		}
 	}
-	return runningLabel(running)
-}
-
-func (s stages) failed() (where, why string) {
-	for _, stage := range s {
-		if stage.Status == "FAILED" || stage.Status == "ABORTED" {
-			return "stage " + stage.Name, stage.Error.Message
-		}
-	}
-	return "", ""
+	return steps
 }
 
 // tree asks for no more of an object than is needed.

@@ -67,12 +67,39 @@ func good(w *Watch, state string, usual ...string) bool {
 	return slices.ContainsFunc(usual, func(s string) bool { return strings.EqualFold(s, state) })
 }
 
-// runningLabel names what runs.
-func runningLabel(what []string) string {
-	if len(what) == 0 {
+// step is a part of a pipeline, for display only.
+type step struct {
+	running string // its name while it runs
+	waits   string // the label while it waits for a person
+	failed  string // where it has failed: "stage Deploy, job rollout"
+	why     string // it has
+}
+
+// labelOf names what runs, or what is waited for.
+func labelOf(steps []step) string {
+	var running []string
+	for _, s := range steps {
+		if s.waits != "" {
+			return s.waits
+		}
+		if s.running != "" && !slices.Contains(running, s.running) {
+			running = append(running, s.running)
+		}
+	}
+	if len(running) == 0 {
 		return "Running"
 	}
-	return "Running: " + strings.Join(what, ", ")
+	return "Running: " + strings.Join(running, ", ")
+}
+
+// failureOf is the first failure.
+func failureOf(steps []step) (where, why string) {
+	for _, s := range steps {
+		if s.failed != "" {
+			return s.failed, s.why
+		}
+	}
+	return "", ""
 }
 
 // known is the label of a state. A state that is not known is shown as it is.
