@@ -3,6 +3,7 @@ package invoker
 import (
 	"bytes"
 	"mime"
+	"regexp"
 	"unicode/utf8"
 
 	"golang.org/x/net/html/charset"
@@ -10,12 +11,18 @@ import (
 )
 
 // decodeText brings a body to valid UTF-8, and returns body itself where it is
-// that already. Its encoding is what its byte order mark says, else the charset
-// of the content type. Else it is UTF-8 if it is valid or JSON, or what
+// that already. Its encoding is what its byte order mark says, UTF-16 where its
+// first characters look like it, else the charset of the content type, else what
+// an XML document declares. Else it is UTF-8 if it is valid or JSON, or what
 // charset.DetermineEncoding takes a text of the web for: what an HTML document
 // declares, or windows-1252.
 func decodeText(body []byte, contentType string) []byte {
-	media, _, _ := mime.ParseMediaType(contentType)
+	media, params, _ := mime.ParseMediaType(contentType)
+	if name := utf16(body); name != "" {
+		contentType = "text/plain; charset=" + name
+	} else if m := xmlEncoding.FindSubmatch(body[:min(len(body), 1024)]); m != nil && params["charset"] == "" {
+		contentType = "text/xml; charset=" + string(m[1])
+	}
 	e, _, certain := charset.DetermineEncoding(body, contentType)
 	if e != encoding.Nop && (certain || !jsonMedia(media) && !utf8.Valid(body)) {
 		if text, err := e.NewDecoder().Bytes(body); err == nil {
@@ -27,4 +34,21 @@ func decodeText(body []byte, contentType string) []byte {
 		return body
 	}
 	return bytes.ToValidUTF8(body, []byte("\uFFFD"))
+}
+
+var xmlEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']`)
+
+// utf16 names the encoding of a body without a mark whose first two characters
+// are ASCII in UTF-16, as those of JSON (RFC 4627, section 3) and of markup are.
+func utf16(body []byte) string {
+	if len(body) < 4 {
+		return ""
+	}
+	switch [4]bool{body[0] == 0, body[1] == 0, body[2] == 0, body[3] == 0} {
+	case [4]bool{true, false, true, false}:
+		return "utf-16be"
+	case [4]bool{false, true, false, true}:
+		return "utf-16le"
+	}
+	return ""
 }

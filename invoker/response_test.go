@@ -43,9 +43,13 @@ func TestCharset(t *testing.T) {
 		{"UTF-8 mark and JSON", "application/json", "\xef\xbb\xbf" + json, json},
 		{"UTF-16LE mark", "application/json", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.UseBOM), json), json},
 		{"UTF-16BE mark", "text/plain", encode(t, unicode.UTF16(unicode.BigEndian, unicode.UseBOM), "é"), "é"},
+		{"UTF-16LE without", "application/json; charset=utf-8", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), json), json},
+		{"UTF-16BE without", "application/json", encode(t, unicode.UTF16(unicode.BigEndian, unicode.IgnoreBOM), json), json},
 		{"UTF-16 by label", "text/plain; charset=utf-16le", encode(t, unicode.UTF16(unicode.LittleEndian, unicode.IgnoreBOM), "é€"), "é€"},
 		{"meta charset", "text/html", "<html><meta charset=iso-8859-2>\xb1</html>", "<html><meta charset=iso-8859-2>ą</html>"},
 		{"meta http-equiv", "text/html", `<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-2">` + "\xb1", `<meta http-equiv="Content-Type" content="text/html; charset=iso-8859-2">` + "ą"},
+		{"XML declaration", "application/xml", `<?xml version="1.0" encoding="ISO-8859-2"?><a>` + "\xb1</a>", `<?xml version="1.0" encoding="ISO-8859-2"?><a>ą</a>`},
+		{"XML declaration beside a charset", "application/xml; charset=utf-8", `<?xml version="1.0" encoding="ISO-8859-2"?><a>ą</a>`, `<?xml version="1.0" encoding="ISO-8859-2"?><a>ą</a>`},
 		{"cut in a character", "text/plain; charset=utf-8", "é\xc3", "é\uFFFD"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
