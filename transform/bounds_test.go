@@ -116,13 +116,13 @@ func TestHostile(t *testing.T) {
 		maxMemory = 64 << 20
 	)
 	event := hostileEvent()
-	env := newEnvironment(nil)
+	env := newEnvironment(nil, time.Second)
 	var worst uint64
 	for i, test := range hostile {
 		if underRace && i%5 != 0 {
 			continue // one goroutine has nothing to race with
 		}
-		e, cerr := compile(test.expr, place{field: "body"}, time.Second, env)
+		e, cerr := compile(test.expr, place{field: "body"}, env)
 		if cerr != nil {
 			t.Fatalf("%s: %s", test.expr, cerr.Message)
 		}
@@ -162,16 +162,16 @@ func heap() uint64 {
 // TestHostileTogether has a hundred hostile events at once, and others that
 // have to go on meanwhile.
 func TestHostileTogether(t *testing.T) {
-	env := newEnvironment(nil)
+	env := newEnvironment(nil, time.Minute)
 	event := hostileEvent()
-	good, cerr := compile(`[.list[:10][] | tostring] | join(",")`, place{field: "body"}, time.Minute, env)
+	good, cerr := compile(`[.list[:10][] | tostring] | join(",")`, place{field: "body"}, env)
 	if cerr != nil {
 		t.Fatal(cerr.Message)
 	}
 	var bad []*expr
 	for _, x := range []string{`. as $e | [.list[] | $e | tojson]`, `.text | gsub("a"; "bb")`, `[.text, .text, .text] | map(explode)`,
 		`.numbers | contains(.)`, `del(.list[] | select(. == 0))`} {
-		e, cerr := compile(x, place{field: "body"}, time.Minute, env)
+		e, cerr := compile(x, place{field: "body"}, env)
 		if cerr != nil {
 			t.Fatal(cerr.Message)
 		}
@@ -201,7 +201,7 @@ func TestHostileTogether(t *testing.T) {
 }
 
 func TestManyRegularExpressions(t *testing.T) {
-	e, cerr := compile(`. as $e | "some text" | test($e)`, place{field: "enabled"}, time.Second, newEnvironment(nil))
+	e, cerr := compile(`. as $e | "some text" | test($e)`, place{field: "enabled"}, newEnvironment(nil, time.Second))
 	if cerr != nil {
 		t.Fatal(cerr.Message)
 	}
@@ -245,7 +245,7 @@ func TestHostileEvents(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			e, cerr := compile(test.expr, place{field: "body"}, time.Second, newEnvironment(nil))
+			e, cerr := compile(test.expr, place{field: "body"}, newEnvironment(nil, time.Second))
 			if cerr != nil {
 				t.Fatal(cerr.Message)
 			}
@@ -265,7 +265,7 @@ func TestCanceled(t *testing.T) {
 	cause := errors.New("shut down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	e, cerr := compile(`[range(1e12)]`, place{field: "body"}, time.Second, newEnvironment(nil))
+	e, cerr := compile(`[range(1e12)]`, place{field: "body"}, newEnvironment(nil, time.Second))
 	if cerr != nil {
 		t.Fatal(cerr.Message)
 	}
@@ -282,7 +282,7 @@ func TestTimeout(t *testing.T) {
 		`.text | gsub("a.*b|a"; "c") | length`,
 		`.text | [match("a.*b|a"; "g")] | length`,
 	} {
-		e, cerr := compile(x, place{field: "body"}, 50*time.Millisecond, newEnvironment(nil))
+		e, cerr := compile(x, place{field: "body"}, newEnvironment(nil, 50*time.Millisecond))
 		if cerr != nil {
 			t.Fatal(cerr.Message)
 		}

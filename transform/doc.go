@@ -18,7 +18,6 @@
 //
 // Values are what decoded JSON is made of: nil, bool, int, float64, *big.Int,
 // string, []any and map[string]any; json.Number is accepted as well. Values
-// that come out share their parts with the values that went in: neither may
-// be changed while the other is in use. No value that comes out holds NaN, an
-// infinity or invalid UTF-8.
+// that come out share no list and no object with the values that went in, and
+// hold neither NaN nor an infinity nor invalid UTF-8.
 package transform

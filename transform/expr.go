@@ -26,12 +26,10 @@ type expr struct {
 	unset    []string  // variables it reads that are not set
 	patterns []pattern // constant regular expressions and formats of times
 	literals []literal
-	null     bool // it is the literal null
 
-	timeout time.Duration
-	env     *environment
-	code    *gojq.Code
-	direct  *gojq.Query // of enabled, which environment.direct may know; else nil
+	env    *environment
+	code   *gojq.Code
+	direct *gojq.Query // of enabled, which environment.direct may know; else nil
 	// deletes says that the expression may delete: gojq does so in its input and
 	// in the constants of the code. Then it is evaluated by one at a time.
 	deletes  bool
@@ -44,7 +42,7 @@ var variables = []string{runName, "$ENV", "$__loc__"}
 // compile compiles the expression text, found at a place, or says what is wrong
 // with it. Start and End of the finding are the part of the text it is about,
 // where that is known.
-func compile(text string, at place, timeout time.Duration, env *environment) (*expr, *Finding) {
+func compile(text string, at place, env *environment) (*expr, *Finding) {
 	if len(text) > maxExpr {
 		return nil, &Finding{Message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
 	}
@@ -59,8 +57,7 @@ func compile(text string, at place, timeout time.Duration, env *environment) (*e
 	if q.Term == nil && q.Left == nil { // nothing but comments
 		q.Term = &gojq.Term{Type: gojq.TermTypeIdentity}
 	}
-	e := &expr{place: at, text: text, timeout: timeout, env: env}
-	e.null = q.Term != nil && q.Term.Type == gojq.TermTypeNull
+	e := &expr{place: at, text: text, env: env}
 	e.literals = literals(q)
 	w := walker{env: env, uses: map[string]bool{}, defines: map[string]bool{}}
 	w.walk(q)
@@ -119,7 +116,7 @@ func (e *expr) eval(ctx context.Context, input any) (v any, err error) {
 		defer e.deleting.Unlock()
 		env = maps.Clone(env)
 	}
-	r := &run{Context: ctx, env: e.env, timeout: e.timeout, deadline: time.Now().Add(e.timeout), next: checkEvery}
+	r := &run{Context: ctx, env: e.env, deadline: time.Now().Add(e.env.timeout), next: checkEvery}
 	defer func() {
 		if r.holds {
 			<-r.env.heavy

@@ -30,8 +30,8 @@ type Finding struct {
 	Hint    string // what would be right; may be empty
 }
 
-// String gives the finding in one line: file:line:column: rule, field, message.
-func (f Finding) String() string {
+// Error gives the finding in one line: file:line:column: rule, field, message.
+func (f Finding) Error() string {
 	var b strings.Builder
 	if f.File != "" {
 		b.WriteString(f.File)
@@ -55,9 +55,6 @@ func (f Finding) String() string {
 	}
 	return b.String()
 }
-
-// Error makes a Finding an error, so that Load and Parse can join them.
-func (f Finding) Error() string { return f.String() }
 
 // joinErrors joins the findings that are no warnings.
 func joinErrors(findings []Finding) error {

@@ -112,7 +112,7 @@ func TestCheck(t *testing.T) {
 			wrong := false
 			for _, f := range findings {
 				f.Line = 0 // TestFindingPlace looks at places
-				got.WriteString(f.String() + "\n")
+				got.WriteString(f.Error() + "\n")
 				wrong = wrong || !f.Warning
 			}
 			if got.String() != want.String() {
@@ -251,7 +251,7 @@ func TestCheckConstants(t *testing.T) {
 			var got []string
 			for _, f := range Check("", []byte(file), testEnv) {
 				f.Rule = -1
-				got = append(got, file[f.Start:f.End], f.String())
+				got = append(got, file[f.Start:f.End], f.Error())
 			}
 			if strings.Join(got, "\n") != strings.Join(test.want, "\n") {
 				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(test.want, "\n"))

@@ -142,7 +142,7 @@ func TestCheckFollow(t *testing.T) {
 				t.Errorf("%s has no place", f)
 			}
 			f.Rule, f.Warning = -1, false
-			got = append(got, f.String())
+			got = append(got, f.Error())
 		}
 		if s := strings.Join(got, "; "); s != test.want {
 			t.Errorf("%s:\ngot  %s\nwant %s", test.follow, s, test.want)

@@ -11,7 +11,7 @@ var testEnv = []string{"TOKEN=tok", "EMPTY="}
 // evaluate gives what an expression gives for a JSON input, as JSON.
 func evaluate(t *testing.T, text, input string) (string, error) {
 	t.Helper()
-	e, cerr := compile(text, place{field: "body"}, time.Second, newEnvironment(testEnv))
+	e, cerr := compile(text, place{field: "body"}, newEnvironment(testEnv, time.Second))
 	if cerr != nil {
 		t.Fatalf("compile %s: at %d: %s", text, cerr.Start, cerr.Message)
 	}

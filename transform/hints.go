@@ -30,8 +30,6 @@ func nearest(key string, known []string) (best string) {
 // name a function which makes little sense on a whole event.
 var plainCompiles = regexp.MustCompile(`^\s*(?:\d+(?:[-/:]\d+)+|\d+(?:\.\d+){2,}|type|first|last|all|any|add|sort|unique|reverse|min|max|floor|round|ceil|test|error|debug|input|inputs|stderr|paths|range|match|split|join|index|format|limit|select)\s*$`)
 
-func looksPlain(text string) bool { return plainCompiles.MatchString(text) }
-
 // plainText is what somebody may have meant as text: it starts like a word, a
 // path or a URL and holds nothing that only jq has.
 var plainText = regexp.MustCompile(`^[\pL\d/_][^"$|()\[\]]*$`)

@@ -68,7 +68,7 @@ func search() string {
 // For cfg only what concerns evaluation counts. See Load for the rest. It may
 // be called at any time: mappings share nothing with one another.
 func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, error) {
-	p := parser{cfg: cfg, env: newEnvironment(environ)}
+	p := parser{cfg: cfg, env: newEnvironment(environ, cfg.timeout())}
 	rules := p.parse(file, data)
 	if err := joinErrors(p.findings); err != nil {
 		return nil, err
@@ -80,7 +80,7 @@ func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, er
 // Check tells everything that is wrong or looks wrong with a mapping, rule by
 // rule.
 func Check(file string, data []byte, environ []string) []Finding {
-	p := parser{env: newEnvironment(environ)}
+	p := parser{env: newEnvironment(environ, Config{}.timeout())}
 	p.parse(file, data)
 	return p.findings
 }

@@ -193,7 +193,7 @@ func (p *parser) find(f Finding, at place) {
 // expr compiles the expression found at a place. It is nil where that fails,
 // and a finding says why.
 func (p *parser) expr(text string, at place) *expr {
-	e, fault := compile(text, at, p.cfg.timeout(), p.env)
+	e, fault := compile(text, at, p.env)
 	if fault != nil {
 		p.find(*fault, at)
 		return nil
@@ -202,7 +202,7 @@ func (p *parser) expr(text string, at place) *expr {
 		p.warn(at, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
 	}
 	p.lint(e)
-	if looksPlain(text) {
+	if plainCompiles.MatchString(text) {
 		p.warn(at, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
 	}
 	return e

@@ -88,7 +88,7 @@ func TestRandom(t *testing.T) {
 		if !ok {
 			continue
 		}
-		e, cerr := compile(x, place{field: "body"}, time.Minute, newEnvironment(testEnv))
+		e, cerr := compile(x, place{field: "body"}, newEnvironment(testEnv, time.Minute))
 		if cerr != nil {
 			t.Errorf("%s does not compile: %s", x, cerr.Message)
 			continue

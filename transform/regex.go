@@ -163,7 +163,7 @@ func (x *regex) find(r *run, s string) (found [][]int, err error) {
 			break
 		}
 		if 3*time.Since(began) > time.Until(r.deadline) {
-			return nil, r.fail(fmt.Errorf("a regular expression takes longer than %v for this text", r.timeout))
+			return nil, r.fail(fmt.Errorf("a regular expression takes longer than %v for this text", r.env.timeout))
 		}
 	}
 	var out [][]int

@@ -5,7 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
+	"slices"
+	"strings"
 )
 
 // Request is what a rule says about the request. What it leaves open is the
@@ -44,7 +47,7 @@ func (ev *evaluation) value(ctx context.Context, e *expr) (any, error) {
 	if err != nil && (ev.strict || ctx.Err() != nil) {
 		return nil, ev.rule.exprError(e.field, e, err)
 	}
-	if v == nil && !e.null {
+	if v == nil && strings.TrimSpace(e.text) != "null" {
 		ev.warn(e, err)
 	}
 	return v, nil
@@ -113,15 +116,8 @@ func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
 	return out, ev.warnings
 }
 
-// ReportFields names the fields of the rule's report.
-func (r *Rule) ReportFields() (names []string) {
-	for _, f := range reportFields {
-		if r.report[f.name] != nil {
-			names = append(names, f.name)
-		}
-	}
-	return names
-}
+// ReportFields names the fields of the rule's report, sorted.
+func (r *Rule) ReportFields() []string { return slices.Sorted(maps.Keys(r.report)) }
 
 // part evaluates a field; nil where it is left open.
 func (ev *evaluation) part(ctx context.Context, t *node) (any, error) {

@@ -47,7 +47,6 @@ type run struct {
 	context.Context // of the caller
 
 	env      *environment
-	timeout  time.Duration
 	deadline time.Time
 	holds    bool // the place of the heavy evaluation
 	steps    int
@@ -90,7 +89,7 @@ func (r *run) check() error {
 	case r.bytes+stepBytes*r.steps > maxBytes:
 		r.err = errBytes
 	case now.After(r.deadline):
-		r.err = fmt.Errorf("takes longer than %v", r.timeout)
+		r.err = fmt.Errorf("takes longer than %v", r.env.timeout)
 	case !r.holds && (r.steps > heavySteps || r.bytes > heavyBytes):
 		r.wait(now)
 	}
@@ -137,13 +136,14 @@ func (r *run) fail(err error) error {
 // see as env and $ENV, and what bounds them together.
 type environment struct {
 	values  map[string]any // never changed
+	timeout time.Duration  // of one evaluation
 	heavy   chan struct{}  // holds a value while a heavy evaluation runs
 	regexes regexCache
 }
 
 // newEnvironment takes the variables as os.Environ gives them.
-func newEnvironment(environ []string) *environment {
-	e := &environment{values: make(map[string]any, len(environ)), heavy: make(chan struct{}, 1)}
+func newEnvironment(environ []string, timeout time.Duration) *environment {
+	e := &environment{timeout: timeout, values: make(map[string]any, len(environ)), heavy: make(chan struct{}, 1)}
 	for _, kv := range environ {
 		if name, value, ok := strings.Cut(kv, "="); ok && name != "" {
 			e.values[name] = value

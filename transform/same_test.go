@@ -131,7 +131,7 @@ func TestDirect(t *testing.T) {
 		`.z // 1`, `.a.s | startswith("x")`, `.a.s | test("^x"; "i")`, `.a.s | test(.)`, `.a.b + 1`, `env.TOKEN`, `.id > .n`, `.a.s | contains("x")`, `.a[.a.s]`,
 	}
 	for i, x := range append(direct, interpreted...) {
-		e, cerr := compile(x, place{field: "enabled"}, time.Second, newEnvironment(testEnv))
+		e, cerr := compile(x, place{field: "enabled"}, newEnvironment(testEnv, time.Second))
 		if cerr != nil {
 			t.Fatal(x, cerr.Message)
 		}

@@ -189,7 +189,7 @@ func (a *App) announce() {
 	a.nameUnsupported()
 	m := a.mapping.current()
 	for _, w := range m.Warnings {
-		a.log.Warn().Str("finding", w.String()).Msg("mapping warning")
+		a.log.Warn().Str("finding", w.Error()).Msg("mapping warning")
 	}
 	file := m.File
 	if file == "" {

@@ -108,7 +108,7 @@ func (m *mapping) reload(forced bool) {
 	m.use(loaded)
 	m.metrics.MappingReloads.WithLabelValues("accepted").Inc()
 	for _, w := range loaded.Warnings {
-		m.log.Warn().Str("finding", w.String()).Msg("mapping warning")
+		m.log.Warn().Str("finding", w.Error()).Msg("mapping warning")
 	}
 	m.log.Info().Str("mapping", loaded.File).Int("rules", len(loaded.Rules)).Str("hash", loaded.Hash).Msg("mapping reloaded")
 }

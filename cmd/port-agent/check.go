@@ -53,7 +53,7 @@ func check(args []string, stdout, _ io.Writer) error {
 	}
 	failed := 0
 	for _, f := range findings {
-		fmt.Fprintln(stdout, terminal.Printable(f.String()))
+		fmt.Fprintln(stdout, terminal.Printable(f.Error()))
 		if !f.Warning {
 			failed++
 		}

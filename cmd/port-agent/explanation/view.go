@@ -126,7 +126,7 @@ func (v *View) addDoubts(x *agent.Explanation, m *transform.Mapping) {
 	for _, f := range m.Warnings {
 		if x.Rule != nil && f.Rule == x.Rule.Index {
 			f.File, f.Rule, f.Warning = "", -1, false
-			v.doubt(f.String())
+			v.doubt(f.Error())
 		}
 	}
 	for _, w := range x.Warnings {

@@ -105,7 +105,7 @@ func parse(cfg transform.Config, text string, environ []string) (*transform.Mapp
 func place(text string, findings []transform.Finding) []finding {
 	out := make([]finding, len(findings))
 	for i, f := range findings {
-		where := transform.Finding{Rule: f.Rule, Name: f.Name, Field: f.Field}.String()
+		where := transform.Finding{Rule: f.Rule, Name: f.Name, Field: f.Field}.Error()
 		out[i] = finding{units(text, f.Start), units(text, f.End), f.Line, f.Column, f.Warning, strings.TrimSuffix(where, ": "), f.Message, f.Hint}
 	}
 	return out
