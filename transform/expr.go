@@ -36,7 +36,7 @@ type expr struct {
 	deleting sync.Mutex
 }
 
-// variables are what every query sees. Their values are those of expr.run.
+// variables are what every query sees. Their values are those of expr.eval.
 var variables = []string{runName, "$ENV", "$__loc__"}
 
 // compile compiles the expression text, found at a place, or says what is wrong

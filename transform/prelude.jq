@@ -52,8 +52,9 @@ def _multiply($l; $r): [$l, $r] | _product;
 def _add_up: add;
 def add: _sized | _add_up;
 def add(f): [f] | add;
+def _tostring: tostring;
 def _join($s): join($s);
-def join($s): _sized | _count(length * ($s | tostring | utf8bytelength)) | _join($s);
+def join($s): _sized | _count(length * ($s | _tostring | utf8bytelength)) | _join($s);
 def _split($s): split($s);
 def split($s): _parts($s) | _split($s);
 def _contains($x): contains($x);
@@ -74,7 +75,6 @@ def _fromjson: fromjson;
 def fromjson:
   if type == "string" then _count(8 * utf8bytelength) | _parts("{") | _parts("{") else ("fromjson cannot be applied to: " + type | _refuse) end
   | (try _fromjson catch ("fromjson cannot be applied to: this text is not JSON" | _refuse)) | _settled;
-def _tostring: tostring;
 def tostring: _sized | _tostring;
 def _tojson: tojson;
 def tojson: _sized | _tojson;
