@@ -2,13 +2,42 @@ package kafka
 
 import (
 	"context"
+	"strings"
 	"testing"
 
+	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"port-agent/agent"
 )
+
+// A member that the group takes back no more is not ready, and says why.
+func TestRefusedAfterItHadJoined(t *testing.T) {
+	t.Parallel()
+	c, cfg := openCluster(t)
+	if c.Fake == nil {
+		t.Skip("needs a broker that refuses at will")
+	}
+	createTopics(t, c, cfg, 1)
+	s := start(t, cfg, settling(newSeen()))
+	waitFor(t, s.Ready)
+	c.Fake.ControlKey(int16(kmsg.Heartbeat), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		res := req.ResponseKind().(*kmsg.HeartbeatResponse)
+		res.ErrorCode = kerr.UnknownMemberID.Code
+		return res, nil, true
+	})
+	c.Fake.ControlKey(int16(kmsg.JoinGroup), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.Fake.KeepControl()
+		res := req.ResponseKind().(*kmsg.JoinGroupResponse)
+		res.ErrorCode = kerr.GroupAuthorizationFailed.Code
+		return res, nil, true
+	})
+	waitFor(t, func() bool { return strings.Contains(s.State().Error, kafka.GroupAuthorizationFailed.Title()) })
+	if s.Ready() {
+		t.Error("the member is ready though the group refuses it")
+	}
+}
 
 // A topic whose offsets the group may not commit, or that was deleted, does
 // not hold up the other one.

@@ -94,7 +94,7 @@ func (s *Source) Run(ctx context.Context) error {
 			}
 			return err
 		}
-		s.lookout.failed(err)
+		s.failed(err)
 		s.hinted(s.log.Error(), err).Dur("retry_in_ms", s.delay).Msg("kafka not reached")
 		sleep(ctx, s.delay)
 		s.delay = min(2*s.delay, sessionBackoffMax)
@@ -123,8 +123,7 @@ func (s *Source) session(ctx context.Context) error {
 			return fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
 		}
 		s.failures++
-		s.setJoined(false)
-		s.lookout.failed(err)
+		s.failed(err)
 		s.hinted(seldom(s.log, s.failures), err).Str("group", s.cfg.GroupID).Int("attempt", s.failures).Msg("joining the group failed")
 		sleep(ctx, rejoinDelay)
 	}
@@ -229,6 +228,12 @@ func (s *Source) member(ctx context.Context, cl *cluster, group *kafka.ConsumerG
 		group.Close()
 	}
 	<-ended
+}
+
+// failed notes why the member is out of touch with the group.
+func (s *Source) failed(err error) {
+	s.setJoined(false)
+	s.lookout.failed(err)
 }
 
 func (s *Source) setJoined(yes bool) {
