@@ -142,6 +142,13 @@ http {
 		}
 	}
 	connections, packed := accessLog(t, dir)
+	for range 50 { // nginx writes the line of an answer after the answer
+		if packed >= runs {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+		connections, packed = accessLog(t, dir)
+	}
 	if packed < runs {
 		t.Errorf("%d of %d answers were packed", packed, runs)
 	}

@@ -90,7 +90,7 @@ func TestQueryOfManyLines(t *testing.T) {
 	others := syncRuns("", 5)
 	w.publish(others...)
 	w.waitEnded(others)
-	if took := time.Since(begun); took > 5*time.Second {
+	if took := time.Since(begun); took > 20*time.Second {
 		t.Errorf("five other events took %s", took)
 	}
 	agent.kill()
@@ -161,12 +161,17 @@ func TestTextsOfABadBackend(t *testing.T) {
 }
 
 // A hundred backends answer a megabyte that would take 50 times as much when it
-// is decoded, all at once. Not parallel, as TestMemory.
+// is decoded, all at once. On a slow machine some find no room in time and are
+// cut, which is said. Not parallel, as TestMemory.
 func TestMemoryOfAnswers(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("reads the peak of a process's memory from /proc")
 	}
-	const runs, most = 100, 200 // MiB
+	const most = 200 // MiB
+	runs := 100
+	if underRace { // which takes its time over each byte
+		runs = 20
+	}
 	w := newWorld(t, 4)
 	w.backend.forget = true
 	answer := "[" + strings.Repeat("{},", 300_000) + "{}]"
@@ -177,12 +182,19 @@ func TestMemoryOfAnswers(t *testing.T) {
 	w.waitEnded(events)
 	peak := agent.peak()
 	agent.terminate()
+	whole := 0
 	for _, e := range events {
-		if run, _ := w.port.Run(e.Run); string(run.Response) != answer {
-			t.Errorf("run %s: a response of %d bytes, want the %d of the answer", e.Run, len(run.Response), len(answer))
+		switch run, _ := w.port.Run(e.Run); {
+		case string(run.Response) == answer:
+			whole++
+		case !strings.HasSuffix(string(run.Response), `… [cut at 32 KiB]"`):
+			t.Errorf("run %s: a response of %d bytes, want the %d of the answer or a mark where it is cut", e.Run, len(run.Response), len(answer))
 		}
 	}
-	t.Logf("FAULT %d synchronous events, answers of 0.9 MiB: %d MiB at the most", runs, peak)
+	if whole == 0 {
+		t.Error("no answer is whole")
+	}
+	t.Logf("FAULT %d synchronous events, answers of 0.9 MiB: %d whole, %d MiB at the most", runs, whole, peak)
 	if peak > most && !underRace {
 		t.Errorf("the agent took %d MiB, want at most %d", peak, most)
 	}
