@@ -184,7 +184,7 @@ func (e *Explainer) report(ctx context.Context, a *Agent, j *job, x *Explanation
 		out.res = j.recorded.Response
 		out.err = e.Invoker.Judge(x.Request, out.res)
 		x.Refused = out.err
-		x.Retried, _ = invoker.Retryable(out.err, x.Request, j.retryStatuses())
+		x.Retried, _ = invoker.Retryable(out.err, x.Request, j.rule.Retry.Statuses)
 	}
 	if x.Run != "" && out.res != nil && out.err == nil {
 		f, why := a.watchRun(ctx, j, out)

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -190,29 +191,15 @@ func (j *job) excerpt(body []byte) []byte {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func (a *Agent) retryLimit(j *job) int {
-	if j.rule.Retry != nil && j.rule.Retry.Attempts > 0 {
-		return j.rule.Retry.Attempts
-	}
-	return a.cfg.RetryMaxAttempts
-}
-
-func (j *job) retryStatuses() []int {
-	if j.rule.Retry == nil {
-		return nil
-	}
-	return j.rule.Retry.Statuses
-}
-
 // retryDelay decides whether there is another attempt after out, and when.
 func (a *Agent) retryDelay(j *job, out outcome) (time.Duration, bool) {
-	again, after := invoker.Retryable(out.err, j.req, j.retryStatuses())
+	again, after := invoker.Retryable(out.err, j.req, j.rule.Retry.Statuses)
 	if !again && !(a.sentAgain(j) && invoker.Uncertain(out.err)) {
 		return 0, false
 	}
 	delay := max(after, backoff(out.attempts))
 	longest := time.Duration(a.cfg.RetryMaxSeconds * float64(time.Second))
-	return delay, out.attempts < a.retryLimit(j) && out.took+delay <= longest
+	return delay, out.attempts < cmp.Or(j.rule.Retry.Attempts, a.cfg.RetryMaxAttempts) && out.took+delay <= longest
 }
 
 // backoff doubles from half a second to thirty, and takes between half and all
@@ -228,10 +215,7 @@ func backoff(attempt int) time.Duration {
 // sentAgain reports whether the mapping or the settings accept that the event
 // is invoked twice where the first time's end is unknown.
 func (a *Agent) sentAgain(j *job) bool {
-	if j.rule.OnInterrupted != "" {
-		return j.rule.OnInterrupted == "retry"
-	}
-	return a.cfg.OnInterrupted == "retry"
+	return cmp.Or(j.rule.OnInterrupted, a.cfg.OnInterrupted) == "retry"
 }
 
 // repeatable reports whether the event may be sent again although it is unknown

@@ -157,10 +157,9 @@ func (a *Agent) match(ctx context.Context, j *job, root map[string]any) error {
 	j.rule, j.label = rule, rule.Label()
 	j.work.Matched(j.label)
 	a.Metrics.RuleMatches.WithLabelValues(j.label).Inc()
-	if a.cfg.OrderBy == "partition" {
-		return nil
+	if a.cfg.OrderBy == "entity" {
+		a.orderByRule(ctx, j, root)
 	}
-	a.orderByRule(ctx, j, root)
 	return nil
 }
 

@@ -180,7 +180,7 @@ func TestRuleFields(t *testing.T) {
 		{"backend": "GITHUB", "timeout": 30}, {}]`, Config{})
 	r := m.Rules[0]
 	if r.Name != "n" || r.Backend != "AZURE_DEVOPS" || r.Timeout != 250*time.Millisecond || r.OnInterrupted != "retry" ||
-		!reflect.DeepEqual(r.Retry, &Retry{Attempts: 3, Statuses: []int{502, 504}}) {
+		!reflect.DeepEqual(r.Retry, Retry{Attempts: 3, Statuses: []int{502, 504}}) {
 		t.Errorf("rule %+v, retry %+v", r, r.Retry)
 	}
 	want := [][]string{{"payload", "properties", "a"}, {"payload", "list", "0", "b"}, {"payload", "list", "*", "c"},
@@ -191,7 +191,7 @@ func TestRuleFields(t *testing.T) {
 	if r := m.Rules[1]; r.Backend != "GITHUB" || r.Timeout != 30*time.Second {
 		t.Errorf("rule %+v", r)
 	}
-	if r := m.Rules[2]; r.Backend != "" || r.Timeout != 0 || r.OnInterrupted != "" || r.Retry != nil || r.DecryptPaths != nil {
+	if r := m.Rules[2]; r.Backend != "" || r.Timeout != 0 || r.OnInterrupted != "" || !reflect.DeepEqual(r.Retry, Retry{}) || r.DecryptPaths != nil {
 		t.Errorf("rule %+v, want all left open", r)
 	}
 }

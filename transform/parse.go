@@ -142,9 +142,8 @@ func (r *Rule) fill(v values) {
 	r.OnInterrupted = get[string](v, "onInterrupted")
 	r.DecryptPaths = get[[][]string](v, "fieldsToDecryptPaths")
 	r.fields, r.report = v, get[values](v, "report")
-	if retry, ok := v["retry"].(values); ok {
-		r.Retry = &Retry{Attempts: get[int](retry, "attempts"), Statuses: get[[]int](retry, "statuses")}
-	}
+	retry := get[values](v, "retry")
+	r.Retry = Retry{Attempts: get[int](retry, "attempts"), Statuses: get[[]int](retry, "statuses")}
 	switch f := v["follow"].(type) {
 	case bool:
 		r.Follow = &Follow{Off: !f, rule: r}

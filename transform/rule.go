@@ -17,8 +17,8 @@ type Rule struct {
 	Backend       string
 	Timeout       time.Duration // of one attempt; 0: the rule leaves it open
 	OnInterrupted string        // "fail", "retry" or "" where it is left open
-	Retry         *Retry        // nil where it is left open
-	Follow        *Follow       // nil where it is left open
+	Retry         Retry
+	Follow        *Follow // nil where it is left open
 	// DecryptPaths are the paths of the encrypted fields, as steps from the root
 	// of the event: names in objects, indexes in arrays, "*" for all of either.
 	DecryptPaths [][]string
@@ -30,7 +30,8 @@ type Rule struct {
 	report  values
 }
 
-// Retry is what a rule says about repeating an attempt.
+// Retry is what a rule says about repeating an attempt. The zero value leaves it
+// open.
 type Retry struct {
 	Attempts int   // in all; 0: left open
 	Statuses []int // answers after which to try again, 400 to 599
