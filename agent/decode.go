@@ -72,7 +72,7 @@ func Decode(record []byte) (*Message, error) {
 	if d.in.PeekKind() != '{' {
 		return nil, fmt.Errorf("%w: not a JSON object", ErrMalformed)
 	}
-	root, err := d.object((*decoder).rootMember)
+	root, err := d.object(false)
 	if err != nil {
 		return nil, malformed(err)
 	}

@@ -29,59 +29,13 @@ func newDecoder(record []byte) *decoder {
 	}
 }
 
-// readMember reads the value of the member name of an object. Where keep is
-// false the member is taken out of the text; it is nil in the tree.
-type readMember func(d *decoder, name string) (value any, keep bool, err error)
-
-// rootMember reads a member of the message itself.
-func (d *decoder) rootMember(name string) (any, bool, error) {
-	if name != "headers" || d.in.PeekKind() != '{' {
-		return d.plainMember(name)
-	}
-	d.msg.HeadersOK = true
-	headers, err := d.object((*decoder).headerMember)
-	delete(headers, signatureHeader)
-	delete(headers, timestampHeader)
-	return headers, true, err
-}
-
-// headerMember reads a member of headers and keeps aside what Port added to
-// sign the rest. A value of another type than Port's goes the same way, and
-// leaves the message unsigned.
-func (d *decoder) headerMember(name string) (any, bool, error) {
-	var aside *string
-	switch name {
-	case signatureHeader:
-		aside = &d.msg.Signature
-	case timestampHeader:
-		aside = &d.msg.Timestamp
-	default:
-		return d.plainMember(name)
-	}
-	kind := d.in.PeekKind()
-	raw, err := d.in.ReadValue()
-	if err != nil {
-		return nil, false, err
-	}
-	switch {
-	case kind == '"':
-		*aside = unquote(raw)
-	case kind == '0' && name == timestampHeader:
-		*aside = string(raw)
-	}
-	return nil, false, nil
-}
-
-// plainMember reads any other member.
-func (d *decoder) plainMember(string) (any, bool, error) {
-	v, err := d.value()
-	return v, true, err
-}
-
-func (d *decoder) value() (any, error) {
+// value reads a value of any kind; headers tells that it is that of the
+// message's own member "headers".
+func (d *decoder) value(headers bool) (any, error) {
 	switch d.in.PeekKind() {
 	case '{':
-		return d.object((*decoder).plainMember)
+		d.msg.HeadersOK = d.msg.HeadersOK || headers
+		return d.object(headers)
 	case '[':
 		return d.array()
 	}
@@ -108,7 +62,9 @@ func (d *decoder) value() (any, error) {
 	}
 }
 
-func (d *decoder) object(read readMember) (map[string]any, error) {
+// object reads an object. Of headers it keeps aside what Port added to sign the
+// rest.
+func (d *decoder) object(headers bool) (map[string]any, error) {
 	if err := d.open(); err != nil {
 		return nil, err
 	}
@@ -129,20 +85,38 @@ func (d *decoder) object(read readMember) (map[string]any, error) {
 			return nil, fmt.Errorf("a name occurs twice in an object, again before byte %d", d.in.InputOffset())
 		}
 		d.out = append(d.out, ':')
-		value, keep, err := read(d, name)
-		if err != nil {
+		own, valueStart := d.in.StackDepth() == 1 && name == "headers", len(d.out)
+		if tree[name], err = d.value(own); err != nil {
 			return nil, err
 		}
-		tree[name] = value
-		if !keep {
+		if headers && (name == signatureHeader || name == timestampHeader) {
+			d.keepAside(name, tree[name], d.out[valueStart:])
 			d.out = d.out[:end]
 		}
-		if d.in.StackDepth() == 1 && name == "headers" {
+		if own {
 			d.headersStart, d.headersEnd = start, len(d.out)
 		}
 	}
+	if headers {
+		delete(tree, signatureHeader)
+		delete(tree, timestampHeader)
+	}
 	d.out = append(d.out, '}')
 	return tree, d.close()
+}
+
+// keepAside takes the text of a header that Port signs with. A value of another
+// type than Port's leaves the message unsigned.
+func (d *decoder) keepAside(name string, v any, raw jsontext.Value) {
+	text, _ := v.(string)
+	if name == signatureHeader {
+		d.msg.Signature = text
+		return
+	}
+	if raw.Kind() == '0' {
+		text = string(raw)
+	}
+	d.msg.Timestamp = text
 }
 
 func (d *decoder) array() ([]any, error) {
@@ -155,7 +129,7 @@ func (d *decoder) array() ([]any, error) {
 		if len(list) > 0 {
 			d.out = append(d.out, ',')
 		}
-		v, err := d.value()
+		v, err := d.value(false)
 		if err != nil {
 			return nil, err
 		}
