@@ -38,12 +38,18 @@ func Decrypt(secret string, root map[string]any, paths [][]string) (tree map[str
 	if len(paths) == 0 {
 		return root, nil, nil
 	}
-	d := decrypter{secret: secret}
-	v, err := atPaths(root, paths, "", d.field)
+	v, err := atPaths(root, paths, "", func(v any, at string) (any, error) {
+		plain, err := open(secret, v)
+		if err != nil {
+			return nil, fmt.Errorf("decrypt %s: %w", at, err)
+		}
+		secrets = appendStrings(append(secrets, plain), plain)
+		return plain, nil
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	return v.(map[string]any), d.secrets, nil
+	return v.(map[string]any), secrets, nil
 }
 
 // atPaths returns a copy of v with the values that paths lead to as edit gives
@@ -87,34 +93,15 @@ func atPaths(v any, paths [][]string, at string, edit func(v any, at string) (an
 	return v, nil
 }
 
-// decrypter keeps what one walk over an event needs and finds.
-type decrypter struct {
-	secret  string
-	gcm     cipher.AEAD // made for the first field
-	secrets []string
-}
-
-// field decrypts the value at a path's end.
-func (d *decrypter) field(v any, at string) (any, error) {
-	plain, err := d.open(v)
-	if err != nil {
-		return nil, fmt.Errorf("decrypt %s: %w", at, err)
-	}
-	d.secrets = appendStrings(append(d.secrets, plain), plain)
-	return plain, nil
-}
-
 // open decrypts one field. Its errors hold nothing of the text.
-func (d *decrypter) open(v any) (string, error) {
+func open(secret string, v any) (string, error) {
 	text, ok := v.(string)
 	if !ok {
 		return "", errors.New("not a string")
 	}
-	if d.gcm == nil {
-		var err error
-		if d.gcm, err = newGCM(d.secret); err != nil {
-			return "", err
-		}
+	gcm, err := newGCM(secret)
+	if err != nil {
+		return "", err
 	}
 	sealed, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
@@ -123,7 +110,7 @@ func (d *decrypter) open(v any) (string, error) {
 	if len(sealed) < nonceSize+tagSize {
 		return "", errors.New("too short for an encrypted value")
 	}
-	plain, err := d.gcm.Open(nil, sealed[:nonceSize], sealed[nonceSize:], nil)
+	plain, err := gcm.Open(nil, sealed[:nonceSize], sealed[nonceSize:], nil)
 	if err != nil {
 		return "", errors.New("not encrypted with this client secret, or altered since")
 	}
