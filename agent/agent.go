@@ -96,7 +96,7 @@ type Deps struct {
 	Mapping  func() *transform.Mapping
 	Invoker  Invoker
 	Reporter Reporter
-	Follower *follow.Follower // nil: no pipeline is followed
+	Follower *follow.Follower
 	Redactor *redact.Redactor
 	// LogOutput is where log writes once it has redacted. Lines about an event
 	// that has secrets of its own go there through a Redactor of the event.
@@ -122,9 +122,6 @@ type Agent struct {
 
 	polls   *slots // of looks at pipelines
 	follows follows
-	// verdicts lets the report of a pipeline's end that is under way when a drain
-	// begins come to its end. Later ones are the next owner's.
-	verdicts graces
 }
 
 // New makes an Agent. It starts nothing and makes no calls.
@@ -135,15 +132,14 @@ func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 	deps.Metrics.waiting = deps.Activity.Waiting
 	return &Agent{
 		cfg: cfg, Deps: deps, log: log,
-		signer:   invoker.NewSigner(deps.Secret),
-		slots:    newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
-		order:    newOrder(),
-		answers:  semaphore.NewWeighted(answerBudget),
-		verdicts: graces{finish: verdictGrace, all: verdictGrace},
-		polls:    newSlots(pollSlots, pollsPerHost),
-		recent:   newRecent(),
-		seldom:   map[string]zerolog.Sampler{EventReplayed: seldom(), EventUnvouched: seldom(), EventSettled: seldom()},
-		graces:   graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
+		signer:  invoker.NewSigner(deps.Secret),
+		slots:   newSlots(cfg.MaxInFlight, cfg.MaxInFlightPerHost),
+		order:   newOrder(),
+		answers: semaphore.NewWeighted(answerBudget),
+		polls:   newSlots(pollSlots, pollsPerHost),
+		recent:  newRecent(),
+		seldom:  map[string]zerolog.Sampler{EventReplayed: seldom(), EventUnvouched: seldom(), EventSettled: seldom()},
+		graces:  graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},
 	}
 }
 

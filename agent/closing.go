@@ -3,6 +3,8 @@ package agent
 import (
 	"slices"
 	"strings"
+
+	"port-agent/invoker/follow"
 )
 
 // The last line that the agent writes to a run's log says how the invocation
@@ -23,21 +25,41 @@ func closing(status, detail string) string {
 	return closingPrefix + status + "): " + detail
 }
 
-// findClosing looks for the last such line in the messages of a run's log.
-func findClosing(messages []string) (status, detail string, found bool) {
+// past is what a run's log says of the work on it.
+type past struct {
+	following follow.Handle // the pipeline that is followed; zero: none
+	// closed tells that an invocation has ended, and how. status is empty where the
+	// run goes on.
+	closed         bool
+	status, detail string
+}
+
+// readLog reads the messages of a run's log. The last line that says something
+// counts: a closing line behind that of a pipeline ends the following.
+func readLog(messages []string) (p past) {
 	for _, line := range linesOf(messages) {
-		rest, ok := strings.CutPrefix(strings.TrimSpace(line), closingPrefix)
-		if !ok {
+		if h, ok := follow.ParseHandle(line); ok {
+			p.following = h
 			continue
 		}
-		if s, d, ok := strings.Cut(rest, "): "); ok {
-			status, detail, found = s, d, true
+		rest, closes := strings.CutPrefix(strings.TrimSpace(line), closingPrefix)
+		if status, detail, whole := strings.Cut(rest, "): "); closes && whole {
+			p = past{closed: true, status: status, detail: detail}
 		}
 	}
-	if status == statusOpen {
-		status = ""
+	if p.status == statusOpen {
+		p.status = ""
 	}
-	return status, detail, found
+	return p
+}
+
+func linesOf(messages []string) (lines []string) {
+	for _, m := range messages {
+		for line := range strings.Lines(m) {
+			lines = append(lines, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return lines
 }
 
 // owner ends the lines of a run's log which say that its request is under way,
@@ -49,11 +71,12 @@ func owner(instance string) string { return " (agent " + instance + ")" }
 // before Port was told of its end, or while its request was under way and
 // instance had sent it.
 func Unfinished(messages []string, instance string) bool {
-	if !followedBefore(messages).IsZero() {
+	p := readLog(messages)
+	switch {
+	case !p.following.IsZero():
 		return true
-	}
-	if status, _, found := findClosing(messages); found {
-		return status != ""
+	case p.closed:
+		return p.status != ""
 	}
 	return slices.ContainsFunc(linesOf(messages), func(line string) bool { return strings.HasSuffix(line, owner(instance)) })
 }

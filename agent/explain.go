@@ -23,7 +23,7 @@ type Explainer struct {
 	Mapping   *transform.Mapping
 	Invoker   *invoker.Invoker
 	OnNoMatch string           // as in Config
-	Follower  *follow.Follower // looks at recorded answers; nil: no pipeline is followed
+	Follower  *follow.Follower // looks at recorded answers
 	// StandIn makes an Invoker with stand-ins for credentials that are not
 	// set. Nil: a request that needs one cannot be shown.
 	StandIn func() (*invoker.Invoker, error)

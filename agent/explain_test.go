@@ -16,7 +16,7 @@ func recorded(res *invoker.Response) *Answer { return &Answer{res, res.Value()} 
 
 // explainer explains with what f works with.
 func explainer(f *fixture) *Explainer {
-	return &Explainer{Secret: f.Secret, Mapping: f.Mapping(), Invoker: f.backend.Invoker, OnNoMatch: f.cfg.OnNoMatch}
+	return &Explainer{Secret: f.Secret, Mapping: f.Mapping(), Invoker: f.backend.Invoker, Follower: f.Follower, OnNoMatch: f.cfg.OnNoMatch}
 }
 
 const explainMapping = `[

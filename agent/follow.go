@@ -101,7 +101,7 @@ type followed struct {
 // run's log why there is none, which may be empty. Whoever gets one runs it or
 // releases its place in follows.
 func (a *Agent) watchRun(ctx context.Context, j *job, out outcome) (f *followed, why string) {
-	if a.Follower == nil || j.run == "" || out.err != nil || out.res == nil {
+	if j.run == "" || out.err != nil || out.res == nil {
 		return nil, ""
 	}
 	if j.answer = out.res; len(out.res.Body) > maxKeptAnswer {
@@ -163,7 +163,7 @@ func (f *followed) run(ctx context.Context) error {
 			return err
 		}
 		if time.Since(f.since) >= timeout {
-			return f.end(ctx, endedTimeout, StatusFailure, fmt.Sprintf("still running after %s, no longer followed", lasting(timeout)))
+			return f.end(ctx, endedTimeout, fmt.Sprintf("still running after %s, no longer followed", lasting(timeout)))
 		}
 	}
 }
@@ -203,43 +203,38 @@ func jitter(d time.Duration) time.Duration { return d*9/10 + rand.N(d/5+1) }
 
 // look looks once, in a slot, and ends the run where that says so.
 func (f *followed) look(ctx context.Context) (ended bool, err error) {
-	host := f.watch.Host()
 	bounded, cancel := context.WithTimeout(ctx, max(f.watch.Timeout()-time.Since(f.since), lastLook))
 	defer cancel()
-	if f.polls.acquire(bounded, host) != nil {
+	var progress follow.Progress
+	err = f.inPollSlot(bounded, f.watch.Host(), func() (err error) {
+		f.looks++
+		progress, err = f.watch.Look(bounded)
+		return err
+	})
+	if bounded.Err() != nil {
 		return false, context.Cause(ctx) // nil where the run's time is up
 	}
-	f.looks++
-	progress, err := f.watch.Look(bounded)
-	fault := (*follow.Error)(nil)
-	answered := err == nil || errors.As(err, &fault) && fault.Kind != follow.Busy
-	f.polls.release(host, answered)
-	if bounded.Err() != nil {
-		return false, context.Cause(ctx)
-	}
+	fault, missed := errors.AsType[*follow.Error](err)
 	outcome := pollOK
-	if fault != nil {
+	if missed {
 		outcome = fault.Kind.String()
 	}
 	f.Metrics.FollowPolls.WithLabelValues(f.watch.Backend(), outcome).Inc()
 	f.news.add(f, progress)
-	switch {
-	case err == nil:
-		f.reached()
-		return f.seen(ctx, progress)
-	case fault == nil:
-		fault = &follow.Error{Kind: follow.Refused, Err: err}
+	if missed {
+		return f.missed(ctx, fault)
 	}
-	return f.missed(ctx, fault)
+	f.reached()
+	return f.seen(ctx, progress)
 }
 
 // seen ends the run where its pipeline is over.
 func (f *followed) seen(ctx context.Context, p follow.Progress) (ended bool, err error) {
 	switch {
 	case p.Over && p.Success:
-		return true, f.end(ctx, endedSuccess, StatusSuccess, p.Summary)
+		return true, f.end(ctx, endedSuccess, p.Summary)
 	case p.Over:
-		return true, f.end(ctx, endedFailure, StatusFailure, p.Summary)
+		return true, f.end(ctx, endedFailure, p.Summary)
 	}
 	return false, nil
 }
@@ -268,7 +263,7 @@ func (f *followed) missed(ctx context.Context, fault *follow.Error) (ended bool,
 		}
 		return false, nil
 	case follow.Deleted:
-		return true, f.end(ctx, endedFailure, StatusFailure, fmt.Sprintf("the pipeline was deleted while it was followed: %v", fault))
+		return true, f.end(ctx, endedFailure, fmt.Sprintf("the pipeline was deleted while it was followed: %v", fault))
 	case follow.Missing:
 		if now.Sub(f.since) < settling {
 			return false, nil
@@ -279,7 +274,7 @@ func (f *followed) missed(ctx context.Context, fault *follow.Error) (ended bool,
 		f.refused = now
 	}
 	if fault.Kind == follow.Hopeless || now.Sub(f.refused) >= patience {
-		return true, f.end(ctx, endedNotFollowed, "", fault.Error())
+		return true, f.end(ctx, endedNotFollowed, fault.Error())
 	}
 	return false, nil
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -167,7 +166,7 @@ func (f *followed) tell(ctx context.Context) (ended bool, err error) {
 	case ctx.Err() != nil:
 		return false, context.Cause(ctx)
 	case errors.Is(err, ErrRunEnded):
-		f.close(endedElsewhere)
+		f.Metrics.FollowEnded.WithLabelValues(f.watch.Backend(), endedElsewhere).Inc()
 		f.j.about(f.j.log.Info()).Msg("followed run was ended elsewhere")
 		return true, nil
 	case errors.Is(err, ErrRejected):
@@ -176,86 +175,38 @@ func (f *followed) tell(ctx context.Context) (ended bool, err error) {
 	return false, nil
 }
 
-// end reports how the following ended. status is empty where the run goes on
-// without being followed, detail then says why.
-func (f *followed) end(ctx context.Context, outcome, status, detail string) error {
+// end reports how the following ended; detail says why.
+func (f *followed) end(ctx context.Context, outcome, detail string) error {
 	detail = f.j.redactor.String(detail)
 	rep := f.news.owed
-	rep.Status, rep.Kind = status, f.j.kind
-	rep.Response, rep.StatusCode = f.output.Response, f.output.StatusCode
-	level := LevelInfo
+	rep.Kind, rep.Response, rep.StatusCode = f.j.kind, f.output.Response, f.output.StatusCode
+	level, label := LevelError, "Failed"
 	switch outcome {
-	case endedNotFollowed:
+	case endedNotFollowed: // the run goes on without
 		level, rep.StatusLabel, detail = LevelWarn, "Not followed", "not followed: "+detail
 	case endedSuccess:
-		rep.Summary = detail
-		f.label(&rep, "Succeeded")
+		level, label = LevelInfo, "Succeeded"
+		rep.Status, rep.Summary = StatusSuccess, detail
 	default:
-		level, rep.Summary = LevelError, detail
-		f.label(&rep, "Failed")
+		rep.Status, rep.Summary = StatusFailure, detail
 	}
-	rep.Lines = append(slices.Clip(rep.Lines), LogLine{Level: level, Message: closing(status, detail)})
-	if err := f.send(f.verdicts.after(ctx).finish, f.j, &rep); err != nil {
+	if rep.Status != "" && f.news.label { // what it was doing last
+		rep.StatusLabel = label
+	}
+	rep.Lines = append(slices.Clip(rep.Lines), LogLine{Level: level, Message: closing(rep.Status, detail)})
+	if err := f.send(f.graces.after(ctx).verdict, f.j, &rep); err != nil {
 		return err
 	}
-	f.close(outcome)
-	f.j.work.Ended(f.result(outcome, status))
+	f.Metrics.FollowEnded.WithLabelValues(f.watch.Backend(), outcome).Inc()
+	run := activity.Run{Result: cmp.Or(rep.Status, statusOpen), Attempts: 1, Seconds: time.Since(f.since).Seconds()}
+	if outcome != endedSuccess {
+		run.Reason = "pipeline_" + outcome
+	}
+	f.j.work.Ended(run)
 	line, msg := f.j.log.Info(), "pipeline ended"
 	if outcome == endedNotFollowed {
 		line, msg = f.j.log.Warn(), "pipeline not followed"
 	}
 	f.j.about(line).Str("outcome", outcome).Str("detail", detail).Msg(msg)
 	return nil
-}
-
-// label replaces what the pipeline was doing last, where Port was told.
-func (f *followed) label(rep *Report, end string) {
-	if f.news.label {
-		rep.StatusLabel = end
-	}
-}
-
-// result is the end of the following for the status page.
-func (f *followed) result(outcome, status string) activity.Run {
-	r := activity.Run{Result: cmp.Or(status, statusOpen), Attempts: 1, Seconds: time.Since(f.since).Seconds()}
-	if outcome != endedSuccess {
-		r.Reason = "pipeline_" + outcome
-	}
-	return r
-}
-
-func (f *followed) close(outcome string) {
-	f.Metrics.FollowEnded.WithLabelValues(f.watch.Backend(), outcome).Inc()
-}
-
-// resume makes the followed of a run whose log names a pipeline that another
-// process has followed. Where it cannot be followed on, Port is told why.
-func (a *Agent) resume(ctx context.Context, j *job, h follow.Handle, state RunState) (*followed, error) {
-	if a.Follower == nil {
-		return nil, nil
-	}
-	watch, err := a.Follower.Resume(a.followRun(j), h)
-	if err != nil {
-		text := fmt.Sprintf("not followed: %v", err)
-		j.about(j.log.Warn()).Str("place", h.String()).Str("detail", j.redactor.String(text)).Msg("pipeline not followed")
-		return nil, a.send(ctx, j, &Report{StatusLabel: "Not followed",
-			Lines: []LogLine{{Level: LevelWarn, Message: closing("", j.redactor.String(text))}}})
-	}
-	return a.takeUp(j, watch, state), nil
-}
-
-// takeUp makes the followed of a run whose request another process has sent.
-func (a *Agent) takeUp(j *job, w *follow.Watch, state RunState) *followed {
-	a.follows.take(j.ev, 0)
-	return &followed{Agent: a, j: j, watch: w, since: j.triggered(state), resumed: true,
-		news: news{links: state.Links, at: w.Handle(), had: linesOf(state.Logs), lines: len(state.Logs)}}
-}
-
-func linesOf(messages []string) (lines []string) {
-	for _, m := range messages {
-		for line := range strings.Lines(m) {
-			lines = append(lines, strings.TrimSuffix(line, "\n"))
-		}
-	}
-	return lines
 }

@@ -26,10 +26,11 @@ type graces struct {
 	last grace
 }
 
-// grace is two contexts that outlive another: what was started when that one
-// ended has until the end of finish to finish, and until the end of late to be
-// reported.
-type grace struct{ finish, late context.Context }
+// grace is contexts that outlive another: what was started when that one ended has
+// until the end of finish to finish, and until the end of late to be reported. A
+// report of a pipeline's end that is under way has until the end of verdict; later
+// ones are the next owner's.
+type grace struct{ finish, late, verdict context.Context }
 
 // after returns the grace of ctx. It is counted from the end of ctx, however
 // late it is that it is used, and lives as long.
@@ -37,23 +38,22 @@ func (g *graces) after(ctx context.Context) grace {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.of != ctx {
-		g.of, g.last = ctx, newGrace(ctx, g.finish, g.all)
+		g.of, g.last = ctx, grace{outlive(ctx, g.finish), outlive(ctx, g.all), outlive(ctx, verdictGrace)}
 	}
 	return g.last
 }
 
-func newGrace(ctx context.Context, d, all time.Duration) grace {
-	late, endLate := context.WithCancelCause(context.WithoutCancel(ctx))
-	finish, endFinish := context.WithCancelCause(late)
+// outlive returns a context that ends d after ctx has.
+func outlive(ctx context.Context, d time.Duration) context.Context {
+	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, func() {
 		stopped := errStopped
 		if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 			stopped = errLost
 		}
-		time.AfterFunc(d, func() { endFinish(stopped) })
-		time.AfterFunc(all, func() { endLate(stopped) })
+		time.AfterFunc(d, func() { end(stopped) })
 	})
-	return grace{finish, late}
+	return longer
 }
 
 // Pause waits for d, or returns the cause of ctx's end.

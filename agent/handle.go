@@ -99,7 +99,6 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 		ev.Place.Done()
 		return a.drop(ev, err)
 	}
-	defer j.memory.release()
 	defer j.work.Leave()
 	j.work.At(activity.Ordered, "")
 	turn := a.order.join(j.key)
@@ -124,88 +123,41 @@ func (a *Agent) Handle(ctx context.Context, ev *Event) error {
 	return nil
 }
 
-// carryOut takes a prepared event from its turn to its report.
+// carryOut takes a prepared event from its turn to its report, and follows the
+// pipeline that it has triggered.
 func (a *Agent) carryOut(ctx context.Context, j *job, turn *turn) error {
 	if err := turn.wait(ctx); err != nil {
 		return err
 	}
 	grace := a.graces.after(ctx)
 	out := outcome{err: j.err}
-	var known past
-	if j.run != "" && (j.ev.Interrupted || !j.vouched()) {
-		j.work.At(activity.Asking, "")
-		var err error
-		if known, err = a.lookUp(ctx, j); err != nil {
-			return err
-		}
-		if known.owed != nil {
-			turn.leave()
-			return a.send(grace.late, j, known.owed)
-		}
-		if !known.handle.IsZero() {
-			turn.leave()
-			return a.followOn(ctx, grace.late, j, known)
-		}
-		if known.unknown && !j.ev.Interrupted {
-			out.err = errUnknown
-		}
+	f, over, err := a.takeOver(ctx, grace.late, j, turn, &out)
+	if err == nil && !over {
+		f, err = a.work(ctx, grace, j, turn, out)
 	}
-	if j.ev.Interrupted {
-		f, err := a.resolve(ctx, grace.late, j, turn, known, &out)
-		if err != nil {
-			return err
-		}
-		if f != nil {
-			return f.run(ctx)
-		}
+	if err != nil || f == nil {
+		return err
 	}
-	if out.err != nil && j.ev.Trusted {
+	return f.run(ctx)
+}
+
+// work invokes the event, unless out says that its run has failed already, and
+// reports how that ended. It returns the followed to run, if there is one.
+func (a *Agent) work(ctx context.Context, grace grace, j *job, turn *turn, out outcome) (*followed, error) {
+	defer j.memory.release()
+	if out.err == nil {
+		if err := a.invoke(ctx, grace.finish, j, &out); err != nil {
+			return nil, err
+		}
+	} else if j.ev.Trusted {
 		// A claimed run is this agent's, its failure included, only once Port has
 		// the ack.
 		if err := j.ev.Ledger.Start(ctx); err != nil {
-			return err
-		}
-	}
-	if out.err == nil {
-		if err := a.invoke(ctx, grace.finish, j, &out); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	turn.leave() // the backend is done with it; the report need not delay the entity's next event
-	f, err := a.report(grace.late, j, out)
-	j.memory.release()
-	if err != nil || f == nil {
-		return err
-	}
-	return f.run(ctx)
-}
-
-// followOn follows a run that an earlier owner has followed.
-func (a *Agent) followOn(ctx, late context.Context, j *job, past past) error {
-	if !j.ev.Interrupted { // no ledger says so, or none of this group
-		if err := j.ev.Ledger.Start(ctx); err != nil {
-			return err
-		}
-	}
-	if j.ev.Interrupted {
-		a.Metrics.Interrupted.WithLabelValues("followed").Inc()
-	}
-	j.started = true
-	f, err := a.resume(late, j, past.handle, past.state)
-	if err != nil || f == nil {
-		return err
-	}
-	return f.run(ctx)
-}
-
-// triggered is about when the run's pipeline was. A claimed event is not signed.
-func (j *job) triggered(run RunState) time.Time {
-	for _, at := range []time.Time{j.signed, run.Created} {
-		if !at.IsZero() {
-			return at
-		}
-	}
-	return j.ev.Time
+	return a.report(grace.late, j, out)
 }
 
 // drop settles an event that is not carried out, and says why.

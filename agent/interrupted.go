@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"port-agent/agent/activity"
 	"port-agent/invoker/follow"
 )
 
@@ -21,94 +24,135 @@ func interruptedError(stopped error, host string) error {
 	return fmt.Errorf("%v while the request to %s was in flight; %w", stopped, host, errInterrupted)
 }
 
-// past is what Port knows of a run that may have been worked on before.
-type past struct {
-	// owed is what Port has not been told of an invocation that has ended, which
-	// may be nothing; nil where no invocation is known to have ended.
-	owed    *Report
-	unknown bool          // Port refused to tell
-	handle  follow.Handle // the pipeline that was followed; zero: none
-	state   RunState
+// takeOver deals with an event that an earlier owner may have worked on. over
+// tells that it is not to be invoked: what Port was not told yet it is told now,
+// and f, if there is one, is a pipeline to follow. Otherwise the event is this
+// agent's to invoke, or out holds why its run fails. An error means that the event
+// is left to its next owner.
+func (a *Agent) takeOver(ctx, late context.Context, j *job, turn *turn, out *outcome) (f *followed, over bool, err error) {
+	if !j.ev.Interrupted && (j.run == "" || j.vouched()) {
+		return nil, false, nil
+	}
+	state, known, err := a.lookUp(ctx, j)
+	if err != nil {
+		return nil, false, err
+	}
+	past := readLog(state.Logs)
+	switch {
+	case state.Ended, past.closed && past.following.IsZero():
+		turn.leave()
+		return nil, true, a.settleEnded(late, j, state, past)
+	case !past.following.IsZero():
+		turn.leave()
+		f, err = a.followOn(ctx, late, j, past.following, state)
+		return f, true, err
+	case !j.ev.Interrupted:
+		if !known {
+			out.err = errUnknown
+		}
+		return nil, false, nil
+	case j.err == nil && a.repeatable(j):
+		a.countTakenOver(j, "sent_again")
+		j.about(j.log.Warn()).Msg("interrupted event sent again")
+		return nil, false, nil
+	}
+	turn.leave()                                                          // nothing more is sent, and the search takes its time
+	out.err = interruptedError(errStopped, cmp.Or(j.host, "its backend")) // no host: the mapping, or the environment, is another one than then
+	if j.req != nil && known {
+		watch, err := a.search(ctx, j, state)
+		switch {
+		case ctx.Err() != nil:
+			return nil, false, context.Cause(ctx)
+		case watch != nil:
+			f, err = a.followFound(late, j, watch, state)
+			return f, true, err
+		case err != nil:
+			out.err = fmt.Errorf("%w; its pipeline was looked for: %v", out.err, err)
+		}
+	}
+	a.countTakenOver(j, "failed")
+	return nil, false, nil
 }
 
-// lookUp asks Port about a run that an earlier owner may have invoked. Its
-// invocation had ended where the run has, and where the run's log has the
-// agent's last line. An error is the end of ctx.
-func (a *Agent) lookUp(ctx context.Context, j *job) (past, error) {
-	state, err := a.Reporter.Lookup(ctx, j.run)
+// lookUp asks Port how the run stands; known is false where Port refuses to tell.
+// An error is the end of ctx.
+func (a *Agent) lookUp(ctx context.Context, j *job) (state RunState, known bool, err error) {
+	if j.run == "" {
+		return RunState{}, false, nil
+	}
+	j.work.At(activity.Asking, "")
+	state, err = a.Reporter.Lookup(ctx, j.run)
 	if ctx.Err() != nil {
-		return past{}, context.Cause(ctx)
+		return RunState{}, false, context.Cause(ctx)
 	}
 	if err != nil {
 		j.about(j.log.Warn()).Err(err).Msg("run not found at port")
-		return past{unknown: true}, nil
+		return RunState{}, false, nil
 	}
-	status, detail, found := findClosing(state.Logs)
-	if handle := followedBefore(state.Logs); !state.Ended && !handle.IsZero() {
-		return past{handle: handle, state: state}, nil
-	}
-	if !state.Ended && !found {
-		return past{state: state}, nil
-	}
-	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
+	return state, true, nil
+}
+
+// countTakenOver counts what became of an interrupted event.
+func (a *Agent) countTakenOver(j *job, outcome string) {
 	if j.ev.Interrupted {
-		a.Metrics.Interrupted.WithLabelValues("already_ended").Inc()
+		a.Metrics.Interrupted.WithLabelValues(outcome).Inc()
 	}
+}
+
+// settleEnded settles a run whose invocation had ended before. Where Port does not
+// know how, it is told.
+func (a *Agent) settleEnded(ctx context.Context, j *job, state RunState, past past) error {
+	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
+	a.countTakenOver(j, "already_ended")
 	log := j.log.Sample(a.seldom[EventSettled])
 	j.about(log.Info()).Str("status", state.Status).Msg("run had ended before")
-	owed := &Report{}
-	if !state.Ended {
-		owed.Status = status
-		if status == StatusFailure {
-			owed.Summary = detail
-		}
+	if state.Ended {
+		return nil
 	}
-	return past{owed: owed}, nil
+	owed := Report{Status: past.status}
+	if past.status == StatusFailure {
+		owed.Summary = past.detail
+	}
+	return a.send(ctx, j, &owed)
 }
 
-// followedBefore returns the pipeline that a run's log says is followed: the last
-// one, unless a closing line after it says how that ended.
-func followedBefore(messages []string) follow.Handle {
-	var last follow.Handle
-	for _, line := range linesOf(messages) {
-		if h, ok := follow.ParseHandle(line); ok {
-			last = h
-		} else if _, _, closed := findClosing([]string{line}); closed {
-			last = follow.Handle{}
+// followOn follows the pipeline at h, which another process has followed. Where
+// that cannot be, Port is told why.
+func (a *Agent) followOn(ctx, late context.Context, j *job, h follow.Handle, state RunState) (*followed, error) {
+	if !j.ev.Interrupted { // no ledger says so, or none of this group
+		if err := j.ev.Ledger.Start(ctx); err != nil {
+			return nil, err
 		}
 	}
-	return last
+	a.countTakenOver(j, "followed")
+	watch, err := a.Follower.Resume(a.followRun(j), h)
+	if err != nil {
+		text := j.redactor.String(fmt.Sprintf("not followed: %v", err))
+		j.about(j.log.Warn()).Str("place", h.String()).Str("detail", text).Msg("pipeline not followed")
+		return nil, a.send(late, j, &Report{StatusLabel: "Not followed", Lines: []LogLine{{LevelWarn, closing("", text)}}})
+	}
+	return a.takeUp(j, watch, state), nil
 }
 
-// resolve decides about an event whose earlier request's end is unknown. It is
-// sent again where that does no harm or is asked for. Else the pipeline that the
-// request may have started is followed, or out holds what the run is told. An
-// error means that the event is left to its next owner.
-func (a *Agent) resolve(ctx, late context.Context, j *job, turn *turn, known past, out *outcome) (*followed, error) {
-	if j.err == nil && a.repeatable(j) {
-		a.Metrics.Interrupted.WithLabelValues("sent_again").Inc()
-		j.about(j.log.Warn()).Msg("interrupted event sent again")
-		return nil, nil
+// followFound tells Port the pipeline that a search has found, and follows it.
+func (a *Agent) followFound(ctx context.Context, j *job, watch *follow.Watch, state RunState) (*followed, error) {
+	a.countTakenOver(j, "followed")
+	found := closing("", fmt.Sprintf("%v while the request to %s was in flight; the pipeline that it has started was found", errStopped, j.host))
+	err := a.send(ctx, j, &Report{Lines: []LogLine{{LevelWarn, j.redactor.String(found)}, {LevelInfo, watch.Handle().String()}}})
+	if err != nil {
+		return nil, err
 	}
-	turn.leave() // nothing more is sent, and the search takes its time
-	host := "its backend"
-	if j.req != nil { // else the mapping, or the environment, is another one than then
-		host = j.req.Host()
-	}
-	var watch *follow.Watch
-	var why error
-	if j.req != nil && !known.unknown {
-		if watch, why = a.search(ctx, j, known.state); ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-	}
-	if watch != nil {
-		return a.followFound(late, j, watch, known.state)
-	}
-	a.Metrics.Interrupted.WithLabelValues("failed").Inc()
-	out.err = interruptedError(errStopped, host)
-	if why != nil {
-		out.err = fmt.Errorf("%w; its pipeline was looked for: %v", out.err, why)
-	}
-	return nil, nil
+	return a.takeUp(j, watch, state), nil
+}
+
+// takeUp makes the followed of a run whose request another process has sent.
+func (a *Agent) takeUp(j *job, w *follow.Watch, state RunState) *followed {
+	a.follows.take(j.ev, 0)
+	return &followed{Agent: a, j: j, watch: w, since: j.triggered(state), resumed: true,
+		news: news{links: state.Links, at: w.Handle(), had: linesOf(state.Logs), lines: len(state.Logs)}}
+}
+
+// triggered is about when the run's pipeline was. A claimed event is not signed.
+func (j *job) triggered(run RunState) time.Time {
+	return cmp.Or(j.signed, run.Created, j.ev.Time)
 }

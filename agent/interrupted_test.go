@@ -165,7 +165,7 @@ func TestInterruptedReportDoesNotHoldTheTurn(t *testing.T) {
 	})
 }
 
-func TestFindClosing(t *testing.T) {
+func TestReadLog(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		messages       []string
@@ -181,9 +181,9 @@ func TestFindClosing(t *testing.T) {
 		{[]string{"Invocation ended (SUCCESS"}, "", "", false},
 	}
 	for _, tt := range tests {
-		status, detail, found := findClosing(tt.messages)
-		if status != tt.status || detail != tt.detail || found != tt.found {
-			t.Errorf("%q: got %q, %q, %t; want %q, %q, %t", tt.messages, status, detail, found, tt.status, tt.detail, tt.found)
+		got := readLog(tt.messages)
+		if got.status != tt.status || got.detail != tt.detail || got.closed != tt.found {
+			t.Errorf("%q: got %q, %q, %t; want %q, %q, %t", tt.messages, got.status, got.detail, got.closed, tt.status, tt.detail, tt.found)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"port-agent/agent/activity"
 	"port-agent/invoker/follow"
 )
 
@@ -24,16 +23,18 @@ const (
 // search looks for the pipeline that the request of an interrupted event may have
 // started. Where it returns no Watch, the error says why, and is nil where the run
 // would not be followed anyhow.
-func (a *Agent) search(ctx context.Context, j *job, state RunState) (*follow.Watch, error) {
-	if a.Follower == nil {
-		return nil, nil
-	}
-	j.work.At(activity.Asking, "")
+func (a *Agent) search(ctx context.Context, j *job, state RunState) (watch *follow.Watch, err error) {
+	slow := &follow.Error{Kind: follow.Busy, Err: fmt.Errorf("no end of the search after %s", lasting(searchTime))}
 	begun := time.Now()
 	for pause := 5 * time.Second; ; pause = min(2*pause, searchPause) {
-		watch, err := a.searchOnce(ctx, j, state)
-		fault := (*follow.Error)(nil)
-		if !errors.As(err, &fault) {
+		bounded, cancel := context.WithTimeoutCause(ctx, searchTime, slow)
+		err := a.inPollSlot(bounded, j.host, func() (err error) {
+			watch, err = a.Follower.Find(bounded, a.followRun(j), j.req, j.triggered(state))
+			return err
+		})
+		cancel()
+		fault, ok := errors.AsType[*follow.Error](err)
+		if !ok {
 			return watch, err
 		}
 		patience := map[follow.Kind]time.Duration{follow.Busy: searchTime, follow.Missing: appearing}[fault.Kind]
@@ -49,29 +50,14 @@ func (a *Agent) search(ctx context.Context, j *job, state RunState) (*follow.Wat
 	}
 }
 
-// searchOnce looks once, in a slot of the looks at pipelines.
-func (a *Agent) searchOnce(ctx context.Context, j *job, state RunState) (*follow.Watch, error) {
-	slow := &follow.Error{Kind: follow.Busy, Err: fmt.Errorf("no end of the search after %s", lasting(searchTime))}
-	ctx, cancel := context.WithTimeoutCause(ctx, searchTime, slow)
-	defer cancel()
-	host := j.req.Host()
+// inPollSlot makes one look at pipelines on host, in a slot of its own. Its error
+// is that of look, or the cause of the end of ctx.
+func (a *Agent) inPollSlot(ctx context.Context, host string, look func() error) error {
 	if err := a.polls.acquire(ctx, host); err != nil {
-		return nil, err
+		return err
 	}
-	watch, err := a.Follower.Find(ctx, a.followRun(j), j.req, j.triggered(state))
-	fault := (*follow.Error)(nil)
-	a.polls.release(host, err == nil || errors.As(err, &fault) && fault.Kind != follow.Busy)
-	return watch, err
-}
-
-// followFound tells Port the pipeline that a search has found.
-func (a *Agent) followFound(ctx context.Context, j *job, watch *follow.Watch, state RunState) (*followed, error) {
-	a.Metrics.Interrupted.WithLabelValues("followed").Inc()
-	j.started = true
-	found := closing("", fmt.Sprintf("%v while the request to %s was in flight; the pipeline that it has started was found", errStopped, j.req.Host()))
-	err := a.send(ctx, j, &Report{Lines: []LogLine{{LevelWarn, j.redactor.String(found)}, {LevelInfo, watch.Handle().String()}}})
-	if err != nil {
-		return nil, err
-	}
-	return a.takeUp(j, watch, state), nil
+	err := look()
+	fault, ok := errors.AsType[*follow.Error](err)
+	a.polls.release(host, err == nil || ok && fault.Kind != follow.Busy)
+	return err
 }

@@ -23,6 +23,7 @@ import (
 	"port-agent/agent/port/porttest"
 	"port-agent/agent/redact"
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 	"port-agent/transform"
 )
 
@@ -192,7 +193,7 @@ func pipeline(t *testing.T, client *port.Client, m *agent.Metrics, backend strin
 		MaxInFlight: 128, MaxInFlightPerHost: 32, OrderBy: "entity", OnInterrupted: "fail", OnNoMatch: "ignore",
 		RetryMaxSeconds: 1, RetryMaxAttempts: 1, MaxEventBytes: 4 << 20, DrainTimeout: 10 * time.Second,
 	}
-	a := agent.New(cfg, agent.Deps{Secret: secret, Mapping: func() *transform.Mapping { return rules }, Invoker: inv, Reporter: client, Redactor: redact.New(secret), LogOutput: io.Discard, Metrics: m}, zerolog.Nop())
+	a := agent.New(cfg, agent.Deps{Secret: secret, Mapping: func() *transform.Mapping { return rules }, Invoker: inv, Follower: follow.New(follow.Config{Mode: "off"}, inv), Reporter: client, Redactor: redact.New(secret), LogOutput: io.Discard, Metrics: m}, zerolog.Nop())
 	return a.Handle
 }
 
