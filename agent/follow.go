@@ -120,20 +120,8 @@ func (a *Agent) watchRun(ctx context.Context, j *job, out outcome) (f *followed,
 // followRun is what a Follower needs to know of a run. Only a rule's own
 // follow asks for the input.
 func (a *Agent) followRun(j *job) follow.Run {
-	return follow.Run{ID: j.run, Sync: j.sync, NoFollow: j.noFollow, Rule: j.rule, Input: func() (map[string]any, error) {
-		body, err := a.tree(j)
-		if err != nil {
-			return nil, err
-		}
-		in := map[string]any{"body": body, "request": nil, "response": nil}
-		if j.req != nil {
-			in["request"] = j.req.Value()
-		}
-		if j.answer != nil {
-			in["response"] = j.valueOf(j.answer)
-		}
-		return in, nil
-	}}
+	return follow.Run{ID: j.run, Sync: j.sync, NoFollow: j.noFollow, Rule: j.rule,
+		Input: func() (map[string]any, error) { return a.input(j, j.answer) }}
 }
 
 // run looks at the pipeline until it has ended, and reports how. An error is

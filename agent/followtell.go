@@ -26,21 +26,19 @@ type news struct {
 	had   []string // lines that an earlier owner wrote
 }
 
-// reportFollowed tells Port that a run's request was accepted and where its
+// reportTrigger tells Port that a run's request was accepted and where its
 // pipeline is: a next owner goes on from that line. The rest of the report is
 // told with the pipeline's own news.
-func (a *Agent) reportFollowed(ctx context.Context, f *followed, out outcome, rep *Report) error {
-	if rep.Response != nil && !IsNodeRun(f.j.run) {
-		if err := a.sendResponse(ctx, f.j, rep); err != nil {
-			return err
-		}
-	}
-	lines := f.j.runLog.finish(ctx, LevelInfo, closing("", a.closingLine(f.j, out)))
-	lines = append(lines, LogLine{Level: LevelInfo, Message: f.watch.Handle().String()})
-	if err := a.send(ctx, f.j, &Report{Lines: lines}); err != nil {
+func (f *followed) reportTrigger(ctx context.Context, out outcome, rep *Report) error {
+	if err := f.sendResponse(ctx, f.j, rep); err != nil {
 		return err
 	}
-	if IsNodeRun(f.j.run) && len(rep.Response) <= maxKeptAnswer {
+	lines := f.j.runLog.finish(ctx, LevelInfo, closing("", f.j.closingLine(out)))
+	lines = append(lines, LogLine{Level: LevelInfo, Message: f.watch.Handle().String()})
+	if err := f.send(ctx, f.j, &Report{Lines: lines}); err != nil {
+		return err
+	}
+	if len(rep.Response) <= maxKeptAnswer { // of a node run, which is told with its end
 		f.output = Report{Response: rep.Response, StatusCode: rep.StatusCode}
 	}
 	rep.Response, rep.StatusCode = nil, 0

@@ -37,8 +37,7 @@ type job struct {
 
 	work     *activity.Work      // the event on the status page
 	label    string              // of the rule
-	notes    []string            // what went wrong without harm, for the run's log
-	warnings []transform.Warning // the same, and expressions that gave nothing
+	warnings []transform.Warning // what went wrong without harm, and expressions that gave nothing
 	root     map[string]any      // of an explanation, which does not wait
 	recorded *Answer             // of an explanation
 	begun    time.Time           // when the first attempt began

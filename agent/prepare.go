@@ -227,7 +227,7 @@ func (a *Agent) mappingFailed(j *job, w transform.Warning) {
 	}
 	a.countMappingError(w.Field)
 	j.about(j.log.Warn()).Str("field", w.Field).Err(w.Err).Msg("expression failed")
-	j.notes = append(j.notes, j.redactor.String("Mapping: "+w.Message))
+	j.runLog.note(LevelWarn, j.redactor.String("Mapping: "+w.Message))
 }
 
 // countMappingError counts by the rule's field; which member of it failed is

@@ -17,7 +17,6 @@ import (
 // Port has not taken it before ctx ended: the event stays unsettled.
 func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, error) {
 	a.count(j, out)
-	a.logOutcome(j, out)
 	j.work.At(activity.Reporting, "")
 	if j.run == "" {
 		j.keep(out, "")
@@ -25,42 +24,52 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, err
 	}
 	f, why := a.watchRun(ctx, j, out)
 	if why != "" {
-		j.notes = append(j.notes, j.redactor.String(why))
+		j.runLog.note(LevelWarn, j.redactor.String(why))
 	}
 	out.followed = f != nil
 	rep := a.compose(j, out)
 	j.keep(out, rep.Status)
-	for _, note := range j.notes {
-		j.runLog.note(LevelWarn, note)
+	if f == nil {
+		return nil, a.reportEnd(ctx, j, out, rep)
 	}
-	if f != nil {
-		if rep.Status == "" { // otherwise the rule's report ends the run
-			if err := a.reportFollowed(ctx, f, out, rep); err != nil {
-				a.follows.release(j.ev)
-				return nil, err
-			}
+	var err error
+	if rep.Status == "" {
+		if err = f.reportTrigger(ctx, out, rep); err == nil {
 			return f, nil
 		}
-		a.follows.release(j.ev)
+	} else { // the rule's report ends the run
+		err = a.reportEnd(ctx, j, out, rep)
 	}
-	last := closing(rep.Status, a.closingLine(j, out))
+	a.follows.release(j.ev)
+	return nil, err
+}
+
+// reportEnd tells Port the last of the agent: how the run ended, or that it goes
+// on and its backend ends it.
+func (a *Agent) reportEnd(ctx context.Context, j *job, out outcome, rep *Report) error {
+	level, last := LevelInfo, closing(rep.Status, j.closingLine(out))
+	if out.err != nil {
+		level = LevelError
+	}
 	if rep.Status != "" && !IsNodeRun(j.run) {
-		rep.Kind, rep.Lines = j.kind, j.runLog.finish(ctx, levelOf(out), last)
-		return nil, a.send(ctx, j, rep)
+		rep.Kind, rep.Lines = j.kind, j.runLog.finish(ctx, level, last)
+		return a.send(ctx, j, rep)
 	}
 	// The response goes first, and last what the run's page can do without: the
 	// line between them is what a next owner goes by if the agent stops here.
-	if rep.Response != nil && !IsNodeRun(j.run) {
-		if err := a.sendResponse(ctx, j, rep); err != nil {
-			return nil, err
-		}
+	if err := a.sendResponse(ctx, j, rep); err != nil {
+		return err
 	}
-	j.runLog.close(ctx, levelOf(out), last)
-	return nil, a.send(ctx, j, rep)
+	j.runLog.close(ctx, level, last)
+	return a.send(ctx, j, rep)
 }
 
-// sendResponse tells Port the response alone, and takes it out of rep.
+// sendResponse tells Port the response of an action run alone, and takes it out of
+// rep.
 func (a *Agent) sendResponse(ctx context.Context, j *job, rep *Report) error {
+	if rep.Response == nil || IsNodeRun(j.run) {
+		return nil
+	}
 	response := Report{Response: rep.Response}
 	rep.Response = nil
 	return a.send(ctx, j, &response)
@@ -82,19 +91,19 @@ func (a *Agent) send(ctx context.Context, j *job, rep *Report) error {
 // field by field by the rule's report.
 func (a *Agent) compose(j *job, out outcome) *Report {
 	rep := new(Report)
-	if j.sync && out.res != nil {
-		rep.StatusCode = out.res.StatusCode
-		if len(out.res.Body) > 0 && !j.req.HideAnswer {
-			res := *out.res
-			res.Body = j.redactor.Bytes(res.Body) // before it is cut
-			rep.Response = responseOf(&res)
+	if res := out.res; res != nil {
+		rep.ExternalRunID = res.ExternalRunID
+		if res.Link != "" {
+			rep.Link = res.Link
 		}
-	}
-	if out.res != nil {
-		if out.res.Link != "" {
-			rep.Link = out.res.Link
+		if j.sync {
+			rep.StatusCode = res.StatusCode
 		}
-		rep.ExternalRunID = out.res.ExternalRunID
+		if j.sync && len(res.Body) > 0 && !j.req.HideAnswer {
+			shown := *res
+			shown.Body = j.redactor.Bytes(res.Body) // before it is cut
+			rep.Response = responseOf(&shown)
+		}
 	}
 	switch {
 	case out.err != nil:
@@ -118,7 +127,7 @@ func finish(j *job, rep *Report) {
 	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
 	link := rep.Link
 	for _, note := range rep.Clean() {
-		j.notes = append(j.notes, note)
+		j.runLog.note(LevelWarn, note)
 		j.warnings = append(j.warnings, transform.Warning{Field: "report", Message: note})
 	}
 	if j.recorded != nil {
@@ -143,14 +152,14 @@ func (j *job) cleanLinks(link any) any {
 
 // applyRule lets the rule's report win where it says something.
 func (a *Agent) applyRule(j *job, res *invoker.Response, rep *Report) {
-	body, err := a.tree(j)
+	in, err := a.input(j, res)
 	if err != nil { // it was decoded before
 		j.about(j.log.Error()).Err(err).Msg("event not decoded for report")
 		return
 	}
 	// Each expression is bounded in time by itself; the end of a drain must not
 	// look like an expression that fails.
-	fields, warnings := j.rule.Report(context.Background(), map[string]any{"body": body, "request": j.req.Value(), "response": j.valueOf(res)})
+	fields, warnings := j.rule.Report(context.Background(), in)
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
 	}
@@ -182,36 +191,38 @@ func (a *Agent) applyStatus(j *job, status string, rep *Report) {
 	}
 }
 
-// tree decodes the event again for a report: an event keeps only its text
-// while it waits.
-func (a *Agent) tree(j *job) (map[string]any, error) {
-	if j.root != nil {
-		return j.root, nil
+// input is what a rule's expressions about an answer see. The event is decoded
+// again: while it waits, it keeps only its text. res and the request are nil for a
+// run that another process has invoked.
+func (a *Agent) input(j *job, res *invoker.Response) (map[string]any, error) {
+	in := map[string]any{"body": j.root, "request": nil, "response": nil}
+	if j.root == nil {
+		msg, err := Decode(j.body)
+		if err != nil {
+			return nil, err
+		}
+		if in["body"], _, err = Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths); err != nil {
+			return nil, err
+		}
 	}
-	msg, err := Decode(j.body)
-	if err != nil {
-		return nil, err
+	if j.req != nil {
+		in["request"] = j.req.Value()
 	}
-	root, _, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths)
-	return root, err
-}
-
-// valueOf is the backend's answer as expressions see it.
-func (j *job) valueOf(res *invoker.Response) map[string]any {
-	if j.recorded != nil {
-		return j.recorded.Value
+	if res != nil && j.recorded != nil {
+		in["response"] = j.recorded.Value
+	} else if res != nil {
+		in["response"] = res.Value()
 	}
-	return res.Value()
+	return in, nil
 }
 
 // closingLine is the last line of the run's log: what was done, with which
 // rule, how it ended and how long it took.
-func (a *Agent) closingLine(j *job, out outcome) string {
+func (j *job) closingLine(out outcome) string {
 	var b strings.Builder
-	switch {
-	case out.err != nil:
+	if out.err != nil {
 		b.WriteString(out.err.Error())
-	default:
+	} else {
 		fmt.Fprintf(&b, "%s answered %d", j.req.Endpoint(), out.res.StatusCode)
 	}
 	if out.attempts > 1 {
@@ -226,37 +237,21 @@ func (a *Agent) closingLine(j *job, out outcome) string {
 	return j.redactor.String(b.String())
 }
 
-func levelOf(out outcome) string {
-	if out.err != nil {
-		return LevelError
-	}
-	return LevelInfo
-}
-
+// count says in metrics and log how an invocation ended.
 func (a *Agent) count(j *job, out outcome) {
-	event := EventInvoked
-	if errors.Is(out.err, errInterrupted) {
+	event, result, reason, backend := EventInvoked, "accepted", reasonOf(out), cmp.Or(j.backend, "none")
+	line, msg := j.log.Info(), "run invoked"
+	if out.err != nil {
+		result = "failed"
+		line, msg = j.log.Error().Err(out.err).Str("reason", reason), "run failed"
+	}
+	if reason == reasonInterrupted {
 		event = EventInterrupted
 	}
 	a.Metrics.Events.WithLabelValues(j.ev.Topic, event).Inc()
-	backend := "none"
-	if j.req != nil {
-		backend = j.req.Backend
-	}
-	result := "accepted"
-	if out.err != nil {
-		result = "failed"
-	}
-	a.Metrics.Invocations.WithLabelValues(backend, result, reasonOf(out)).Inc()
+	a.Metrics.Invocations.WithLabelValues(backend, result, reason).Inc()
 	if out.attempts > 0 {
 		a.Metrics.InvocationSeconds.WithLabelValues(backend).Observe(out.took.Seconds())
-	}
-}
-
-func (a *Agent) logOutcome(j *job, out outcome) {
-	line, msg := j.log.Info(), "run invoked"
-	if out.err != nil {
-		line, msg = j.log.Error().Err(out.err).Str("reason", reasonOf(out)), "run failed"
 	}
 	if out.res != nil {
 		line = line.Int("status", out.res.StatusCode)
