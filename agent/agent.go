@@ -54,28 +54,25 @@ func (c *Config) Validate() error {
 			fault("%s: %q is neither %s nor %s", name, value, a, b)
 		}
 	}
-	if c.MaxInFlight < 1 {
-		fault("MAX_IN_FLIGHT: %d is less than 1", c.MaxInFlight)
+	positive := func(name string, value int) {
+		if value < 1 {
+			fault("%s: %d is less than 1", name, value)
+		}
 	}
-	if c.MaxInFlightPerHost < 1 {
-		fault("MAX_IN_FLIGHT_PER_HOST: %d is less than 1", c.MaxInFlightPerHost)
-	}
-	oneOf("ORDER_BY", c.OrderBy, "entity", "partition")
-	oneOf("ON_INTERRUPTED", c.OnInterrupted, "fail", "retry")
-	oneOf("ON_NO_MATCH", c.OnNoMatch, "ignore", "fail")
-	oneOf("ON_UNVOUCHED", c.OnUnvouched, "skip", "invoke")
 	seconds := func(name string, value float64) {
 		if !(value >= 0) || value > math.MaxInt32 {
 			fault("%s: %v is not a number of seconds from 0 on", name, value)
 		}
 	}
+	positive("MAX_IN_FLIGHT", c.MaxInFlight)
+	positive("MAX_IN_FLIGHT_PER_HOST", c.MaxInFlightPerHost)
+	oneOf("ORDER_BY", c.OrderBy, "entity", "partition")
+	oneOf("ON_INTERRUPTED", c.OnInterrupted, "fail", "retry")
+	oneOf("ON_NO_MATCH", c.OnNoMatch, "ignore", "fail")
+	oneOf("ON_UNVOUCHED", c.OnUnvouched, "skip", "invoke")
 	seconds("RETRY_MAX_SECONDS", c.RetryMaxSeconds)
-	if c.RetryMaxAttempts < 1 {
-		fault("RETRY_MAX_ATTEMPTS: %d is less than 1", c.RetryMaxAttempts)
-	}
-	if c.MaxEventBytes < 1 {
-		fault("MAX_EVENT_BYTES: %d is less than 1", c.MaxEventBytes)
-	}
+	positive("RETRY_MAX_ATTEMPTS", c.RetryMaxAttempts)
+	positive("MAX_EVENT_BYTES", c.MaxEventBytes)
 	seconds("MAX_EVENT_AGE_SECONDS", c.MaxEventAgeSeconds)
 	return errors.Join(errs...)
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -97,13 +96,14 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, 
 	case x.Run != "" && e.OnNoMatch == "fail":
 		x.Err = transform.ErrNoRule
 	}
+	var f *followed
 	if x.Err != nil || answer != nil && x.Request != nil {
-		e.report(ctx, a, j, x)
+		f = e.report(ctx, a, j, x)
 	}
-	if look && x.Followed != nil && x.Followed.watched != nil {
-		x.Followed.look(ctx, told, *x.Report)
+	if look && f != nil {
+		x.look(ctx, f, told)
 	}
-	x.Warnings = append(j.warnings, x.Followed.warnings()...)
+	x.Warnings = append(j.warnings, x.Warnings...)
 	return x, nil
 }
 
@@ -177,8 +177,9 @@ func (x *Explanation) decrypt(secret invoker.Secret) {
 }
 
 // report fills in what Port would be told. Of an event without a run Port is
-// told nothing; then it is what the rule's report alone gives.
-func (e *Explainer) report(ctx context.Context, a *Agent, j *job, x *Explanation) {
+// told nothing; then it is what the rule's report alone gives. It returns the
+// followed of the pipeline that was triggered, if there is one.
+func (e *Explainer) report(ctx context.Context, a *Agent, j *job, x *Explanation) (f *followed) {
 	out := outcome{err: x.Err}
 	if x.Err == nil {
 		out.res = j.recorded.Response
@@ -187,12 +188,8 @@ func (e *Explainer) report(ctx context.Context, a *Agent, j *job, x *Explanation
 		x.Retried, _ = invoker.Retryable(out.err, x.Request, j.rule.Retry.Statuses)
 	}
 	if x.Run != "" && out.res != nil && out.err == nil {
-		f, why := a.watchRun(ctx, j, out)
+		f = x.follow(ctx, a, j, out)
 		out.followed = f != nil
-		x.Followed = &Followed{Why: why, watched: f}
-		if f != nil {
-			x.Followed.Place = f.watch.Backend() + " " + strings.Join(f.watch.Handle().Places, " ")
-		}
 	}
 	x.Report = new(Report)
 	switch {
@@ -205,6 +202,7 @@ func (e *Explainer) report(ctx context.Context, a *Agent, j *job, x *Explanation
 	if IsNodeRun(x.Run) {
 		*x.Report = nodeReport(*x.Report)
 	}
+	return f
 }
 
 // nodeReport leaves of a report what a workflow node run has room for: how it

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"strings"
 
 	"port-agent/transform"
 )
@@ -15,39 +16,38 @@ type Followed struct {
 	// it, its Lines those of the run's log; nil: no poll was given.
 	Err    error
 	Report *Report
-
-	watched *followed
 }
 
-// look looks once, after Port was told rep of the trigger, and takes what told
-// hears of it.
-func (f *Followed) look(ctx context.Context, told *listener, rep Report) {
-	w := f.watched
-	w.begin(rep)
-	progress, err := w.watch.Look(ctx)
-	if f.Err = err; err != nil {
-		return
+// follow fills in what the agent would do about the pipeline of a request that
+// was answered with out, and returns the followed, if there is one.
+func (x *Explanation) follow(ctx context.Context, a *Agent, j *job, out outcome) *followed {
+	f, why := a.watchRun(ctx, j, out)
+	x.Followed = &Followed{Why: why}
+	if f != nil {
+		x.Followed.Place = f.watch.Backend() + " " + strings.Join(f.watch.Handle().Places, " ")
 	}
-	w.news.add(w, progress)
-	ended, err := w.seen(ctx, progress)
-	if !ended {
-		_, err = w.tell(ctx)
+	if why != "" {
+		x.Warnings = append(x.Warnings, transform.Warning{Field: "follow", Message: why})
 	}
-	f.Report, f.Err = &told.report, err
+	return f
 }
 
-// warnings says why a pipeline is not followed, or not seen.
-func (f *Followed) warnings() (out []transform.Warning) {
-	if f == nil {
-		return nil
+// look looks at the pipeline once, after Port was told of the trigger, and takes
+// what told hears of it.
+func (x *Explanation) look(ctx context.Context, f *followed, told *listener) {
+	f.begin(*x.Report)
+	progress, err := f.watch.Look(ctx)
+	if err == nil {
+		f.news.add(f, progress)
+		var ended bool
+		if ended, err = f.seen(ctx, progress); !ended {
+			_, err = f.tell(ctx)
+		}
+		x.Followed.Report = &told.report
 	}
-	if f.Why != "" {
-		out = append(out, transform.Warning{Field: "follow", Message: f.Why})
+	if x.Followed.Err = err; err != nil {
+		x.Warnings = append(x.Warnings, transform.Warning{Field: "follow", Message: "the look at the pipeline tells nothing: " + err.Error(), Err: err})
 	}
-	if f.Err != nil {
-		out = append(out, transform.Warning{Field: "follow", Message: "the look at the pipeline tells nothing: " + f.Err.Error(), Err: f.Err})
-	}
-	return out
 }
 
 // listener is a Reporter that keeps what Port is told after a look.

@@ -60,7 +60,8 @@ func (a *Agent) invoke(ctx, finish context.Context, j *job, out *outcome) error 
 			return nil
 		}
 		a.unmark(j)
-		a.sayRetry(ctx, j, *out, delay)
+		j.about(j.log.Warn()).Err(out.err).Int("attempt", out.attempts).Float64("retry_in_ms", milliseconds(delay)).Msg("attempt failed")
+		j.say(ctx, LevelWarn, "Attempt %d failed: %s. Next attempt in %s.", out.attempts, out.err, seconds(delay))
 		j.work.At(activity.Retrying, "at "+time.Now().Add(delay).UTC().Format(time.TimeOnly)+" UTC")
 		if err := Pause(wait, delay); err != nil {
 			return a.cutShort(j, out, err)
@@ -123,7 +124,10 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) erro
 	}
 	if !j.slow {
 		var said atomic.Bool
-		slow := time.AfterFunc(quietTime, func() { said.Store(true); a.sayUnderWay(finish, j) })
+		slow := time.AfterFunc(quietTime, func() {
+			said.Store(true)
+			j.say(finish, LevelInfo, "Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime)
+		})
 		j.req.OnAnswer = func() { slow.Stop() }
 		defer func() { slow.Stop(); j.slow = said.Load() }()
 	}
@@ -224,20 +228,13 @@ func (a *Agent) repeatable(j *job) bool {
 	return j.run == "" || j.req.Idempotent() || a.sentAgain(j)
 }
 
-func (a *Agent) sayUnderWay(ctx context.Context, j *job) {
-	j.runLog.add(ctx, LevelInfo, j.redactor.String(fmt.Sprintf("Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime))+j.owner())
-}
-
-func (a *Agent) sayRetry(ctx context.Context, j *job, out outcome, delay time.Duration) {
-	j.about(j.log.Warn()).Err(out.err).Int("attempt", out.attempts).Float64("retry_in_ms", milliseconds(delay)).Msg("attempt failed")
-	j.runLog.add(ctx, LevelWarn, j.redactor.String(fmt.Sprintf("Attempt %d failed: %s. Next attempt in %s.", out.attempts, out.err, seconds(delay)))+j.owner())
-}
-
-func (j *job) owner() string {
-	if j.ev.Owner == "" {
-		return ""
+// say adds a line to the run's log, which names the agent that has claimed the run.
+func (j *job) say(ctx context.Context, level, format string, args ...any) {
+	line := j.redactor.String(fmt.Sprintf(format, args...))
+	if j.ev.Owner != "" {
+		line += owner(j.ev.Owner)
 	}
-	return owner(j.ev.Owner)
+	j.runLog.add(ctx, level, line)
 }
 
 // seconds prints a duration for people.
