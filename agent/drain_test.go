@@ -372,7 +372,7 @@ func TestDrainEndsReport(t *testing.T) {
 					t.Errorf("got %d requests, want 1", n)
 				}
 				f.backend.do = accepts(200, `{}`)
-				if _, known := f.recent.settled["r_1"]; known {
+				if _, known := f.recent.runs["r_1"]; known {
 					t.Error("the run is remembered as settled")
 				}
 			})

@@ -39,8 +39,8 @@ func TestRecentForgetsTheOldest(t *testing.T) {
 			t.Errorf("claim of run %d: got %v, want %v", n, got, want)
 		}
 	}
-	if len(r.settled) != recentRuns || len(r.working) != 2 {
-		t.Errorf("got %d runs remembered, %d in work; want %d, 2", len(r.settled), len(r.working), recentRuns)
+	if len(r.ring) != recentRuns || len(r.runs) != recentRuns+2 {
+		t.Errorf("got %d settled runs of %d; want %d of 2 more", len(r.ring), len(r.runs), recentRuns)
 	}
 }
 

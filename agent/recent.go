@@ -12,11 +12,10 @@ const recentRuns = 20_000
 // is sent again, by mistake or by someone else, does nothing. It is safe for
 // concurrent use.
 type recent struct {
-	mu      sync.Mutex
-	working map[string]work
-	settled map[string]seat
-	ring    []string // of settled, the oldest at next once it is full
-	next    int
+	mu   sync.Mutex
+	runs map[string]work
+	ring []string // of those that are settled, the oldest at next once it is full
+	next int
 }
 
 // seat is where an event stands in its source.
@@ -28,15 +27,13 @@ type seat struct {
 
 func (e *Event) seat() seat { return seat{e.Topic, e.Partition, e.Offset} }
 
-// work is a run that is being worked on.
+// work is a run that is being worked on, or that is settled.
 type work struct {
 	at   seat
-	done chan struct{}
+	done chan struct{} // closed at the end of the work; nil: the run is settled
 }
 
-func newRecent() *recent {
-	return &recent{working: map[string]work{}, settled: map[string]seat{}}
-}
+func newRecent() *recent { return &recent{runs: map[string]work{}} }
 
 // claim notes that run is being worked on. Where the event at the same place
 // still is, it waits for the end of that: a source hands an event over again
@@ -60,45 +57,41 @@ func (r *recent) claim(ctx context.Context, run string, at seat) error {
 func (r *recent) tryClaim(run string, at seat) (before <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	busy, working := r.working[run]
-	then, settled := r.settled[run]
-	switch {
-	case working && busy.at == at:
-		return busy.done, nil
-	case settled && then == at:
-		return nil, errSettled
-	case working || settled:
+	switch w, known := r.runs[run]; {
+	case !known:
+		r.runs[run] = work{at, make(chan struct{})}
+		return nil, nil
+	case w.at != at:
 		return nil, errReplayed
+	case w.done == nil:
+		return nil, errSettled
+	default:
+		return w.done, nil
 	}
-	r.working[run] = work{at, make(chan struct{})}
-	return nil, nil
 }
 
 // release takes a claim back: the run was left to the next owner of its event.
 func (r *recent) release(run string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.end(run)
+	if w := r.runs[run]; w.done != nil {
+		close(w.done)
+		delete(r.runs, run)
+	}
 }
 
 // settle keeps a claimed run among the recent ones; the oldest is forgotten.
 func (r *recent) settle(run string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.settled[run] = r.working[run].at
-	r.end(run)
+	w := r.runs[run]
+	close(w.done)
+	r.runs[run] = work{at: w.at}
 	if len(r.ring) < recentRuns {
 		r.ring = append(r.ring, run)
 		return
 	}
-	delete(r.settled, r.ring[r.next])
+	delete(r.runs, r.ring[r.next])
 	r.ring[r.next] = run
 	r.next = (r.next + 1) % recentRuns
-}
-
-func (r *recent) end(run string) {
-	if w, ok := r.working[run]; ok {
-		close(w.done)
-		delete(r.working, run)
-	}
 }
