@@ -53,16 +53,12 @@ func (f *followed) begin(rep Report) {
 }
 
 // linksOf is the list of a report's links.
-func linksOf(link any) []string {
-	switch link := link.(type) {
-	case string:
-		if link != "" {
-			return []string{link}
-		}
-	case []string:
-		return link
-	}
-	return nil
+func linksOf(link any) (list []string) {
+	editLinks(link, func(l string) string {
+		list = append(list, l)
+		return l
+	})
+	return list
 }
 
 // line adds a line of the run's log, as long as there is room for it.
@@ -105,7 +101,7 @@ func (n *news) add(f *followed, p follow.Progress) {
 		later.Summary = clean(p.Summary)
 	}
 	if links := n.allLinks(p.Links); links != nil {
-		later.Link = f.j.cleanLinks(links)
+		later.Link = editLinks(links, clean)
 	}
 	for _, note := range later.Clean() {
 		n.line(LevelWarn, note)

@@ -192,8 +192,7 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 		a.mappingFailed(j, w)
 	}
 	if err != nil {
-		var expr *transform.ExprError
-		if errors.As(err, &expr) {
+		if expr, ok := errors.AsType[*transform.ExprError](err); ok {
 			a.countMappingError(expr.Field)
 		}
 		return fmt.Errorf("map request: %w", err)

@@ -19,7 +19,7 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, err
 	a.count(j, out)
 	j.work.At(activity.Reporting, "")
 	if j.run == "" {
-		j.keep(out, "")
+		j.keep(out, StatusSuccess)
 		return nil, nil
 	}
 	f, why := a.watchRun(ctx, j, out)
@@ -122,7 +122,7 @@ func (a *Agent) compose(j *job, out outcome) *Report {
 // shown.
 func finish(j *job, rep *Report) {
 	rep.Summary = j.redactor.String(rep.Summary)
-	rep.Link = j.cleanLinks(rep.Link)
+	rep.Link = editLinks(rep.Link, j.redactor.String)
 	rep.ExternalRunID = j.redactor.String(rep.ExternalRunID)
 	rep.StatusLabel = j.redactor.String(rep.StatusLabel)
 	link := rep.Link
@@ -133,21 +133,6 @@ func finish(j *job, rep *Report) {
 	if j.recorded != nil {
 		rep.Link = link // an explanation shows what the rule gives; the note says that Port does not get it
 	}
-}
-
-// cleanLinks returns a link, or a list of them, without secrets.
-func (j *job) cleanLinks(link any) any {
-	switch link := link.(type) {
-	case string:
-		return j.redactor.String(link)
-	case []string:
-		clean := make([]string, len(link))
-		for i := range link {
-			clean[i] = j.redactor.String(link[i])
-		}
-		return clean
-	}
-	return link
 }
 
 // applyRule lets the rule's report win where it says something.
@@ -263,12 +248,8 @@ func (a *Agent) count(j *job, out outcome) {
 // told.
 func (j *job) keep(out outcome, status string) {
 	r := activity.Run{Result: cmp.Or(status, statusOpen), Attempts: out.attempts, Seconds: out.took.Seconds()}
-	if j.run == "" {
-		r.Result = StatusSuccess
-	}
 	if out.err != nil {
-		r.Reason = reasonOf(out)
-		r.Result = StatusFailure
+		r.Result, r.Reason = StatusFailure, reasonOf(out)
 	}
 	if out.res != nil {
 		r.Status = out.res.StatusCode

@@ -33,26 +33,37 @@ func (r *Report) Clean() (notes []string) {
 	for i, line := range r.Lines {
 		r.Lines[i].Message = invoker.OneLine(line.Message, maxShown)
 	}
-	var good []string
-	for _, link := range linksOf(r.Link) {
-		switch why := badLink(link); {
-		case link == "": // one of a list that the rule left empty
-		case why != "":
-			notes = append(notes, fmt.Sprintf("Link left out: %q %s", invoker.OneLine(link, 100), why))
-		default:
-			good = append(good, link)
+	r.Link = editLinks(r.Link, func(link string) string {
+		why := badLink(link)
+		if link == "" || why == "" {
+			return link
+		}
+		notes = append(notes, fmt.Sprintf("Link left out: %q %s", invoker.OneLine(link, 100), why))
+		return ""
+	})
+	return notes
+}
+
+// editLinks returns link, a string or a list of them, with each as edit returns
+// it; nil where nothing is left. An empty string is left out.
+func editLinks(link any, edit func(string) string) any {
+	switch link := link.(type) {
+	case string:
+		if link = edit(link); link != "" {
+			return link
+		}
+	case []string:
+		var out []string
+		for _, l := range link {
+			if l = edit(l); l != "" {
+				out = append(out, l)
+			}
+		}
+		if out != nil {
+			return out
 		}
 	}
-	_, list := r.Link.([]string)
-	switch {
-	case len(good) == 0:
-		r.Link = nil
-	case list:
-		r.Link = good
-	default:
-		r.Link = good[0]
-	}
-	return notes
+	return nil
 }
 
 // badLink says why a link is not one to offer for a click, empty where it is.

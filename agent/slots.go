@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -89,12 +90,10 @@ func (s *slots) ask(name string) (h *host, given chan struct{}) {
 func (s *slots) withdraw(h *host, given chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, w := range h.queue {
-		if w == given {
-			h.queue = append(h.queue[:i], h.queue[i+1:]...)
-			s.tidy(h)
-			return
-		}
+	if i := slices.Index(h.queue, given); i >= 0 {
+		h.queue = slices.Delete(h.queue, i, i+1)
+		s.tidy(h)
+		return
 	}
 	s.giveBack(h)
 }
@@ -177,11 +176,8 @@ func (s *slots) tidy(h *host) {
 	if len(h.queue) > 0 {
 		return
 	}
-	for i, w := range s.waiting {
-		if w == h {
-			s.waiting = append(s.waiting[:i], s.waiting[i+1:]...)
-			break
-		}
+	if i := slices.Index(s.waiting, h); i >= 0 {
+		s.waiting = slices.Delete(s.waiting, i, i+1)
 	}
 	if h.used == 0 {
 		delete(s.hosts, h.name)
