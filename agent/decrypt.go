@@ -99,7 +99,14 @@ func open(secret string, v any) (string, error) {
 	if !ok {
 		return "", errors.New("not a string")
 	}
-	gcm, err := newGCM(secret)
+	if len(secret) < keySize {
+		return "", fmt.Errorf("the client secret is shorter than %d bytes", keySize)
+	}
+	block, err := aes.NewCipher([]byte(secret[:keySize]))
+	if err != nil {
+		return "", err
+	}
+	gcm, err := cipher.NewGCMWithNonceSize(block, nonceSize)
 	if err != nil {
 		return "", err
 	}
@@ -118,17 +125,6 @@ func open(secret string, v any) (string, error) {
 		return "", errors.New("decrypts to something that is not text")
 	}
 	return string(plain), nil
-}
-
-func newGCM(secret string) (cipher.AEAD, error) {
-	if len(secret) < keySize {
-		return nil, fmt.Errorf("the client secret is shorter than %d bytes", keySize)
-	}
-	block, err := aes.NewCipher([]byte(secret[:keySize]))
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCMWithNonceSize(block, nonceSize)
 }
 
 // appendStrings appends the strings of plain where it is a JSON object or

@@ -167,9 +167,6 @@ func (a *Agent) logAttempt(j *job, out *outcome, took time.Duration) {
 		level = zerolog.InfoLevel
 	}
 	line := j.log.WithLevel(level)
-	if !line.Enabled() {
-		return
-	}
 	if a.cfg.DetailedLogging {
 		line = line.Bytes("request_body", j.excerpt(j.req.Body))
 		if out.res != nil {

@@ -97,8 +97,8 @@ func (a *Agent) checkAge(timestamp string) error {
 	if a.cfg.MaxEventAgeSeconds == 0 {
 		return nil
 	}
-	at, ok := signedAt(timestamp)
-	if !ok {
+	at := signedAt(timestamp)
+	if at.IsZero() {
 		return fmt.Errorf("%w: the timestamp is not a number", errExpired)
 	}
 	if age := time.Since(at); age.Seconds() > a.cfg.MaxEventAgeSeconds {
@@ -108,29 +108,27 @@ func (a *Agent) checkAge(timestamp string) error {
 }
 
 // signedAt reads Port's timestamp: seconds since 1970; milliseconds are told
-// by their size.
-func signedAt(timestamp string) (at time.Time, ok bool) {
+// by their size. It returns the zero time for what is neither.
+func signedAt(timestamp string) time.Time {
 	n, err := strconv.ParseFloat(timestamp, 64)
 	if n > 1e11 {
 		n /= 1000
 	}
 	if err != nil || !(n >= 0 && n < 1e11) {
-		return time.Time{}, false
+		return time.Time{}
 	}
-	return time.UnixMilli(int64(n * 1000)), true
+	return time.UnixMilli(int64(n * 1000))
 }
 
 func (a *Agent) newJob(ev *Event, msg *Message) *job {
 	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg),
-		noFollow: msg.Method.NoFollow, redactor: a.Redactor, log: a.log, memory: share{budget: a.answers}}
-	j.trace = traceOf(msg, ev.Key(j.run))
-	j.signed, _ = signedAt(msg.Timestamp)
+		signed: signedAt(msg.Timestamp), trace: traceOf(msg, ev.Key(msg.Run)), noFollow: msg.Method.NoFollow,
+		redactor: a.Redactor, log: a.log, runLog: runLog{reporter: a.Reporter, run: msg.Run}, memory: share{budget: a.answers}}
 	if j.sync {
 		j.kind += ", synchronized"
 	}
 	action, _ := msg.Root["action"].(string)
 	j.work = a.Activity.Begin(activity.Event{Topic: ev.Topic, Partition: ev.Partition, Offset: ev.Offset, Run: j.run, Action: action, Arrived: ev.Time})
-	j.runLog.reporter, j.runLog.run = a.Reporter, j.run
 	return j
 }
 
