@@ -63,12 +63,9 @@ func (j *job) vouched() bool {
 // about adds to a line of the agent's log which event it is about, and what is
 // known of its way.
 func (j *job) about(line *zerolog.Event) *zerolog.Event {
-	line = line.Str("topic", j.ev.Topic).Int("partition", j.ev.Partition).Int64("offset", j.ev.Offset)
+	line = line.Str("topic", j.ev.Topic).Int("partition", j.ev.Partition).Int64("offset", j.ev.Offset).Str("trace", j.trace.id)
 	if j.run != "" {
 		line = line.Str("run", j.run)
-	}
-	if j.trace.id != "" {
-		line = line.Str("trace", j.trace.id)
 	}
 	if j.rule != nil {
 		line = line.Str("rule", j.label)

@@ -24,11 +24,10 @@ func interruptedError(stopped error, host string) error {
 	return fmt.Errorf("%v while the request to %s was in flight; %w", stopped, host, errInterrupted)
 }
 
-// takeOver deals with an event that an earlier owner may have worked on. over
-// tells that it is not to be invoked: what Port was not told yet it is told now,
-// and f, if there is one, is a pipeline to follow. Otherwise the event is this
-// agent's to invoke, or out holds why its run fails. An error means that the event
-// is left to its next owner.
+// takeOver decides about an event that an earlier owner may have worked on. If over
+// is true, its work is done and Port knows how it ended, or f is the pipeline that
+// is left to follow. Otherwise the event is invoked, or out holds why its run
+// fails. An error means that the event is left to its next owner.
 func (a *Agent) takeOver(ctx, late context.Context, j *job, turn *turn, out *outcome) (f *followed, over bool, err error) {
 	if !j.ev.Interrupted && (j.run == "" || j.vouched()) {
 		return nil, false, nil
@@ -56,8 +55,9 @@ func (a *Agent) takeOver(ctx, late context.Context, j *job, turn *turn, out *out
 		j.about(j.log.Warn()).Msg("interrupted event sent again")
 		return nil, false, nil
 	}
-	turn.leave()                                                          // nothing more is sent, and the search takes its time
-	out.err = interruptedError(errStopped, cmp.Or(j.host, "its backend")) // no host: the mapping, or the environment, is another one than then
+	turn.leave() // nothing more is sent, and the search takes its time
+	// Without a host the mapping, or the environment, is another one than then.
+	out.err = interruptedError(errStopped, cmp.Or(j.host, "its backend"))
 	if j.req != nil && known {
 		watch, err := a.search(ctx, j, state)
 		switch {
@@ -92,15 +92,15 @@ func (a *Agent) lookUp(ctx context.Context, j *job) (state RunState, known bool,
 	return state, true, nil
 }
 
-// countTakenOver counts what became of an interrupted event.
+// countTakenOver counts the outcome of an interrupted event.
 func (a *Agent) countTakenOver(j *job, outcome string) {
 	if j.ev.Interrupted {
 		a.Metrics.Interrupted.WithLabelValues(outcome).Inc()
 	}
 }
 
-// settleEnded settles a run whose invocation had ended before. Where Port does not
-// know how, it is told.
+// settleEnded settles a run whose invocation had ended before, and reports its
+// status if an earlier owner did not come to that.
 func (a *Agent) settleEnded(ctx context.Context, j *job, state RunState, past past) error {
 	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
 	a.countTakenOver(j, "already_ended")
@@ -116,8 +116,8 @@ func (a *Agent) settleEnded(ctx context.Context, j *job, state RunState, past pa
 	return a.send(ctx, j, &owed)
 }
 
-// followOn follows the pipeline at h, which another process has followed. Where
-// that cannot be, Port is told why.
+// followOn follows the pipeline at h, which another process has followed. If that
+// is not possible any more, Port is told why.
 func (a *Agent) followOn(ctx, late context.Context, j *job, h follow.Handle, state RunState) (*followed, error) {
 	if !j.ev.Interrupted { // no ledger says so, or none of this group
 		if err := j.ev.Ledger.Start(ctx); err != nil {
