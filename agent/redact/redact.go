@@ -71,19 +71,19 @@ func worthHiding(secret string) bool {
 // Secrets of up to 256 lines and 32 KiB together are searched for. Where there
 // are more, the new Redactor replaces every text as a whole.
 func (r *Redactor) Run(secrets ...string) *Redactor {
-	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return r.String(s) == Mark }) // known
+	secrets = slices.DeleteFunc(slices.Clone(secrets), func(s string) bool { return !worthHiding(s) || r.String(s) == Mark }) // known
 	lines, size := 0, 0
 	for _, s := range secrets {
 		lines, size = lines+1+strings.Count(s, "\n"), size+len(s)
 	}
 	full := r.full || lines > maxRunLines || size > maxRunBytes
-	if full {
+	switch {
+	case len(secrets) == 0 && full == r.full:
+		return r
+	case full:
 		secrets = nil
 	}
 	run := New(secrets...)
-	if len(run.refs) == 0 && full == r.full {
-		return r
-	}
 	run.base, run.full = r, full
 	return run
 }
