@@ -156,7 +156,7 @@ func (f *followed) run(ctx context.Context) error {
 	}
 }
 
-// schedule returns the pauses before the first looks after a trigger.
+// schedule holds the pauses before the first looks after a trigger.
 var schedule = []time.Duration{2 * time.Second, time.Second, 2 * time.Second, 3 * time.Second, 4 * time.Second}
 
 // wait is the time to the next look: by the rule's interval or by the age of

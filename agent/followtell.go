@@ -38,7 +38,7 @@ func (f *followed) reportTrigger(ctx context.Context, out outcome, rep *Report) 
 	if err := f.send(ctx, f.j, &Report{Lines: lines}); err != nil {
 		return err
 	}
-	if len(rep.Response) <= maxKeptAnswer { // of a node run, which is told with its end
+	if IsNodeRun(f.j.run) && len(rep.Response) <= maxKeptAnswer {
 		f.output = Report{Response: rep.Response, StatusCode: rep.StatusCode}
 	}
 	rep.Response, rep.StatusCode = nil, 0
