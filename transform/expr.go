@@ -46,6 +46,9 @@ func compile(text string, at place, env *environment) (*expr, *Finding) {
 	if len(text) > maxExpr {
 		return nil, &Finding{Message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
 	}
+	if i := strings.IndexByte(text, 0); i >= 0 { // where gojq would stop to read
+		return nil, &Finding{Message: "the expression holds a NUL character", Hint: "remove it", Start: i, End: i + 1}
+	}
 	src := text
 	if strings.TrimSpace(src) == "" {
 		src = "." // as it has always been

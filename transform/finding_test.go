@@ -36,6 +36,9 @@ func TestCheck(t *testing.T) {
 			`warning: rule 0: unknown key "Enabled" is ignored; did you mean "enabled"?`,
 			`warning: rule 0: unknown key "boddy" is ignored; did you mean "body"?`,
 		}},
+		{"a NUL character, at which gojq stops to read", `[{"enabled": ".x\u0000 == nonsense("}]`, []string{
+			`rule 0: enabled: the expression holds a NUL character; remove it`,
+		}},
 		{"reached behind one that does not compile", `[{"enabled": ".x =="}, {"enabled": ".y"}]`, []string{
 			`rule 0: enabled: the expression ends too early`,
 		}},

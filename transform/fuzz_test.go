@@ -71,6 +71,9 @@ func FuzzEval(f *testing.F) {
 		if large.MatchString(text) || strings.Contains(text, runName) { // is no value: whoever writes it gets an error
 			return
 		}
+		if strings.Contains(text, "now") { // gives another value each time
+			return
+		}
 		e, cerr := compile(text, place{field: "enabled"}, newEnvironment(testEnv, 500*time.Millisecond))
 		if cerr != nil {
 			if cerr.Message == "" || cerr.Start < 0 || cerr.Start > len(text) {
