@@ -167,7 +167,7 @@ func (a *Agent) logAttempt(j *job, out *outcome, took time.Duration) {
 		level = zerolog.InfoLevel
 	}
 	line := j.log.WithLevel(level)
-	if a.cfg.DetailedLogging {
+	if a.cfg.DetailedLogging && line.Enabled() { // to look for secrets in a body takes time
 		line = line.Bytes("request_body", j.excerpt(j.req.Body))
 		if out.res != nil {
 			line = line.Bytes("response_body", j.excerpt(out.res.Body))
