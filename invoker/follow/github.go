@@ -147,8 +147,8 @@ var gitHubVerbs = map[string]string{
 	"success": "succeeded", "failure": "failed", "timed_out": "timed out", "cancelled": "was cancelled", "skipped": "was skipped",
 }
 
-// named lists the latest runs of a workflow since a time, and gives the first one
-// whose title holds the id of the run at Port.
+// named lists the latest runs of a workflow since a time. id is that of the
+// earliest one whose title holds the id of the run at Port, empty where none does.
 func (f *gitHub) named(ctx context.Context, place, since, run string) (id string, all []gitHubRun, err error) {
 	var list struct {
 		Runs []gitHubRun `json:"workflow_runs"`

@@ -34,19 +34,26 @@ func newGitLab(inv Invoker) *gitLab {
 	}}
 }
 
+// gitLabPipeline is how GitLab names a pipeline.
+type gitLabPipeline struct {
+	ID      json.Number
+	Project json.Number `json:"project_id"`
+}
+
+func (p gitLabPipeline) place(base string) string {
+	return fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base, p.Project, p.ID)
+}
+
 func (f *gitLab) start(_ context.Context, _ *Run, req *invoker.Request, res *invoker.Response) ([]string, error) {
 	base, _, err := f.rest(bare(req.URL))
 	if err != nil {
 		return nil, err
 	}
-	var pipeline struct {
-		ID      json.Number
-		Project json.Number `json:"project_id"`
-	}
+	var pipeline gitLabPipeline
 	if json.Unmarshal(res.Body, &pipeline) != nil || pipeline.ID == "" || pipeline.Project == "" {
 		return nil, fmt.Errorf("the answer of GitLab names no pipeline")
 	}
-	return []string{fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base.Base(), pipeline.Project, pipeline.ID)}, nil
+	return []string{pipeline.place(base.Base())}, nil
 }
 
 // gitLabPages bounds the pages of 100 pipelines among which one is looked for.
@@ -65,16 +72,13 @@ func (f *gitLab) find(ctx context.Context, run *Run, req *invoker.Request, since
 		return nil, quiet("the request was no trigger of a pipeline")
 	}
 	for page := 1; page <= gitLabPages; page++ {
-		var list []struct {
-			ID      json.Number
-			Project json.Number `json:"project_id"`
-		}
+		var list []gitLabPipeline
 		query := fmt.Sprintf("?source=trigger&updated_after=%s&per_page=100&page=%d", since.Format(time.RFC3339), page)
 		if err := f.get(ctx, base.Base()+m[1]+"/pipelines"+query, &list); err != nil {
 			return nil, err
 		}
 		for _, p := range list {
-			place := fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", base.Base(), p.Project, p.ID)
+			place := p.place(base.Base())
 			text, err := f.startedBy(ctx, place)
 			if err != nil || names(run.ID, text) {
 				return []string{place}, err
