@@ -11,6 +11,8 @@ import (
 	"unicode/utf16"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"port-agent/transform/jq"
 )
 
 // span is a part of a text, in bytes.
@@ -73,7 +75,7 @@ func (p *parser) node(field string) (*node, error) {
 			text, _ := jsontext.AppendUnquote(nil, raw)
 			n.value = string(text)
 		case '0':
-			n.value = number(json.Number(raw))
+			n.value = jq.Number(json.Number(raw))
 		case 't', 'f':
 			n.value = kind == 't'
 		}

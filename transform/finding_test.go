@@ -272,21 +272,3 @@ func TestCheckYAML(t *testing.T) {
 		}
 	}
 }
-
-// TestFraction names kind, format and hint where a time has milliseconds.
-func TestFraction(t *testing.T) {
-	t.Parallel()
-	for x, want := range map[string]string{
-		`"2024-01-02T03:04:05.678Z" | fromdate`: `strptime cannot read the text as "%Y-%m-%dT%H:%M:%S%z", because it has a fraction of a second; take that out before: sub("\\.[0-9]+"; "")`,
-		`"yesterday" | fromdate`:                `strptime cannot read the text as "%Y-%m-%dT%H:%M:%S%z"`,
-		`12 | strptime("%H")`:                   `strptime reads text, not: number`,
-		`"12" | strptime(1)`:                    `strptime needs a format, which is text of at most 512 bytes`,
-	} {
-		if _, err := evaluate(t, x, `{}`); err == nil || err.Error() != want {
-			t.Errorf("%s fails with %v, want %s", x, err, want)
-		}
-	}
-	if got, err := evaluate(t, `"2024-01-02T03:04:05.678Z" | sub("\\.[0-9]+"; "") | fromdate`, `{}`); got != "1704164645" {
-		t.Errorf("got %s, %v", got, err)
-	}
-}

@@ -39,7 +39,7 @@ func (f *Follow) Generic() bool { return f.fields.template("url") != nil }
 
 // ReadsAnswer reports whether url may depend on the trigger's answer.
 func (f *Follow) ReadsAnswer() bool {
-	return strings.Contains(f.fields.template("url").expr().text, "response")
+	return strings.Contains(f.fields.template("url").expr().Text, "response")
 }
 
 // Place gives the URL to poll. It is for once, after the trigger. nil means

@@ -49,6 +49,9 @@ func quoteHint(text string) string {
 // dashHint tells how a key with a dash is written, where name stands after one:
 // .run-id is the difference of .run and id.
 func dashHint(text, name string) string {
+	if name == "" {
+		return ""
+	}
 	key := regexp.MustCompile(`\.([A-Za-z_]\w*(?:-\w+)*-` + regexp.QuoteMeta(name) + `(?:-\w+)*)\b`).FindStringSubmatch(text)
 	if key == nil {
 		return ""

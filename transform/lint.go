@@ -8,102 +8,30 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/itchyny/gojq"
 	"golang.org/x/net/http/httpguts"
+
+	"port-agent/transform/jq"
 )
-
-// literal is a constant text that an expression may give. An open one is the
-// beginning of such a text.
-type literal struct {
-	text string
-	open bool
-}
-
-func literals(q *gojq.Query) (out []literal) {
-	beginnings := func(q *gojq.Query) []literal {
-		for _, l := range literals(q) {
-			out = append(out, literal{l.text, true})
-		}
-		return out
-	}
-	switch {
-	case q == nil:
-	case q.Op == gojq.OpAlt, q.Op == gojq.OpComma:
-		return append(literals(q.Left), literals(q.Right)...)
-	case q.Op == gojq.OpPipe:
-		return literals(q.Right)
-	case q.Op == gojq.OpAdd:
-		return beginnings(q.Left)
-	case q.Term == nil || len(q.Term.SuffixList) > 0:
-	case q.Term.Type == gojq.TermTypeQuery:
-		return literals(q.Term.Query)
-	case q.Term.Type == gojq.TermTypeString && q.Term.Str.Queries == nil:
-		return []literal{{q.Term.Str.Str, false}}
-	case q.Term.Type == gojq.TermTypeString:
-		return beginnings(q.Term.Str.Queries[0])
-	case q.Term.Type == gojq.TermTypeIf:
-		out = append(literals(q.Term.If.Then), literals(q.Term.If.Else)...)
-		for _, e := range q.Term.If.Elif {
-			out = append(out, literals(e.Then)...)
-		}
-	}
-	return out
-}
 
 // badConstant reports a constant of e that cannot work. In a report it is a warning:
 // a report that fails changes nothing.
-func (p *parser) badConstant(e *expr, literal, message, hint string) {
-	f := Finding{Message: message, Hint: hint, Warning: strings.HasPrefix(e.field, "report.")}
-	quoted, _ := gojq.Marshal(literal)
-	if i := strings.Index(e.text, string(quoted)); i >= 0 {
-		f.Start, f.End = i, i+len(quoted)
-	}
-	p.find(f, e.place)
+func (p *parser) badConstant(e *expr, fault jq.Fault) {
+	p.find(Finding{Message: fault.Message, Hint: fault.Hint, Start: fault.Start, End: fault.End,
+		Warning: strings.HasPrefix(e.field, "report.")}, e.place)
 }
 
-// lint looks at the constants of an expression, wherever it stands.
-func (p *parser) lint(e *expr) {
-	for _, c := range e.patterns {
-		if strings.Contains(c.function, "time") { // strptime, strftime, strflocaltime
-			if bad := badDirective.FindString(percent.ReplaceAllString(c.text, "")); bad != "" {
-				p.badConstant(e, c.text, fmt.Sprintf("the format of a time has no %s", bad), "")
-			}
-			continue
-		}
-		if _, err := compileRegex(c.text, c.flags); err != nil {
-			p.badConstant(e, c.text, err.Error(), regexHint(c.text))
-		}
-	}
-}
-
-var (
-	percent      = regexp.MustCompile(`%%`)
-	badDirective = regexp.MustCompile(`%[-_^#0-9:]*[^-_^#0-9:GYgyCmBbhAawuVUWedjkHlIPpMSsfZztn+cvrFDxTXR%]`)
-	lookAround   = regexp.MustCompile(`\(\?<?[=!]`)
-	unicode      = regexp.MustCompile(`\\u([0-9A-Fa-f]{4})`)
-	backRef      = regexp.MustCompile(`\\[1-9]`)
-)
-
-func regexHint(re string) string {
-	if m := unicode.FindStringSubmatch(re); m != nil {
-		return `write \x{` + m[1] + "}"
-	}
-	if lookAround.MatchString(re) {
-		return "look-ahead and look-behind do not exist here: match more and take a group of it, or use two tests"
-	}
-	if backRef.MatchString(re) {
-		return "references to groups do not exist here"
-	}
-	return ""
+// badLiteral is badConstant for a text that e may give.
+func (p *parser) badLiteral(e *expr, l jq.Literal, message, hint string) {
+	p.badConstant(e, jq.Fault{Message: message, Hint: hint, Start: l.Start, End: l.End})
 }
 
 // oneOf makes the check of a field that takes only some texts.
 func oneOf(allowed ...string) func(*parser, *node) {
 	return func(p *parser, t *node) {
 		t.each(func(e *expr) {
-			for _, s := range e.literals {
-				if !s.open && !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s.text))) {
-					p.badConstant(e, s.text, fmt.Sprintf("%.40q is not one of %s", s.text, strings.Join(allowed, ", ")), "")
+			for _, s := range e.Literals {
+				if !s.Open && !slices.Contains(allowed, strings.ToUpper(strings.TrimSpace(s.Text))) {
+					p.badLiteral(e, s, fmt.Sprintf("%.40q is not one of %s", s.Text, strings.Join(allowed, ", ")), "")
 				}
 			}
 		})
@@ -114,15 +42,15 @@ func oneOf(allowed ...string) func(*parser, *node) {
 func (p *parser) web(t *node) {
 	const hint = `write it like "https://host/path"`
 	t.each(func(e *expr) {
-		for _, s := range e.literals {
-			u, err := url.Parse(s.text)
+		for _, s := range e.Literals {
+			u, err := url.Parse(s.Text)
 			switch {
-			case s.open && !webURL(s.text):
-				p.badConstant(e, s.text, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", s.text), hint)
-			case s.open || s.text == "" && !strings.HasSuffix(e.field, "url"): // no link
-			case strings.Contains(s.text, "{{"): // refused at run time, with a better reason
-			case err != nil || u.Host == "" || !webURL(s.text):
-				p.badConstant(e, s.text, fmt.Sprintf("%.60q is not an http(s) URL", s.text), hint)
+			case s.Open && !webURL(s.Text):
+				p.badLiteral(e, s, fmt.Sprintf("a URL that begins with %.60q is not an http(s) URL", s.Text), hint)
+			case s.Open || s.Text == "" && !strings.HasSuffix(e.field, "url"): // no link
+			case strings.Contains(s.Text, "{{"): // refused at run time, with a better reason
+			case err != nil || u.Host == "" || !webURL(s.Text):
+				p.badLiteral(e, s, fmt.Sprintf("%.60q is not an http(s) URL", s.Text), hint)
 			}
 		}
 	})
@@ -148,9 +76,9 @@ func (p *parser) sendable(t *node) {
 		}
 	}
 	t.each(func(e *expr) {
-		for _, s := range e.literals {
-			if !httpguts.ValidHeaderFieldValue(s.text) {
-				p.badConstant(e, s.text, "a header cannot hold this text", "line ends and control characters cannot be sent")
+		for _, s := range e.Literals {
+			if !httpguts.ValidHeaderFieldValue(s.Text) {
+				p.badLiteral(e, s, "a header cannot hold this text", "line ends and control characters cannot be sent")
 			}
 		}
 	})
@@ -160,7 +88,7 @@ var userInput = regexp.MustCompile(`^\s*\.payload\.properties(?:\.\w+|\.?"[^"]+"
 
 // ownBody warns about a body that is a user's alone: what is sent is signed.
 func (p *parser) ownBody(t *node) {
-	if t.expr() != nil && userInput.MatchString(t.expr().text) {
+	if t.expr() != nil && userInput.MatchString(t.expr().Text) {
 		p.warn(t.place, "the whole body is a single user input: the user who runs the action writes what the agent signs",
 			`put it into an object, such as {"input": …}`)
 	}
@@ -171,7 +99,7 @@ var readsResponse = regexp.MustCompile(`\.\s*"?response\b`)
 // afterRestart warns about what is gone when the agent has started again.
 func (p *parser) afterRestart(t *node) {
 	t.each(func(e *expr) {
-		if readsResponse.MatchString(e.text) {
+		if readsResponse.MatchString(e.Text) {
 			p.warn(e.place, ".response is gone after a restart of the agent: it is null in the polls after that", "read it in url, or take it from .body or env")
 		}
 	})

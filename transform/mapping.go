@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"port-agent/transform/jq"
 )
 
 // ErrNoRule is what Match gives, alone or wrapped, where no rule is for the
@@ -68,7 +70,7 @@ func search() string {
 // For cfg only what concerns evaluation counts. See Load for the rest. It may
 // be called at any time: mappings share nothing with one another.
 func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, error) {
-	p := parser{cfg: cfg, env: newEnvironment(environ, cfg.timeout())}
+	p := parser{cfg: cfg, env: jq.NewEnvironment(environ, cfg.timeout())}
 	rules := p.parse(file, data)
 	if err := joinErrors(p.findings); err != nil {
 		return nil, err
@@ -80,7 +82,7 @@ func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, er
 // Check tells everything that is wrong or looks wrong with a mapping, rule by
 // rule.
 func Check(file string, data []byte, environ []string) []Finding {
-	p := parser{env: newEnvironment(environ, Config{}.timeout())}
+	p := parser{env: jq.NewEnvironment(environ, Config{}.timeout())}
 	p.parse(file, data)
 	return p.findings
 }

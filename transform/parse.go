@@ -2,6 +2,7 @@ package transform
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,12 +11,14 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"port-agent/transform/jq"
 )
 
 // parser reads a mapping and collects what is wrong with it.
 type parser struct {
 	cfg      Config
-	env      *environment
+	env      *jq.Environment
 	data     []byte
 	dec      *jsontext.Decoder
 	findings []Finding
@@ -189,18 +192,28 @@ func (p *parser) find(f Finding, at place) {
 	p.findings = append(p.findings, f)
 }
 
+// expr is an expression and its place in the mapping.
+type expr struct {
+	*jq.Expr
+	place
+}
+
 // expr compiles the expression found at a place. It is nil where that fails,
 // and a finding says why.
 func (p *parser) expr(text string, at place) *expr {
-	e, fault := compile(text, at, p.env)
+	compiled, fault := p.env.Compile(text)
 	if fault != nil {
-		p.find(*fault, at)
+		hint := cmp.Or(fault.Hint, quoteHint(text), dashHint(text, text[fault.Start:fault.End]))
+		p.find(Finding{Message: fault.Message, Hint: hint, Start: fault.Start, End: fault.End}, at)
 		return nil
 	}
-	for _, name := range e.unset {
+	e := &expr{compiled, at}
+	for _, name := range e.Unset {
 		p.warn(at, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
 	}
-	p.lint(e)
+	for _, fault := range e.Faults {
+		p.badConstant(e, fault)
+	}
 	if plainCompiles.MatchString(text) {
 		p.warn(at, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
 	}

@@ -43,11 +43,11 @@ type evaluation struct {
 // value gives what e evaluates to. A failure is null and a warning, or an
 // error where the pass is strict or ctx has ended.
 func (ev *evaluation) value(ctx context.Context, e *expr) (any, error) {
-	v, err := e.eval(ctx, ev.input)
+	v, err := e.Eval(ctx, ev.input)
 	if err != nil && (ev.strict || ctx.Err() != nil) {
 		return nil, ev.rule.exprError(e.field, e, err)
 	}
-	if v == nil && strings.TrimSpace(e.text) != "null" {
+	if v == nil && strings.TrimSpace(e.Text) != "null" {
 		ev.warn(e, err)
 	}
 	return v, nil
@@ -58,7 +58,7 @@ func (ev *evaluation) warn(e *expr, err error) {
 	if err != nil {
 		msg = e.field + " failed: " + err.Error()
 	}
-	ev.warnings = append(ev.warnings, Warning{Field: e.field, Expr: e.text, Err: err, Message: msg})
+	ev.warnings = append(ev.warnings, Warning{Field: e.field, Expr: e.Text, Err: err, Message: msg})
 }
 
 // Request makes the request of an event. An error is an *ExprError and final:
@@ -133,7 +133,7 @@ func (ev *evaluation) required(ctx context.Context, t *node) (any, error) {
 	if t == nil {
 		return nil, nil
 	}
-	v, err := t.expr().eval(ctx, ev.input)
+	v, err := t.expr().Eval(ctx, ev.input)
 	if err != nil {
 		return nil, ev.rule.exprError(t.field, t.expr(), err)
 	}
@@ -173,7 +173,8 @@ func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists 
 			if v == nil {
 				continue
 			}
-			if !scalar(v) {
+			switch v.(type) {
+			case []any, map[string]any:
 				e := t.expr()
 				if e == nil {
 					e = t.value.(map[string]*node)[name].expr()

@@ -31,7 +31,7 @@ func TestRequest(t *testing.T) {
 		{"query by one expression", `{"query": ".o + {l: [1, 2]}"}`, `{"query":{"k":["v"],"l":["1","2"],"n":["2"]}}`, nil},
 		{"body null", `{"body": ".z"}`, `{"body":null}`, []string{"body gave null"}},
 		{"body null on purpose", `{"body": "null"}`, `{"body":null}`, nil},
-		{"body blank", `{"body": ""}`, `{"body":` + goJSON(requestEvent) + `}`, nil},
+		{"body blank", `{"body": ""}`, `{"body":{"big":12345678901234567890,"e":1e+21,"f":1,"l":[1,"a",null,false],"n":1,"o":{"k":"v","n":2,"z":null},"s":"x y","t":true,"z":null}}`, nil},
 		{"body by one expression", `{"body": ".o"}`, `{"body":{"k":"v","n":2,"z":null}}`, nil},
 		{"body walked", `{"body": {"a": ".n", "b": {"c": ".s"}, "d": [".big", {"e": ".t"}], "f": 1.50, "g": 12345678901234567890, "h": true, "i": null}}`,
 			`{"body":{"a":1,"b":{"c":"x y"},"d":[12345678901234567890,{"e":true}],"f":1.5,"g":12345678901234567890,"h":true,"i":null}}`, nil},
@@ -211,7 +211,7 @@ func TestConcurrent(t *testing.T) {
 			}
 		}
 	}
-	if got := asJSON(event); got != goJSON(benchEvent) {
+	if got := asJSON(event); got != asJSON(decode(t, benchEvent)) {
 		t.Error("the event has changed")
 	}
 }

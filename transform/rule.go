@@ -67,7 +67,7 @@ func (r *Rule) Enabled() string {
 	if r.enabled == nil {
 		return ""
 	}
-	return r.enabled.text
+	return r.enabled.Text
 }
 
 // OrderKey gives the key of the rule's orderBy: events with the same key are
@@ -88,7 +88,7 @@ func (r *Rule) evalEnabled(ctx context.Context, event any) (any, error) {
 	if r.enabled == nil {
 		return r.always, nil
 	}
-	v, err := r.enabled.eval(ctx, event)
+	v, err := r.enabled.Eval(ctx, event)
 	if err != nil {
 		return nil, r.exprError(r.enabled.field, r.enabled, err)
 	}
@@ -112,7 +112,7 @@ func (r *Rule) why(v any, err error) string {
 func (r *Rule) exprError(field string, e *expr, err error) error {
 	out := &ExprError{Rule: r.Index, Name: r.Name, Field: field, Err: err}
 	if e != nil {
-		out.Expr = e.text
+		out.Expr = e.Text
 	}
 	return out
 }

@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/itchyny/gojq"
 )
 
 // field is a member of an object of the mapping.
@@ -70,8 +69,15 @@ func integer(least, most int, what string) shape {
 func seconds(limit time.Duration) shape {
 	most := int(limit.Seconds())
 	return shape{fmt.Sprintf(`{"type": "number", "exclusiveMinimum": 0, "maximum": %d}`, most), func(p *parser, n *node) any {
-		f, ok := gojq.ToFloat64(n.value)
-		if !ok {
+		var f float64
+		switch v := n.value.(type) {
+		case int:
+			f = float64(v)
+		case float64:
+			f = v
+		case *big.Int:
+			f, _ = v.Float64()
+		default:
 			return p.wrong(n, "not a number of seconds", "")
 		}
 		if f <= 0 || f > limit.Seconds() {
@@ -113,8 +119,8 @@ var path = shape{`{"type": "string", "minLength": 1}`, func(p *parser, n *node) 
 	return path
 }}
 
-// jq is an expression.
-var jq = shape{`{"$ref": "#/$defs/jq"}`, func(p *parser, n *node) any {
+// expression is text that is jq.
+var expression = shape{`{"$ref": "#/$defs/jq"}`, func(p *parser, n *node) any {
 	if _, ok := n.value.(string); ok {
 		return p.template(n)
 	}
@@ -199,15 +205,15 @@ var ruleFields = []field{
 	{"enabled", enabled, "Whether the rule matches an event: a boolean, or a jq expression on the event that returns true. The default matches every event.", nil},
 	{"backend", word("WEBHOOK", "AZURE_DEVOPS", "JENKINS", "GITLAB", "GITHUB", "PORT_API", "AZURE-DEVOPS"),
 		"The kind of system that receives the request. The default depends on the action's invocation method and the URL.", nil},
-	{"url", jq, "jq on the event that returns the URL. The default is the backend's own.", (*parser).web},
-	{"method", jq, "jq on the event that returns GET, POST, PUT, PATCH or DELETE. The default is the action's own, or POST.", oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
+	{"url", expression, "jq on the event that returns the URL. The default is the backend's own.", (*parser).web},
+	{"method", expression, "jq on the event that returns GET, POST, PUT, PATCH or DELETE. The default is the action's own, or POST.", oneOf("GET", "POST", "PUT", "PATCH", "DELETE")},
 	{"headers", texts(false), "Headers: an object of jq expressions, or one expression that returns an object. A null value is left out.", (*parser).sendable},
 	{"query", texts(true), "Query of the URL: as headers; a list repeats its key.", nil},
 	{"body", anything, "Body of the request: jq, or JSON whose strings are jq. null sends no body. The default is the backend's own; for a webhook, the event.", (*parser).ownBody},
 	{"report", object(reportFields), "What is reported to Port. jq on .body (the event), .request and .response.", nil},
 	{"fieldsToDecryptPaths", list[[]string]("paths", 0, path), "Paths of encrypted inputs from the root of the event, such as payload.properties.password; * is every element.", nil},
 	{"timeout", seconds(24 * time.Hour), "Seconds that one attempt may take. The default is WEBHOOK_INVOKER_TIMEOUT.", nil},
-	{"orderBy", jq, "jq on the event that returns a key: events with the same key run one after another. null means no order.", nil},
+	{"orderBy", expression, "jq on the event that returns a key: events with the same key run one after another. null means no order.", nil},
 	{"onInterrupted", word("fail", "retry"), "What happens to a run whose request was under way when the agent died.", nil},
 	{"retry", object(retryFields), "When an attempt is repeated.", nil},
 	{"follow", follow, "Whether and how the agent follows the triggered pipeline to its end.", nil},
@@ -227,20 +233,20 @@ var retryFields = []field{
 }
 
 var followFields = []field{
-	{"url", jq, "jq on .body, .request and .response, evaluated once after the trigger: the URL to poll. null: the run is not followed. The default is the backend's own follower.", (*parser).web},
-	{"method", jq, "GET (the default) or POST, of each poll.", oneOf("GET", "POST")},
+	{"url", expression, "jq on .body, .request and .response, evaluated once after the trigger: the URL to poll. null: the run is not followed. The default is the backend's own follower.", (*parser).web},
+	{"method", expression, "GET (the default) or POST, of each poll.", oneOf("GET", "POST")},
 	{"headers", texts(false), "Headers of each poll.", func(p *parser, t *node) { p.sendable(t); p.afterRestart(t) }},
 	{"body", anything, "Body of each poll.", (*parser).afterRestart},
-	{"done", jq, "jq on .poll (statusCode, headers, text, json), .body, .request and .response: true: the pipeline is over.", nil},
-	{"status", jq, "SUCCESS (the default) or FAILURE, read when done.", oneOf("SUCCESS", "FAILURE")},
-	{"statusLabel", jq, "Text beside the status, sent when it changes.", nil},
-	{"summary", jq, "Text on the run's page, sent when it changes.", nil},
+	{"done", expression, "jq on .poll (statusCode, headers, text, json), .body, .request and .response: true: the pipeline is over.", nil},
+	{"status", expression, "SUCCESS (the default) or FAILURE, read when done.", oneOf("SUCCESS", "FAILURE")},
+	{"statusLabel", expression, "Text beside the status, sent when it changes.", nil},
+	{"summary", expression, "Text on the run's page, sent when it changes.", nil},
 	{"link", anything, "One http(s) link or a list of them, sent when it changes.", (*parser).web},
-	{"log", jq, "Text or a list of texts; each line is written once.", nil},
+	{"log", expression, "Text or a list of texts; each line is written once.", nil},
 	{"interval", seconds(24 * time.Hour), "Seconds between two polls.", nil},
 	{"timeout", seconds(7 * 24 * time.Hour), "Seconds after which the run fails as still running. The default is FOLLOW_TIMEOUT_SECONDS.", nil},
 	{"success", list[string]("end states", 1, str), `End states that count as success for the backend's own follower, such as ["SUCCESS", "UNSTABLE"].`, nil},
-	{"project", jq, "Azure incoming webhook: the project that contains the build.", nil},
+	{"project", expression, "Azure incoming webhook: the project that contains the build.", nil},
 }
 
 func names(table []field) []string {

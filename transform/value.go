@@ -1,27 +1,14 @@
 package transform
 
-import (
-	"encoding/json"
-	"math"
-	"math/big"
-	"strconv"
-	"strings"
-
-	"github.com/itchyny/gojq"
-)
+import "port-agent/transform/jq"
 
 // Text gives v as text, the way it is put into a header or a query: a string
-// as it is, an integer with all its digits, another number in the shortest
-// form that reads back as the same, everything else as JSON.
+// as it is, everything else as JSON.
 func Text(v any) string {
 	if s, ok := v.(string); ok {
 		return s
 	}
-	b, err := gojq.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	return string(b)
+	return jq.JSON(v)
 }
 
 // kind names the type of v in an error, which does not tell its value.
@@ -39,40 +26,4 @@ func kind(v any) string {
 		return "an object"
 	}
 	return "a number"
-}
-
-func truth(v any) bool { return v != nil && v != false }
-
-func scalar(v any) bool {
-	switch v.(type) {
-	case []any, map[string]any:
-		return false
-	}
-	return true
-}
-
-// maxDigits bounds the digits of an integer that is kept: to read and to print
-// one takes more than linear time.
-const maxDigits = 1000
-
-// number gives n as the evaluator keeps numbers: without fraction and exponent
-// an int or, where it does not fit, a *big.Int; otherwise a float64, and the
-// largest one where it is too large.
-func number(n json.Number) any {
-	s := n.String()
-	if len(s) <= maxDigits && !strings.ContainsAny(s, ".eE") {
-		if i, err := strconv.Atoi(s); err == nil {
-			return i
-		}
-		if i, ok := new(big.Int).SetString(s, 10); ok {
-			return i
-		}
-	}
-	f, _ := strconv.ParseFloat(s, 64)
-	return finite(f)
-}
-
-// finite brings a float64 to one that JSON can hold, as jq prints it.
-func finite(f float64) float64 {
-	return min(max(f, -math.MaxFloat64), math.MaxFloat64)
 }

@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"strings"
@@ -11,11 +11,11 @@ var testEnv = []string{"TOKEN=tok", "EMPTY="}
 // evaluate gives what an expression gives for a JSON input, as JSON.
 func evaluate(t *testing.T, text, input string) (string, error) {
 	t.Helper()
-	e, cerr := compile(text, place{field: "body"}, newEnvironment(testEnv, time.Second))
+	e, cerr := NewEnvironment(testEnv, time.Second).Compile(text)
 	if cerr != nil {
 		t.Fatalf("compile %s: at %d: %s", text, cerr.Start, cerr.Message)
 	}
-	v, err := e.eval(t.Context(), decode(t, input))
+	v, err := e.Eval(t.Context(), decode(t, input))
 	return asJSON(v), err
 }
 
@@ -81,7 +81,7 @@ var evalTests = []struct{ expr, want string }{
 	// text
 	{`"a\(.a.b)c\(.a.c)"`, `"a1c[3,1,2]"`},
 	{`@base64 "\(.a.s)!"`, `"eCB5!"`},
-	{`@json`, asJSON(Text(decodeOrPanic(evalEvent)))},
+	{`@json`, asJSON(JSON(decodeOrPanic(evalEvent)))},
 	{`[.a.c | @csv, @tsv, @sh, @html, @text]`, `["3,1,2","3\t1\t2","3 1 2","[3,1,2]","[3,1,2]"]`},
 	{`"eHk" | @base64d`, `"xy"`},
 	{`"gAE=" | @base64d`, `"` + "\ufffd" + `\u0001"`},
@@ -275,5 +275,23 @@ func TestEvalErrors(t *testing.T) {
 				t.Error("the error holds a value of the event")
 			}
 		})
+	}
+}
+
+// TestFraction names kind, format and hint where a time has milliseconds.
+func TestFraction(t *testing.T) {
+	t.Parallel()
+	for x, want := range map[string]string{
+		`"2024-01-02T03:04:05.678Z" | fromdate`: `strptime cannot read the text as "%Y-%m-%dT%H:%M:%S%z", because it has a fraction of a second; take that out before: sub("\\.[0-9]+"; "")`,
+		`"yesterday" | fromdate`:                `strptime cannot read the text as "%Y-%m-%dT%H:%M:%S%z"`,
+		`12 | strptime("%H")`:                   `strptime reads text, not: number`,
+		`"12" | strptime(1)`:                    `strptime needs a format, which is text of at most 512 bytes`,
+	} {
+		if _, err := evaluate(t, x, `{}`); err == nil || err.Error() != want {
+			t.Errorf("%s fails with %v, want %s", x, err, want)
+		}
+	}
+	if got, err := evaluate(t, `"2024-01-02T03:04:05.678Z" | sub("\\.[0-9]+"; "") | fromdate`, `{}`); got != "1704164645" {
+		t.Errorf("got %s, %v", got, err)
 	}
 }

@@ -1,7 +1,6 @@
-package transform
+package jq
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,35 +18,42 @@ const (
 	maxOutputs = 1000     // values it may give
 )
 
-// expr is a compiled expression. It may be evaluated from many goroutines.
-type expr struct {
-	place
-	text     string
-	unset    []string  // variables it reads that are not set
-	patterns []pattern // constant regular expressions and formats of times
-	literals []literal
+// Expr is a compiled expression. It may be evaluated from many goroutines; its
+// fields do not change.
+type Expr struct {
+	Text     string
+	Unset    []string  // variables of the environment that it reads, but that are not set
+	Literals []Literal // constant texts that it may give
+	Faults   []Fault   // constant regular expressions and formats of times that cannot work
 
-	env    *environment
-	code   *gojq.Code
-	direct *gojq.Query // of enabled, which environment.direct may know; else nil
+	env   *Environment
+	query *gojq.Query // as it is written, for Environment.direct
+	code  *gojq.Code
 	// deletes says that the expression may delete: gojq does so in its input and
 	// in the constants of the code. Then it is evaluated by one at a time.
 	deletes  bool
 	deleting sync.Mutex
 }
 
-// variables are what every query sees. Their values are those of expr.eval.
+// Fault is a part of an expression that cannot work.
+type Fault struct {
+	Message string
+	Hint    string // what to write instead; may be empty
+	// Start and End are the part of the text, in bytes; 0 where it is not known.
+	Start, End int
+}
+
+// variables are what every query sees. Their values are those of Expr.Eval.
 var variables = []string{runName, "$ENV", "$__loc__"}
 
-// compile compiles the expression text, found at a place, or says what is wrong
-// with it. Start and End of the finding are the part of the text it is about,
-// where that is known.
-func compile(text string, at place, env *environment) (*expr, *Finding) {
+// Compile compiles the expression text, or says what is wrong with it. A blank
+// text is the identity.
+func (env *Environment) Compile(text string) (*Expr, *Fault) {
 	if len(text) > maxExpr {
-		return nil, &Finding{Message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
+		return nil, &Fault{Message: fmt.Sprintf("the expression is longer than %d bytes", maxExpr)}
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 { // where gojq would stop to read
-		return nil, &Finding{Message: "the expression holds a NUL character", Hint: "remove it", Start: i, End: i + 1}
+		return nil, &Fault{Message: "the expression holds a NUL character", Hint: "remove it", Start: i, End: i + 1}
 	}
 	src := text
 	if strings.TrimSpace(src) == "" {
@@ -60,18 +66,15 @@ func compile(text string, at place, env *environment) (*expr, *Finding) {
 	if q.Term == nil && q.Left == nil { // nothing but comments
 		q.Term = &gojq.Term{Type: gojq.TermTypeIdentity}
 	}
-	e := &expr{place: at, text: text, env: env}
-	e.literals = literals(q)
+	e := &Expr{Text: text, Literals: literals(text, q), env: env}
 	w := walker{env: env, uses: map[string]bool{}, defines: map[string]bool{}}
 	w.walk(q)
 	if w.format != "" {
 		return nil, nameError(text, "format not defined: "+w.format, w.format)
 	}
-	e.unset, e.patterns, e.deletes = w.unset, w.patterns, w.deletes
-	if at.field == "enabled" {
-		own := *q
-		e.direct = &own
-	}
+	e.Unset, e.Faults, e.deletes = w.unset, patternFaults(text, w.patterns), w.deletes
+	own := *q
+	e.query = &own
 	q.FuncDefs = append(link(w.uses), q.FuncDefs...)
 	if e.code, err = gojq.Compile(q, options...); err != nil {
 		_, name, _ := strings.Cut(err.Error(), ": ")
@@ -81,22 +84,22 @@ func compile(text string, at place, env *environment) (*expr, *Finding) {
 }
 
 // parseError says where an expression does not parse.
-func parseError(text string, err error) *Finding {
-	f := &Finding{Message: err.Error(), Hint: quoteHint(text)}
+func parseError(text string, err error) *Fault {
+	f := &Fault{Message: err.Error()}
 	if f.Message == "unexpected EOF" {
 		f.Message = "the expression ends too early"
 	}
 	if pe, ok := errors.AsType[*gojq.ParseError](err); ok {
-		start := max(0, pe.Offset-len(pe.Token))
-		f.Start, f.End = start, start+max(1, len(pe.Token))
+		f.Start = max(0, min(pe.Offset, len(text))-len(pe.Token))
+		f.End = min(f.Start+max(1, len(pe.Token)), len(text))
 	}
 	return f
 }
 
 // nameError says that an expression uses a name that does not exist.
-func nameError(text, message, name string) *Finding {
+func nameError(text, message, name string) *Fault {
 	name, _, _ = strings.Cut(name, "/")
-	f := &Finding{Message: message, Hint: cmp.Or(quoteHint(text), dashHint(text, name))}
+	f := &Fault{Message: message}
 	at := regexp.MustCompile(`(?:^|[^\w.$])(` + regexp.QuoteMeta(name) + `)(?:$|\W)`).FindStringSubmatchIndex(text)
 	if name != "" && at != nil {
 		f.Start, f.End = at[2], at[3]
@@ -104,15 +107,17 @@ func nameError(text, message, name string) *Finding {
 	return f
 }
 
-// eval gives the first output of e for input, null where there is none. An
+// Eval gives the first output of e for input, null where there is none. An
 // error is about the expression and holds no value of the input, or it is the
 // cause of ctx's end.
-func (e *expr) eval(ctx context.Context, input any) (v any, err error) {
-	if e.direct != nil {
-		if v, ok := e.env.direct(e.direct, input); ok && scalar(v) {
-			return v, nil
-		}
+func (e *Expr) Eval(ctx context.Context, input any) (v any, err error) {
+	if v, ok := e.env.direct(e.query, input); ok && scalar(v) {
+		return settle(v)
 	}
+	return e.interpret(ctx, input)
+}
+
+func (e *Expr) interpret(ctx context.Context, input any) (v any, err error) {
 	env := e.env.values
 	if e.deletes {
 		e.deleting.Lock()

@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"math/rand/v2"
@@ -88,12 +88,12 @@ func TestRandom(t *testing.T) {
 		if !ok {
 			continue
 		}
-		e, cerr := compile(x, place{field: "body"}, newEnvironment(testEnv, time.Minute))
+		e, cerr := NewEnvironment(testEnv, time.Minute).Compile(x)
 		if cerr != nil {
 			t.Errorf("%s does not compile: %s", x, cerr.Message)
 			continue
 		}
-		got, gotErr := e.eval(t.Context(), decode(t, input))
+		got, gotErr := e.Eval(t.Context(), decode(t, input))
 		compared++
 		if (gotErr == nil) != (wantErr == nil) || asJSON(got) != asJSON(want) {
 			t.Errorf("%s\non   %s\ngot  %s, %v\ngojq %s, %v", x, input, asJSON(got), gotErr, asJSON(want), wantErr)

@@ -1,6 +1,6 @@
 //go:build race
 
-package transform
+package jq
 
 // underRace is set where the race detector makes everything ten times slower.
 const underRace = true

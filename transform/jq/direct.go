@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"strconv"
@@ -6,9 +6,9 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// direct evaluates what rules are chosen by without the interpreter, which takes
+// direct evaluates what is simple without the interpreter, which takes
 // milliseconds for a thousand. ok is false for what only that knows, or fails.
-func (e *environment) direct(q *gojq.Query, in any) (v any, ok bool) {
+func (e *Environment) direct(q *gojq.Query, in any) (v any, ok bool) {
 	if len(q.FuncDefs) > 0 || len(q.Patterns) > 0 {
 		return nil, false
 	}
@@ -36,7 +36,7 @@ func (e *environment) direct(q *gojq.Query, in any) (v any, ok bool) {
 	return nil, false
 }
 
-func (e *environment) directTerm(t *gojq.Term, in any) (v any, ok bool) {
+func (e *Environment) directTerm(t *gojq.Term, in any) (v any, ok bool) {
 	switch t.Type {
 	case gojq.TermTypeIdentity:
 		v, ok = in, true
@@ -72,7 +72,7 @@ func directIndex(x *gojq.Index, in any) (v any, ok bool) {
 }
 
 // directCall is not, and test with a constant expression on a short text.
-func (e *environment) directCall(f *gojq.Func, in any) (v any, ok bool) {
+func (e *Environment) directCall(f *gojq.Func, in any) (v any, ok bool) {
 	if f.Name == "not" && len(f.Args) == 0 {
 		return !truth(in), true
 	}

@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"encoding/base32"
@@ -31,8 +31,8 @@ var guards = map[string]function{
 	"_work":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return worked(r, in, n) }},
 	"_settled": {0, settled},
 	"_refuse":  {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
-	"_marks":   {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(Text(in)) }},
-	"_base32":  {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(Text(in))) }},
+	"_marks":   {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
+	"_base32":  {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
 	"_matches": {2, searching(matches)},
 	"_test":    {2, regexTest},
 	"_splits":  {2, searching(between)},

@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	_ "embed"
@@ -24,7 +24,7 @@ type definition struct {
 var prelude = sync.OnceValue(func() []definition {
 	q, err := gojq.Parse(preludeText + ".")
 	if err != nil {
-		panic("transform: prelude: " + err.Error()) // it is part of the program
+		panic("jq: prelude: " + err.Error()) // it is part of the program
 	}
 	var defs []definition
 	for _, fd := range q.FuncDefs {

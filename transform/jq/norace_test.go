@@ -1,5 +1,5 @@
 //go:build !race
 
-package transform
+package jq
 
 const underRace = false

@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"testing"
@@ -116,7 +116,7 @@ func plainGojq(t *testing.T, text string) string {
 	return asJSON(v)
 }
 
-// TestDirect holds the direct evaluation of enabled to the interpreter's,
+// TestDirect holds the direct evaluation to the interpreter's,
 // failures included.
 func TestDirect(t *testing.T) {
 	t.Parallel()
@@ -131,15 +131,14 @@ func TestDirect(t *testing.T) {
 		`.z // 1`, `.a.s | startswith("x")`, `.a.s | test("^x"; "i")`, `.a.s | test(.)`, `.a.b + 1`, `env.TOKEN`, `.id > .n`, `.a.s | contains("x")`, `.a[.a.s]`,
 	}
 	for i, x := range append(direct, interpreted...) {
-		e, cerr := compile(x, place{field: "enabled"}, newEnvironment(testEnv, time.Second))
+		e, cerr := NewEnvironment(testEnv, time.Second).Compile(x)
 		if cerr != nil {
 			t.Fatal(x, cerr.Message)
 		}
 		event := decode(t, evalEvent)
-		_, ok := e.env.direct(e.direct, event)
-		got, gotErr := e.eval(t.Context(), event)
-		e.direct = nil
-		want, wantErr := e.eval(t.Context(), event)
+		_, ok := e.env.direct(e.query, event)
+		got, gotErr := e.Eval(t.Context(), event)
+		want, wantErr := e.interpret(t.Context(), event)
 		if ok != (i < len(direct) && wantErr == nil) {
 			t.Errorf("%s is evaluated directly: %t", x, ok)
 		}

@@ -1,9 +1,8 @@
-package transform
+package jq
 
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -46,7 +45,7 @@ var (
 type run struct {
 	context.Context // of the caller
 
-	env      *environment
+	env      *Environment
 	deadline time.Time
 	holds    bool // the place of the heavy evaluation
 	steps    int
@@ -130,24 +129,4 @@ func (r *run) fail(err error) error {
 		r.err = err
 	}
 	return r.err
-}
-
-// environment is what the expressions of one mapping share: the variables they
-// see as env and $ENV, and what bounds them together.
-type environment struct {
-	values  map[string]any // never changed
-	timeout time.Duration  // of one evaluation
-	heavy   chan struct{}  // holds a value while a heavy evaluation runs
-	regexes regexCache
-}
-
-// newEnvironment takes the variables as os.Environ gives them.
-func newEnvironment(environ []string, timeout time.Duration) *environment {
-	e := &environment{timeout: timeout, values: make(map[string]any, len(environ)), heavy: make(chan struct{}, 1)}
-	for _, kv := range environ {
-		if name, value, ok := strings.Cut(kv, "="); ok && name != "" {
-			e.values[name] = value
-		}
-	}
-	return e
 }

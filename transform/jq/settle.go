@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"encoding/json"
@@ -51,7 +51,7 @@ func (s *settler) value(in any, depth int) any {
 		}
 		return in
 	case json.Number:
-		return number(v)
+		return Number(v)
 	case []any:
 		out := make([]any, len(v))
 		for i, w := range v {

@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"reflect"
@@ -13,7 +13,7 @@ import (
 // operators, text with values in it, computed keys.
 type walker struct {
 	prelude bool            // it is the prelude, which guards itself
-	env     *environment    // nil for the prelude
+	env     *Environment    // nil for the prelude
 	uses    map[string]bool // functions, by signature
 	defines map[string]bool // those that it defines itself
 	deletes bool            // it may delete, which in gojq writes to the input and to constants
@@ -24,9 +24,6 @@ type walker struct {
 	patterns []pattern // constant regular expressions and formats of times
 	format   string    // one that does not exist
 }
-
-// pattern is a constant regular expression or format of times.
-type pattern struct{ function, text, flags string }
 
 // runName is the variable that hands the account of the evaluation to the
 // functions of guards.

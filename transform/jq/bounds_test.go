@@ -1,4 +1,4 @@
-package transform
+package jq
 
 import (
 	"context"
@@ -116,13 +116,13 @@ func TestHostile(t *testing.T) {
 		maxMemory = 64 << 20
 	)
 	event := hostileEvent()
-	env := newEnvironment(nil, time.Second)
+	env := NewEnvironment(nil, time.Second)
 	var worst uint64
 	for i, test := range hostile {
 		if underRace && i%5 != 0 {
 			continue // one goroutine has nothing to race with
 		}
-		e, cerr := compile(test.expr, place{field: "body"}, env)
+		e, cerr := env.Compile(test.expr)
 		if cerr != nil {
 			t.Fatalf("%s: %s", test.expr, cerr.Message)
 		}
@@ -130,7 +130,7 @@ func TestHostile(t *testing.T) {
 			runtime.GC()
 			base := heap()
 			began := time.Now()
-			v, err := e.eval(t.Context(), event)
+			v, err := e.Eval(t.Context(), event)
 			took := time.Since(began)
 			grown := max(heap(), base) - base
 			got := asJSON(v)
@@ -162,16 +162,16 @@ func heap() uint64 {
 // TestHostileTogether has a hundred hostile events at once, and others that
 // have to go on meanwhile.
 func TestHostileTogether(t *testing.T) {
-	env := newEnvironment(nil, time.Minute)
+	env := NewEnvironment(nil, time.Minute)
 	event := hostileEvent()
-	good, cerr := compile(`[.list[:10][] | tostring] | join(",")`, place{field: "body"}, env)
+	good, cerr := env.Compile(`[.list[:10][] | tostring] | join(",")`)
 	if cerr != nil {
 		t.Fatal(cerr.Message)
 	}
-	var bad []*expr
+	var bad []*Expr
 	for _, x := range []string{`. as $e | [.list[] | $e | tojson]`, `.text | gsub("a"; "bb")`, `[.text, .text, .text] | map(explode)`,
 		`.numbers | contains(.)`, `del(.list[] | select(. == 0))`} {
-		e, cerr := compile(x, place{field: "body"}, env)
+		e, cerr := env.Compile(x)
 		if cerr != nil {
 			t.Fatal(cerr.Message)
 		}
@@ -182,11 +182,11 @@ func TestHostileTogether(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for i := range 100 {
-		wg.Go(func() { _, _ = bad[i%len(bad)].eval(ctx, event) })
+		wg.Go(func() { _, _ = bad[i%len(bad)].Eval(ctx, event) })
 	}
 	var worst uint64
 	for range 20 {
-		if v, err := good.eval(t.Context(), event); err != nil || v != "0,0,0,0,0,0,0,0,0,0" {
+		if v, err := good.Eval(t.Context(), event); err != nil || v != "0,0,0,0,0,0,0,0,0,0" {
 			t.Errorf("got %v, %v", v, err)
 		}
 		worst = max(worst, max(heap(), base)-base)
@@ -201,14 +201,14 @@ func TestHostileTogether(t *testing.T) {
 }
 
 func TestManyRegularExpressions(t *testing.T) {
-	e, cerr := compile(`. as $e | "some text" | test($e)`, place{field: "enabled"}, newEnvironment(nil, time.Second))
+	e, cerr := NewEnvironment(nil, time.Second).Compile(`. as $e | "some text" | test($e)`)
 	if cerr != nil {
 		t.Fatal(cerr.Message)
 	}
 	runtime.GC()
 	base := heap()
 	for i := range 10_000 {
-		if _, err := e.eval(t.Context(), fmt.Sprintf("(some|[a-f]+ %d)$", i)); err != nil {
+		if _, err := e.Eval(t.Context(), fmt.Sprintf("(some|[a-f]+ %d)$", i)); err != nil {
 			t.Fatal(err)
 		}
 		if i%2_000 == 0 {
@@ -245,11 +245,11 @@ func TestHostileEvents(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			e, cerr := compile(test.expr, place{field: "body"}, newEnvironment(nil, time.Second))
+			e, cerr := NewEnvironment(nil, time.Second).Compile(test.expr)
 			if cerr != nil {
 				t.Fatal(cerr.Message)
 			}
-			v, err := e.eval(t.Context(), test.event)
+			v, err := e.Eval(t.Context(), test.event)
 			got := asJSON(v)
 			if err != nil {
 				got = err.Error()
@@ -265,11 +265,11 @@ func TestCanceled(t *testing.T) {
 	cause := errors.New("shut down")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(cause)
-	e, cerr := compile(`[range(1e12)]`, place{field: "body"}, newEnvironment(nil, time.Second))
+	e, cerr := NewEnvironment(nil, time.Second).Compile(`[range(1e12)]`)
 	if cerr != nil {
 		t.Fatal(cerr.Message)
 	}
-	if _, err := e.eval(ctx, nil); !errors.Is(err, cause) {
+	if _, err := e.Eval(ctx, nil); !errors.Is(err, cause) {
 		t.Errorf("error %v, want %v", err, cause)
 	}
 }
@@ -282,12 +282,12 @@ func TestTimeout(t *testing.T) {
 		`.text | gsub("a.*b|a"; "c") | length`,
 		`.text | [match("a.*b|a"; "g")] | length`,
 	} {
-		e, cerr := compile(x, place{field: "body"}, newEnvironment(nil, 50*time.Millisecond))
+		e, cerr := NewEnvironment(nil, 50*time.Millisecond).Compile(x)
 		if cerr != nil {
 			t.Fatal(cerr.Message)
 		}
 		began := time.Now()
-		if _, err := e.eval(t.Context(), hostileEvent()); err == nil {
+		if _, err := e.Eval(t.Context(), hostileEvent()); err == nil {
 			t.Errorf("%s has ended after %v, want an error", x, time.Since(began))
 		}
 	}

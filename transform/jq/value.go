@@ -1,0 +1,58 @@
+package jq
+
+import (
+	"encoding/json"
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+
+	"github.com/itchyny/gojq"
+)
+
+// JSON gives v as JSON the way jq prints it: an integer with all its digits,
+// another number in the shortest form that reads back as the same. It is empty
+// for what is no value.
+func JSON(v any) string {
+	b, err := gojq.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func truth(v any) bool { return v != nil && v != false }
+
+func scalar(v any) bool {
+	switch v.(type) {
+	case []any, map[string]any:
+		return false
+	}
+	return true
+}
+
+// maxDigits bounds the digits of an integer that is kept: to read and to print
+// one takes more than linear time.
+const maxDigits = 1000
+
+// Number gives n as expressions keep numbers: without fraction and exponent an
+// int or, where it does not fit, a *big.Int; otherwise a float64, and the largest
+// one where it is too large.
+func Number(n json.Number) any {
+	s := n.String()
+	if len(s) <= maxDigits && !strings.ContainsAny(s, ".eE") {
+		if i, err := strconv.Atoi(s); err == nil {
+			return i
+		}
+		if i, ok := new(big.Int).SetString(s, 10); ok {
+			return i
+		}
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	return finite(f)
+}
+
+// finite brings a float64 to one that JSON can hold, as jq prints it.
+func finite(f float64) float64 {
+	return min(max(f, -math.MaxFloat64), math.MaxFloat64)
+}
