@@ -7,15 +7,17 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"port-agent/agent/kafka/ledger"
 )
 
 // shareOf is the share of the partition that tr keeps, nil: of one whose window
 // is never full.
-func shareOf(b *budget, tr *tracker) *share {
+func shareOf(b *budget, tr *ledger.Tracker) *share {
 	if tr == nil {
-		tr = newTracker(runsZero, 0, ledger{})
+		tr = ledger.Begin(runsZero, 0, 0)
 	}
-	return &share{budget: b, full: tr.full}
+	return &share{budget: b, full: tr.Full}
 }
 
 // One partition may use up the budget; another still has its reserve, and both
@@ -133,16 +135,17 @@ func TestBudgetNeverStuck(t *testing.T) {
 func TestBudgetWaitsForTheWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		tr := newTracker(runsZero, 0, ledger{})
+		tr := resumed(t, runsZero, 0, left{})
 		s := shareOf(newBudget(1<<40), tr)
-		var e []*tracked
+		var e []*ledger.Entry
 		var held []func()
-		for o := range int64(maxUnsettled) {
+		for o := range int64(window) {
 			release, err := s.acquire(t.Context(), 1)
 			if err != nil {
 				t.Fatal(err)
 			}
-			e, held = append(e, read(t, tr, o, arrivedNew)), append(held, release)
+			ev, _ := tr.Add(o)
+			e, held = append(e, ev), append(held, release)
 		}
 		done := make(chan error, 1)
 		acquire := func(ctx context.Context) {
@@ -157,16 +160,16 @@ func TestBudgetWaitsForTheWindow(t *testing.T) {
 			t.Fatalf("did not wait: %v", err)
 		default:
 		}
-		tr.settle(e[1])
+		e[1].Settle()
 		held[1]()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if s.used != maxUnsettled {
-			t.Errorf("the share is %d, want %d: what is given back twice counts once", s.used, maxUnsettled)
+		if s.used != window {
+			t.Errorf("the share is %d, want %d: what is given back twice counts once", s.used, window)
 		}
 
-		read(t, tr, maxUnsettled, arrivedNew) // full again
+		tr.Add(window) // full again
 		ctx, cancel := context.WithCancelCause(t.Context())
 		go acquire(ctx)
 		synctest.Wait()

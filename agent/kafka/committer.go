@@ -9,6 +9,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
+
+	"port-agent/agent/kafka/ledger"
 )
 
 const (
@@ -28,10 +30,10 @@ const (
 type committer struct {
 	// commit makes one call. Its error wraps errFenced where the member is of the
 	// past, and is a refusedError where the broker took only some of the offsets.
-	commit   func(context.Context, map[partition]commit) error
+	commit   func(context.Context, map[ledger.Place]ledger.Commit) error
 	commits  *prometheus.CounterVec // outcome
 	log      zerolog.Logger
-	trackers map[partition]*tracker
+	trackers map[ledger.Place]*ledger.Tracker
 
 	marks  chan struct{} // someone waits for a mark
 	lazily chan struct{} // something was settled
@@ -42,18 +44,18 @@ type committer struct {
 
 // refusedError is a broker's answer that refuses the offsets of some
 // partitions, and says why. Those of others that were asked for are committed.
-type refusedError map[partition]error
+type refusedError map[ledger.Place]error
 
 // Error names one of the partitions.
 func (e refusedError) Error() string {
 	for p, err := range e {
-		return fmt.Sprintf("commit offset of %s/%d (%d refused): %s", p.topic, p.id, len(e), err)
+		return fmt.Sprintf("commit offset of %s (%d refused): %s", p, len(e), err)
 	}
 	return "no offset refused"
 }
 
-func newCommitter(trackers map[partition]*tracker, commits *prometheus.CounterVec, log zerolog.Logger,
-	commit func(context.Context, map[partition]commit) error) *committer {
+func newCommitter(trackers map[ledger.Place]*ledger.Tracker, commits *prometheus.CounterVec, log zerolog.Logger,
+	commit func(context.Context, map[ledger.Place]ledger.Commit) error) *committer {
 	return &committer{
 		commit: commit, commits: commits, log: log, trackers: trackers,
 		marks: make(chan struct{}, 1), lazily: make(chan struct{}, 1), fenced: make(chan struct{}),
@@ -66,9 +68,8 @@ func newCommitter(trackers map[partition]*tracker, commits *prometheus.CounterVe
 //
 // A mark that is set already is committed again: only that proves the
 // membership.
-func (c *committer) start(ctx context.Context, t *tracker, e *tracked) (err error) {
-	before := t.mark(e, started)
-	accepted := t.ask()
+func (c *committer) start(ctx context.Context, e *ledger.Entry) (err error) {
+	before, accepted := e.Start()
 	notify(c.marks)
 	select {
 	case <-accepted:
@@ -80,7 +81,7 @@ func (c *committer) start(ctx context.Context, t *tracker, e *tracked) (err erro
 	if closed(accepted) {
 		return nil
 	}
-	t.mark(e, before)
+	e.Mark(before)
 	c.settled() // a commit that carries the mark may be under way
 	return err
 }
@@ -144,9 +145,9 @@ func (c *committer) push(ctx context.Context) error {
 	if closed(c.fenced) {
 		return errFenced
 	}
-	commits, asked := map[partition]commit{}, map[partition][]chan struct{}{}
+	commits, asked := map[ledger.Place]ledger.Commit{}, map[ledger.Place][]chan struct{}{}
 	for p, t := range c.trackers {
-		if cm, who, changed := t.snapshot(); changed {
+		if cm, who, changed := t.Snapshot(); changed {
 			commits[p], asked[p] = cm, who
 		}
 	}
@@ -161,7 +162,7 @@ func (c *committer) push(ctx context.Context) error {
 				close(accepted)
 			}
 		} else {
-			c.trackers[p].askAgain(who)
+			c.trackers[p].Retry(who)
 		}
 	}
 	c.note(err)

@@ -17,11 +17,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
-)
 
-var (
-	runsZero = partition{"runs", 0}
-	runsOne  = partition{"runs", 1}
+	"port-agent/agent/kafka/ledger"
 )
 
 // fakeBroker keeps what is committed to it. It is for use inside a synctest
@@ -36,21 +33,21 @@ type fakeBroker struct {
 
 	mu    sync.Mutex
 	calls []call
-	last  map[partition]commit
+	last  map[ledger.Place]ledger.Commit
 }
 
 // call is one call of commit.
 type call struct {
 	at      time.Duration // since the test began
-	commits map[partition]commit
+	commits map[ledger.Place]ledger.Commit
 	err     error
 }
 
 func newFakeBroker() *fakeBroker {
-	return &fakeBroker{begun: time.Now(), last: map[partition]commit{}}
+	return &fakeBroker{begun: time.Now(), last: map[ledger.Place]ledger.Commit{}}
 }
 
-func (b *fakeBroker) commit(ctx context.Context, commits map[partition]commit) error {
+func (b *fakeBroker) commit(ctx context.Context, commits map[ledger.Place]ledger.Commit) error {
 	if !b.busy.CompareAndSwap(false, true) {
 		b.overlap.Store(true)
 	}
@@ -81,23 +78,14 @@ func (b *fakeBroker) made() []call {
 }
 
 // ledgerOf decodes what is committed of p.
-func (b *fakeBroker) ledgerOf(t *testing.T, p partition) (int64, ledger) {
+func (b *fakeBroker) ledgerOf(t *testing.T, p ledger.Place) (int64, left) {
 	t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.last[p]; !ok {
-		return 0, ledger{}
+		return 0, left{}
 	}
-	l, err := decodeLedger(p, b.last[p].offset, b.last[p].metadata)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b.last[p].offset, l
-}
-
-// clean is the commit of a partition in which nothing is unsettled.
-func clean(p partition, offset int64) commit {
-	return commit{offset, ledger{high: offset}.encode(p, offset)}
+	return b.last[p].Offset, leftBy(t, p, b.last[p])
 }
 
 // bench is a committer at work on two partitions that begin at offset 0.
@@ -113,7 +101,7 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bench)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		broker := newFakeBroker()
-		trackers := map[partition]*tracker{runsZero: newTracker(runsZero, 0, ledger{}), runsOne: newTracker(runsOne, 0, ledger{})}
+		trackers := map[ledger.Place]*ledger.Tracker{runsZero: resumed(t, runsZero, 0, left{}), runsOne: resumed(t, runsOne, 0, left{})}
 		counter := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "commits"}, []string{"outcome"})
 		b := &bench{committer: newCommitter(trackers, counter, zerolog.Nop(), broker.commit), broker: broker, ended: make(chan error, 1)}
 		ctx, stop := context.WithCancel(t.Context())
@@ -130,29 +118,29 @@ func inBubble(t *testing.T, test func(t *testing.T, b *bench)) {
 }
 
 // events reads n events of p.
-func (b *bench) events(t *testing.T, p partition, n int) []*tracked {
+func (b *bench) events(t *testing.T, p ledger.Place, n int) []*ledger.Entry {
 	t.Helper()
 	tr := b.trackers[p]
-	var es []*tracked
+	var es []*ledger.Entry
 	for range n {
-		next := tr.position()
-		es = append(es, read(t, tr, next, arrivedNew))
+		e, _ := tr.Add(tr.Position())
+		es = append(es, e)
 	}
 	return es
 }
 
-func (b *bench) settle(p partition, e *tracked) {
-	b.trackers[p].settle(e)
+func (b *bench) settle(p ledger.Place, e *ledger.Entry) {
+	e.Settle()
 	b.settled()
 }
 
 // startAll marks es as started, all at the same time, and gives what came of
 // each.
-func (b *bench) startAll(ctx context.Context, p partition, es []*tracked) []error {
+func (b *bench) startAll(ctx context.Context, p ledger.Place, es []*ledger.Entry) []error {
 	errs := make([]error, len(es))
 	var wg sync.WaitGroup
 	for i, e := range es {
-		wg.Go(func() { errs[i] = b.start(ctx, b.trackers[p], e) })
+		wg.Go(func() { errs[i] = b.start(ctx, e) })
 	}
 	wg.Wait()
 	return errs
@@ -165,7 +153,7 @@ func TestCommitterLoneMark(t *testing.T) {
 		for i := range e {
 			time.Sleep(time.Second)
 			asked := time.Now()
-			if err := b.start(t.Context(), b.trackers[runsZero], e[i]); err != nil {
+			if err := b.start(t.Context(), e[i]); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(asked); took != 0 {
@@ -185,7 +173,7 @@ func TestCommitterBurstOfMarks(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.broker.took = 500 * time.Microsecond
-		zero, one := b.events(t, runsZero, maxUnsettled), b.events(t, runsOne, 10)
+		zero, one := b.events(t, runsZero, window), b.events(t, runsOne, 10)
 		asked := time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -200,12 +188,12 @@ func TestCommitterBurstOfMarks(t *testing.T) {
 		})
 		wg.Wait()
 		if got := len(b.broker.made()); got > 3 {
-			t.Errorf("%d marks took %d commits", maxUnsettled+10, got)
+			t.Errorf("%d marks took %d commits", window+10, got)
 		}
 		if took := time.Since(asked); took > 3*b.broker.took {
 			t.Errorf("marks waited up to %s", took)
 		}
-		for p, n := range map[partition]int{runsZero: maxUnsettled, runsOne: 10} {
+		for p, n := range map[ledger.Place]int{runsZero: window, runsOne: 10} {
 			_, l := b.broker.ledgerOf(t, p)
 			if i := slices.IndexFunc(l.entries, func(e entry) bool { return !e.started }); i >= 0 || len(l.entries) != n {
 				t.Errorf("%v: got %d entries, the first not started is %d, want %d and none", p, len(l.entries), i, n)
@@ -227,7 +215,7 @@ func TestCommitterSteadyLoad(t *testing.T) {
 		for _, e := range es {
 			time.Sleep(100 * time.Microsecond)
 			wg.Go(func() {
-				if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+				if err := b.start(t.Context(), e); err != nil {
 					t.Error(err)
 				}
 				b.settle(runsZero, e)
@@ -254,7 +242,7 @@ func TestCommitterSettledShareACommit(t *testing.T) {
 		}
 		b.settle(runsOne, b.events(t, runsOne, 1)[0])
 		time.Sleep(time.Second)
-		want := []call{{at: settleDelay, commits: map[partition]commit{runsZero: clean(runsZero, 100), runsOne: clean(runsOne, 1)}}}
+		want := []call{{at: settleDelay, commits: map[ledger.Place]ledger.Commit{runsZero: clean(runsZero, 100), runsOne: clean(runsOne, 1)}}}
 		if got := b.broker.made(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %v, want %v", got, want)
 		}
@@ -269,7 +257,7 @@ func TestCommitterMarkDoesNotWaitForSettled(t *testing.T) {
 		e := b.events(t, runsZero, 2)
 		b.settle(runsZero, e[0])
 		time.Sleep(settleDelay / 2)
-		if err := b.start(t.Context(), b.trackers[runsZero], e[1]); err != nil {
+		if err := b.start(t.Context(), e[1]); err != nil {
 			t.Fatal(err)
 		}
 		calls := b.broker.made()
@@ -290,7 +278,7 @@ func TestCommitterOrder(t *testing.T) {
 		for i, e := range b.events(t, runsZero, 200) {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i*37%200) * time.Millisecond)
-				if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+				if err := b.start(t.Context(), e); err != nil {
 					t.Error(err)
 				}
 				time.Sleep(time.Duration(i*53%90) * time.Millisecond)
@@ -301,7 +289,7 @@ func TestCommitterOrder(t *testing.T) {
 		time.Sleep(time.Second)
 		last := int64(0)
 		for _, c := range b.broker.made() {
-			if got := c.commits[runsZero].offset; got < last {
+			if got := c.commits[runsZero].Offset; got < last {
 				t.Errorf("committed offset went back from %d to %d", last, got)
 			} else {
 				last = got
@@ -327,10 +315,10 @@ func TestCommitterRepeats(t *testing.T) {
 		}
 		e := b.events(t, runsZero, 3)
 		first := make(chan error, 1)
-		go func() { first <- b.start(t.Context(), b.trackers[runsZero], e[0]) }()
+		go func() { first <- b.start(t.Context(), e[0]) }()
 		synctest.Wait()
 		second := make(chan error, 1)
-		go func() { second <- b.start(t.Context(), b.trackers[runsZero], e[1]) }()
+		go func() { second <- b.start(t.Context(), e[1]) }()
 		synctest.Wait()
 		select {
 		case err := <-first:
@@ -350,7 +338,7 @@ func TestCommitterRepeats(t *testing.T) {
 		if !slices.Equal(at, want) {
 			t.Errorf("commits at: got %v, want %v", at, want)
 		}
-		if offset, l := b.broker.ledgerOf(t, runsZero); offset != 0 || !reflect.DeepEqual(l, ledger{high: 3, entries: []entry{{0, true}, {1, true}}}) {
+		if offset, l := b.broker.ledgerOf(t, runsZero); offset != 0 || !reflect.DeepEqual(l, left{high: 3, entries: []entry{{0, true}, {1, true}}}) {
 			t.Errorf("got %d %v, want both marks and the last event settled", offset, l)
 		}
 		if ok, retried := b.count("ok"), b.count("retried"); ok < 1 || retried != 8 {
@@ -394,12 +382,12 @@ func TestCommitterFenced(t *testing.T) {
 }
 
 // wantMarks fails unless n events of tr are marked as started.
-func wantMarks(t *testing.T, tr *tracker, n int) {
+func wantMarks(t *testing.T, tr *ledger.Tracker, n int) {
 	t.Helper()
-	tr.ask()
-	_, l := committed(t, tr)
+	tr.Retry(nil)
+	cm, _, _ := tr.Snapshot()
 	got := 0
-	for _, e := range l.entries {
+	for _, e := range leftBy(t, runsZero, cm).entries {
 		if e.started {
 			got++
 		}
@@ -416,12 +404,11 @@ func TestCommitterTakesMarkBack(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		b.broker.took = time.Second
 		e := b.events(t, runsZero, 3)
-		tr := b.trackers[runsZero]
-		tr.mark(e[2], started) // by an attempt that was sent
+		e[2].Mark(ledger.Started) // by an attempt that was sent
 		for _, again := range e[1:] {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			done := make(chan error, 1)
-			go func() { done <- b.start(ctx, tr, again) }()
+			go func() { done <- b.start(ctx, again) }()
 			time.Sleep(time.Millisecond) // the commit is under way
 			cancel(errRevoked)
 			if err := <-done; !errors.Is(err, errRevoked) {
@@ -443,7 +430,7 @@ func TestCommitterMarksAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		e := b.events(t, runsZero, 1)[0]
 		for range 2 {
-			if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+			if err := b.start(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -451,7 +438,7 @@ func TestCommitterMarksAgain(t *testing.T) {
 			t.Errorf("got %d commits, want 2", got)
 		}
 		b.broker.refuse = func(int, context.Context) error { return errFenced }
-		if err := b.start(t.Context(), b.trackers[runsZero], e); !errors.Is(err, errFenced) {
+		if err := b.start(t.Context(), e); !errors.Is(err, errFenced) {
 			t.Errorf("got %v, want %v", err, errFenced)
 		}
 		wantMarks(t, b.trackers[runsZero], 1)
@@ -476,8 +463,8 @@ func TestCommitterEnds(t *testing.T) {
 			t.Errorf("flush: %v", err)
 		}
 		want := []call{
-			{at: settleDelay, commits: map[partition]commit{runsZero: {1, ledger{high: 2, entries: []entry{{1, false}}}.encode(runsZero, 1)}}},
-			{at: settleDelay + time.Second, commits: map[partition]commit{runsZero: clean(runsZero, 2)}},
+			{at: settleDelay, commits: map[ledger.Place]ledger.Commit{runsZero: left{high: 2, entries: []entry{{1, false}}}.at(runsZero, 1)}},
+			{at: settleDelay + time.Second, commits: map[ledger.Place]ledger.Commit{runsZero: clean(runsZero, 2)}},
 		}
 		if got := b.broker.made(); !reflect.DeepEqual(got, want) {
 			t.Errorf("got %v, want %v", got, want)
@@ -517,7 +504,7 @@ func TestCommitterRefusedPartition(t *testing.T) {
 	inBubble(t, func(t *testing.T, b *bench) {
 		var willing atomic.Bool
 		whole := b.committer.commit
-		b.committer.commit = func(ctx context.Context, commits map[partition]commit) error {
+		b.committer.commit = func(ctx context.Context, commits map[ledger.Place]ledger.Commit) error {
 			_, asked := commits[runsOne]
 			if !asked || willing.Load() {
 				return whole(ctx, commits)
@@ -531,10 +518,10 @@ func TestCommitterRefusedPartition(t *testing.T) {
 		}
 		refused := make(chan error, 1)
 		one := b.events(t, runsOne, 1)[0]
-		go func() { refused <- b.start(t.Context(), b.trackers[runsOne], one) }()
+		go func() { refused <- b.start(t.Context(), one) }()
 		for _, e := range b.events(t, runsZero, 50) {
 			asked := time.Now()
-			if err := b.start(t.Context(), b.trackers[runsZero], e); err != nil {
+			if err := b.start(t.Context(), e); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(asked); took > settleDelay {
@@ -584,7 +571,7 @@ func TestCommitterFlush(t *testing.T) {
 			t.Errorf("run: got %v, want nil", err)
 		}
 		done := make(chan error, 1)
-		go func() { done <- b.start(t.Context(), b.trackers[runsZero], e) }()
+		go func() { done <- b.start(t.Context(), e) }()
 		synctest.Wait()
 		if err := errors.Join(b.flush(t.Context()), <-done); err != nil {
 			t.Error(err)

@@ -11,18 +11,9 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/heartbeat"
 	"github.com/segmentio/kafka-go/protocol/offsetcommit"
+
+	"port-agent/agent/kafka/ledger"
 )
-
-// partition names a partition of a topic.
-type partition struct {
-	topic string
-	id    int
-}
-
-// MarshalText names the partition in the log.
-func (p partition) MarshalText() ([]byte, error) {
-	return fmt.Appendf(nil, "%s/%d", p.topic, p.id), nil
-}
 
 // member is this process in one generation of the group: what the coordinator
 // checks, so that a member of an older generation is refused.
@@ -39,16 +30,16 @@ var errFenced = errors.New("no longer a member of this generation of the group")
 // m is of the past, and is a refusedError where only some partitions were
 // refused; any other may pass, and the offsets may have been committed all the
 // same.
-func (c *cluster) commit(ctx context.Context, m member, commits map[partition]commit) error {
+func (c *cluster) commit(ctx context.Context, m member, commits map[ledger.Place]ledger.Commit) error {
 	req := &offsetcommit.Request{GroupID: c.group, GenerationID: m.generation, MemberID: m.id, RetentionTimeMs: -1}
 	for p, cm := range commits {
-		i := slices.IndexFunc(req.Topics, func(t offsetcommit.RequestTopic) bool { return t.Name == p.topic })
+		i := slices.IndexFunc(req.Topics, func(t offsetcommit.RequestTopic) bool { return t.Name == p.Topic })
 		if i < 0 {
 			i = len(req.Topics)
-			req.Topics = append(req.Topics, offsetcommit.RequestTopic{Name: p.topic})
+			req.Topics = append(req.Topics, offsetcommit.RequestTopic{Name: p.Topic})
 		}
 		req.Topics[i].Partitions = append(req.Topics[i].Partitions, offsetcommit.RequestPartition{
-			PartitionIndex: int32(p.id), CommittedOffset: cm.offset, CommittedLeaderEpoch: -1, CommittedMetadata: cm.metadata,
+			PartitionIndex: int32(p.Partition), CommittedOffset: cm.Offset, CommittedLeaderEpoch: -1, CommittedMetadata: cm.Metadata,
 		})
 	}
 	res, err := c.call(ctx, req)
@@ -63,7 +54,7 @@ func (c *cluster) commit(ctx context.Context, m member, commits map[partition]co
 				return fmt.Errorf("commit offsets of %s/%d: %w", t.Name, p.PartitionIndex, err)
 			}
 			if err != nil {
-				refused[partition{t.Name, int(p.PartitionIndex)}] = err
+				refused[ledger.Place{Topic: t.Name, Partition: int(p.PartitionIndex)}] = err
 			}
 		}
 	}

@@ -23,6 +23,7 @@ import (
 
 	"port-agent/agent"
 	"port-agent/agent/kafka/kafkatest"
+	"port-agent/agent/kafka/ledger"
 )
 
 // witness watches every commit that reaches the in-memory brokers, and knows
@@ -88,10 +89,10 @@ func (w *witness) check(req *kmsg.OffsetCommitRequest, partitionID int32, offset
 	if metadata != nil {
 		text = *metadata
 	}
-	if len(text) > maxLedgerBytes {
+	if len(text) > 4096 {
 		w.t.Errorf("partition %d: metadata of %d bytes", partitionID, len(text))
 	}
-	if _, err := decodeLedger(partition{w.topic, int(partitionID)}, offset, text); err != nil {
+	if _, err := ledger.Resume(ledger.Place{Topic: w.topic, Partition: int(partitionID)}, ledger.Commit{Offset: offset, Metadata: text}); err != nil {
 		w.t.Errorf("partition %d: metadata of offset %d: %v", partitionID, offset, err)
 	}
 }
@@ -408,20 +409,20 @@ func TestRetentionOvertakesReading(t *testing.T) {
 		<-release
 		return nil
 	})
-	produce(t, c, cfg.RunsTopic, 0, records("", maxUnsettled)...)
-	got.wait(t, maxUnsettled)
+	produce(t, c, cfg.RunsTopic, 0, records("", window)...)
+	got.wait(t, window)
 	produce(t, c, cfg.RunsTopic, 0, records("later", 100)...)
-	if err := c.DeleteRecords(t.Context(), cfg.RunsTopic, 0, maxUnsettled+60); err != nil {
+	if err := c.DeleteRecords(t.Context(), cfg.RunsTopic, 0, window+60); err != nil {
 		t.Fatal(err)
 	}
 	close(release)
-	values := got.wait(t, maxUnsettled+40)
+	values := got.wait(t, window+40)
 	s.stop()
 	if !slices.Contains(values, "later60") || !slices.Contains(values, "later99") {
 		t.Error("what is left was not handled")
 	}
-	wantOnce(t, "retention overtaking the reading", values, maxUnsettled+40)
-	wantCommitted(t, c, cfg, map[int]int64{0: maxUnsettled + 100})
+	wantOnce(t, "retention overtaking the reading", values, window+40)
+	wantCommitted(t, c, cfg, map[int]int64{0: window + 100})
 }
 
 // Markers of transactions come as records that are no events; they are handed
@@ -471,10 +472,10 @@ func TestWindowFull(t *testing.T) {
 		<-release
 		return nil
 	}))
-	const n = 2*maxUnsettled + 100
+	const n = 2*window + 100
 	produce(t, c, cfg.RunsTopic, 0, records("", n)...)
-	if read := len(got.wait(t, maxUnsettled)); read != maxUnsettled {
-		t.Errorf("%d events handled beside each other, want %d", read, maxUnsettled)
+	if read := len(got.wait(t, window)); read != window {
+		t.Errorf("%d events handled beside each other, want %d", read, window)
 	}
 	close(release)
 	values := got.wait(t, n)

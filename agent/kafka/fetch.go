@@ -12,6 +12,8 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
+
+	"port-agent/agent/kafka/ledger"
 )
 
 const (
@@ -48,12 +50,12 @@ type steps = iter.Seq2[record, error]
 // fetch reads from p's leader, beginning at offset. Records and the answer that
 // they come in are held once memory has room for them; the answer until the
 // returned steps have been ranged over, which has to be done.
-func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit int, memory *share) (steps, error) {
+func (c *cluster) fetch(ctx context.Context, p ledger.Place, offset int64, limit int, memory *share) (steps, error) {
 	req := &fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchBytes,
 		IsolationLevel: int8(kafka.ReadCommitted), SessionID: -1, SessionEpoch: -1,
-		Topics: []fetch.RequestTopic{{Topic: p.topic, Partitions: []fetch.RequestPartition{{
-			Partition: int32(p.id), CurrentLeaderEpoch: -1, FetchOffset: offset, LogStartOffset: -1, PartitionMaxBytes: fetchBytes,
+		Topics: []fetch.RequestTopic{{Topic: p.Topic, Partitions: []fetch.RequestPartition{{
+			Partition: int32(p.Partition), CurrentLeaderEpoch: -1, FetchOffset: offset, LogStartOffset: -1, PartitionMaxBytes: fetchBytes,
 		}}}},
 	}
 	var answer []byte
@@ -69,7 +71,7 @@ func (c *cluster) fetch(ctx context.Context, p partition, offset int64, limit in
 	if err != nil {
 		return nil, err
 	}
-	batches, err := recordsOf(p.topic, answer)
+	batches, err := recordsOf(p.Topic, answer)
 	if err != nil {
 		done()
 		return nil, err

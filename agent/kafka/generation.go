@@ -8,6 +8,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+
+	"port-agent/agent/kafka/ledger"
 )
 
 var (
@@ -21,7 +23,7 @@ type generation struct {
 	src        *Source
 	cluster    *cluster
 	member     member
-	partitions []partition
+	partitions []ledger.Place
 	memory     *budget
 	log        zerolog.Logger
 }
@@ -34,7 +36,7 @@ func newGeneration(s *Source, cl *cluster, gen *kafka.Generation) *generation {
 	}
 	for _, topic := range s.cfg.topics() {
 		for _, a := range gen.Assignments[topic] {
-			g.partitions = append(g.partitions, partition{topic, a.ID})
+			g.partitions = append(g.partitions, ledger.Place{Topic: topic, Partition: a.ID})
 		}
 	}
 	return g
@@ -67,7 +69,7 @@ func (g *generation) run(ctx, genCtx context.Context) {
 }
 
 // takeOver finds where each partition stands, for as long as work goes on.
-func (g *generation) takeOver(work context.Context) (map[partition]*tracker, bool) {
+func (g *generation) takeOver(work context.Context) (map[ledger.Place]*ledger.Tracker, bool) {
 	for delay := commitRetryMin; work.Err() == nil; delay = min(2*delay, commitRetryMax) {
 		trackers, err := g.positions(work)
 		if err == nil {
@@ -81,8 +83,8 @@ func (g *generation) takeOver(work context.Context) (map[partition]*tracker, boo
 	return nil, false
 }
 
-func (g *generation) positions(ctx context.Context) (map[partition]*tracker, error) {
-	trackers := make(map[partition]*tracker, len(g.partitions))
+func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tracker, error) {
+	trackers := make(map[ledger.Place]*ledger.Tracker, len(g.partitions))
 	if len(g.partitions) == 0 {
 		return trackers, nil
 	}
@@ -99,26 +101,26 @@ func (g *generation) positions(ctx context.Context) (map[partition]*tracker, err
 	// group noticed it.
 	begun := make(map[string]bool)
 	for p := range committed {
-		begun[p.topic] = true
+		begun[p.Topic] = true
 	}
 	for _, p := range g.partitions {
 		cm, ok := committed[p]
 		if !ok {
-			cm.offset = -1
+			cm.Offset = -1
 		}
-		trackers[p] = resume(p, cm, logs[p], g.src.cfg.resetToEnd() && !begun[p.topic], g.partitionLog(p))
+		trackers[p] = resume(p, cm, logs[p], g.src.cfg.resetToEnd() && !begun[p.Topic], g.partitionLog(p))
 	}
 	return trackers, nil
 }
 
-func (g *generation) partitionLog(p partition) zerolog.Logger {
-	return g.log.With().Str("topic", p.topic).Int("partition", p.id).Logger()
+func (g *generation) partitionLog(p ledger.Place) zerolog.Logger {
+	return g.log.With().Str("topic", p.Topic).Int("partition", p.Partition).Logger()
 }
 
 // serve runs the workers until work ends and all of them have drained, then
 // makes the last commit.
-func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, trackers map[partition]*tracker) {
-	c := newCommitter(trackers, g.src.metrics.Commits, g.log, func(ctx context.Context, commits map[partition]commit) error {
+func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, trackers map[ledger.Place]*ledger.Tracker) {
+	c := newCommitter(trackers, g.src.metrics.Commits, g.log, func(ctx context.Context, commits map[ledger.Place]ledger.Commit) error {
 		return g.cluster.commit(ctx, g.member, commits)
 	})
 	c.settled() // positions that differ from what is committed are pinned before anything is read
@@ -152,11 +154,11 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 	}
 }
 
-func (g *generation) worker(p partition, t *tracker, c *committer, lost func(error)) *worker {
+func (g *generation) worker(p ledger.Place, t *ledger.Tracker, c *committer, lost func(error)) *worker {
 	return &worker{
-		partition: p, changeLog: p.topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c, lost: lost,
+		place: p, changeLog: p.Topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c, lost: lost,
 		marks: g.src.cfg.Delivery == exactlyOnce, handle: g.src.handle, events: g.src.metrics.Events, log: g.partitionLog(p),
-		memory: &share{budget: g.memory, full: t.full},
+		memory: &share{budget: g.memory, full: t.Full},
 		fetch: func(ctx context.Context, offset int64, memory *share) (steps, error) {
 			return g.cluster.fetch(ctx, p, offset, g.src.cfg.MaxEventBytes, memory)
 		},
@@ -182,7 +184,7 @@ func (g *generation) beat(alive, genCtx context.Context, stop context.CancelCaus
 // watch looks at the topics now and then: it reports the lag, and ends the
 // generation where there are partitions that no member has. kafka-go's own watch
 // misses topics that appear late and joins without pause where one is missing.
-func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, trackers map[partition]*tracker) {
+func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, trackers map[ledger.Place]*ledger.Tracker) {
 	for first := true; work.Err() == nil; first = false {
 		g.lookAtLogs(work, trackers)
 		if !first && g.partitionsLeftOver(work) {
@@ -217,7 +219,7 @@ func (g *generation) partitionsLeftOver(ctx context.Context) bool {
 }
 
 // lookAtLogs sets the lag.
-func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tracker) {
+func (g *generation) lookAtLogs(ctx context.Context, trackers map[ledger.Place]*ledger.Tracker) {
 	if len(trackers) == 0 {
 		return
 	}
@@ -227,6 +229,6 @@ func (g *generation) lookAtLogs(ctx context.Context, trackers map[partition]*tra
 		return
 	}
 	for p, b := range logs {
-		g.src.metrics.Lag.WithLabelValues(p.topic, strconv.Itoa(p.id)).Set(float64(trackers[p].saw(b.end)))
+		g.src.metrics.Lag.WithLabelValues(p.Topic, strconv.Itoa(p.Partition)).Set(float64(trackers[p].Saw(b.end)))
 	}
 }

@@ -7,7 +7,7 @@
 //
 // The path of a record: reader → tracker → handler → tracker → committer.
 // Commits go to the first unsettled event of a partition; what is settled or
-// started beyond it travels in the commit's metadata (ledger.go).
+// started beyond it travels in the commit's metadata (package ledger).
 package kafka
 
 import (

@@ -7,6 +7,8 @@ import (
 
 	"github.com/rs/zerolog"
 	"github.com/segmentio/kafka-go"
+
+	"port-agent/agent/kafka/ledger"
 )
 
 // offsetResets says for each value of KAFKA_CONSUMER_AUTO_OFFSET_RESET
@@ -23,27 +25,27 @@ func (c *Config) resetToEnd() bool { return offsetResets[strings.ToLower(c.AutoO
 type bounds struct{ first, end int64 }
 
 // logBounds asks the partitions' leaders.
-func (c *cluster) logBounds(ctx context.Context, ps []partition) (map[partition]bounds, error) {
+func (c *cluster) logBounds(ctx context.Context, ps []ledger.Place) (map[ledger.Place]bounds, error) {
 	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
 	for _, p := range ps {
-		req.Topics[p.topic] = append(req.Topics[p.topic], kafka.FirstOffsetOf(p.id), kafka.LastOffsetOf(p.id))
+		req.Topics[p.Topic] = append(req.Topics[p.Topic], kafka.FirstOffsetOf(p.Partition), kafka.LastOffsetOf(p.Partition))
 	}
 	res, err := c.client.ListOffsets(ctx, req)
 	if err != nil {
 		return nil, fmt.Errorf("list offsets: %w", err)
 	}
-	out := make(map[partition]bounds, len(ps))
+	out := make(map[ledger.Place]bounds, len(ps))
 	for topic, offsets := range res.Topics {
 		for _, o := range offsets {
 			if o.Error != nil {
 				return nil, fmt.Errorf("list offsets of %s/%d: %w", topic, o.Partition, o.Error)
 			}
-			out[partition{topic, o.Partition}] = bounds{o.FirstOffset, o.LastOffset}
+			out[ledger.Place{Topic: topic, Partition: o.Partition}] = bounds{o.FirstOffset, o.LastOffset}
 		}
 	}
 	for _, p := range ps {
 		if _, ok := out[p]; !ok {
-			return nil, fmt.Errorf("list offsets of %s/%d: no answer", p.topic, p.id)
+			return nil, fmt.Errorf("list offsets of %s: no answer", p)
 		}
 	}
 	return out, nil
@@ -89,7 +91,7 @@ func (c *cluster) describe(ctx context.Context) (g kafka.DescribeGroupsResponseG
 }
 
 // committed asks the coordinator for all that the group has committed.
-func (c *cluster) committed(ctx context.Context) (map[partition]commit, error) {
+func (c *cluster) committed(ctx context.Context) (map[ledger.Place]ledger.Commit, error) {
 	res, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: c.group})
 	if err == nil {
 		err = res.Error
@@ -97,14 +99,14 @@ func (c *cluster) committed(ctx context.Context) (map[partition]commit, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch committed offsets: %w", err)
 	}
-	out := map[partition]commit{}
+	out := map[ledger.Place]ledger.Commit{}
 	for topic, offsets := range res.Topics {
 		for _, o := range offsets {
 			if o.Error != nil {
 				return nil, fmt.Errorf("fetch committed offset of %s/%d: %w", topic, o.Partition, o.Error)
 			}
 			if o.CommittedOffset >= 0 {
-				out[partition{topic, o.Partition}] = commit{o.CommittedOffset, o.Metadata}
+				out[ledger.Place{Topic: topic, Partition: o.Partition}] = ledger.Commit{Offset: o.CommittedOffset, Metadata: o.Metadata}
 			}
 		}
 	}
@@ -119,44 +121,37 @@ func (c *cluster) committed(ctx context.Context) (map[partition]commit, error) {
 //
 // Where the commit holds no ledger of this place, nobody vouches for what is in
 // the log now: it is the start of a new group, or someone has moved the offset.
-func resume(p partition, cm commit, b bounds, toEnd bool, log zerolog.Logger) *tracker {
-	unvouched := func(start int64) *tracker {
-		t := newTracker(p, start, ledger{high: start, vouched: max(start, b.end)})
-		t.dirty = true
-		return t
-	}
-	if cm.offset < 0 {
+func resume(p ledger.Place, cm ledger.Commit, b bounds, toEnd bool, log zerolog.Logger) *ledger.Tracker {
+	if cm.Offset < 0 {
 		start := b.first
 		if toEnd {
 			start = b.end
 		}
 		log.Info().Int64("offset", start).Int64("unvouched", b.end-start).Msg("no committed offset found, starting position set")
-		return unvouched(start)
+		return ledger.Begin(p, start, b.end)
 	}
-	l, err := decodeLedger(p, cm.offset, cm.metadata)
-	if err != nil {
-		l = ledger{high: cm.offset}
+	read := cm.Offset
+	t, err := ledger.Resume(p, cm)
+	if err == nil {
+		read = t.High()
 	}
-	if l.high > b.end {
+	if read > b.end {
 		// Kafka never takes records back from a committed reader: the log was lost
 		// or restored, or the topic was deleted and made again.
-		log.Warn().Int64("committed", cm.offset).Int64("read", l.high).Int64("end", b.end).Int64("offset", b.first).
+		log.Warn().Int64("committed", cm.Offset).Int64("read", read).Int64("end", b.end).Int64("offset", b.first).
 			Msg("committed offset is past the end of the log, starting at its beginning")
-		return unvouched(b.first)
+		return ledger.Begin(p, b.first, b.end)
 	}
-	var t *tracker
-	if err == nil {
-		t = newTracker(p, cm.offset, l)
-	} else {
-		if n := b.end - max(cm.offset, b.first); n > 0 {
-			log.Warn().Err(err).Int64("offset", cm.offset).Int64("unvouched", n).
+	if err != nil {
+		if n := b.end - max(cm.Offset, b.first); n > 0 {
+			log.Warn().Err(err).Int64("offset", cm.Offset).Int64("unvouched", n).
 				Msg("committed offset has no ledger of this agent")
 		}
-		t = unvouched(cm.offset)
+		t = ledger.Begin(p, cm.Offset, b.end)
 	}
-	if b.first > cm.offset {
-		gone := t.skip(b.first)
-		log.Warn().Int64("committed", cm.offset).Int64("first", b.first).Int64("records", b.first-cm.offset).Int("unsettled", gone).
+	if b.first > cm.Offset {
+		gone := t.Skip(b.first)
+		log.Warn().Int64("committed", cm.Offset).Int64("first", b.first).Int64("records", b.first-cm.Offset).Int("unsettled", gone).
 			Msg("records deleted by retention before they were read")
 	}
 	return t

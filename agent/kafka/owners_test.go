@@ -14,6 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/ledger"
 )
 
 // fate is how the owners of a partition end.
@@ -32,8 +33,8 @@ type estate struct {
 	log     *fakeLog
 	gone    sync.WaitGroup // owners that were killed or replaced
 	mu      sync.Mutex
-	owner   int    // the generation whose commits count
-	saved   commit // what is committed
+	owner   int           // the generation whose commits count
+	saved   ledger.Commit // what is committed
 	sent    map[int64]int
 	unknown map[int64]int // how often an event was found interrupted
 }
@@ -47,7 +48,7 @@ type owner struct {
 
 // commit is a broker's part of a commit: it takes its time, may refuse, may be
 // slow to answer, and its answer may be lost.
-func (o *owner) commit(ctx context.Context, commits map[partition]commit) error {
+func (o *owner) commit(ctx context.Context, commits map[ledger.Place]ledger.Commit) error {
 	if o.dead.Load() {
 		<-ctx.Done()
 		return ctx.Err()
@@ -61,7 +62,7 @@ func (o *owner) commit(ctx context.Context, commits map[partition]commit) error 
 	return err
 }
 
-func (o *owner) accept(cm commit) error {
+func (o *owner) accept(cm ledger.Commit) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	switch {
@@ -69,8 +70,8 @@ func (o *owner) accept(cm commit) error {
 		return errFenced
 	case rand.N(20) == 0, o.dead.Load() && rand.N(2) == 0:
 		return errors.New("coordinator is loading")
-	case cm.offset < o.saved.offset:
-		o.t.Errorf("committed offset went back from %d to %d", o.saved.offset, cm.offset)
+	case cm.Offset < o.saved.Offset:
+		o.t.Errorf("committed offset went back from %d to %d", o.saved.Offset, cm.Offset)
 	}
 	o.saved = cm
 	return nil
@@ -129,9 +130,9 @@ func (e *estate) own(f fate, life time.Duration) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name}, labels)
 	}
 	tr := resume(runsZero, saved, bounds{0, end}, false, zerolog.Nop())
-	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), o.commit)
+	c := newCommitter(map[ledger.Place]*ledger.Tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), o.commit)
 	w := &worker{
-		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: e.log.fetch, handle: o.handle,
+		place: runsZero, tracker: tr, committer: c, marks: true, fetch: e.log.fetch, handle: o.handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(), memory: shareOf(newBudget(memoryBudget), tr),
 	}
 	work, stop := context.WithCancelCause(e.t.Context())

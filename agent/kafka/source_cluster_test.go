@@ -16,6 +16,7 @@ import (
 
 	"port-agent/agent"
 	"port-agent/agent/kafka/kafkatest"
+	"port-agent/agent/kafka/ledger"
 	"port-agent/invoker"
 )
 
@@ -156,8 +157,8 @@ func wantCommitted(t *testing.T, c *kafkatest.Cluster, cfg Config, want map[int]
 		t.Fatal(err)
 	}
 	for p, w := range want {
-		place := partition{cfg.RunsTopic, p}
-		if want := clean(place, w); got[p].Offset != w || got[p].Metadata != want.metadata {
+		place := ledger.Place{Topic: cfg.RunsTopic, Partition: p}
+		if want := clean(place, w); got[p].Offset != w || got[p].Metadata != want.Metadata {
 			t.Errorf("partition %d: committed %+v, want %+v", p, got[p], want)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/ledger"
 )
 
 // Range is the part of a partition that Tail reads. The zero value is all that
@@ -71,8 +72,8 @@ func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Conf
 
 // tailPartition passes the records within b on, and no more than count where
 // that is not 0.
-func (c *cluster) tailPartition(ctx context.Context, p partition, b bounds, count int, take func(*agent.Event) error) error {
-	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: c.brokers, Dialer: c.dialer, Topic: p.topic, Partition: p.id,
+func (c *cluster) tailPartition(ctx context.Context, p ledger.Place, b bounds, count int, take func(*agent.Event) error) error {
+	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: c.brokers, Dialer: c.dialer, Topic: p.Topic, Partition: p.Partition,
 		MaxWait: tailWait, QueueCapacity: 1, MaxBytes: tailMaxBytes})
 	defer reader.Close()
 	if err := reader.SetOffset(b.first); err != nil {
@@ -81,9 +82,9 @@ func (c *cluster) tailPartition(ctx context.Context, p partition, b bounds, coun
 	for n := 1; ; n++ {
 		msg, err := reader.FetchMessage(ctx)
 		if err != nil {
-			return fmt.Errorf("read %s/%d: %w", p.topic, p.id, err)
+			return fmt.Errorf("read %s: %w", p, err)
 		}
-		err = take(&agent.Event{Topic: p.topic, Partition: p.id, Offset: msg.Offset, Time: msg.Time, Record: msg.Value})
+		err = take(&agent.Event{Topic: p.Topic, Partition: p.Partition, Offset: msg.Offset, Time: msg.Time, Record: msg.Value})
 		if err != nil || n == count || msg.Offset+1 >= b.end {
 			return err
 		}
@@ -91,19 +92,19 @@ func (c *cluster) tailPartition(ctx context.Context, p partition, b bounds, coun
 }
 
 // tailPlaces finds out which partitions to read, and what of each.
-func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map[partition]bounds, error) {
+func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map[ledger.Place]bounds, error) {
 	counts, err := c.partitionCounts(ctx, topics)
 	if err != nil {
 		return nil, err
 	}
-	var ps []partition
+	var ps []ledger.Place
 	for _, topic := range topics {
 		if counts[topic] == 0 {
 			return nil, fmt.Errorf("topic %s does not exist, or the credentials may not read it", topic)
 		}
 		for id := range counts[topic] {
 			if r.Count == 0 || id == r.Partition {
-				ps = append(ps, partition{topic, id})
+				ps = append(ps, ledger.Place{Topic: topic, Partition: id})
 			}
 		}
 	}
@@ -120,7 +121,7 @@ func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map
 			continue
 		}
 		if r.Offset < b.first || r.Offset >= b.end {
-			return nil, fmt.Errorf("no such record: %s/%d holds %s, not %d", p.topic, p.id, b, r.Offset)
+			return nil, fmt.Errorf("no such record: %s holds %s, not %d", p, b, r.Offset)
 		}
 		logs[p] = bounds{r.Offset, b.end}
 	}

@@ -12,15 +12,16 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/ledger"
 )
 
 // worker reads one partition and hands each record to the handler, which runs
 // beside the reading. Reading stops while the tracker's window is full and
 // ends with its context; run then waits for the handlers.
 type worker struct {
-	partition partition
+	place     ledger.Place
 	changeLog bool
-	tracker   *tracker
+	tracker   *ledger.Tracker
 	committer *committer
 	marks     bool // started marks are kept
 	fetch     func(ctx context.Context, offset int64, memory *share) (steps, error)
@@ -45,9 +46,9 @@ func (w *worker) run(ctx context.Context) {
 	defer w.handlers.Wait()
 	failures := 0
 	for delay := readRetryMin; ctx.Err() == nil; {
-		before := w.tracker.position()
+		before := w.tracker.Position()
 		err := w.read(ctx, before)
-		next := w.tracker.position()
+		next := w.tracker.Position()
 		if next > before {
 			delay, failures = readRetryMin, 0
 		}
@@ -89,7 +90,7 @@ func (w *worker) read(ctx context.Context, from int64) error {
 		case rec.err != nil:
 			w.drop(rec)
 		case rec.records == 0:
-			w.tracker.skip(rec.next)
+			w.tracker.Skip(rec.next)
 		default:
 			w.take(ctx, rec)
 		}
@@ -103,10 +104,10 @@ func (w *worker) drop(rec record) {
 	if errors.Is(rec.err, errOversized) {
 		outcome = agent.EventOversized
 	}
-	w.events.WithLabelValues(w.partition.topic, outcome).Add(float64(rec.records))
-	w.log.Warn().Err(rec.err).Int64("offset", w.tracker.position()).Int64("up_to", rec.next-1).Int("records", rec.records).Str("reason", outcome).
+	w.events.WithLabelValues(w.place.Topic, outcome).Add(float64(rec.records))
+	w.log.Warn().Err(rec.err).Int64("offset", w.tracker.Position()).Int64("up_to", rec.next-1).Int("records", rec.records).Str("reason", outcome).
 		Msg("event dropped")
-	w.tracker.skip(rec.next)
+	w.tracker.Skip(rec.next)
 	w.committer.settled()
 }
 
@@ -114,18 +115,18 @@ func (w *worker) drop(rec record) {
 // is given back with its end.
 func (w *worker) take(ctx context.Context, rec record) {
 	offset := rec.next - 1
-	e, a, gone := w.tracker.add(offset)
+	e, gone := w.tracker.Add(offset)
 	if gone > 0 {
 		w.log.Warn().Int("events", gone).Int64("offset", offset).Msg("unsettled events deleted by retention")
 	}
-	if a == arrivedSettled {
-		w.events.WithLabelValues(w.partition.topic, agent.EventSettled).Inc()
+	if e == nil {
+		w.events.WithLabelValues(w.place.Topic, agent.EventSettled).Inc()
 		rec.release()
 		return
 	}
 	ev := &agent.Event{
-		Topic: w.partition.topic, Partition: w.partition.id, Offset: offset, Time: time.Now(), Record: rec.value,
-		ChangeLog: w.changeLog, Interrupted: a == arrivedInterrupted, Vouched: w.tracker.vouches(offset), Place: w.sequence.Next(),
+		Topic: w.place.Topic, Partition: w.place.Partition, Offset: offset, Time: time.Now(), Record: rec.value,
+		ChangeLog: w.changeLog, Interrupted: e.Interrupted, Vouched: w.tracker.Vouches(offset), Place: w.sequence.Next(),
 	}
 	ev.Ledger = &account{w: w, e: e, release: rec.release}
 	w.handlers.Go(func() {
@@ -133,7 +134,7 @@ func (w *worker) take(ctx context.Context, rec record) {
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner
 		}
-		w.tracker.settle(e)
+		e.Settle()
 		w.committer.settled()
 	})
 }
@@ -141,7 +142,7 @@ func (w *worker) take(ctx context.Context, rec record) {
 // account is one event's entry in the ledger.
 type account struct {
 	w       *worker
-	e       *tracked
+	e       *ledger.Entry
 	release func() // gives back the memory that the event was counted for
 }
 
@@ -150,12 +151,12 @@ func (a *account) Start(ctx context.Context) error {
 	if !a.w.marks {
 		return nil
 	}
-	return a.w.committer.start(ctx, a.w.tracker, a.e)
+	return a.w.committer.start(ctx, a.e)
 }
 
 // Reset takes the started mark back.
 func (a *account) Reset() {
-	a.w.tracker.mark(a.e, waiting)
+	a.e.Mark(ledger.Waiting)
 	a.w.committer.settled()
 }
 
@@ -163,7 +164,7 @@ func (a *account) Reset() {
 // event is marked as started even where started marks are off: to invoke it
 // again would trigger its pipeline once more at each rolling update.
 func (a *account) Following() {
-	a.w.tracker.mark(a.e, following)
+	a.e.Mark(ledger.Following)
 	a.w.committer.settled()
 	a.release()
 }

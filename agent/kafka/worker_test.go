@@ -18,6 +18,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/ledger"
 )
 
 // fakeLog is the log of one partition. Like a broker it answers a fetch with
@@ -99,16 +100,16 @@ type shop struct {
 
 // workIn starts a worker inside the synctest bubble that the caller is in.
 // change may alter it before.
-func workIn(t *testing.T, log *fakeLog, tr *tracker, handle Handler, change func(*worker)) *shop {
+func workIn(t *testing.T, log *fakeLog, tr *ledger.Tracker, handle Handler, change func(*worker)) *shop {
 	t.Helper()
 	broker := newFakeBroker()
 	counter := func(name string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: name}, labels)
 	}
-	c := newCommitter(map[partition]*tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
+	c := newCommitter(map[ledger.Place]*ledger.Tracker{runsZero: tr}, counter("commits", "outcome"), zerolog.Nop(), broker.commit)
 	s := &shop{log: log, broker: broker, done: make(chan struct{}), worker: &worker{
-		memory:    shareOf(newBudget(memoryBudget), tr),
-		partition: runsZero, tracker: tr, committer: c, marks: true, fetch: log.fetch, handle: handle,
+		memory: shareOf(newBudget(memoryBudget), tr),
+		place:  runsZero, tracker: tr, committer: c, marks: true, fetch: log.fetch, handle: handle,
 		events: counter("events", "topic", "outcome"), log: zerolog.Nop(),
 	}}
 	if change != nil {
@@ -142,7 +143,7 @@ func (s *shop) end(t *testing.T) {
 	<-s.done
 }
 
-func (s *shop) wantCommitted(t *testing.T, offset int64, l ledger) {
+func (s *shop) wantCommitted(t *testing.T, offset int64, l left) {
 	t.Helper()
 	if gotOffset, got := s.broker.ledgerOf(t, runsZero); gotOffset != offset || !reflect.DeepEqual(got, l) {
 		t.Errorf("committed: got %d %v, want %d %v", gotOffset, got, offset, l)
@@ -186,7 +187,7 @@ func TestWorkerHandsOnInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: []int64{3, 4, 5, 9, 10, 500}}
 		var book notebook
-		s := workIn(t, log, newTracker(runsZero, 3, ledger{high: 3}), func(_ context.Context, ev *agent.Event) error {
+		s := workIn(t, log, resumed(t, runsZero, 3, left{high: 3}), func(_ context.Context, ev *agent.Event) error {
 			book.note(ev)
 			time.Sleep(time.Duration(1000-ev.Offset) * time.Millisecond) // the last is the first to settle
 			return nil
@@ -203,9 +204,9 @@ func TestWorkerHandsOnInOrder(t *testing.T) {
 			t.Errorf("event: got %+v, want %+v", ev, want)
 		}
 		time.Sleep(600 * time.Millisecond) // 500 is settled
-		s.wantCommitted(t, 3, ledger{high: 501, entries: []entry{{3, false}, {4, false}, {5, false}, {9, false}, {10, false}}})
+		s.wantCommitted(t, 3, left{high: 501, entries: []entry{{3, false}, {4, false}, {5, false}, {9, false}, {10, false}}})
 		time.Sleep(time.Second)
-		s.wantCommitted(t, 501, ledger{high: 501})
+		s.wantCommitted(t, 501, left{high: 501})
 		s.end(t)
 	})
 }
@@ -213,13 +214,13 @@ func TestWorkerHandsOnInOrder(t *testing.T) {
 func TestWorkerStopsReadingAtFullWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &fakeLog{offsets: offsetsUpTo(maxUnsettled + 50)}
+		log := &fakeLog{offsets: offsetsUpTo(window + 50)}
 		release := make(chan struct{})
-		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(context.Context, *agent.Event) error {
+		s := workIn(t, log, resumed(t, runsZero, 0, left{}), func(context.Context, *agent.Event) error {
 			<-release
 			return nil
 		}, nil)
-		for _, step := range []struct{ release, want int }{{0, maxUnsettled}, {1, maxUnsettled + 1}, {30, maxUnsettled + 31}} {
+		for _, step := range []struct{ release, want int }{{0, window}, {1, window + 1}, {30, window + 31}} {
 			for range step.release {
 				release <- struct{}{}
 			}
@@ -230,7 +231,7 @@ func TestWorkerStopsReadingAtFullWindow(t *testing.T) {
 		}
 		close(release)
 		time.Sleep(time.Second)
-		s.wantCommitted(t, maxUnsettled+50, ledger{high: maxUnsettled + 50})
+		s.wantCommitted(t, window+50, left{high: window + 50})
 		s.end(t)
 	})
 }
@@ -239,15 +240,15 @@ func TestWorkerStopsReadingAtFullWindow(t *testing.T) {
 func TestWorkerEndsAtFullWindow(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log := &fakeLog{offsets: offsetsUpTo(maxUnsettled + 1)}
-		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, _ *agent.Event) error {
+		log := &fakeLog{offsets: offsetsUpTo(window + 1)}
+		s := workIn(t, log, resumed(t, runsZero, 0, left{}), func(ctx context.Context, _ *agent.Event) error {
 			<-ctx.Done()
 			return context.Cause(ctx)
 		}, nil)
 		synctest.Wait()
 		s.end(t)
-		if got := log.count(); got != maxUnsettled {
-			t.Errorf("%d records were read, want %d", got, maxUnsettled)
+		if got := log.count(); got != window {
+			t.Errorf("%d records were read, want %d", got, window)
 		}
 	})
 }
@@ -257,7 +258,7 @@ func TestWorkerReadsAnewAfterErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: offsetsUpTo(10), fail: map[int64]int{3: 1, 6: 9}, refuse: 2}
 		var book notebook
-		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(_ context.Context, ev *agent.Event) error {
+		s := workIn(t, log, resumed(t, runsZero, 0, left{}), func(_ context.Context, ev *agent.Event) error {
 			book.note(ev)
 			if ev.Offset == 0 {
 				time.Sleep(2 * time.Minute) // reading goes on where it was, not at the first unsettled event
@@ -292,7 +293,7 @@ func TestWorkerDrains(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: offsetsUpTo(6)}
-		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+		s := workIn(t, log, resumed(t, runsZero, 0, left{}), func(ctx context.Context, ev *agent.Event) error {
 			if ev.Offset%2 == 0 { // waits for something before it starts
 				<-ctx.Done()
 				return context.Cause(ctx)
@@ -304,7 +305,7 @@ func TestWorkerDrains(t *testing.T) {
 			return nil
 		}, nil)
 		time.Sleep(30 * time.Second)
-		s.wantCommitted(t, 0, ledger{high: 6, entries: []entry{{0, false}, {1, true}, {2, false}, {3, true}, {4, false}, {5, true}}})
+		s.wantCommitted(t, 0, left{high: 6, entries: []entry{{0, false}, {1, true}, {2, false}, {3, true}, {4, false}, {5, true}}})
 		s.drain(errRevoked)
 		time.Sleep(4 * time.Minute)
 		select {
@@ -312,9 +313,9 @@ func TestWorkerDrains(t *testing.T) {
 			t.Fatal("run returned while an event was under way")
 		default:
 		}
-		s.wantCommitted(t, 0, ledger{high: 6, entries: []entry{{0, false}, {2, false}, {4, false}, {5, true}}})
+		s.wantCommitted(t, 0, left{high: 6, entries: []entry{{0, false}, {2, false}, {4, false}, {5, true}}})
 		s.end(t)
-		s.wantCommitted(t, 0, ledger{high: 6, entries: []entry{{0, false}, {2, false}, {4, false}}})
+		s.wantCommitted(t, 0, left{high: 6, entries: []entry{{0, false}, {2, false}, {4, false}}})
 	})
 }
 
@@ -323,8 +324,8 @@ func TestWorkerTakesOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: []int64{10, 11, 12, 13, 16, 17}} // 14 is gone
 		var book notebook
-		left := ledger{high: 16, entries: []entry{{10, true}, {12, false}, {14, true}}}
-		s := workIn(t, log, newTracker(runsZero, 10, left), func(_ context.Context, ev *agent.Event) error {
+		kept := left{high: 16, entries: []entry{{10, true}, {12, false}, {14, true}}}
+		s := workIn(t, log, resumed(t, runsZero, 10, kept), func(_ context.Context, ev *agent.Event) error {
 			book.note(ev)
 			return nil
 		}, nil)
@@ -340,7 +341,7 @@ func TestWorkerTakesOver(t *testing.T) {
 		if got := testutil.ToFloat64(s.events.WithLabelValues("runs", agent.EventSettled)); got != 2 {
 			t.Errorf("counted %v settled already, want 2", got)
 		}
-		s.wantCommitted(t, 18, ledger{high: 18})
+		s.wantCommitted(t, 18, left{high: 18})
 		s.end(t)
 	})
 }
@@ -364,7 +365,7 @@ func TestWorkerMarks(t *testing.T) {
 					}
 				}
 				ready, done := make(chan struct{}), make(chan struct{})
-				s = workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+				s = workIn(t, &fakeLog{offsets: []int64{0}}, resumed(t, runsZero, 0, left{}), func(ctx context.Context, ev *agent.Event) error {
 					defer close(done)
 					<-ready
 					for range 2 {
@@ -381,7 +382,7 @@ func TestWorkerMarks(t *testing.T) {
 				close(ready)
 				<-done
 				time.Sleep(time.Second)
-				s.wantCommitted(t, 1, ledger{high: 1})
+				s.wantCommitted(t, 1, left{high: 1})
 				s.end(t)
 			})
 		})
@@ -394,7 +395,7 @@ func TestWorkerStartAfterDrain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var got error
-		s := workIn(t, &fakeLog{offsets: []int64{0}}, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+		s := workIn(t, &fakeLog{offsets: []int64{0}}, resumed(t, runsZero, 0, left{}), func(ctx context.Context, ev *agent.Event) error {
 			<-ctx.Done()
 			got = ev.Ledger.Start(ctx)
 			return got
@@ -404,13 +405,13 @@ func TestWorkerStartAfterDrain(t *testing.T) {
 		if !errors.Is(got, errRevoked) {
 			t.Errorf("got %v, want %v", got, errRevoked)
 		}
-		s.wantCommitted(t, 0, ledger{high: 1, entries: []entry{{0, false}}})
+		s.wantCommitted(t, 0, left{high: 1, entries: []entry{{0, false}}})
 	})
 }
 
 // slow delays commits, so that a context that has ended is noticed first.
-func slow(next func(context.Context, map[partition]commit) error) func(context.Context, map[partition]commit) error {
-	return func(ctx context.Context, commits map[partition]commit) error {
+func slow(next func(context.Context, map[ledger.Place]ledger.Commit) error) func(context.Context, map[ledger.Place]ledger.Commit) error {
+	return func(ctx context.Context, commits map[ledger.Place]ledger.Commit) error {
 		time.Sleep(time.Second)
 		return next(ctx, commits)
 	}
@@ -422,7 +423,7 @@ func TestWorkerPassesByLargeRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: []int64{0, 1, 9, 10}, large: map[int64]int{1: 8}}
 		var book notebook
-		s := workIn(t, log, newTracker(runsZero, 0, ledger{high: 9, entries: []entry{{0, false}, {4, true}}}), func(_ context.Context, ev *agent.Event) error {
+		s := workIn(t, log, resumed(t, runsZero, 0, left{high: 9, entries: []entry{{0, false}, {4, true}}}), func(_ context.Context, ev *agent.Event) error {
 			book.note(ev)
 			return nil
 		}, nil)
@@ -433,7 +434,7 @@ func TestWorkerPassesByLargeRecords(t *testing.T) {
 		if got := testutil.ToFloat64(s.events.WithLabelValues("runs", agent.EventOversized)); got != 8 {
 			t.Errorf("%v records counted as oversized, want 8", got)
 		}
-		s.wantCommitted(t, 11, ledger{high: 11})
+		s.wantCommitted(t, 11, left{high: 11})
 		s.end(t)
 	})
 }
@@ -445,7 +446,7 @@ func TestWorkerOvertakenByRetention(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := &fakeLog{offsets: []int64{3, 4}}
-		s := workIn(t, log, newTracker(runsZero, 3, ledger{high: 3}), func(ctx context.Context, ev *agent.Event) error {
+		s := workIn(t, log, resumed(t, runsZero, 3, left{high: 3}), func(ctx context.Context, ev *agent.Event) error {
 			if ev.Offset == 4 {
 				<-ctx.Done()
 				time.Sleep(time.Minute)
@@ -464,9 +465,9 @@ func TestWorkerOvertakenByRetention(t *testing.T) {
 		if took := time.Since(begun); took != time.Minute {
 			t.Errorf("given up after %s, want a minute, for the event under way", took)
 		}
-		s.wantCommitted(t, 5, ledger{high: 5})
+		s.wantCommitted(t, 5, left{high: 5})
 		saved := clean(runsZero, 5)
-		if next := resume(runsZero, saved, bounds{40, 42}, false, zerolog.Nop()).position(); next != 40 {
+		if next := resume(runsZero, saved, bounds{40, 42}, false, zerolog.Nop()).Position(); next != 40 {
 			t.Errorf("the next owner begins at %d, want 40", next)
 		}
 	})
@@ -485,7 +486,7 @@ func workerFollows(t *testing.T, marks bool) {
 	synctest.Test(t, func(t *testing.T) {
 		const followed, all = 400, 2000
 		log := &fakeLog{offsets: offsetsUpTo(all)}
-		s := workIn(t, log, newTracker(runsZero, 0, ledger{}), func(ctx context.Context, ev *agent.Event) error {
+		s := workIn(t, log, resumed(t, runsZero, 0, left{}), func(ctx context.Context, ev *agent.Event) error {
 			if ev.Offset >= followed {
 				return nil
 			}
@@ -500,7 +501,7 @@ func workerFollows(t *testing.T, marks bool) {
 		if got := log.count(); got != all { // the budget is enough for fifty
 			t.Errorf("%d records were read, want %d", got, all)
 		}
-		if got := s.tracker.saw(all + 3); got != 3 {
+		if got := s.tracker.Saw(all + 3); got != 3 {
 			t.Errorf("lag is %d, want 3: followed events do not count", got)
 		}
 		offset, l := s.broker.ledgerOf(t, runsZero)

@@ -58,8 +58,9 @@ var mayImport = map[string][]string{
 	"agent/redact":           nil,
 	"agent/port":             {"agent", "agent/redact", "invoker"},
 	"agent/port/porttest":    {"agent", "agent/port", "invoker"},
-	"agent/kafka":            {"agent", "invoker"},
+	"agent/kafka":            {"agent", "agent/kafka/ledger", "invoker"},
 	"agent/kafka/kafkatest":  {"agent", "agent/kafka", "invoker"},
+	"agent/kafka/ledger":     nil,
 	"agent/polling":          {"agent", "agent/port", "invoker"},
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"port-agent/agent/kafka"
+	"port-agent/agent/kafka/ledger"
 	"port-agent/agent/port"
 	"port-agent/cmd/app/status"
 	"port-agent/invoker"
@@ -80,7 +81,7 @@ func (a *App) Status() *status.Status {
 }
 
 func (a *App) sourceStatus() status.Source {
-	out := status.Source{Kind: strings.ToUpper(a.cfg.Process.Streamer), State: kafka.State{Partitions: []kafka.PartitionState{}}}
+	out := status.Source{Kind: strings.ToUpper(a.cfg.Process.Streamer), State: kafka.State{Partitions: []ledger.State{}}}
 	src, _ := a.source.Load().(source)
 	if src == nil {
 		return out

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"port-agent/agent/activity"
-	"port-agent/agent/kafka"
+	"port-agent/agent/kafka/ledger"
 	"port-agent/cmd/terminal"
 )
 
@@ -97,14 +97,14 @@ func windowFull(s *Status) string {
 			if len(s.Oldest) > 0 {
 				cause = fmt.Sprintf("the oldest event, %s, %s", name(s.Oldest[0]), s.Oldest[0].State)
 			}
-			return withCause(fmt.Sprintf("%s/%d reads no further: its window of unsettled events is full", p.Topic, p.ID), cause)
+			return withCause(fmt.Sprintf("%s/%d reads no further: its window of unsettled events is full", p.Topic, p.Partition), cause)
 		}
 	}
 	return ""
 }
 
 func lagGrows(s *Status) string {
-	var worst kafka.PartitionState
+	var worst ledger.State
 	for _, p := range s.Source.Partitions {
 		if p.Lag > lagThought && p.Lag > p.Before && p.Lag > worst.Lag {
 			worst = p
@@ -113,7 +113,7 @@ func lagGrows(s *Status) string {
 	if worst.Lag == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s/%d falls behind: %d records, %d more than some minutes ago", worst.Topic, worst.ID, worst.Lag, worst.Lag-worst.Before)
+	return fmt.Sprintf("%s/%d falls behind: %d records, %d more than some minutes ago", worst.Topic, worst.Partition, worst.Lag, worst.Lag-worst.Before)
 }
 
 func withCause(sentence, cause string) string {

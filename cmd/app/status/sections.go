@@ -76,7 +76,7 @@ func (s *Status) sourcePart() section {
 		if p.Full {
 			window, m = window+" full", badRow
 		}
-		out.add(m, fmt.Sprintf("%s/%d", p.Topic, p.ID), p.Lag, p.Committed, p.Position, p.End, window)
+		out.add(m, fmt.Sprintf("%s/%d", p.Topic, p.Partition), p.Lag, p.Committed, p.Position, p.End, window)
 	}
 	return out
 }

@@ -13,6 +13,7 @@ import (
 
 	"port-agent/agent/activity"
 	"port-agent/agent/kafka"
+	"port-agent/agent/kafka/ledger"
 	"port-agent/agent/port"
 )
 
@@ -26,9 +27,9 @@ func ago(d time.Duration) time.Time { return now.Add(-d) }
 func fixed() *Status {
 	s := &Status{
 		Time: now, Started: ago(26 * time.Hour), Version: "1.2.3",
-		Source: Source{Kind: "KAFKA", Connected: true, State: kafka.State{Group: "org.port-agent", Generation: 7, Partitions: []kafka.PartitionState{
-			{Topic: "org.runs", ID: 0, Committed: 120, Position: 131, End: 133, Lag: 13, Before: 20, Window: 11},
-			{Topic: "org.change.log", ID: 0, Committed: 9, Position: 9, End: 9},
+		Source: Source{Kind: "KAFKA", Connected: true, State: kafka.State{Group: "org.port-agent", Generation: 7, Partitions: []ledger.State{
+			{Topic: "org.runs", Partition: 0, Committed: 120, Position: 131, End: 133, Lag: 13, Before: 20, Window: 11},
+			{Topic: "org.change.log", Partition: 0, Committed: 9, Position: 9, End: 9},
 		}}},
 		Slots: Slots{Limit: 512, PerHost: 32, Used: 3, Waiting: 1},
 		Snapshot: activity.Snapshot{

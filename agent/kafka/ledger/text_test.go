@@ -1,4 +1,4 @@
-package kafka
+package ledger
 
 import (
 	"encoding/base64"
@@ -11,10 +11,13 @@ import (
 	"testing"
 )
 
+// brokerLimit is how long a broker lets metadata be by default.
+const brokerLimit = 4096
+
 // ledgerText is the text of a ledger at offset base whose varints are payload.
 func ledgerText(base int64, payload []byte) string {
 	raw := binary.LittleEndian.AppendUint32(append([]byte(nil), payload...), checksum(payload, runsZero, base))
-	return ledgerPrefix + base64.RawURLEncoding.EncodeToString(raw)
+	return prefix + base64.RawURLEncoding.EncodeToString(raw)
 }
 
 func varints(values ...uint64) []byte {
@@ -25,10 +28,10 @@ func varints(values ...uint64) []byte {
 	return b
 }
 
-// TestLedgerText pins the text: a group may hold ledgers of an older version
+// TestText pins the text: a group may hold ledgers of an older version
 // of the agent when a newer one takes over. The constants were made by another
 // implementation of the format.
-func TestLedgerText(t *testing.T) {
+func TestText(t *testing.T) {
 	t.Parallel()
 	const far = 1234567890123
 	for _, tc := range []struct {
@@ -48,10 +51,10 @@ func TestLedgerText(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if got := tc.l.encode(runsZero, tc.base); got != tc.text {
+			if got := tc.l.commit(runsZero, tc.base).Metadata; got != tc.text {
 				t.Errorf("encode: got %q, want %q", got, tc.text)
 			}
-			got, err := decodeLedger(runsZero, tc.base, tc.text)
+			got, err := plain(decode(runsZero, Commit{tc.base, tc.text}))
 			if err != nil || !reflect.DeepEqual(got, tc.l) {
 				t.Errorf("decode: got %v, %v, want %v", got, err, tc.l)
 			}
@@ -63,18 +66,18 @@ func TestLedgerText(t *testing.T) {
 // tool that moves offsets may keep the metadata.
 func TestLedgerOfAnotherPlace(t *testing.T) {
 	t.Parallel()
-	text := ledger{high: 60, entries: []entry{{50, true}, {55, false}}}.encode(runsZero, 50)
+	text := ledger{high: 60, entries: []entry{{50, true}, {55, false}}}.commit(runsZero, 50).Metadata
 	for _, at := range []struct {
-		partition
+		Place
 		base int64
-	}{{runsZero, 49}, {runsZero, 51}, {partition{"runs", 1}, 50}, {partition{"run", 0}, 50}, {partition{"runs/0", 0}, 50}} {
-		if l, err := decodeLedger(at.partition, at.base, text); !errors.Is(err, errLedger) {
-			t.Errorf("read at %v offset %d: got %v, %v, want an error that wraps errLedger", at.partition, at.base, l, err)
+	}{{runsZero, 49}, {runsZero, 51}, {Place{"runs", 1}, 50}, {Place{"run", 0}, 50}, {Place{"runs/0", 0}, 50}} {
+		if l, err := plain(decode(at.Place, Commit{at.base, text})); !errors.Is(err, errText) {
+			t.Errorf("read at %v offset %d: got %v, %v, want an error that wraps errText", at.Place, at.base, l, err)
 		}
 	}
 }
 
-func TestLedgerTextRefused(t *testing.T) {
+func TestTextRefused(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -110,29 +113,29 @@ func TestLedgerTextRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			if l, err := decodeLedger(runsZero, tc.base, tc.text); !errors.Is(err, errLedger) {
-				t.Errorf("decodeLedger(runsZero, %d, %q): got %v, %v, want an error that wraps errLedger", tc.base, tc.text, l, err)
+			if l, err := plain(decode(runsZero, Commit{tc.base, tc.text})); !errors.Is(err, errText) {
+				t.Errorf("decode(runsZero, {%d, %q}): got %v, %v, want an error that wraps errText", tc.base, tc.text, l, err)
 			}
 		})
 	}
 }
 
-// TestLedgerTextCutAnywhere takes the broker's side: whatever part of a text
+// TestTextCutAnywhere takes the broker's side: whatever part of a text
 // is left must not be taken for a whole one.
-func TestLedgerTextCutAnywhere(t *testing.T) {
+func TestTextCutAnywhere(t *testing.T) {
 	t.Parallel()
-	text := ledger{high: 5000, entries: []entry{{0, true}, {70, false}, {4100, true}, {4999, false}}}.encode(runsZero, 0)
+	text := ledger{high: 5000, entries: []entry{{0, true}, {70, false}, {4100, true}, {4999, false}}}.commit(runsZero, 0).Metadata
 	for n := 1; n < len(text); n++ {
-		if l, err := decodeLedger(runsZero, 0, text[:n]); !errors.Is(err, errLedger) {
-			t.Errorf("first %d of %d bytes: got %v, %v, want an error that wraps errLedger", n, len(text), l, err)
+		if l, err := plain(decode(runsZero, Commit{0, text[:n]})); !errors.Is(err, errText) {
+			t.Errorf("first %d of %d bytes: got %v, %v, want an error that wraps errText", n, len(text), l, err)
 		}
 	}
 }
 
-// TestLedgerTextFitsBroker builds the longest text that the bounds of the
+// TestTextFitsBroker builds the longest text that the bounds of the
 // window allow, and a longer one that they do not: every distance of three
 // bytes, a gap of seven at the end.
-func TestLedgerTextFitsBroker(t *testing.T) {
+func TestTextFitsBroker(t *testing.T) {
 	t.Parallel()
 	const base = math.MaxInt64 - 2*maxGap
 	l := ledger{vouched: base + maxGap}
@@ -144,18 +147,18 @@ func TestLedgerTextFitsBroker(t *testing.T) {
 	offset += maxGap - maxSpan*maxUnsettled // behind a gap that nothing bounds
 	l.entries = append(l.entries, entry{offset, true})
 	l.high = offset + 1
-	text := l.encode(runsZero, base)
-	if len(text) > maxLedgerBytes {
-		t.Errorf("longest text has %d bytes, more than a broker takes (%d)", len(text), maxLedgerBytes)
+	text := l.commit(runsZero, base).Metadata
+	if len(text) > brokerLimit {
+		t.Errorf("longest text has %d bytes, more than a broker takes (%d)", len(text), brokerLimit)
 	}
-	if got, err := decodeLedger(runsZero, base, text); err != nil || !reflect.DeepEqual(got, l) {
+	if got, err := plain(decode(runsZero, Commit{base, text})); err != nil || !reflect.DeepEqual(got, l) {
 		t.Errorf("longest text does not come back: %v", err)
 	}
 }
 
-// FuzzDecodeLedger feeds the decoder both as text and as varints behind a
+// FuzzDecode feeds the decoder both as text and as varints behind a
 // right checksum, which the fuzzer would not find by itself.
-func FuzzDecodeLedger(f *testing.F) {
+func FuzzDecode(f *testing.F) {
 	f.Add(int64(0), []byte("pa1.CgABBg0Zp6I8"))
 	f.Add(int64(100), []byte("pa1.AQAA8g038Q"))
 	f.Add(int64(7), []byte{5, 9, 1, 2, 4})
@@ -164,18 +167,18 @@ func FuzzDecodeLedger(f *testing.F) {
 	f.Add(int64(-1), varints(1, 0, 1))
 	f.Add(int64(0), []byte(""))
 	f.Fuzz(func(t *testing.T, base int64, data []byte) {
-		for _, text := range []string{string(data), ledgerPrefix + string(data), ledgerText(base, data)} {
-			l, err := decodeLedger(runsZero, base, text)
+		for _, text := range []string{string(data), prefix + string(data), ledgerText(base, data)} {
+			l, err := plain(decode(runsZero, Commit{base, text}))
 			if err != nil {
-				if !errors.Is(err, errLedger) {
-					t.Errorf("decodeLedger(runsZero, %d, %q): error %v does not wrap errLedger", base, text, err)
+				if !errors.Is(err, errText) {
+					t.Errorf("decode(runsZero, {%d, %q}): error %v does not wrap errText", base, text, err)
 				}
 				continue
 			}
 			checkLedger(t, base, l)
-			again, err := decodeLedger(runsZero, base, l.encode(runsZero, base))
+			again, err := plain(decode(runsZero, l.commit(runsZero, base)))
 			if err != nil || !reflect.DeepEqual(again, l) {
-				t.Errorf("decodeLedger(runsZero, %d, %q): got %v, encoded and decoded %v, %v", base, text, l, again, err)
+				t.Errorf("decode(runsZero, {%d, %q}): got %v, encoded and decoded %v, %v", base, text, l, again, err)
 			}
 		}
 	})
@@ -199,9 +202,9 @@ func checkLedger(t *testing.T, base int64, l ledger) {
 	}
 }
 
-// FuzzEncodeLedger starts from the other end: what is written is read back as
+// FuzzEncode starts from the other end: what is written is read back as
 // it was.
-func FuzzEncodeLedger(f *testing.F) {
+func FuzzEncode(f *testing.F) {
 	f.Add(uint64(0), []byte{0, 1, 3, 200, 17})
 	f.Add(uint64(1<<40), []byte(strings.Repeat("\x00\xff", 600)))
 	f.Fuzz(func(t *testing.T, base uint64, steps []byte) {
@@ -211,7 +214,7 @@ func FuzzEncodeLedger(f *testing.F) {
 			l.entries = append(l.entries, entry{offset: l.high, started: steps[i]&1 == 1})
 			l.high += 1 + int64(steps[i]>>1)
 		}
-		got, err := decodeLedger(runsZero, int64(base), l.encode(runsZero, int64(base)))
+		got, err := plain(decode(runsZero, l.commit(runsZero, int64(base))))
 		if err != nil || !reflect.DeepEqual(got, l) {
 			t.Errorf("wrote %v at %d, read %v, %v", l, base, got, err)
 		}

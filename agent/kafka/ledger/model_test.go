@@ -1,4 +1,4 @@
-package kafka
+package ledger
 
 import (
 	"maps"
@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-
-	"github.com/rs/zerolog"
 )
 
 // model is a partition seen by somebody with all the time and memory there is:
@@ -17,7 +15,7 @@ import (
 // as a whole, so that it outlives its owners.
 type model struct {
 	log       []int64         // offsets that exist, ascending
-	unsettled map[int64]state // of the offsets below high
+	unsettled map[int64]Stage // of the offsets below high
 	high      int64
 	vouched   int64 // offsets from here on are vouched for
 }
@@ -42,7 +40,7 @@ func (m *model) ledger() ledger {
 		l.vouched = m.vouched
 	}
 	for _, o := range slices.Sorted(maps.Keys(m.unsettled)) {
-		l.entries = append(l.entries, entry{o, m.unsettled[o] == started})
+		l.entries = append(l.entries, entry{o, m.unsettled[o] == Started})
 	}
 	return l
 }
@@ -51,13 +49,13 @@ func (m *model) ledger() ledger {
 func (m *model) read(offset int64) arrival {
 	if offset >= m.high {
 		m.high = offset + 1
-		m.unsettled[offset] = waiting
+		m.unsettled[offset] = Waiting
 		return arrivedNew
 	}
 	switch s, ok := m.unsettled[offset]; {
 	case !ok:
 		return arrivedSettled
-	case s == started:
+	case s == Started:
 		return arrivedInterrupted
 	default:
 		return arrivedNew
@@ -81,19 +79,19 @@ type rig struct {
 	t     *testing.T
 	rng   *rand.Rand
 	now   *model
-	tr    *tracker
-	next  int64      // the offset from which the owner reads
-	work  []*tracked // handed out and not settled, ascending
-	last  commit     // the last snapshot, committed or not
-	saved *model     // the truth at the broker's commit
-	at    commit     // the broker's commit
-	end   int64      // of the log that there is so far: more is written as time passes
+	tr    *Tracker
+	next  int64    // the offset from which the owner reads
+	work  []*Entry // handed out and not settled, ascending
+	last  Commit   // the last snapshot, committed or not
+	saved *model   // the truth at the broker's commit
+	at    Commit   // the broker's commit
+	end   int64    // of the log that there is so far: more is written as time passes
 	sent  map[int64]bool
 }
 
 func newRig(t *testing.T, seed uint64) *rig {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	m := &model{unsettled: map[int64]state{}}
+	m := &model{unsettled: map[int64]Stage{}}
 	offset, far := int64(rng.IntN(3)), rng.Int64N(2)*2*maxSpan
 	for range 5000 {
 		m.log = append(m.log, offset)
@@ -105,7 +103,7 @@ func newRig(t *testing.T, seed uint64) *rig {
 		}
 		offset++
 	}
-	return &rig{t: t, rng: rng, now: m, tr: newTracker(runsZero, 0, ledger{}), saved: m.clone(),
+	return &rig{t: t, rng: rng, now: m, tr: tracked(t, 0, ledger{}), saved: m.clone(),
 		last: clean(runsZero, 0), at: clean(runsZero, 0), sent: map[int64]bool{}}
 }
 
@@ -113,20 +111,21 @@ func newRig(t *testing.T, seed uint64) *rig {
 func (r *rig) read() {
 	r.checkFull()
 	i, _ := slices.BinarySearch(r.now.log, r.next)
-	if r.tr.full() || i == len(r.now.log) {
+	if r.tr.Full() || i == len(r.now.log) {
 		return
 	}
 	offset := r.now.log[i]
 	wantGone := r.now.pass(r.next, offset)
 	want := r.now.read(offset)
-	e, got, gone := r.tr.add(offset)
-	if got != want || gone != wantGone || (e == nil) != (want == arrivedSettled) {
-		r.t.Fatalf("add(%d): got %v, arrival %d, %d gone, want arrival %d, %d gone", offset, e, got, gone, want, wantGone)
+	e, gone := r.tr.Add(offset)
+	got := arrivalOf(e)
+	if got != want || gone != wantGone {
+		r.t.Fatalf("Add(%d): got %s, %d gone, want %s, %d gone", offset, got, gone, want, wantGone)
 	}
-	if got == arrivedNew && r.sent[offset] && r.tr.vouches(offset) {
+	if got == arrivedNew && r.sent[offset] && r.tr.Vouches(offset) {
 		r.t.Fatalf("offset %d: its request may have been sent, and it arrives as new and vouched for", offset)
 	}
-	if got, want := r.tr.vouches(offset), offset >= r.now.vouched; got != want {
+	if got, want := r.tr.Vouches(offset), offset >= r.now.vouched; got != want {
 		r.t.Fatalf("offset %d is vouched for: got %v, want %v", offset, got, want)
 	}
 	r.next = offset + 1
@@ -141,7 +140,7 @@ func (r *rig) checkFull() {
 	base := r.now.base()
 	want := len(r.now.unsettled) == len(r.work) && // none is still to be read again
 		(len(r.work) >= maxUnsettled || len(r.work) > 0 && r.next-base >= maxSpan)
-	if got := r.tr.full(); got != want {
+	if got := r.tr.Full(); got != want {
 		r.t.Fatalf("full: got %v, want %v with %d unsettled from %d to %d", got, want, len(r.now.unsettled), base, r.next)
 	}
 }
@@ -155,11 +154,11 @@ func (r *rig) pick() int {
 	return r.rng.IntN(len(r.work))
 }
 
-func (r *rig) mark(s state) {
+func (r *rig) mark(s Stage) {
 	if i := r.pick(); i >= 0 {
-		r.tr.mark(r.work[i], s)
+		r.work[i].Mark(s)
 		r.now.unsettled[r.work[i].offset] = s
-		if s == waiting {
+		if s == Waiting {
 			delete(r.sent, r.work[i].offset) // nothing was carried out
 		}
 	}
@@ -167,7 +166,7 @@ func (r *rig) mark(s state) {
 
 func (r *rig) settle() {
 	if i := r.pick(); i >= 0 {
-		r.tr.settle(r.work[i])
+		r.work[i].Settle()
 		delete(r.now.unsettled, r.work[i].offset)
 		r.work = slices.Delete(r.work, i, i+1)
 	}
@@ -176,31 +175,31 @@ func (r *rig) settle() {
 // commit takes a snapshot, which the broker may not accept.
 func (r *rig) commit(accepted bool) {
 	base, want := r.now.base(), r.now.ledger()
-	cm, asked, changed := r.tr.snapshot()
+	cm, asked, changed := r.tr.Snapshot()
 	if !changed {
 		cm = r.last
 	}
-	got, err := decodeLedger(runsZero, cm.offset, cm.metadata)
-	if err != nil || cm.offset != base || !reflect.DeepEqual(got, want) {
-		r.t.Fatalf("commit (changed %v): got %d %v, %v, want %d %v", changed, cm.offset, got, err, base, want)
+	got, err := plain(decode(runsZero, cm))
+	if err != nil || cm.Offset != base || !reflect.DeepEqual(got, want) {
+		r.t.Fatalf("commit (changed %v): got %d %v, %v, want %d %v", changed, cm.Offset, got, err, base, want)
 	}
-	if len(cm.metadata) > maxLedgerBytes {
-		r.t.Fatalf("metadata of %d bytes", len(cm.metadata))
+	if len(cm.Metadata) > brokerLimit {
+		r.t.Fatalf("metadata of %d bytes", len(cm.Metadata))
 	}
 	r.last = cm
 	if !changed {
 		return
 	}
 	if !accepted {
-		r.tr.askAgain(asked)
+		r.tr.Retry(asked)
 		return
 	}
-	if cm.offset < r.at.offset {
-		r.t.Fatalf("committed offset went back from %d to %d", r.at.offset, cm.offset)
+	if cm.Offset < r.at.Offset {
+		r.t.Fatalf("committed offset went back from %d to %d", r.at.Offset, cm.Offset)
 	}
 	r.at, r.saved = cm, r.now.clone()
 	for o, s := range r.now.unsettled {
-		if s == started {
+		if s == Started {
 			r.sent[o] = true
 		}
 	}
@@ -210,11 +209,13 @@ func (r *rig) commit(accepted bool) {
 // nothing else. What happened since is not on record, so that it counts as not
 // having happened.
 func (r *rig) crash() {
-	bounds := bounds{0, r.end}
-	r.tr, r.next, r.last = resume(runsZero, r.at, bounds, false, zerolog.Nop()), r.at.offset, r.at
-	if _, err := decodeLedger(runsZero, r.at.offset, r.at.metadata); err != nil {
-		r.saved = &model{log: r.now.log, unsettled: map[int64]state{}, high: r.at.offset, vouched: max(r.at.offset, r.end)}
+	tr, err := Resume(runsZero, r.at)
+	if err != nil {
+		vouched := max(r.at.Offset, r.end)
+		tr = Begin(runsZero, r.at.Offset, vouched)
+		r.saved = &model{log: r.now.log, unsettled: map[int64]Stage{}, high: r.at.Offset, vouched: vouched}
 	}
+	r.tr, r.next, r.last = tr, r.at.Offset, r.at
 	r.now = r.saved.clone()
 	r.work = nil
 }
@@ -225,15 +226,14 @@ func (r *rig) meddle() {
 	r.end += r.rng.Int64N(50)
 	switch r.rng.IntN(4) {
 	case 0: // offset and no metadata
-		r.at = commit{offset: r.rng.Int64N(r.end + 1)}
+		r.at = Commit{Offset: r.rng.Int64N(r.end + 1)}
 	case 1: // a moved offset that keeps its metadata
-		r.at.offset = r.rng.Int64N(r.end + 1)
+		r.at.Offset = r.rng.Int64N(r.end + 1)
 	case 2: // the text of another partition
-		l := r.saved.ledger()
-		r.at.metadata = l.encode(partition{"runs", 1}, r.saved.base())
+		r.at.Metadata = r.saved.ledger().commit(Place{"runs", 1}, r.saved.base()).Metadata
 	case 3: // damaged
-		n := r.rng.IntN(len(r.at.metadata) + 1)
-		r.at.metadata = r.at.metadata[:n] + "A"
+		n := r.rng.IntN(len(r.at.Metadata) + 1)
+		r.at.Metadata = r.at.Metadata[:n] + "A"
 	}
 	r.crash()
 }
@@ -261,8 +261,8 @@ func (r *rig) skip() {
 	}
 	first := r.now.log[i]
 	want := r.now.pass(r.next, first)
-	if got := r.tr.skip(first); got != want {
-		r.t.Fatalf("skip(%d): got %d gone, want %d", first, got, want)
+	if got := r.tr.Skip(first); got != want {
+		r.t.Fatalf("Skip(%d): got %d gone, want %d", first, got, want)
 	}
 	r.now.high = max(r.now.high, first)
 	r.next = first
@@ -302,15 +302,15 @@ func (r *rig) live(steps int) {
 		case n < reads+rest/2:
 			r.settle()
 		case n < reads+rest*2/3:
-			r.mark(started)
+			r.mark(Started)
 		case n < reads+rest*3/4:
-			r.mark(waiting)
+			r.mark(Waiting)
 		case n < 99:
 			r.commit(r.rng.IntN(4) > 0)
 		case r.rng.IntN(4) == 0:
 			r.lose()
 		}
-		if got, want := r.tr.state().Window, len(r.now.unsettled); got != want {
+		if got, want := r.tr.State().Window, len(r.now.unsettled); got != want {
 			r.t.Fatalf("%d unsettled events, want %d", got, want)
 		}
 	}
