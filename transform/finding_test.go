@@ -213,7 +213,7 @@ func TestCheckConstants(t *testing.T) {
 		{`{"body": {"a": ".a | gsub(\"\\\\u00e9\"; \"e\")"}}`, []string{`\"\\\\u00e9\"`, `body.a: invalid regular expression: invalid escape sequence; write \x{00e9}`}},
 		{`{"body": {"a": ".a | sub(\"(a)\\\\1\"; .x)"}}`, []string{`\"(a)\\\\1\"`, `body.a: invalid regular expression: invalid escape sequence; references to groups do not exist here`}},
 		{`{"body": ["[scan(\"[\")]"]}`, []string{`\"[\"`, `body[0]: invalid regular expression: missing closing ]`}},
-		{`{"orderBy": ".a | capture(\"a\"; \"x\")"}`, []string{`\"a\"`, `orderBy: a regular expression has no flag "x"`}},
+		{`{"orderBy": ".a | capture(\"a\"; \"x\")"}`, []string{`\"a\"`, `orderBy: a regular expression has no flag "x": there are g, i and m`}},
 		{`{"query": {"a": "[splits(\"a{2000}\")]"}}`, []string{`\"a{2000}\"`, `query.a: invalid regular expression: invalid repeat count`}},
 		{`{"report": {"summary": ".a | [match(\"(\"; \"g\")] | length"}}`, []string{`\"(\"`, `warning: report.summary: invalid regular expression: missing closing )`}},
 		{`{"enabled": "def test(x): true; test(\"(\")"}`, nil},

@@ -1,7 +1,6 @@
 package jq
 
 import (
-	"encoding/base32"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,7 +31,6 @@ var guards = map[string]function{
 	"_settled": {0, settled},
 	"_refuse":  {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
 	"_marks":   {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
-	"_base32":  {0, func(_ *run, in any, _ []any) any { return base32.StdEncoding.EncodeToString([]byte(in.(string))) }},
 	"_matches": {2, searching(matches)},
 	"_test":    {2, regexTest},
 	"_splits":  {2, searching(between)},

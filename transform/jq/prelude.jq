@@ -26,10 +26,7 @@ def rtrimstr($x): _rtrimstr($x)? // .;
 def _gouri: _touri;
 def _touri: _gouri | _marks;
 def _format($f): format($f);
-def format($f):
-  if $f == "uri" then _touri
-  elif $f == "base32" then tostring | _base32
-  else _format($f) end;
+def format($f): if $f == "uri" then _touri else _format($f) end;
 
 # What later versions of jq have.
 

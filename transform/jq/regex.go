@@ -32,8 +32,7 @@ type regex struct {
 	// at the end of another one, which jq takes and package regexp skips.
 	probe   *regexp.Regexp
 	program int  // instructions
-	global  bool // flag g: every match, not only the first
-	filled  bool // flag n: no empty matches
+	global  bool // every match, not only the first
 }
 
 // regexCache keeps expressions that were used lately. Those that come from
@@ -61,22 +60,21 @@ func (c *regexCache) get(re, flags string) (*regex, error) {
 	return x, nil
 }
 
-// compileRegex compiles an expression with jq's flags: g, i and m of gojq's,
-// and n, s, l and p of jq 1.5. An error does not show the expression, which may
-// come from an event.
+// compileRegex compiles an expression with the flags that gojq has. An error does
+// not show the expression, which may come from a value.
 func compileRegex(re, flags string) (*regex, error) {
 	if len(re) > maxRegex {
 		return nil, refuse("a regular expression is longer than %d bytes", maxRegex)
 	}
-	x := &regex{global: strings.Contains(flags, "g"), filled: strings.Contains(flags, "n")}
-	if i := strings.IndexFunc(flags, func(f rune) bool { return !strings.ContainsRune("gimnslp", f) }); i >= 0 {
-		return nil, refuse("a regular expression has no flag %.1q", flags[i:])
+	if bad := strings.Trim(flags, "gim"); bad != "" {
+		return nil, refuse("a regular expression has no flag %.1q: there are g, i and m", bad)
 	}
+	x := &regex{global: strings.Contains(flags, "g")}
 	source := re
 	if strings.Contains(flags, "i") {
 		source = "(?i)" + source
 	}
-	if strings.ContainsAny(flags, "mp") { // the dot matches the end of a line too
+	if strings.Contains(flags, "m") { // the dot matches the end of a line too
 		source = "(?s)" + source
 	}
 	tree, err := syntax.Parse(source, syntax.Perl)
@@ -91,9 +89,6 @@ func compileRegex(re, flags string) (*regex, error) {
 		return nil, refuse("a regular expression is too large")
 	}
 	x.program = len(program.Inst)
-	if strings.Contains(flags, "l") {
-		x.Longest()
-	}
 	if x.global {
 		x.probe, _ = regexp.Compile(`\A(?s:.)(?:` + source + `)`) // nil where it gets too large
 	}
@@ -168,11 +163,8 @@ func (x *regex) find(r *run, s string) (found [][]int, err error) {
 	}
 	var out [][]int
 	for i, m := range found {
-		if x.filled && m[0] == m[1] {
-			continue
-		}
 		out = append(out, m)
-		if x.filled || x.probe == nil || m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
+		if x.probe == nil || m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
 			continue
 		}
 		if err := r.work(x.program / 4); err != nil {

@@ -115,7 +115,7 @@ func (w *walker) visit(node any) {
 	}
 }
 
-var formats = []string{"@text", "@json", "@html", "@uri", "@urid", "@csv", "@tsv", "@sh", "@base64", "@base64d", "@base32"}
+var formats = []string{"@text", "@json", "@html", "@uri", "@urid", "@csv", "@tsv", "@sh", "@base64", "@base64d"}
 
 // term rewrites text with values in it as a sum.
 func (w *walker) term(t *gojq.Term) {
@@ -127,7 +127,6 @@ func (w *walker) term(t *gojq.Term) {
 			w.format = t.Format
 		}
 		w.uses["_touri/0"] = w.uses["_touri/0"] || t.Format == "@uri"
-		w.uses["format/1"] = w.uses["format/1"] || t.Format == "@base32"
 	}
 	if t.Str == nil || t.Str.Queries == nil || w.prelude {
 		return
