@@ -22,6 +22,9 @@ const (
 	maxClaimAnswer = 64 << 20 // of a batch of runs, each with its event
 	maxDrained     = 64 << 10 // read of an answer nobody needs, to keep the connection
 	maxErrorBody   = 500      // characters
+	// maxJoined is the size of a body up to which it is sent as one piece of
+	// memory: then net/http writes header and body together.
+	maxJoined = 4 << 10
 )
 
 // errDropped says that an optional call gave way to the others.
@@ -144,14 +147,20 @@ var (
 )
 
 func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, cl.route.method, "", nil)
+	size := 0
+	for _, part := range cl.body {
+		size += len(part)
+	}
+	var small io.Reader
+	if cl.body != nil && size <= maxJoined {
+		small = bytes.NewReader(slices.Concat(cl.body...))
+	}
+	req, err := http.NewRequestWithContext(ctx, cl.route.method, cl.route.url(c.base, cl.id), small)
 	if err != nil {
 		return nil, err
 	}
-	if cl.body != nil {
-		for _, part := range cl.body {
-			req.ContentLength += int64(len(part))
-		}
+	if size > maxJoined {
+		req.ContentLength = int64(size)
 		// The transport repeats a call that a dead connection has swallowed.
 		req.GetBody = func() (io.ReadCloser, error) {
 			parts := net.Buffers(slices.Clone(cl.body))
@@ -159,7 +168,6 @@ func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Req
 		}
 		req.Body, _ = req.GetBody()
 	}
-	req.URL = cl.route.url(c.base, cl.id) // known in parts: nothing to parse
 	req.URL.RawQuery = cl.query
 	h := req.Header
 	h["User-Agent"] = c.userAgent

@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -43,7 +42,7 @@ const (
 // Client calls Port's API. It is safe for concurrent use, starts nothing in
 // the background and keeps idle connections until Close.
 type Client struct {
-	base      *url.URL
+	base      string
 	orgID     string
 	userAgent []string
 
@@ -109,4 +108,4 @@ func (c *Client) Close() {
 }
 
 // BaseURL is the address of the API, without a slash at its end.
-func (c *Client) BaseURL() string { return c.base.String() }
+func (c *Client) BaseURL() string { return c.base }

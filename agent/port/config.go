@@ -58,16 +58,16 @@ func credential(name, value string) error {
 
 // base is the address that every route is appended to, without a slash at
 // its end.
-func (c Config) base() (*url.URL, error) {
+func (c Config) base() (string, error) {
 	u, err := url.Parse(cmp.Or(c.BaseURL, DefaultBaseURL))
 	switch {
 	case err != nil: // its text holds the value, which may hold a password
-		return nil, errors.New("PORT_API_BASE_URL is not a URL")
+		return "", errors.New("PORT_API_BASE_URL is not a URL")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return nil, errors.New("PORT_API_BASE_URL must be a full http or https URL, such as " + DefaultBaseURL)
+		return "", errors.New("PORT_API_BASE_URL must be a full http or https URL, such as " + DefaultBaseURL)
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
-		return nil, errors.New("PORT_API_BASE_URL must hold no user, query or fragment")
+		return "", errors.New("PORT_API_BASE_URL must hold no user, query or fragment")
 	}
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
-	return u, nil
+	return u.String(), nil
 }

@@ -1,6 +1,7 @@
 package port_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -74,4 +76,52 @@ func TestConnectionsAreFewAndKept(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Header and body of a small call leave in one write.
+func TestSmallCallIsOneWrite(t *testing.T) {
+	t.Parallel()
+	stand := porttest.New(porttest.Config{Errorf: t.Errorf})
+	t.Cleanup(stand.Close)
+	server := httptest.NewServer(stand.Handler())
+	t.Cleanup(server.Close)
+	var writes atomic.Int64
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := new(net.Dialer).DialContext(ctx, network, address)
+		return &countedConn{c, &writes}, err
+	}}
+	client, err := port.New(port.Config{ClientID: "client", ClientSecret: "secret", BaseURL: server.URL, Transport: transport},
+		"port-agent/test", agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	for _, tt := range []struct {
+		name     string
+		response int
+		want     int64
+	}{
+		{"with a token before it", 10, 2},
+		{"small", 1000, 1},
+	} {
+		writes.Store(0)
+		response, _ := json.Marshal(strings.Repeat("x", tt.response))
+		if err := client.Report(t.Context(), "r_1", agent.Report{Response: response}); err != nil {
+			t.Fatal(err)
+		}
+		if got := writes.Load(); got != tt.want {
+			t.Errorf("%s: got %d writes, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+// countedConn counts what is written to it.
+type countedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c *countedConn) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(b)
 }

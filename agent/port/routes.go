@@ -7,25 +7,15 @@ import (
 
 // route is one call of Port's API. Its name is what metrics and errors show:
 // a closed set, with {id} in the place of a run's id.
-type route struct {
-	name           string
-	method         string
-	prefix, suffix string // of the path, around the id
-}
+type route struct{ name, method, path string }
 
 func newRoute(method, path string) *route {
-	prefix, suffix, _ := strings.Cut(path, "{id}")
-	return &route{name: method + " " + path, method: method, prefix: prefix, suffix: suffix}
+	return &route{name: method + " " + path, method: method, path: path}
 }
 
 // url is where the route is at base, for the run id.
-func (r *route) url(base *url.URL, id string) *url.URL {
-	u := *base
-	u.Path = base.Path + r.prefix + id + r.suffix
-	if escaped := url.PathEscape(id); escaped != id || base.RawPath != "" {
-		u.RawPath = base.EscapedPath() + r.prefix + escaped + r.suffix
-	}
-	return &u
+func (r *route) url(base, id string) string {
+	return base + strings.Replace(r.path, "{id}", url.PathEscape(id), 1)
 }
 
 // https://docs.port.io/api-reference/port-api; claims, acks and the log of a

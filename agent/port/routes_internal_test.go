@@ -19,7 +19,7 @@ func TestRouteURL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := routeLog.url(base, tt.id).String(); got != tt.want {
+		if got := routeLog.url(base, tt.id); got != tt.want {
 			t.Errorf("%s, run %s:\n got %s\nwant %s", tt.base, tt.id, got, tt.want)
 		}
 	}
