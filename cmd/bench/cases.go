@@ -33,6 +33,7 @@ const (
 var scenarios = []scenario{
 	{Name: "idle", Idle: true, NoBare: true, Most: 30},
 	{Name: "drain 20,000 asynchronous", Events: 20_000, Most: 90},
+	{Name: "bare loop with reports, 20,000", Events: 20_000, Bare: true, NoBare: true},
 	{Name: "drain 5,000 synchronous", Events: 5_000, Synchronized: true, Most: 90},
 	{Name: "100 ms sink, 8,000", Events: 8_000, SinkDelay: 100 * time.Millisecond},
 	{Name: "steady 100/s for 10 s", Events: 1_000, Rate: 100},
