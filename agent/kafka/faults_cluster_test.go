@@ -92,7 +92,7 @@ func (w *witness) check(req *kmsg.OffsetCommitRequest, partitionID int32, offset
 	if len(text) > 4096 {
 		w.t.Errorf("partition %d: metadata of %d bytes", partitionID, len(text))
 	}
-	if _, err := ledger.Resume(ledger.Place{Topic: w.topic, Partition: int(partitionID)}, ledger.Commit{Offset: offset, Metadata: text}); err != nil {
+	if _, _, err := ledger.Resume(ledger.Place{Topic: w.topic, Partition: int(partitionID)}, ledger.Commit{Offset: offset, Metadata: text}); err != nil {
 		w.t.Errorf("partition %d: metadata of offset %d: %v", partitionID, offset, err)
 	}
 }

@@ -44,11 +44,11 @@ func (l left) at(p ledger.Place, offset int64) ledger.Commit {
 // leftBy takes p over from cm, and reads all that there was to read.
 func leftBy(t *testing.T, p ledger.Place, cm ledger.Commit) left {
 	t.Helper()
-	tr, err := ledger.Resume(p, cm)
+	tr, high, err := ledger.Resume(p, cm)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := left{high: tr.High()}
+	l := left{high: high}
 	if !tr.Vouches(cm.Offset) {
 		l.vouched = cm.Offset + int64(sort.Search(1000, func(n int) bool { return tr.Vouches(cm.Offset + int64(n)) }))
 	}
@@ -66,7 +66,7 @@ func clean(p ledger.Place, offset int64) ledger.Commit { return left{high: offse
 // resumed takes p over where the last owner committed offset and left l.
 func resumed(t *testing.T, p ledger.Place, offset int64, l left) *ledger.Tracker {
 	t.Helper()
-	tr, err := ledger.Resume(p, l.at(p, offset))
+	tr, _, err := ledger.Resume(p, l.at(p, offset))
 	if err != nil {
 		t.Fatal(err)
 	}

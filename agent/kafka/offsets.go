@@ -130,11 +130,7 @@ func resume(p ledger.Place, cm ledger.Commit, b bounds, toEnd bool, log zerolog.
 		log.Info().Int64("offset", start).Int64("unvouched", b.end-start).Msg("no committed offset found, starting position set")
 		return ledger.Begin(p, start, b.end)
 	}
-	read := cm.Offset
-	t, err := ledger.Resume(p, cm)
-	if err == nil {
-		read = t.High()
-	}
+	t, read, err := ledger.Resume(p, cm)
 	if read > b.end {
 		// Kafka never takes records back from a committed reader: the log was lost
 		// or restored, or the topic was deleted and made again.

@@ -209,7 +209,7 @@ func (r *rig) commit(accepted bool) {
 // nothing else. What happened since is not on record, so that it counts as not
 // having happened.
 func (r *rig) crash() {
-	tr, err := Resume(runsZero, r.at)
+	tr, _, err := Resume(runsZero, r.at)
 	if err != nil {
 		vouched := max(r.at.Offset, r.end)
 		tr = Begin(runsZero, r.at.Offset, vouched)

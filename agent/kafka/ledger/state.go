@@ -19,12 +19,6 @@ type State struct {
 // lagAge is how old the lag is that growth is measured against, at the least.
 const lagAge = 5 * time.Minute
 
-// logSeen is a partition's log when it was last looked at.
-type logSeen struct {
-	end, lag, before, later int64
-	at                      time.Time // of later, the lag that is the next to be before
-}
-
 // Saw notes where the log ends. The lag that it returns is of the records that
 // are not settled, without those that are followed.
 func (t *Tracker) Saw(end int64) (lag int64) {
@@ -36,13 +30,12 @@ func (t *Tracker) Saw(end int64) (lag int64) {
 			lag++
 		}
 	}
-	now, seen := time.Now(), &t.seen
-	if seen.at.IsZero() {
-		seen.before, seen.later, seen.at = lag, lag, now
-	} else if now.Sub(seen.at) >= lagAge {
-		seen.before, seen.later, seen.at = seen.later, lag, now
+	if t.laterAt.IsZero() {
+		t.before, t.later, t.laterAt = lag, lag, time.Now()
+	} else if time.Since(t.laterAt) >= lagAge {
+		t.before, t.later, t.laterAt = t.later, lag, time.Now()
 	}
-	seen.end, seen.lag = end, lag
+	t.end, t.lag = end, lag
 	return lag
 }
 
@@ -50,12 +43,8 @@ func (t *Tracker) Saw(end int64) (lag int64) {
 func (t *Tracker) State() State {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := State{
+	return State{
 		Topic: t.place.Topic, Partition: t.place.Partition, Committed: t.base(), Position: t.next, Window: len(t.entries), Full: t.full(),
-		End: t.seen.end, Lag: t.seen.lag, Before: t.seen.before,
+		End: t.end, Lag: t.lag, Before: t.before,
 	}
-	if t.seen.at.IsZero() {
-		s.End = -1
-	}
-	return s
 }

@@ -83,39 +83,38 @@ func decode(p Place, c Commit) (known, error) {
 	if checksum(payload, p, c.Offset) != binary.LittleEndian.Uint32(sum) {
 		return known{}, fmt.Errorf("%w: the checksum is of another text, partition or offset", errText)
 	}
-	return decodePayload(c.Offset, payload)
+	return decodeNumbers(c.Offset, payload)
 }
 
-func decodePayload(base int64, payload []byte) (known, error) {
-	span, n := binary.Uvarint(payload)
-	if n <= 0 || base < 0 || span > maxGap || span > uint64(math.MaxInt64-base) {
+func decodeNumbers(base int64, payload []byte) (known, error) {
+	next := func() uint64 { // larger than any distance where there is none
+		v, n := binary.Uvarint(payload)
+		if n <= 0 {
+			n, v = len(payload), math.MaxUint64
+		}
+		payload = payload[n:]
+		return v
+	}
+	span, vouched, limit := next(), next(), uint64(min(maxGap, math.MaxInt64-max(0, base)))
+	if base < 0 || span > limit || vouched > limit {
 		return known{}, fmt.Errorf("%w: bad span", errText)
 	}
 	k := known{high: base + int64(span)}
-	payload = payload[n:]
-	span, n = binary.Uvarint(payload)
-	if n <= 0 || span > maxGap || span > uint64(math.MaxInt64-base) {
-		return known{}, fmt.Errorf("%w: bad beginning", errText)
+	if vouched > 0 {
+		k.vouched = base + int64(vouched)
 	}
-	if span > 0 {
-		k.vouched = base + int64(span)
-	}
-	payload = payload[n:]
-	for last, first := base, true; len(payload) > 0; first = false {
-		d, n := binary.Uvarint(payload)
-		if n <= 0 || (!first && d>>1 == 0) || len(k.entries) == maxUnsettled {
+	for last := base; len(payload) > 0; {
+		d := next()
+		distance, started := d>>1, d&1 == 1
+		if distance >= uint64(k.high-last) || distance == 0 && len(k.entries) > 0 || len(k.entries) == maxUnsettled {
 			return known{}, fmt.Errorf("%w: bad entry", errText)
 		}
-		if d>>1 >= uint64(k.high-last) { // a sum could overflow
-			return known{}, fmt.Errorf("%w: entry beyond its end", errText)
-		}
-		last += int64(d >> 1)
-		e := &Entry{offset: last}
-		if d&1 == 1 {
-			e.stage, e.Interrupted = Started, true
+		last += int64(distance)
+		e := &Entry{offset: last, Interrupted: started}
+		if started {
+			e.stage = Started
 		}
 		k.entries = append(k.entries, e)
-		payload = payload[n:]
 	}
 	return k, nil
 }

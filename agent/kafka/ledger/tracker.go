@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 )
 
 // Stage is how far an unsettled event has come.
@@ -40,7 +41,10 @@ type Tracker struct {
 	next  int64           // the offset that this owner reads next, at the least
 	dirty bool            // differs from what was committed last
 	asked []chan struct{} // closed by the commit of the next snapshot
-	seen  logSeen
+
+	end, lag, before int64 // as in State
+	later            int64 // the lag that is the next to be before
+	laterAt          time.Time
 }
 
 // Begin starts at an offset of which no earlier owner has left anything, or
@@ -48,29 +52,23 @@ type Tracker struct {
 // somebody may have worked on them. The first snapshot pins the offset, although
 // nothing was read.
 func Begin(p Place, offset, vouched int64) *Tracker {
-	return &Tracker{place: p, known: known{high: offset, vouched: vouched}, next: offset, dirty: true}
+	return &Tracker{place: p, known: known{high: offset, vouched: vouched}, next: offset, end: -1, dirty: true}
 }
 
-// Resume goes on where the last owner's commit says. Metadata of another writer,
-// version or place, metadata that was cut, and none at all are errors.
-func Resume(p Place, c Commit) (*Tracker, error) {
+// Resume goes on where the last owner's commit says, and returns the offset from
+// which on nothing was read. Metadata of another writer, version or place,
+// metadata that was cut, and none at all are errors.
+func Resume(p Place, c Commit) (t *Tracker, read int64, err error) {
 	k, err := decode(p, c)
 	if err != nil {
-		return nil, err
+		return nil, c.Offset, err
 	}
-	return &Tracker{place: p, known: k, next: c.Offset}, nil
+	return &Tracker{place: p, known: k, next: c.Offset, end: -1}, k.high, nil
 }
 
 // Vouches reports whether the event at offset came under the ledger's eyes: no
 // owner has worked on it unless its entry is Interrupted.
 func (t *Tracker) Vouches(offset int64) bool { return offset >= t.vouched }
-
-// High returns the offset from which on nothing was ever read.
-func (t *Tracker) High() int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.high
-}
 
 // Position returns the next offset to be read.
 func (t *Tracker) Position() int64 {
@@ -96,11 +94,12 @@ func (t *Tracker) Add(offset int64) (e *Entry, gone int) {
 		t.entries = append(t.entries, &Entry{offset: offset})
 		t.dirty = true
 	}
-	if i, unsettled := t.find(offset); unsettled {
-		e = t.entries[i]
-		e.tracker = t
+	i, unsettled := t.find(offset)
+	if !unsettled {
+		return nil, gone
 	}
-	return e, gone
+	t.entries[i].tracker = t
+	return t.entries[i], gone
 }
 
 // Skip moves the reading to offset because the records before it no longer

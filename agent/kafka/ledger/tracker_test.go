@@ -48,7 +48,7 @@ func clean(p Place, offset int64) Commit { return ledger{high: offset}.commit(p,
 // tracked resumes at offset base with l.
 func tracked(t *testing.T, base int64, l ledger) *Tracker {
 	t.Helper()
-	tr, err := Resume(runsZero, l.commit(runsZero, base))
+	tr, _, err := Resume(runsZero, l.commit(runsZero, base))
 	if err != nil {
 		t.Fatal(err)
 	}
