@@ -65,19 +65,6 @@ func (c *cluster) partitionCounts(ctx context.Context, topics []string) (map[str
 	return counts, nil
 }
 
-// assigned asks the coordinator how many partitions of each topic the group's
-// members have. stable is false while they are being given out.
-func (c *cluster) assigned(ctx context.Context) (counts map[string]int, stable bool, err error) {
-	g, err := c.describe(ctx)
-	counts = map[string]int{}
-	for _, m := range g.Members {
-		for _, t := range m.MemberAssignments.Topics {
-			counts[t.Topic] += len(t.Partitions)
-		}
-	}
-	return counts, g.GroupState == "Stable", err
-}
-
 // describe asks the coordinator for the state and the members of the group.
 func (c *cluster) describe(ctx context.Context) (g kafka.DescribeGroupsResponseGroup, err error) {
 	res, err := c.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{c.group}})

@@ -25,9 +25,6 @@ func closed(ch <-chan struct{}) bool {
 
 // wait lets d pass, or less where early has something.
 func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
-	if d <= 0 {
-		return
-	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
