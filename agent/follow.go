@@ -10,6 +10,7 @@ import (
 
 	"port-agent/agent/activity"
 	"port-agent/invoker/follow"
+	"port-agent/invoker/follow/ci"
 )
 
 const (
@@ -202,7 +203,7 @@ func (f *followed) look(ctx context.Context) (ended bool, err error) {
 	if bounded.Err() != nil {
 		return false, context.Cause(ctx) // nil where the run's time is up
 	}
-	fault, missed := errors.AsType[*follow.Error](err)
+	fault, missed := errors.AsType[*ci.Error](err)
 	outcome := pollOK
 	if missed {
 		outcome = fault.Kind.String()
@@ -236,11 +237,11 @@ func (f *followed) reached() {
 }
 
 // missed decides what follows from a look that told nothing of the pipeline.
-func (f *followed) missed(ctx context.Context, fault *follow.Error) (ended bool, err error) {
+func (f *followed) missed(ctx context.Context, fault *ci.Error) (ended bool, err error) {
 	now := time.Now()
 	f.j.about(f.j.log.Debug()).Err(fault).Str("kind", fault.Kind.String()).Msg("pipeline not seen")
 	switch fault.Kind {
-	case follow.Busy:
+	case ci.Busy:
 		f.backoff = max(min(fault.RetryAfter, time.Hour), min(max(2*f.backoff, jitter(15*time.Second)), f.watch.MaxWait()))
 		if f.failing.IsZero() {
 			f.failing = now
@@ -250,9 +251,9 @@ func (f *followed) missed(ctx context.Context, fault *follow.Error) (ended bool,
 			f.news.line(LevelWarn, fmt.Sprintf("Not reached for %s, the pipeline counts as running: %v", lasting(patience), fault))
 		}
 		return false, nil
-	case follow.Deleted:
+	case ci.Deleted:
 		return true, f.end(ctx, endedFailure, fmt.Sprintf("the pipeline was deleted while it was followed: %v", fault))
-	case follow.Missing:
+	case ci.Missing:
 		if now.Sub(f.since) < settling {
 			return false, nil
 		}
@@ -261,7 +262,7 @@ func (f *followed) missed(ctx context.Context, fault *follow.Error) (ended bool,
 	if f.refused.IsZero() {
 		f.refused = now
 	}
-	if fault.Kind == follow.Hopeless || now.Sub(f.refused) >= patience {
+	if fault.Kind == ci.Hopeless || now.Sub(f.refused) >= patience {
 		return true, f.end(ctx, endedNotFollowed, fault.Error())
 	}
 	return false, nil

@@ -11,6 +11,7 @@ import (
 
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
+	"port-agent/invoker/follow/ci"
 )
 
 // Outcomes of an event, the closed set of events_total.
@@ -122,7 +123,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 
 var (
 	backends     = []string{"none", invoker.Webhook, invoker.AzureDevOps, invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker.PortAPI}
-	pollOutcomes = []string{pollOK, follow.Busy.String(), follow.Missing.String(), follow.Deleted.String(), follow.Refused.String(), follow.Hopeless.String()}
+	pollOutcomes = []string{pollOK, ci.Busy.String(), ci.Missing.String(), ci.Deleted.String(), ci.Refused.String(), ci.Hopeless.String()}
 )
 
 // registerWaiting makes the gauges of events that wait, which are read from the

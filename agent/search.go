@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"port-agent/invoker/follow"
+	"port-agent/invoker/follow/ci"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 // started. Where it returns no Watch, the error says why, and is nil where the run
 // would not be followed anyhow.
 func (a *Agent) search(ctx context.Context, j *job, state RunState) (watch *follow.Watch, err error) {
-	slow := &follow.Error{Kind: follow.Busy, Err: fmt.Errorf("no end of the search after %s", lasting(searchTime))}
+	slow := &ci.Error{Kind: ci.Busy, Err: fmt.Errorf("no end of the search after %s", lasting(searchTime))}
 	begun := time.Now()
 	for pause := 5 * time.Second; ; pause = min(2*pause, searchPause) {
 		bounded, cancel := context.WithTimeoutCause(ctx, searchTime, slow)
@@ -33,11 +34,11 @@ func (a *Agent) search(ctx context.Context, j *job, state RunState) (watch *foll
 			return err
 		})
 		cancel()
-		fault, ok := errors.AsType[*follow.Error](err)
+		fault, ok := errors.AsType[*ci.Error](err)
 		if !ok {
 			return watch, err
 		}
-		patience := map[follow.Kind]time.Duration{follow.Busy: searchTime, follow.Missing: appearing}[fault.Kind]
+		patience := map[ci.Kind]time.Duration{ci.Busy: searchTime, ci.Missing: appearing}[fault.Kind]
 		left := patience - time.Since(begun)
 		wait := max(min(jitter(pause), left), fault.RetryAfter)
 		if left <= 0 || wait > left {
@@ -57,7 +58,7 @@ func (a *Agent) inPollSlot(ctx context.Context, host string, look func() error) 
 		return err
 	}
 	err := look()
-	fault, ok := errors.AsType[*follow.Error](err)
-	a.polls.release(host, err == nil || ok && fault.Kind != follow.Busy)
+	fault, ok := errors.AsType[*ci.Error](err)
+	a.polls.release(host, err == nil || ok && fault.Kind != ci.Busy)
 	return err
 }

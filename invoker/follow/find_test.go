@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/follow/cistand"
 )
 
@@ -165,7 +166,7 @@ func TestFindNothing(t *testing.T) {
 					s.start(t, run)
 				}
 				w, err := s.find(t)
-				if e := (*Error)(nil); w != nil || !errors.As(err, &e) || e.Kind != Missing {
+				if e := (*ci.Error)(nil); w != nil || !errors.As(err, &e) || e.Kind != ci.Missing {
 					t.Errorf("beside %q: got %v, %v; want missing", others, w, err)
 				}
 			})
@@ -183,7 +184,7 @@ func TestFindRefused(t *testing.T) {
 			s.start(t, "r_1")
 			s.fault(func(*http.Request) *cistand.Answer { return &cistand.Answer{Status: 503} })
 			_, err := s.find(t)
-			if e := (*Error)(nil); !errors.As(err, &e) || e.Kind != Busy {
+			if e := (*ci.Error)(nil); !errors.As(err, &e) || e.Kind != ci.Busy {
 				t.Errorf("503: got %v, want busy", err)
 			}
 			ctx, cancel := context.WithCancelCause(t.Context())
@@ -198,7 +199,7 @@ func TestFindRefused(t *testing.T) {
 				s.fault(func(*http.Request) *cistand.Answer { return &cistand.Answer{Status: 403} })
 			}
 			w, err := s.find(t)
-			if e := (*Error)(nil); w != nil || !errors.As(err, &e) || e.Kind == Busy || !strings.Contains(e.Hint, tc.hint) {
+			if e := (*ci.Error)(nil); w != nil || !errors.As(err, &e) || e.Kind == ci.Busy || !strings.Contains(e.Hint, tc.hint) {
 				t.Errorf("no right: got %v, %v; want the hint %q", w, err, tc.hint)
 			}
 		})

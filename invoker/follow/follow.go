@@ -1,22 +1,21 @@
-// Package follow looks at the pipelines that a trigger has started, from the
-// answer of the trigger to their end: on Jenkins, GitLab, GitHub and Azure
-// DevOps, and wherever a rule says how.
+// Package follow watches the pipelines that the triggers of runs have started,
+// from the answer of the trigger to their end: where package ci can ask about
+// them, and wherever a rule says how.
 //
-// It keeps no timers, starts no goroutines and does not speak to Port: one
-// call of Look is one look, and package agent decides when there is another
-// and what Port is told. Nothing that an answer, an event or a run's log says
-// makes it send a credential to another place than the credential's own.
+// It decides which runs are followed, and what is news. It keeps no timers,
+// starts no goroutines and does not speak to Port: one call of Watch.Look is
+// one look, and package agent decides when there is another and what Port is
+// told.
 package follow
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"regexp"
-	"slices"
+	"strings"
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 	"port-agent/transform"
 )
 
@@ -29,8 +28,7 @@ var Backends = []string{invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker
 
 // Invoker is what a Follower uses of an *invoker.Invoker.
 type Invoker interface {
-	Fetch(ctx context.Context, f invoker.FetchRequest) (*invoker.Response, error)
-	Credential(backend string) *invoker.Credential
+	ci.Client
 	Seal(text string) string
 }
 
@@ -48,60 +46,61 @@ type Run struct {
 	Input func() (map[string]any, error)
 }
 
+// follow is what the rule of a run says, nil where it says nothing.
+func (r *Run) follow() *transform.Follow {
+	if r.Rule == nil {
+		return nil
+	}
+	return r.Rule.Follow
+}
+
+// generic reports whether the rule says itself where to look.
+func (r *Run) generic() bool { return r.follow() != nil && r.follow().Generic() }
+
+// project is where the rule wants the build of an incoming webhook to be looked
+// for.
+func (r *Run) project(ctx context.Context) (string, error) {
+	if r.follow() == nil {
+		return "", nil
+	}
+	in, err := r.Input()
+	if err != nil {
+		return "", err
+	}
+	p, err := r.follow().Project(ctx, in)
+	if err != nil || p == nil {
+		return "", err
+	}
+	return *p, nil
+}
+
 // Follower makes a Watch of each run that is to be followed. Its methods may
 // be called from many goroutines at once.
 type Follower struct {
-	cfg       Config
-	inv       Invoker
-	followers map[string]follower
+	cfg     Config
+	inv     Invoker
+	systems ci.Systems
 }
 
-// follower is what is particular to one backend.
-type follower interface {
-	// start reads the places from the answer of a trigger.
-	start(ctx context.Context, run *Run, req *invoker.Request, res *invoker.Response) (places []string, err error)
-	// find looks for the places of the pipeline that a request has started, where
-	// its answer is not known. A *quietError says that it cannot be told from others.
-	find(ctx context.Context, run *Run, req *invoker.Request, since time.Time) (places []string, err error)
-	// check refuses a handle whose places are not the backend's own.
-	check(run *Run, h Handle) error
-	// look looks at one place.
-	look(ctx context.Context, w *Watch, j *job) (view, error)
+// system is where the pipelines of a run are: a *ci.System or a *rule.
+type system interface {
+	Name() string
+	Locate(ctx context.Context, t ci.Trigger) (places []string, err error)
+	Look(ctx context.Context, j *ci.Job) (ci.View, error)
 }
 
 // New returns a Follower. It calls nobody.
 func New(cfg Config, inv Invoker) *Follower {
-	return &Follower{cfg: cfg, inv: inv, followers: map[string]follower{
-		invoker.Jenkins: newJenkins(inv), invoker.GitLab: newGitLab(inv), invoker.GitHub: newGitHub(inv), invoker.AzureDevOps: newAzureDevOps(inv),
-		Rule: &rule{inv},
-	}}
+	return &Follower{cfg: cfg, inv: inv, systems: ci.New(inv)}
 }
-
-// quietError says why a run is not followed that nobody has asked to follow.
-type quietError struct{ error }
-
-func quiet(format string, args ...any) error { return &quietError{fmt.Errorf(format, args...)} }
 
 // Start makes the Watch of a run whose request was accepted with res. Where it
 // returns nil, the run is not followed; why is then a line for the run's log,
 // or empty where nobody expects the run to be followed.
 func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res *invoker.Response) (w *Watch, why string) {
-	if !f.wanted(&run) {
-		return nil, ""
-	}
-	name, err := f.choose(&run, req)
-	var places []string
-	if err == nil {
-		places, err = f.followers[name].start(ctx, &run, req, res)
-	}
-	if err == nil {
-		w, err = f.begin(run, name, places)
-	}
-	if err == nil {
+	w, err := f.begin(ctx, &run, ci.Trigger{Request: req, Response: res})
+	if err == nil || run.follow() == nil && none(err) {
 		return w, ""
-	}
-	if calm := (*quietError)(nil); errors.As(err, &calm) && followOf(&run) == nil {
-		return nil, ""
 	}
 	return nil, "Not followed: " + err.Error()
 }
@@ -113,99 +112,95 @@ const findSkew = 5 * time.Minute
 // stopped before Port knew of the answer. It looks for the pipeline that the
 // request has started after since: the one that holds the run's id. Where it
 // returns neither a Watch nor an error, the run is not followed, or its pipeline
-// cannot be told from others. An error is an *Error, Missing where no pipeline
+// cannot be told from others. An error is a *ci.Error, Missing where no pipeline
 // holds the id, or the cause of the end of ctx.
 func (f *Follower) Find(ctx context.Context, run Run, req *invoker.Request, since time.Time) (*Watch, error) {
-	if !f.wanted(&run) {
-		return nil, nil
-	}
-	var places []string
-	name, err := f.choose(&run, req)
-	if err == nil {
-		places, err = f.followers[name].find(ctx, &run, req, since.Add(-findSkew).UTC())
-	}
-	calm := (*quietError)(nil)
+	w, err := f.begin(ctx, &run, ci.Trigger{Request: req, Since: since.Add(-findSkew).UTC()})
 	switch {
-	case errors.As(err, &calm):
+	case none(err):
 		return nil, nil
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case err != nil:
-		return nil, worse(nil, err, false)
 	}
-	return f.begin(run, name, places)
+	return w, err
 }
 
-// names reports whether texts hold the id of a run, and not as a part of a longer
-// one.
-func names(run string, texts ...string) bool {
-	id := regexp.MustCompile(`\b` + regexp.QuoteMeta(run) + `\b`)
-	return slices.ContainsFunc(texts, id.MatchString)
+// none reports whether an error says that there is nothing to follow.
+func none(err error) bool {
+	fault, ok := errors.AsType[*ci.Error](err)
+	return ok && fault.Kind == ci.None
+}
+
+// begin makes the Watch of a run that nobody has followed yet, or nil where
+// nobody wants that.
+func (f *Follower) begin(ctx context.Context, run *Run, t ci.Trigger) (*Watch, error) {
+	said := run.follow()
+	if run.ID == "" || run.NoFollow || f.cfg.Off() || said != nil && said.Off || said == nil && run.Sync {
+		return nil, nil
+	}
+	var by system = &rule{f.inv, run}
+	if !run.generic() {
+		s := f.systems.Of(t.Request)
+		if s == nil {
+			return nil, ci.Errorf(ci.None, "", "the backend %s has no pipelines; give the rule's follow a url and done", t.Request.Backend)
+		}
+		by = s
+	}
+	t.Run, t.Project = run.ID, run.project
+	places, err := by.Locate(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return f.watch(run, by, places), nil
 }
 
 // Resume makes the Watch of a run that another process has followed, from the
 // handle that it left in the run's log. The error says why that cannot be
 // followed any more, in words for the run's log.
 func (f *Follower) Resume(run Run, h Handle) (*Watch, error) {
-	follower, ok := f.followers[h.Backend]
-	said := followOf(&run)
+	s, known := f.systems[h.Backend]
+	said := run.follow()
 	switch {
-	case !ok || h.IsZero():
+	case h.IsZero() || !known && h.Backend != Rule:
 		return nil, errors.New("the run's log names nothing that this agent can follow")
 	case f.cfg.Off():
 		return nil, errors.New("FOLLOW is off")
 	case said != nil && said.Off:
 		return nil, errors.New("the rule says not to follow")
+	case known:
+		for _, place := range h.Places {
+			if err := s.Check(place); err != nil {
+				return nil, err
+			}
+		}
+		return f.watch(&run, s, h.Places), nil
+	case h.seal != f.seal(&run, h.Places):
+		return nil, errors.New("the URL in the run's log was not written there by the agent for this run")
+	case !run.generic():
+		return nil, errors.New("the rule no longer says how to follow the run")
 	}
-	if err := follower.check(&run, h); err != nil {
-		return nil, err
-	}
-	return f.watch(run, h), nil
+	return f.watch(&run, &rule{f.inv, &run}, h.Places), nil
 }
 
-// wanted reports whether the run is to be followed if it can be.
-func (f *Follower) wanted(run *Run) bool {
-	said := followOf(run)
-	return run.ID != "" && !run.NoFollow && !f.cfg.Off() && (said == nil || !said.Off) && (said != nil || !run.Sync)
+// seal vouches for the place of a rule.
+func (f *Follower) seal(run *Run, places []string) string {
+	return f.inv.Seal(run.ID + "\n" + strings.Join(places, " "))
 }
 
-// choose names the follower of a request.
-func (f *Follower) choose(run *Run, req *invoker.Request) (string, error) {
-	if said := followOf(run); said != nil && said.Generic() {
-		return Rule, nil
+func (f *Follower) watch(run *Run, by system, places []string) *Watch {
+	w := &Watch{system: by, timeout: f.cfg.Timeout()}
+	if by.Name() == Rule {
+		w.seal = f.seal(run, places)
 	}
-	name := req.Backend
-	if azure := f.inv.Credential(invoker.AzureDevOps); azure != nil && isAzureRun(azure, req) {
-		name = invoker.AzureDevOps
-	}
-	if _, ok := f.followers[name]; !ok {
-		return "", quiet("the backend %s has no pipelines; give the rule's follow a url and done", name)
-	}
-	return name, nil
-}
-
-// begin makes the Watch of a run that nobody has followed yet.
-func (f *Follower) begin(run Run, name string, places []string) (*Watch, error) {
-	h := Handle{Backend: name, Places: places}
-	if name == Rule {
-		h.seal = (&rule{f.inv}).seal(&run, places[0])
-	}
-	if err := f.followers[name].check(&run, h); err != nil {
-		return nil, err
-	}
-	return f.watch(run, h), nil
-}
-
-func (f *Follower) watch(run Run, h Handle) *Watch {
-	w := &Watch{run: run, backend: h.Backend, follower: f.followers[h.Backend], seal: h.seal, timeout: f.cfg.Timeout()}
-	if said := followOf(&run); said != nil {
-		w.interval, w.success = said.Interval, said.Success
+	var success []string
+	if said := run.follow(); said != nil {
+		w.interval, success = said.Interval, said.Success
 		if said.Timeout > 0 {
 			w.timeout = said.Timeout
 		}
 	}
-	for _, place := range h.Places {
-		w.jobs = append(w.jobs, &job{place: place})
+	for _, place := range places {
+		w.jobs = append(w.jobs, &job{Job: ci.Job{Place: place, Run: run.ID, Success: success}})
 	}
 	w.told.handle = w.Handle().String()
 	return w

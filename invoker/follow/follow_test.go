@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/follow/cistand"
 	"port-agent/transform"
 )
@@ -139,7 +140,7 @@ func (s *stage) tell(t *testing.T, w *Watch, step time.Duration, act func(time.D
 		}
 		p, err := w.Look(t.Context())
 		if err != nil {
-			if e := (*Error)(nil); errors.As(err, &e) && e.Error() != trouble {
+			if e := (*ci.Error)(nil); errors.As(err, &e) && e.Error() != trouble {
 				trouble = e.Error()
 				fmt.Fprintf(&b, "%6s  %s: %s\n", at, e.Kind, trouble)
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 )
 
 // canned answers everything with one body.
@@ -23,7 +24,7 @@ func (c *canned) Fetch(context.Context, invoker.FetchRequest) (*invoker.Response
 func (c *canned) Credential(string) *invoker.Credential { return c.credential }
 func (c *canned) Seal(string) string                    { return "00" }
 
-// Whatever a backend answers, a look ends with news or with an *Error, and no
+// Whatever a backend answers, a look ends with news or with a *ci.Error, and no
 // place leads out of the base.
 func FuzzLook(f *testing.F) {
 	places := map[string]string{
@@ -50,7 +51,7 @@ func FuzzLook(f *testing.F) {
 			}
 			for range 2 {
 				p, err := w.Look(t.Context())
-				if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
+				if e := (*ci.Error)(nil); err != nil && !errors.As(err, &e) {
 					t.Fatalf("%s: got %T", backend, err)
 				}
 				for _, l := range p.Lines {

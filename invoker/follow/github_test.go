@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/follow/cistand"
 )
 
@@ -130,14 +131,14 @@ func TestGitHubRateLimit(t *testing.T) {
 		}
 	}
 	g.Limit = 2 // the dispatch and one look
-	if _, err := w.Look(t.Context()); err == nil || err.(*Error).Kind != Busy {
+	if _, err := w.Look(t.Context()); err == nil || err.(*ci.Error).Kind != ci.Busy {
 		t.Errorf("got %v, want a limit", err)
 	}
 	g.Fault(func(*http.Request) *cistand.Answer {
 		return &cistand.Answer{Status: 403, Header: http.Header{"Retry-After": {"77"}}, Body: `{"message":"You have exceeded a secondary rate limit"}`}
 	})
 	_, err := w.Look(t.Context())
-	if e, ok := err.(*Error); !ok || e.Kind != Busy || e.RetryAfter != 77*time.Second {
+	if e, ok := err.(*ci.Error); !ok || e.Kind != ci.Busy || e.RetryAfter != 77*time.Second {
 		t.Errorf("got %v, want busy for 77 s", err)
 	}
 }

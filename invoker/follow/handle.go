@@ -1,8 +1,9 @@
 package follow
 
 import (
-	"net/url"
 	"strings"
+
+	"port-agent/invoker/follow/ci"
 )
 
 // Handle says where the pipeline of a run is to be looked at. Its String goes
@@ -52,21 +53,13 @@ func ParseHandle(line string) (Handle, bool) {
 		}
 	}
 	words := strings.Fields(rest)
-	if len(words) < 2 || len(words) > 1+maxJobs {
+	if len(words) < 2 || len(words) > 1+ci.MaxJobs {
 		return Handle{}, false
 	}
 	for _, place := range words[1:] {
-		if _, err := parsePlace(place); err != nil {
+		if _, err := ci.ParsePlace(place); err != nil {
 			return Handle{}, false
 		}
 	}
 	return Handle{Backend: words[0], Places: words[1:], seal: seal}, true
-}
-
-func parsePlace(place string) (*url.URL, error) {
-	u, err := url.Parse(place)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errPlace
-	}
-	return u, nil
 }

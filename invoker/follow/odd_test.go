@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/follow/cistand"
 )
 
@@ -91,7 +92,7 @@ func TestTextsOfABackendAreTamed(t *testing.T) {
 		return &cistand.Answer{Status: 200, Body: `{"id":1,"status":"` + evil + `","web_url":"https://gitlab.test/` + evil + `"}`}
 	})
 	p, err := w.Look(t.Context())
-	if e := (*Error)(nil); err != nil && !errors.As(err, &e) {
+	if e := (*ci.Error)(nil); err != nil && !errors.As(err, &e) {
 		t.Fatal(err)
 	}
 	for _, text := range append([]string{p.Label, p.ExternalRunID, p.Summary}, lineTexts(p.Lines)...) {
@@ -101,7 +102,7 @@ func TestTextsOfABackendAreTamed(t *testing.T) {
 	}
 }
 
-func lineTexts(lines []Line) (texts []string) {
+func lineTexts(lines []ci.Line) (texts []string) {
 	for _, l := range lines {
 		texts = append(texts, l.Text)
 	}

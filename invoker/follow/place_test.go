@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/follow/cistand"
 )
 
@@ -111,22 +112,22 @@ func TestErrorsOfLooking(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		answer cistand.Answer
-		want   Kind
+		want   ci.Kind
 		after  time.Duration
 	}{
-		{"5xx", cistand.Answer{Status: 503, Header: http.Header{"Retry-After": {"33"}}}, Busy, 33 * time.Second},
-		{"a page with 5xx", cistand.Answer{Status: 503, Body: cistand.Page}, Busy, 0},
-		{"408", cistand.Answer{Status: 408}, Busy, 0},
-		{"429", cistand.Answer{Status: 429, Header: http.Header{"Retry-After": {"5"}}}, Busy, 5 * time.Second},
-		{"403", cistand.Answer{Status: 403, Body: `{"message":"no"}`}, Refused, 0},
-		{"403 of a limit", cistand.Answer{Status: 403, Body: `{"message":"API rate limit exceeded"}`}, Busy, 0},
-		{"401", cistand.Answer{Status: 401}, Refused, 0},
-		{"404", cistand.Answer{Status: 404}, Missing, 0},
-		{"400", cistand.Answer{Status: 400}, Refused, 0},
-		{"a login page", cistand.Answer{Status: 200, Body: cistand.Page}, Refused, 0},
-		{"redirect to another host", cistand.Answer{Status: 302, Header: http.Header{"Location": {"https://login.test/"}}}, Refused, 0},
-		{"5 MiB", cistand.Answer{Status: 200, Body: big}, Refused, 0},
-		{"no JSON", cistand.Answer{Status: 200, Body: `{"status":`}, Refused, 0},
+		{"5xx", cistand.Answer{Status: 503, Header: http.Header{"Retry-After": {"33"}}}, ci.Busy, 33 * time.Second},
+		{"a page with 5xx", cistand.Answer{Status: 503, Body: cistand.Page}, ci.Busy, 0},
+		{"408", cistand.Answer{Status: 408}, ci.Busy, 0},
+		{"429", cistand.Answer{Status: 429, Header: http.Header{"Retry-After": {"5"}}}, ci.Busy, 5 * time.Second},
+		{"403", cistand.Answer{Status: 403, Body: `{"message":"no"}`}, ci.Refused, 0},
+		{"403 of a limit", cistand.Answer{Status: 403, Body: `{"message":"API rate limit exceeded"}`}, ci.Busy, 0},
+		{"401", cistand.Answer{Status: 401}, ci.Refused, 0},
+		{"404", cistand.Answer{Status: 404}, ci.Missing, 0},
+		{"400", cistand.Answer{Status: 400}, ci.Refused, 0},
+		{"a login page", cistand.Answer{Status: 200, Body: cistand.Page}, ci.Refused, 0},
+		{"redirect to another host", cistand.Answer{Status: 302, Header: http.Header{"Location": {"https://login.test/"}}}, ci.Refused, 0},
+		{"5 MiB", cistand.Answer{Status: 200, Body: big}, ci.Refused, 0},
+		{"no JSON", cistand.Answer{Status: 200, Body: `{"status":`}, ci.Refused, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -137,7 +138,7 @@ func TestErrorsOfLooking(t *testing.T) {
 			}
 			g.Fault(func(*http.Request) *cistand.Answer { return &tc.answer })
 			p, err := w.Look(t.Context())
-			e := (*Error)(nil)
+			e := (*ci.Error)(nil)
 			if !errors.As(err, &e) || e.Kind != tc.want || e.RetryAfter != tc.after || news(p) {
 				t.Errorf("got %v %+v, want %s after %s", err, p, tc.want, tc.after)
 			}
@@ -154,7 +155,7 @@ func TestConnectionIsLost(t *testing.T) {
 	_, w, _ := st.trigger(t, gitLabMethod(), "")
 	g.Fault(func(*http.Request) *cistand.Answer { panic(http.ErrAbortHandler) })
 	_, err := w.Look(t.Context())
-	if e := (*Error)(nil); !errors.As(err, &e) || e.Kind != Busy {
+	if e := (*ci.Error)(nil); !errors.As(err, &e) || e.Kind != ci.Busy {
 		t.Errorf("got %v, want busy", err)
 	}
 	g.Fault(nil)

@@ -1,17 +1,20 @@
 package follow
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 )
 
 // Progress is the news of one look. What has not changed since the look
 // before is empty, so a Progress without news is the zero value.
 type Progress struct {
-	Label         string   // what the pipeline is doing: "Running: Deploy"
-	Lines         []Line   // for the run's log
-	Links         []string // pages of the builds: all of them, once one is new
+	Label         string    // what the pipeline is doing: "Running: Deploy"
+	Lines         []ci.Line // for the run's log
+	Links         []string  // pages of the builds: all of them, once one is new
 	ExternalRunID string
 	// Moved is the handle to write to the run's log from now on, or the zero
 	// Handle.
@@ -22,88 +25,57 @@ type Progress struct {
 	Summary string // not among Lines, where Over
 }
 
-// Line is one line for the run's log.
-type Line struct {
-	Warn bool
-	Text string
-}
-
-// view is what one place looks like at one moment.
-type view struct {
-	name     string // of the pipeline, for lines and summary: "smoke-tests #42"
-	label    string
-	why      string   // what it waits for, behind the label in a line
-	lines    []string // further lines, each written once
-	warnings []string // the same, for what people should look at
-	links    []string
-	id       string
-	place    string // where it is to be looked at from now on, if that has changed
-	over     bool
-	success  bool
-	summary  string
-}
-
-// job is one place and what is known of it. Several jobs of one run end
-// together.
+// job is one pipeline and what was told of it. Several of one run end together.
 type job struct {
-	place   string
-	seen    bool // an answer told of it
-	last    view
-	said    string        // the last line about the state, without its digits
-	written map[Line]bool // further lines
-	plain   bool          // Jenkins: there are no stages to ask for
-	answers map[string]answer
+	ci.Job
+	last    ci.View
+	said    string           // the last line about the state, without its digits
+	written map[ci.Line]bool // further lines
 }
+
+const (
+	// maxLines bounds the further lines of one job.
+	maxLines = 200
+	// maxLine bounds what a backend's text takes of a line or summary, in
+	// characters.
+	maxLine = 500
+)
 
 // merge takes over what a look has brought, and returns the lines that are
 // new. There is one for each change: numbers that count down, as in the text
 // of a queue, are no change.
-func (j *job) merge(v view) (lines []Line) {
-	if v.place != "" {
-		j.place = v.place
-	}
+func (j *job) merge(v ci.View) (lines []ci.Line) {
+	v.Summary = invoker.OneLine(v.Summary, 2*maxLine)
 	text := ""
 	switch {
-	case v.over:
-		text = v.summary
-	case v.name == "" || v.label == "": // a rule says itself which lines it wants
-	case v.why != "":
-		text = v.name + ": " + v.label + ": " + v.why
+	case v.Over:
+		text = v.Summary
+	case v.Name == "" || v.Label == "": // a rule says itself which lines it wants
 	default:
-		text = v.name + ": " + v.label
+		text = join([]string{v.Name, v.Label, v.Why}, ": ")
 	}
 	text = invoker.OneLine(text, maxLine)
 	if said := undigit(text); text != "" && said != j.said {
 		j.said = said
-		lines = append(lines, Line{Text: text})
+		lines = append(lines, ci.Line{Text: text})
 	}
-	for _, l := range v.lines {
-		lines = j.once(lines, Line{Text: l})
+	for _, l := range v.Lines { // each is written once
+		l.Text = invoker.OneLine(l.Text, maxLine)
+		if l.Text == "" || j.written[l] || len(j.written) >= maxLines {
+			continue
+		}
+		if j.written == nil {
+			j.written = map[ci.Line]bool{}
+		}
+		j.written[l] = true
+		lines = append(lines, l)
 	}
-	for _, l := range v.warnings {
-		lines = j.once(lines, Line{Warn: true, Text: l})
+	if v.Links = filled(v.Links); len(v.Links) == 0 {
+		v.Links = j.last.Links
 	}
-	if len(v.links) == 0 {
-		v.links = j.last.links
-	}
-	if v.id == "" {
-		v.id = j.last.id
-	}
-	j.last = v
+	v.ID = cmp.Or(v.ID, j.last.ID)
+	j.last, j.Seen = v, true
 	return lines
-}
-
-// once adds a line that was not written before. Beyond maxLines none is.
-func (j *job) once(lines []Line, l Line) []Line {
-	l.Text = invoker.OneLine(l.Text, maxLine)
-	if l.Text == "" || j.written[l] || len(j.written) >= maxLines {
-		return lines
-	}
-	if j.written == nil {
-		j.written = map[Line]bool{}
-	}
-	j.written[l] = true
-	return append(lines, l)
 }
 
 func undigit(s string) string {
@@ -114,3 +86,10 @@ func undigit(s string) string {
 		return r
 	}, s)
 }
+
+// filled drops empty texts.
+func filled(list []string) []string {
+	return slices.DeleteFunc(list, func(s string) bool { return s == "" })
+}
+
+func join(list []string, sep string) string { return strings.Join(filled(list), sep) }

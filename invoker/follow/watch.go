@@ -9,19 +9,17 @@ import (
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow/ci"
 )
 
 // Watch is one followed run. It is for one goroutine at a time. It holds no
 // event and no answer beyond what the run's Input keeps.
 type Watch struct {
-	run      Run
-	backend  string
+	system   system
 	seal     string
-	follower follower
 	jobs     []*job
 	timeout  time.Duration
 	interval time.Duration
-	success  []string // end states that count as success; nil: the backend's
 	told     told
 }
 
@@ -31,19 +29,19 @@ type told struct{ label, links, id, summary, handle string }
 // Handle is the present handle. Write its String to the run's log before the
 // first look, and again whenever a Progress has a Moved.
 func (w *Watch) Handle() Handle {
-	h := Handle{Backend: w.backend, seal: w.seal}
+	h := Handle{Backend: w.Backend(), seal: w.seal}
 	for _, j := range w.jobs {
-		h.Places = append(h.Places, j.place)
+		h.Places = append(h.Places, j.Place)
 	}
 	return h
 }
 
 // Backend is one of Backends.
-func (w *Watch) Backend() string { return w.backend }
+func (w *Watch) Backend() string { return w.system.Name() }
 
 // Host is the host:port that the next look goes to.
 func (w *Watch) Host() string {
-	u, err := url.Parse(w.jobs[0].place)
+	u, err := url.Parse(w.jobs[0].Place)
 	if err != nil {
 		return ""
 	}
@@ -56,59 +54,44 @@ func (w *Watch) Timeout() time.Duration { return w.timeout }
 // Interval is the rule's own time between looks, or 0: the usual schedule.
 func (w *Watch) Interval() time.Duration { return w.interval }
 
-// MaxWait bounds the time to the next look, also after errors: Jenkins forgets
-// an item of its queue five minutes after the build has begun.
+// MaxWait bounds the time to the next look, also after errors.
 func (w *Watch) MaxWait() time.Duration {
-	if w.backend == invoker.Jenkins && slices.ContainsFunc(w.jobs, func(j *job) bool { return strings.Contains(j.place, jenkinsQueue) }) {
+	if slices.ContainsFunc(w.jobs, func(j *job) bool { return j.Fleeting() }) {
 		return time.Minute
 	}
 	return 5 * time.Minute
 }
 
-// Look asks once how the pipeline is. An error is an *Error, or the cause of
-// the end of ctx. Progress may hold news beside an error, where one of several
-// jobs could be looked at.
+// Look asks once how the pipeline is. An error is a *ci.Error, or the cause of
+// the end of ctx. Of several jobs it is the error that matters most, and
+// Progress may hold news of the others beside it.
 func (w *Watch) Look(ctx context.Context) (p Progress, err error) {
+	var worst *ci.Error
 	for _, j := range w.jobs {
-		if j.last.over {
+		if j.last.Over {
 			continue
 		}
-		v, fault := w.follower.look(ctx, w, j)
-		if ctx.Err() != nil && fault != nil {
+		v, err := w.system.Look(ctx, &j.Job)
+		if err != nil && ctx.Err() != nil {
 			return p, context.Cause(ctx)
 		}
-		if fault != nil {
-			err = worse(err, fault, j.seen)
+		fault, failed := errors.AsType[*ci.Error](err)
+		if !failed {
+			p.Lines = append(p.Lines, j.merge(v)...)
 			continue
 		}
-		if v.place != "" && v.place != j.place {
-			// The next look, maybe another process's, must be able to go there.
-			if bad := w.follower.check(&w.run, Handle{Backend: w.backend, Places: []string{v.place}}); bad != nil {
-				err = worse(err, bad, false)
-				continue
-			}
+		if fault.Kind == ci.Missing && j.Seen {
+			fault = &ci.Error{Kind: ci.Deleted, Err: fault.Err}
 		}
-		j.seen = true
-		p.Lines = append(p.Lines, j.merge(v)...)
+		if worst == nil || fault.Kind > worst.Kind {
+			worst = fault
+		}
 	}
 	w.tell(&p)
-	return p, err
-}
-
-// worse gives the error of several jobs that matters most. A 404 of what was
-// seen before means that it is gone.
-func worse(a, b error, seen bool) error {
-	e := (*Error)(nil)
-	if !errors.As(b, &e) {
-		e = &Error{Kind: Refused, Err: b}
+	if worst != nil {
+		return p, worst
 	}
-	if e.Kind == Missing && seen {
-		e = &Error{Kind: Deleted, Err: e.Err}
-	}
-	if first := (*Error)(nil); errors.As(a, &first) && first.Kind >= e.Kind {
-		return a
-	}
-	return e
+	return p, nil
 }
 
 // tell puts into p what is new since the last time.
@@ -117,42 +100,35 @@ func (w *Watch) tell(p *Progress) {
 	over, success := true, true
 	for _, j := range w.jobs {
 		v := &j.last
-		over, success = over && v.over, success && v.success
-		label := v.label
+		over, success = over && v.Over, success && v.Success
+		label := v.Label
 		if len(w.jobs) > 1 && label != "" {
-			label = v.name + ": " + label
+			label = v.Name + ": " + label
 		}
-		labels, links, ids, summaries = put(labels, label), append(links, v.links...), put(ids, v.id), put(summaries, v.summary)
+		labels, links, ids, summaries = append(labels, label), append(links, v.Links...), append(ids, v.ID), append(summaries, v.Summary)
 	}
-	now := told{label: invoker.OneLine(strings.Join(labels, ", "), maxLine), links: strings.Join(links, " "), id: strings.Join(ids, ", "), handle: w.Handle().String()}
-	if now.label != w.told.label {
-		p.Label = now.label
+	now := told{label: invoker.OneLine(join(labels, ", "), maxLine), links: join(links, " "), id: join(ids, ", "), handle: w.Handle().String()}
+	if over || len(w.jobs) == 1 {
+		now.summary = join(summaries, "; ")
 	}
+	if over {
+		p.Over, p.Success = true, success
+		p.Lines = slices.DeleteFunc(p.Lines, func(l ci.Line) bool { return l.Text == now.summary })
+	}
+	p.Label, p.ExternalRunID, p.Summary = changed(now.label, w.told.label), changed(now.id, w.told.id), changed(now.summary, w.told.summary)
 	if now.links != w.told.links {
 		p.Links = links
-	}
-	if now.id != w.told.id {
-		p.ExternalRunID = now.id
 	}
 	if now.handle != w.told.handle {
 		p.Moved = w.Handle()
 	}
-	if over {
-		now.summary = strings.Join(summaries, "; ")
-		p.Over, p.Success = true, success
-		p.Lines = slices.DeleteFunc(p.Lines, func(l Line) bool { return l.Text == now.summary })
-	} else if v := &w.jobs[0].last; len(w.jobs) == 1 {
-		now.summary = v.summary
-	}
-	if now.summary != w.told.summary {
-		p.Summary = now.summary
-	}
 	w.told = now
 }
 
-func put(list []string, s string) []string {
-	if s == "" {
-		return list
+// changed is now, or "" where that was told before.
+func changed(now, told string) string {
+	if now == told {
+		return ""
 	}
-	return append(list, s)
+	return now
 }

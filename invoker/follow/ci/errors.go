@@ -1,13 +1,12 @@
-package follow
+package ci
 
 import (
-	"errors"
 	"fmt"
 	"time"
 )
 
-// Kind says what an error of looking means. None of them is the pipeline's
-// result.
+// Kind says what an error means. None of them is the result of a pipeline. Of
+// two, the higher one matters more.
 type Kind int
 
 const (
@@ -25,21 +24,29 @@ const (
 	// Hopeless: no later look can go better, as with a place that is not the
 	// credential's.
 	Hopeless
+	// None: the request has started no pipeline that can be looked at, as where
+	// no credential is set.
+	None
 )
 
 func (k Kind) String() string {
-	return [...]string{"busy", "missing", "deleted", "refused", "hopeless"}[k]
+	return [...]string{"busy", "missing", "deleted", "refused", "hopeless", "none"}[k]
 }
 
-// Error is a look that brought no knowledge of the pipeline.
+// Error says why nothing is known of a pipeline.
 type Error struct {
 	Kind       Kind
-	RetryAfter time.Duration // what the backend asked for; 0: nothing
+	RetryAfter time.Duration // what the system asked for; 0: nothing
 	Hint       string        // which setting and which right to look at; may be empty
 	Err        error
 }
 
-// Error is one line, for the run's log. It holds no credential.
+// Errorf makes an Error, its Err as fmt.Errorf does.
+func Errorf(kind Kind, hint, format string, args ...any) *Error {
+	return &Error{Kind: kind, Hint: hint, Err: fmt.Errorf(format, args...)}
+}
+
+// Error is one line, for people. It holds no credential.
 func (e *Error) Error() string {
 	if e.Hint == "" {
 		return e.Err.Error()
@@ -48,14 +55,3 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
-
-var errPlace = errors.New("the URL to poll is not an http or https URL without user info")
-
-// unfound says that no pipeline holds the id of a run.
-func unfound(hint, format string, args ...any) *Error {
-	return &Error{Kind: Missing, Hint: hint, Err: fmt.Errorf(format, args...)}
-}
-
-func refused(hint, format string, args ...any) *Error {
-	return &Error{Kind: Refused, Hint: hint, Err: fmt.Errorf(format, args...)}
-}

@@ -1,22 +1,28 @@
-package follow
+package ci
 
 import (
 	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
-
-	"port-agent/invoker"
 )
 
 // jenkinsObject is a part of an answer of Jenkins: an item of the queue, a build,
 // or what such things are found in.
 type jenkinsObject struct {
-	ID, QueueID int64 // of an item, of a build
-	URL         string
-	Task        struct{ FullName string }
-	Actions     []struct {
+	ID         int64 // of an item
+	Cancelled  bool
+	Why        string
+	Task       struct{ FullName string }
+	Executable *struct{ URL string }
+
+	Number, QueueID         int64 // of a build
+	Building                bool
+	Result, FullDisplayName string
+	Duration                int64 // milliseconds
+	URL                     string
+
+	Actions []struct {
 		Parameters []struct{ Value any }
 		Causes     []struct {
 			Class string `json:"_class"`
@@ -36,11 +42,7 @@ const (
 
 // find looks at the queue, at what the executors build and, where nothing of the
 // run is there, at the latest builds of all jobs.
-func (f *jenkins) find(ctx context.Context, run *Run, req *invoker.Request, _ time.Time) (places []string, err error) {
-	base, _, err := f.rest(bare(req.URL))
-	if err != nil {
-		return nil, err
-	}
+func (f *jenkins) find(ctx context.Context, t Trigger) (places []string, err error) {
 	jobs := fmt.Sprintf(jobFields, "")
 	for range 3 { // folders
 		jobs = fmt.Sprintf(jobFields, ","+jobs)
@@ -55,18 +57,24 @@ func (f *jenkins) find(ctx context.Context, run *Run, req *invoker.Request, _ ti
 			break
 		}
 		var answer jenkinsObject
-		if err := f.get(ctx, tree(base.Base()+part.path, part.fields), &answer); err != nil {
+		if err := f.get(ctx, tree(f.base()+part.path, part.fields), &answer); err != nil {
 			return nil, err
 		}
 		for _, o := range answer.all() {
-			if id := max(o.ID, o.QueueID); o.of(run.ID) && !known[id] {
-				known[id] = true
-				places = append(places, o.place(base.Base()))
+			id := max(o.ID, o.QueueID)
+			if !o.of(t.Run) || known[id] {
+				continue
+			}
+			known[id] = true
+			if o.QueueID == 0 {
+				places = append(places, f.queued(o.ID, o.Task.FullName))
+			} else {
+				places = append(places, f.base()+jobPath(o.URL))
 			}
 		}
 	}
 	if len(places) == 0 {
-		return nil, unfound("let the trigger put it there, and "+f.right, "no item in the queue and no recent build has the id %s in a parameter or in its cause", run.ID)
+		return nil, Errorf(Missing, "let the trigger put it there, and "+f.right, "no item in the queue and no recent build has the id %s in a parameter or in its cause", t.Run)
 	}
 	return places, nil
 }
@@ -100,11 +108,4 @@ func (o *jenkinsObject) of(run string) bool {
 		}
 	}
 	return triggered && names(run, texts...)
-}
-
-func (o *jenkinsObject) place(base string) string {
-	if o.QueueID == 0 {
-		return queuePlace(base, o.ID, o.Task.FullName)
-	}
-	return base + jobPath(o.URL)
 }

@@ -1,0 +1,153 @@
+// Package ci asks Jenkins, GitLab, GitHub and Azure DevOps about pipelines:
+// which ones a request has started, what they are doing, and how they ended.
+//
+// It is one call at a time: no timers, no goroutines, and no memory of a
+// pipeline but its Job. What an answer, a request or a place says never leads a
+// credential to another place than below its own base URL. It knows no mappings
+// and no Port. Package follow calls it, and package agent reads its errors.
+package ci
+
+import (
+	"context"
+	"time"
+
+	"port-agent/invoker"
+)
+
+// Client is what a System uses of an *invoker.Invoker.
+type Client interface {
+	Fetch(ctx context.Context, f invoker.FetchRequest) (*invoker.Response, error)
+	Credential(backend string) *invoker.Credential
+}
+
+// Trigger is a request that was accepted, or may have been.
+type Trigger struct {
+	Run      string // its id, which the pipeline holds
+	Request  *invoker.Request
+	Response *invoker.Response // nil: not known
+	Since    time.Time         // where Response is nil: no pipeline of the run is older
+	// Project gives the project of the build that an incoming webhook of Azure
+	// DevOps starts, or "".
+	Project func(ctx context.Context) (string, error)
+
+	path string // of the request, below the base
+}
+
+// Job is one pipeline, and what is remembered of it between two looks.
+type Job struct {
+	Place   string   // an absolute URL without user info; Look moves it on
+	Run     string   // as in Trigger
+	Success []string // end states that count as success; nil: the system's usual ones
+	Seen    bool     // a look has told of it
+
+	plain   bool           // Jenkins: there are no stages to ask for
+	answers map[string]any // GitHub: the last *answer of each URL
+}
+
+// View is what a pipeline looks like at one moment. What is empty is not known.
+type View struct {
+	Name    string // for lines and summary: "smoke-tests #42"
+	Label   string // what it is doing: "Running: Deploy"
+	Why     string // what it waits for
+	Lines   []Line
+	Links   []string
+	ID      string
+	Over    bool
+	Success bool   // where Over
+	Summary string // how it ended, where Over
+}
+
+// Line is one line about a pipeline. It says the same at the next look.
+type Line struct {
+	Warn bool
+	Text string
+}
+
+// MaxJobs is how many pipelines one request may start.
+const MaxJobs = 20
+
+// System is where pipelines run. Its methods may be called from many
+// goroutines at once. Their errors are *Error.
+type System struct {
+	*api
+	own dialect
+}
+
+// dialect is what is particular to one kind of system.
+type dialect interface {
+	// start reads the places from the answer of a trigger.
+	start(ctx context.Context, t Trigger) (places []string, err error)
+	// find looks for the pipelines that hold the id of a run.
+	find(ctx context.Context, t Trigger) (places []string, err error)
+	// look may set another place of j.
+	look(ctx context.Context, j *Job) (View, error)
+}
+
+// Systems are all kinds of systems, by the names of their backends.
+type Systems map[string]*System
+
+// New makes the Systems, also those that the client has no credential for. It
+// calls nobody.
+func New(c Client) Systems {
+	return Systems{invoker.Jenkins: newJenkins(c), invoker.GitLab: newGitLab(c), invoker.GitHub: newGitHub(c), invoker.AzureDevOps: newAzureDevOps(c)}
+}
+
+// Of returns the system where a request starts pipelines, or nil. It is that of
+// the request's backend, but for the Runs API of Azure DevOps.
+func (s Systems) Of(req *invoker.Request) *System {
+	azure := s[invoker.AzureDevOps]
+	if _, path, err := azure.below(bare(req.URL)); err == nil && azureRuns.MatchString(path) {
+		return azure
+	}
+	return s[req.Backend]
+}
+
+// Name is that of the backend.
+func (s *System) Name() string { return s.backend }
+
+// Locate returns the places of the pipelines that a request has started. It
+// reads them from the answer or, where that is not known, looks for those that
+// hold the id of the run. An error of the kind None says that there is none, or
+// none that can be told from others.
+func (s *System) Locate(ctx context.Context, t Trigger) (places []string, err error) {
+	if _, t.path, err = s.below(bare(t.Request.URL)); err != nil {
+		return nil, err
+	}
+	if t.Response != nil {
+		places, err = s.own.start(ctx, t)
+	} else {
+		places, err = s.own.find(ctx, t)
+	}
+	for _, place := range places {
+		if err == nil {
+			err = s.Check(place)
+		}
+	}
+	return places, err
+}
+
+// Check refuses a place that is not one of a pipeline of the system.
+func (s *System) Check(place string) error {
+	_, rest, err := s.below(place)
+	if err == nil && !s.places.MatchString(rest) {
+		err = Errorf(Refused, "", "%s is no %s", bare(place), s.what)
+	}
+	return err
+}
+
+// Look asks once how a pipeline is. It moves j on to where the pipeline is to be
+// looked at the next time.
+func (s *System) Look(ctx context.Context, j *Job) (View, error) {
+	next := *j
+	v, err := s.own.look(ctx, &next)
+	if err == nil && next.Place != j.Place {
+		if bad := s.Check(next.Place); bad != nil { // maybe another process goes on there
+			err = Errorf(Refused, "", "%w", bad)
+		}
+	}
+	if err != nil {
+		next.Place = j.Place
+	}
+	*j = next
+	return v, err
+}

@@ -1,0 +1,229 @@
+package ci
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"port-agent/invoker"
+)
+
+// gitHub follows a workflow run: https://docs.github.com/rest/actions/workflow-runs.
+//
+// A place is BASE/repos/O/R/actions/runs/ID or, where the server did not say
+// which run it has started, BASE/repos/O/R/actions/workflows/W/runs#TIME.
+type gitHub struct{ *api }
+
+var (
+	gitHubDispatch = regexp.MustCompile(`^(/repos/[^/]+/[^/]+/actions)(/workflows/[^/]+)/dispatches$`)
+	gitHubWorkflow = regexp.MustCompile(`/workflows/[^/]+/runs$`)
+)
+
+func newGitHub(c Client) *System {
+	a := &api{client: c, backend: invoker.GitHub, what: "workflow run",
+		places: regexp.MustCompile(`^/repos/[^/]+/[^/]+/actions/(runs/[0-9]+|workflows/[^/?#]+/runs#[0-9TZ:-]+)$`),
+		unset:  "neither GITHUB_TOKEN nor GITHUB_APP_ID is set",
+		right:  "check GITHUB_TOKEN or the GitHub App: it needs the permission Actions: read (scope repo of a classic token) on the repository",
+		header: http.Header{"Accept": {"application/vnd.github+json"}, "X-Github-Api-Version": {"2022-11-28"}},
+	}
+	return &System{a, &gitHub{a}}
+}
+
+// gitHubSkew is how far the time of a run that GitHub has just started may lie
+// before the time of its answer.
+const gitHubSkew = 5 * time.Second
+
+func (f *gitHub) start(_ context.Context, t Trigger) ([]string, error) {
+	actions, workflow, err := f.dispatched(t)
+	if err != nil {
+		return nil, err
+	}
+	var answer struct {
+		ID json.Number `json:"workflow_run_id"`
+	}
+	if json.Unmarshal(t.Response.Body, &answer) == nil && answer.ID != "" {
+		return []string{actions + "/runs/" + answer.ID.String()}, nil
+	}
+	at, err := http.ParseTime(t.Response.Header.Get("Date"))
+	if err != nil {
+		at = time.Now()
+	}
+	return []string{workflow + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
+}
+
+func (f *gitHub) find(ctx context.Context, t Trigger) ([]string, error) {
+	_, workflow, err := f.dispatched(t)
+	if err != nil {
+		return nil, err
+	}
+	place, err := f.search(ctx, workflow+t.Since.Format(time.RFC3339), t.Run, true)
+	return []string{place}, err
+}
+
+// dispatched gives the URL of the Actions of a repository, and the place of the
+// workflow that a request dispatches, less the time.
+func (f *gitHub) dispatched(t Trigger) (actions, workflow string, err error) {
+	m := gitHubDispatch.FindStringSubmatch(t.path)
+	if m == nil {
+		return "", "", Errorf(None, "", "the request was no workflow dispatch")
+	}
+	return f.base() + m[1], f.base() + m[1] + m[2] + "/runs#", nil
+}
+
+// gitHubName lets the run of a dispatch be found.
+const gitHubName = "put the input that holds the Port run id into run-name of the workflow"
+
+type gitHubRun struct {
+	ID         json.Number
+	Name       string
+	Title      string `json:"display_title"`
+	Number     int    `json:"run_number"`
+	Status     string
+	Conclusion string
+	URL        string    `json:"html_url"`
+	Started    time.Time `json:"run_started_at"`
+	Updated    time.Time `json:"updated_at"`
+}
+
+var gitHubEnds = map[string]end{
+	"success":   {verb: "succeeded", good: true},
+	"neutral":   {good: true},
+	"skipped":   {verb: "was skipped", good: true},
+	"failure":   {verb: "failed", partsTell: true},
+	"timed_out": {verb: "timed out", partsTell: true},
+	"cancelled": {verb: "was cancelled", partsTell: true},
+}
+
+func (f *gitHub) look(ctx context.Context, j *Job) (v View, err error) {
+	if strings.Contains(j.Place, "#") {
+		if j.Place, err = f.search(ctx, j.Place, j.Run, false); err != nil {
+			return View{}, err
+		}
+	}
+	run, err := recall[gitHubRun](ctx, f.api, j, j.Place)
+	if err != nil {
+		return View{}, err
+	}
+	v = View{Name: fmt.Sprintf("%s #%d", run.Name, run.Number), Links: []string{run.URL}, ID: run.ID.String()}
+	jobs := func() *parts { return f.jobs(ctx, j) }
+	switch run.Status {
+	case "completed":
+		if run.Conclusion != "" {
+			v.over(j, gitHubEnds, run.Conclusion, between(run.Started, run.Updated), jobs)
+		}
+	case "in_progress":
+		v.Label = jobs().label()
+	case "waiting":
+		v.Label = "Waiting for approval"
+	case "queued", "requested", "pending":
+		v.Label = "Queued"
+	default:
+		v.Label = run.Status
+	}
+	return v, nil
+}
+
+// search looks for the run of a dispatch that GitHub did not name, and returns its
+// place: the earliest run of the workflow whose title holds the id of the run at
+// Port or, where only one has begun since the dispatch, that one. byID rules out
+// the latter.
+func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (string, error) {
+	workflow, since, _ := strings.Cut(place, "#")
+	var list struct {
+		Runs []gitHubRun `json:"workflow_runs"`
+	}
+	query := url.Values{"event": {"workflow_dispatch"}, "created": {">=" + since}, "per_page": {"100"}}
+	if err := f.get(ctx, workflow+"?"+query.Encode(), &list); err != nil {
+		return "", err
+	}
+	id := ""
+	for _, r := range list.Runs { // the latest first
+		if names(run, r.Title, r.Name) {
+			id = r.ID.String()
+		}
+	}
+	switch n := len(list.Runs); {
+	case id != "":
+	case byID:
+		return "", Errorf(Missing, gitHubName, "no run of the workflow has the id %s in its title", run)
+	case n == 0:
+		return "", Errorf(Missing, f.right, "GitHub lists no run of the workflow since it was dispatched")
+	case n == 1:
+		id = list.Runs[0].ID.String()
+	default:
+		return "", Errorf(Refused, gitHubName+", or use a server that returns run details",
+			"GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", n, run)
+	}
+	return gitHubWorkflow.ReplaceAllString(workflow, "/runs/"+id), nil
+}
+
+type gitHubJobs struct {
+	Jobs []struct {
+		Name, Status, Conclusion string
+		Steps                    []struct{ Name, Conclusion string }
+	}
+}
+
+// jobs asks for them.
+func (f *gitHub) jobs(ctx context.Context, j *Job) *parts {
+	p := new(parts)
+	list, err := recall[gitHubJobs](ctx, f.api, j, j.Place+"/jobs?per_page=100")
+	if err != nil {
+		return p // for display only
+	}
+	for _, job := range list.Jobs {
+		switch {
+		case job.Status == "in_progress":
+			p.runs(job.Name)
+		case job.Conclusion == "failure" || job.Conclusion == "timed_out":
+			where := "job " + job.Name
+			for _, s := range job.Steps {
+				if s.Conclusion == "failure" {
+					where += ", step " + s.Name
+					break
+				}
+			}
+			p.failed(where, "")
+		}
+	}
+	return p
+}
+
+// answer is what a URL answered last.
+type answer[T any] struct {
+	etag  string
+	value T
+}
+
+// recall asks whether an answer has changed, which costs nothing of the rate
+// limit where it has not.
+func recall[T any](ctx context.Context, a *api, j *Job, place string) (*T, error) {
+	header := a.header.Clone()
+	last, known := j.answers[place].(*answer[T])
+	if known {
+		header["If-None-Match"] = []string{last.etag}
+	}
+	res, err := a.fetch(ctx, place, header)
+	if err != nil {
+		return nil, err
+	}
+	if known && res.StatusCode == http.StatusNotModified {
+		return &last.value, nil
+	}
+	now := &answer[T]{etag: res.Header.Get("Etag")}
+	if err := decode(place, res, &now.value); err != nil {
+		return nil, err
+	}
+	if now.etag != "" {
+		if j.answers == nil {
+			j.answers = map[string]any{}
+		}
+		j.answers[place] = now
+	}
+	return &now.value, nil
+}
