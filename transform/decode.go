@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"unicode/utf16"
@@ -22,21 +23,46 @@ type span struct{ start, end int }
 type place struct {
 	field string // as findings and errors name it: "body.list[0]"
 	at    span
-	name  span // where it is a member of an object
 }
 
-// key gives the name of a member of the field.
-func (p place) key(name string) string {
+// below names a member of the field.
+func (p place) below(key string) string {
 	if p.field == "" {
-		return name
+		return key
 	}
-	return p.field + "." + name
+	return p.field + "." + key
 }
 
 // node is a value of a mapping file.
 type node struct {
 	place
-	value any // nil, bool, int, *big.Int, float64, string, []*node, map[string]*node or, where template has been, *expr
+	key   string // of a member of an object, and where it is
+	keyAt span
+	value any // nil, bool, int, *big.Int, float64, string, list, object or, where template has been, *expr
+}
+
+type (
+	list   []*node
+	object []*node // in the order of the file, each key once
+)
+
+// member gives the member with a key, nil where there is none.
+func (o object) member(key string) *node {
+	if i := slices.IndexFunc(o, func(n *node) bool { return n.key == key }); i >= 0 {
+		return o[i]
+	}
+	return nil
+}
+
+// items gives what a list or an object holds.
+func (n *node) items() []*node {
+	switch v := n.value.(type) {
+	case list:
+		return v
+	case object:
+		return v
+	}
+	return nil
 }
 
 // decode decodes the mapping file. It is nil where that cannot be.
@@ -96,30 +122,33 @@ func (p *parser) node(field string) (*node, error) {
 }
 
 func (p *parser) object(n *node) error {
-	members := make(map[string]*node)
-	n.value = members
+	var members object
 	for p.dec.PeekKind() != '}' {
 		raw, at, err := p.raw()
 		if err != nil {
 			return err
 		}
-		text, _ := jsontext.AppendUnquote(nil, raw)
-		name := string(text)
-		if members[name] != nil {
-			p.twice(at)
-		}
-		if members[name], err = p.node(n.key(name)); err != nil {
+		key, _ := jsontext.AppendUnquote(nil, raw)
+		member, err := p.node(n.below(string(key)))
+		if err != nil {
 			return err
 		}
-		members[name].name = at
+		member.key, member.keyAt = string(key), at
+		if old := members.member(member.key); old != nil {
+			p.twice(at)
+			*old = *member
+			continue
+		}
+		members = append(members, member)
 	}
+	n.value = members
 	return nil
 }
 
 func (p *parser) elements(n *node) error {
-	list := []*node{}
+	var items list
 	for p.dec.PeekKind() != ']' {
-		field := n.field + "[" + strconv.Itoa(len(list)) + "]"
+		field := n.field + "[" + strconv.Itoa(len(items)) + "]"
 		if n.field == "" || n.field == "rules" { // a field is named from its rule on
 			field = ""
 		}
@@ -127,9 +156,9 @@ func (p *parser) elements(n *node) error {
 		if err != nil {
 			return err
 		}
-		list = append(list, item)
+		items = append(items, item)
 	}
-	n.value = list
+	n.value = items
 	return nil
 }
 

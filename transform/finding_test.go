@@ -33,8 +33,8 @@ func TestCheck(t *testing.T) {
 		{"unknown keys", `[{"boddy": 1, "Enabled": false, "report": {"Link": "1"}, "retry": {"max": 3}}]`, []string{
 			`warning: rule 0: report: unknown key "Link" is ignored; did you mean "link"?`,
 			`warning: rule 0: retry: unknown key "max" is ignored`,
-			`warning: rule 0: unknown key "Enabled" is ignored; did you mean "enabled"?`,
 			`warning: rule 0: unknown key "boddy" is ignored; did you mean "body"?`,
+			`warning: rule 0: unknown key "Enabled" is ignored; did you mean "enabled"?`,
 		}},
 		{"a NUL character, at which gojq stops to read", `[{"enabled": ".x\u0000 == nonsense("}]`, []string{
 			`rule 0: enabled: the expression holds a NUL character; remove it`,
@@ -56,9 +56,9 @@ func TestCheck(t *testing.T) {
 			`rule 0 "n": method: function not defined: POST/0; for this very text write "\"POST\""`,
 			`rule 0 "n": headers.A: unexpected token "x"; for this very text write "\"Bearer x\""`,
 			`warning: rule 0 "n": query.v: 2024-01-01 looks like plain text, but is evaluated; for this very text write "\"2024-01-01\""`,
+			`rule 0 "n": body.type: function not defined: runs/0; for this very text write "\"runs\""`,
 			`warning: rule 0 "n": body.list[0]: first looks like plain text, but is evaluated; for this very text write "\"first\""`,
 			`rule 0 "n": body.list[1].u: unexpected token ":"; for this very text write "\"https://x.y/z\""`,
-			`rule 0 "n": body.type: function not defined: runs/0; for this very text write "\"runs\""`,
 		}},
 		{"expressions", `[{"enabled": ".a ==", "url": ".a | ]", "method": "$x", "orderBy": ".run-id", "body": {"a": "if .a then .b.c else", "b": "\"abc", "c": ".a | nope(1; 2)", "d": "@foo", "e": "import \"x\" as x; .", "g": ".payload.x | .a.b.c[", "h": "break $x"}}]`, []string{
 			`rule 0: enabled: the expression ends too early`,

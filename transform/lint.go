@@ -2,7 +2,6 @@ package transform
 
 import (
 	"fmt"
-	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -69,10 +68,9 @@ func webURL(s string) bool {
 
 // sendable checks the names and values of headers.
 func (p *parser) sendable(t *node) {
-	members, _ := t.value.(map[string]*node)
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if !httpguts.ValidHeaderFieldName(name) {
-			p.fail(place{field: t.field, at: members[name].name}, fmt.Sprintf("%.60q is not a header name", name), "letters, digits and dashes")
+	for _, n := range t.items() {
+		if !httpguts.ValidHeaderFieldName(n.key) {
+			p.fail(place{field: t.field, at: n.keyAt}, fmt.Sprintf("%.60q is not a header name", n.key), "letters, digits and dashes")
 		}
 	}
 	t.each(func(e *expr) {

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,23 +44,23 @@ func (p *parser) rules() []*Rule {
 	if root == nil {
 		return nil
 	}
-	list, ok := p.list(root)
-	if ok && len(list) == 0 {
+	items, ok := p.list(root)
+	if ok && len(items) == 0 {
 		p.warn(root.place, "the mapping has no rules: no event is taken", `[{"enabled": true}] takes every event as it is`)
 	}
 	var rules []*Rule
 	all := -1 // the first rule that takes every event
-	for i, n := range list {
+	for i, n := range items {
 		p.rule = &Rule{Index: i, strict: p.cfg.Strict}
-		m, ok := n.value.(map[string]*node)
+		members, ok := n.value.(object)
 		if !ok {
 			p.fail(n.place, "the rule is "+kind(n.value)+", not an object", "")
 			continue
 		}
-		if name := m["name"]; name != nil { // before the others: findings tell it
+		if name := members.member("name"); name != nil { // before the others: findings tell it
 			p.rule.Name, _ = name.value.(string)
 		}
-		p.rule.fill(p.members(n, ruleFields))
+		p.rule.fill(p.members(n.place, members, ruleFields))
 		rules = append(rules, p.rule)
 		if all >= 0 {
 			p.warn(n.place, fmt.Sprintf("never reached: rule %d takes every event", all), "move it up, or narrow enabled of that rule")
@@ -82,18 +81,18 @@ func (p *parser) twice(name span) {
 
 // list gives the rules of a file: the file is a list, or an object that holds
 // it, for the sake of editors, which find its schema there.
-func (p *parser) list(n *node) (list []*node, ok bool) {
+func (p *parser) list(n *node) (items list, ok bool) {
 	what, hint := "the mapping", ""
-	if m, isObject := n.value.(map[string]*node); isObject && m["rules"] != nil {
-		p.unknown(n, []string{"$schema", "rules"})
-		what, n = "rules", m["rules"]
+	if o, isObject := n.value.(object); isObject && o.member("rules") != nil {
+		p.unknown(n.place, o, []string{"$schema", "rules"})
+		what, n = "rules", o.member("rules")
 	} else if isObject {
 		hint = "put the rule between [ and ]"
 	}
-	if list, ok = n.value.([]*node); !ok {
+	if items, ok = n.value.(list); !ok {
 		p.fail(place{at: n.at}, what+" is "+kind(n.value)+", not a list of rules", hint)
 	}
-	return list, ok
+	return items, ok
 }
 
 // values are the members of an object as their shapes have read them.
@@ -109,11 +108,10 @@ func get[T any](v values, name string) T {
 func (v values) template(name string) *node { return get[*node](v, name) }
 
 // members reads the members of an object that are in table, in its order.
-func (p *parser) members(n *node, table []field) values {
-	m := n.value.(map[string]*node)
+func (p *parser) members(at place, o object, table []field) values {
 	out := make(values)
 	for _, f := range table {
-		n := m[f.name]
+		n := o.member(f.name)
 		if n == nil || n.value == nil { // null is as good as absent
 			continue
 		}
@@ -126,7 +124,7 @@ func (p *parser) members(n *node, table []field) values {
 			f.check(p, v.(*node))
 		}
 	}
-	p.unknown(n, names(table))
+	p.unknown(at, o, names(table))
 	return out
 }
 
@@ -157,17 +155,16 @@ func (r *Rule) fill(v values) {
 }
 
 // unknown warns about the keys of an object that are not among known.
-func (p *parser) unknown(n *node, known []string) {
-	m := n.value.(map[string]*node)
-	for _, key := range slices.Sorted(maps.Keys(m)) {
-		if slices.Contains(known, key) {
+func (p *parser) unknown(at place, o object, known []string) {
+	for _, n := range o {
+		if slices.Contains(known, n.key) {
 			continue
 		}
 		hint := ""
-		if near := nearest(key, known); near != "" {
+		if near := nearest(n.key, known); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
-		p.warn(place{field: n.field, at: m[key].name}, fmt.Sprintf("unknown key %q is ignored", key), hint)
+		p.warn(place{field: at.field, at: n.keyAt}, fmt.Sprintf("unknown key %q is ignored", n.key), hint)
 	}
 }
 
@@ -221,18 +218,18 @@ func (p *parser) expr(text string, at place) *expr {
 }
 
 // checkFollow looks at what the members of follow mean for one another.
-func (p *parser) checkFollow(n *node, v values) {
+func (p *parser) checkFollow(at place, o object, v values) {
 	unused, why := []string{"method", "headers", "body", "done", "status", "statusLabel", "summary", "link", "log"},
 		"is ignored without url: the backend's own follower works"
 	if v["url"] != nil {
 		unused, why = []string{"success", "project"}, "is ignored beside url"
 	}
 	if v["url"] != nil && v["done"] == nil {
-		p.fail(n.place, "has url, but no done: the run would never end", `"done" is jq on .poll that gives true when it is over`)
+		p.fail(at, "has url, but no done: the run would never end", `"done" is jq on .poll that gives true when it is over`)
 	}
 	for _, name := range unused {
 		if v[name] != nil {
-			p.warn(n.value.(map[string]*node)[name].place, why, "")
+			p.warn(o.member(name).place, why, "")
 		}
 	}
 }

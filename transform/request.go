@@ -176,10 +176,10 @@ func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists 
 			switch v.(type) {
 			case []any, map[string]any:
 				e := t.expr()
-				if e == nil {
-					e = t.value.(map[string]*node)[name].expr()
+				if o, ok := t.value.(object); ok {
+					e = o.member(name).expr()
 				}
-				return nil, ev.rule.exprError(t.key(name), e, fmt.Errorf("gave %s; %s", kind(v), needed))
+				return nil, ev.rule.exprError(t.below(name), e, fmt.Errorf("gave %s; %s", kind(v), needed))
 			}
 			out.Add(name, Text(v))
 		}

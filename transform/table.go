@@ -87,10 +87,10 @@ func seconds(limit time.Duration) shape {
 	}}
 }
 
-// list is a list of values that item reads as T.
-func list[T any](what string, least int, item shape) shape {
+// listOf is a list of values that item reads as T.
+func listOf[T any](what string, least int, item shape) shape {
 	return shape{fmt.Sprintf(`{"type": "array", "minItems": %d, "items": %s}`, least, item.schema), func(p *parser, n *node) any {
-		values, ok := n.value.([]*node)
+		values, ok := n.value.(list)
 		if !ok {
 			return p.wrong(n, "not a list of "+what, "")
 		}
@@ -138,12 +138,13 @@ func texts(lists bool) shape {
 		types += `, "array"`
 	}
 	return shape{`{"anyOf": [{"$ref": "#/$defs/jq"}, {"type": "object", "additionalProperties": {"type": [` + types + `]}}]}`, func(p *parser, n *node) any {
-		m, ok := n.value.(map[string]*node)
+		o, ok := n.value.(object)
 		if _, isText := n.value.(string); !ok && !isText {
 			return p.wrong(n, "neither an object nor a jq expression", "")
 		}
-		for _, member := range m {
-			if _, isList := member.value.([]*node); isList && !lists || isObject(member) {
+		for _, member := range o {
+			_, isObject := member.value.(object)
+			if _, isList := member.value.(list); isList && !lists || isObject {
 				return p.wrong(member, "not a jq expression", "")
 			}
 		}
@@ -151,19 +152,14 @@ func texts(lists bool) shape {
 	}}
 }
 
-// object is an object of the fields of a table.
-func object(table []field) shape {
+// objectOf is an object of the fields of a table.
+func objectOf(table []field) shape {
 	return shape{tableSchema(table), func(p *parser, n *node) any {
-		if isObject(n) {
-			return p.members(n, table)
+		if o, ok := n.value.(object); ok {
+			return p.members(n.place, o, table)
 		}
 		return p.wrong(n, "not an object", "its fields are "+strings.Join(names(table), ", "))
 	}}
-}
-
-func isObject(n *node) bool {
-	_, ok := n.value.(map[string]*node)
-	return ok
 }
 
 // words have always been taken for booleans where the mapping is read, whatever
@@ -188,15 +184,15 @@ var enabled = shape{`{"anyOf": [{"type": ["boolean", "string"]}, {"enum": [0, 1]
 }}
 
 var follow = shape{`{"anyOf": [{"type": "boolean"}, ` + tableSchema(followFields) + `]}`, func(p *parser, n *node) any {
-	if _, ok := n.value.(bool); ok {
-		return n.value
+	switch value := n.value.(type) {
+	case bool:
+		return value
+	case object:
+		v := p.members(n.place, value, followFields)
+		p.checkFollow(n.place, value, v)
+		return v
 	}
-	if !isObject(n) {
-		return p.wrong(n, "neither a boolean nor an object", "")
-	}
-	v := p.members(n, followFields)
-	p.checkFollow(n, v)
-	return v
+	return p.wrong(n, "neither a boolean nor an object", "")
 }}
 
 // ruleFields are the fields of a rule, in the order in which they are read.
@@ -210,12 +206,12 @@ var ruleFields = []field{
 	{"headers", texts(false), "Headers: an object of jq expressions, or one expression that returns an object. A null value is left out.", (*parser).sendable},
 	{"query", texts(true), "Query of the URL: as headers; a list repeats its key.", nil},
 	{"body", anything, "Body of the request: jq, or JSON whose strings are jq. null sends no body. The default is the backend's own; for a webhook, the event.", (*parser).ownBody},
-	{"report", object(reportFields), "What is reported to Port. jq on .body (the event), .request and .response.", nil},
-	{"fieldsToDecryptPaths", list[[]string]("paths", 0, path), "Paths of encrypted inputs from the root of the event, such as payload.properties.password; * is every element.", nil},
+	{"report", objectOf(reportFields), "What is reported to Port. jq on .body (the event), .request and .response.", nil},
+	{"fieldsToDecryptPaths", listOf[[]string]("paths", 0, path), "Paths of encrypted inputs from the root of the event, such as payload.properties.password; * is every element.", nil},
 	{"timeout", seconds(24 * time.Hour), "Seconds that one attempt may take. The default is WEBHOOK_INVOKER_TIMEOUT.", nil},
 	{"orderBy", expression, "jq on the event that returns a key: events with the same key run one after another. null means no order.", nil},
 	{"onInterrupted", word("fail", "retry"), "What happens to a run whose request was under way when the agent died.", nil},
-	{"retry", object(retryFields), "When an attempt is repeated.", nil},
+	{"retry", objectOf(retryFields), "When an attempt is repeated.", nil},
 	{"follow", follow, "Whether and how the agent follows the triggered pipeline to its end.", nil},
 }
 
@@ -229,7 +225,7 @@ var reportFields = []field{
 
 var retryFields = []field{
 	{"attempts", integer(1, math.MaxInt32, "an integer of 1 or more"), "Maximum of attempts.", nil},
-	{"statuses", list[int]("statuses", 0, integer(400, 599, "a status from 400 to 599")), "Answers after which the request is sent again.", nil},
+	{"statuses", listOf[int]("statuses", 0, integer(400, 599, "a status from 400 to 599")), "Answers after which the request is sent again.", nil},
 }
 
 var followFields = []field{
@@ -245,7 +241,7 @@ var followFields = []field{
 	{"log", expression, "Text or a list of texts; each line is written once.", nil},
 	{"interval", seconds(24 * time.Hour), "Seconds between two polls.", nil},
 	{"timeout", seconds(7 * 24 * time.Hour), "Seconds after which the run fails as still running. The default is FOLLOW_TIMEOUT_SECONDS.", nil},
-	{"success", list[string]("end states", 1, str), `End states that count as success for the backend's own follower, such as ["SUCCESS", "UNSTABLE"].`, nil},
+	{"success", listOf[string]("end states", 1, str), `End states that count as success for the backend's own follower, such as ["SUCCESS", "UNSTABLE"].`, nil},
 	{"project", expression, "Azure incoming webhook: the project that contains the build.", nil},
 }
 

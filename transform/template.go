@@ -2,7 +2,6 @@ package transform
 
 import (
 	"context"
-	"maps"
 	"slices"
 )
 
@@ -19,29 +18,19 @@ func (p *parser) template(n *node) *node {
 		if e := p.expr(v, n.place); e != nil {
 			n.value = e
 		}
-	case map[string]*node:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if hollow(v[name]) {
-				delete(v, name)
-			} else {
-				p.template(v[name])
-			}
-		}
-	case []*node:
-		for _, item := range v {
-			p.template(item)
-		}
+	case object:
+		n.value = slices.DeleteFunc(v, hollow)
+	}
+	for _, item := range n.items() {
+		p.template(item)
 	}
 	return n
 }
 
 // hollow reports whether n is an object of nothing but empty objects.
 func hollow(n *node) bool {
-	m, ok := n.value.(map[string]*node)
-	for _, n := range m {
-		ok = ok && hollow(n)
-	}
-	return ok
+	o, ok := n.value.(object)
+	return ok && !slices.ContainsFunc(o, func(n *node) bool { return !hollow(n) })
 }
 
 // expr gives the expression that n is, nil where it is none.
@@ -51,28 +40,24 @@ func (n *node) expr() *expr {
 }
 
 // eval gives the value of a template. Errors are those of evaluation.value.
-func (n *node) eval(ctx context.Context, ev *evaluation) (any, error) {
+func (n *node) eval(ctx context.Context, ev *evaluation) (v any, err error) {
 	switch v := n.value.(type) {
 	case *expr:
 		return ev.value(ctx, v)
-	case map[string]*node:
+	case object:
 		out := make(map[string]any, len(v))
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			value, err := v[name].eval(ctx, ev)
-			if err != nil {
+		for _, n := range v {
+			if out[n.key], err = n.eval(ctx, ev); err != nil {
 				return nil, err
 			}
-			out[name] = value
 		}
 		return out, nil
-	case []*node:
+	case list:
 		out := make([]any, len(v))
 		for i, n := range v {
-			value, err := n.eval(ctx, ev)
-			if err != nil {
+			if out[i], err = n.eval(ctx, ev); err != nil {
 				return nil, err
 			}
-			out[i] = value
 		}
 		return out, nil
 	}
@@ -81,16 +66,10 @@ func (n *node) eval(ctx context.Context, ev *evaluation) (any, error) {
 
 // each calls f with each expression of a template.
 func (n *node) each(f func(*expr)) {
-	switch v := n.value.(type) {
-	case *expr:
-		f(v)
-	case map[string]*node:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			v[name].each(f)
-		}
-	case []*node:
-		for _, n := range v {
-			n.each(f)
-		}
+	if e := n.expr(); e != nil {
+		f(e)
+	}
+	for _, item := range n.items() {
+		item.each(f)
 	}
 }

@@ -20,9 +20,9 @@ func kind(v any) string {
 		return "a boolean"
 	case string:
 		return "text"
-	case []any, []*node:
+	case []any, list:
 		return "a list"
-	case map[string]any, map[string]*node:
+	case map[string]any, object:
 		return "an object"
 	}
 	return "a number"
