@@ -38,7 +38,7 @@ type node struct {
 	place
 	key   string // of a member of an object, and where it is
 	keyAt span
-	value any // nil, bool, int, *big.Int, float64, string, list, object or, where template has been, *expr
+	value any // nil, bool, int, *big.Int, float64, string, list, object or, where template has been, *jq.Expr
 }
 
 type (

@@ -39,7 +39,7 @@ func (f *Follow) Generic() bool { return f.fields.template("url") != nil }
 
 // ReadsAnswer reports whether url may depend on the trigger's answer.
 func (f *Follow) ReadsAnswer() bool {
-	return strings.Contains(f.fields.template("url").expr().Text, "response")
+	return strings.Contains(f.fields.template("url").text(), "response")
 }
 
 // Place gives the URL to poll. It is for once, after the trigger. nil means
@@ -68,7 +68,7 @@ func (f *Follow) Request(ctx context.Context, in any) (Request, []Warning, error
 	}
 	if err == nil && method != "GET" && method != "POST" {
 		m := f.fields.template("method")
-		err = f.rule.exprError(m.field, m.expr(), errors.New("gave neither GET nor POST"))
+		err = f.rule.exprError(m, errors.New("gave neither GET nor POST"))
 	}
 	req.Method = &method
 	return req, ev.warnings, err
@@ -90,7 +90,7 @@ func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []W
 		return Progress{}, nil, err
 	}
 	if _, isBool := over.(bool); over != nil && !isBool {
-		return Progress{}, nil, f.rule.exprError(done.field, done.expr(), fmt.Errorf("gave %s, neither true nor false", kind(over)))
+		return Progress{}, nil, f.rule.exprError(done, fmt.Errorf("gave %s, neither true nor false", kind(over)))
 	}
 	if p.Done = over == true; p.Done {
 		v, err := ev.required(ctx, status)
@@ -101,7 +101,7 @@ func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []W
 			v = "SUCCESS"
 		}
 		if v != "SUCCESS" && v != "FAILURE" {
-			return Progress{}, nil, f.rule.exprError(status.field, status.expr(), errors.New("gave neither SUCCESS nor FAILURE"))
+			return Progress{}, nil, f.rule.exprError(status, errors.New("gave neither SUCCESS nor FAILURE"))
 		}
 		p.Status = Text(v)
 	}

@@ -92,17 +92,18 @@ func Check(file string, data []byte, environ []string) []Finding {
 // them may have been meant. Any other error is that of ctx.
 func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 	var failed []string
-	rule := m.first(ctx, event, func(_ *Rule, _ any, err error) {
-		if err != nil && len(failed) < maxTold {
+	for _, r := range m.Rules {
+		v, err := r.evalEnabled(ctx, event)
+		switch {
+		case v == true:
+			return r, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case err != nil && len(failed) < maxTold:
 			failed = append(failed, err.Error())
 		}
-	})
-	switch {
-	case rule != nil:
-		return rule, nil
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case len(failed) > 0:
+	}
+	if len(failed) > 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoRule, strings.Join(failed, "; "))
 	}
 	return nil, ErrNoRule
@@ -110,22 +111,6 @@ func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 
 // maxTold is how many failing rules an error of Match names.
 const maxTold = 3
-
-// first gives the first rule that is enabled, and tells what enabled of each
-// rule gave. It is nil where there is none or ctx has ended.
-func (m *Mapping) first(ctx context.Context, event any, tell func(r *Rule, v any, err error)) *Rule {
-	for _, r := range m.Rules {
-		v, err := r.evalEnabled(ctx, event)
-		tell(r, v, err)
-		if v == true {
-			return r
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil
-}
 
 // Considered tells what became of one rule.
 type Considered struct {
@@ -138,8 +123,15 @@ type Considered struct {
 // Consider does what Match does and tells of every rule it looked at, in
 // order. The rule is nil where none matches or ctx has ended.
 func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, considered []Considered) {
-	rule = m.first(ctx, event, func(r *Rule, v any, err error) {
+	for _, r := range m.Rules {
+		v, err := r.evalEnabled(ctx, event)
 		considered = append(considered, Considered{Rule: r.Index, Name: r.Name, Enabled: v == true, Why: r.why(v, err)})
-	})
-	return rule, considered
+		if v == true {
+			return r, considered
+		}
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, considered
 }

@@ -18,7 +18,9 @@ import (
 type parser struct {
 	cfg      Config
 	env      *jq.Environment
+	file     string
 	data     []byte
+	mark     int // bytes that stood before data
 	dec      *jsontext.Decoder
 	findings []Finding
 	rule     *Rule // the one that is read, nil before the first
@@ -27,16 +29,9 @@ type parser struct {
 // parse gives the rules of a mapping. They can be used where no finding is an
 // error.
 func (p *parser) parse(file string, data []byte) []*Rule {
-	p.data = bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
-	rules := p.rules()
-	for i := range p.findings {
-		f := &p.findings[i]
-		f.File = file
-		if f.Line > 0 {
-			f.Start, f.End = f.Start+len(data)-len(p.data), f.End+len(data)-len(p.data)
-		}
-	}
-	return rules
+	p.file, p.data = file, bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
+	p.mark = len(data) - len(p.data)
+	return p.rules()
 }
 
 func (p *parser) rules() []*Rule {
@@ -136,7 +131,7 @@ func (r *Rule) fill(v values) {
 	case bool:
 		r.always = enabled
 	case *node:
-		r.enabled, _ = enabled.value.(*expr)
+		r.enabled = enabled
 	}
 	r.Backend = get[string](v, "backend")
 	r.Timeout = get[time.Duration](v, "timeout")
@@ -169,52 +164,48 @@ func (p *parser) unknown(at place, o object, known []string) {
 }
 
 func (p *parser) fail(at place, message, hint string) {
-	p.find(Finding{Message: message, Hint: hint}, at)
+	p.find(jq.Fault{Message: message, Hint: hint}, at, false)
 }
 
 func (p *parser) warn(at place, message, hint string) {
-	p.find(Finding{Message: message, Hint: hint, Warning: true}, at)
+	p.find(jq.Fault{Message: message, Hint: hint}, at, true)
 }
 
-// find adds a finding. Start and End of one that has them are a part of the
-// expression at the place.
-func (p *parser) find(f Finding, at place) {
-	if f.Field, f.Rule = at.field, -1; p.rule != nil {
+// find adds a finding about a value, or about a part of the expression that it
+// holds.
+func (p *parser) find(fault jq.Fault, at place, warning bool) {
+	f := Finding{File: p.file, Rule: -1, Field: at.field, Warning: warning, Message: fault.Message, Hint: fault.Hint}
+	if p.rule != nil {
 		f.Rule, f.Name = p.rule.Index, p.rule.Name
 	}
-	if f.End > 0 {
-		at.at = inString(p.data, at.at, span{f.Start, f.End})
+	if fault.End > 0 {
+		at.at = inString(p.data, at.at, span{fault.Start, fault.End})
 	}
 	f.place(p.data, at.at)
+	f.Start, f.End = f.Start+p.mark, f.End+p.mark
 	p.findings = append(p.findings, f)
 }
 
-// expr is an expression and its place in the mapping.
-type expr struct {
-	*jq.Expr
-	place
-}
-
-// expr compiles the expression found at a place. It is nil where that fails,
-// and a finding says why.
-func (p *parser) expr(text string, at place) *expr {
-	compiled, fault := p.env.Compile(text)
+// compile compiles the expression that n is. It is null where that fails, and a
+// finding says why.
+func (p *parser) compile(n *node, text string) {
+	e, fault := p.env.Compile(text)
 	if fault != nil {
-		hint := cmp.Or(fault.Hint, quoteHint(text), dashHint(text, text[fault.Start:fault.End]))
-		p.find(Finding{Message: fault.Message, Hint: hint, Start: fault.Start, End: fault.End}, at)
-		return nil
+		fault.Hint = cmp.Or(fault.Hint, quoteHint(text), dashHint(text, text[fault.Start:fault.End]))
+		p.find(*fault, n.place, false)
+		n.value = nil
+		return
 	}
-	e := &expr{compiled, at}
+	n.value = e
 	for _, name := range e.Unset {
-		p.warn(at, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
+		p.warn(n.place, fmt.Sprintf("environment variable %s is not set", name), unsetHint(name))
 	}
 	for _, fault := range e.Faults {
-		p.badConstant(e, fault)
+		p.badConstant(n, fault)
 	}
 	if plainCompiles.MatchString(text) {
-		p.warn(at, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
+		p.warn(n.place, fmt.Sprintf("%s looks like plain text, but is evaluated", strings.TrimSpace(text)), quoteHint(text))
 	}
-	return e
 }
 
 // checkFollow looks at what the members of follow mean for one another.

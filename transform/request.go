@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"port-agent/transform/jq"
 )
 
 // Request is what a rule says about the request. What it leaves open is the
@@ -40,25 +42,25 @@ type evaluation struct {
 	warnings []Warning
 }
 
-// value gives what e evaluates to. A failure is null and a warning, or an
-// error where the pass is strict or ctx has ended.
-func (ev *evaluation) value(ctx context.Context, e *expr) (any, error) {
+// value gives what the expression e of n evaluates to. A failure is null and a
+// warning, or an error where the pass is strict or ctx has ended.
+func (ev *evaluation) value(ctx context.Context, n *node, e *jq.Expr) (any, error) {
 	v, err := e.Eval(ctx, ev.input)
 	if err != nil && (ev.strict || ctx.Err() != nil) {
-		return nil, ev.rule.exprError(e.field, e, err)
+		return nil, ev.rule.exprError(n, err)
 	}
 	if v == nil && strings.TrimSpace(e.Text) != "null" {
-		ev.warn(e, err)
+		ev.warn(n, err)
 	}
 	return v, nil
 }
 
-func (ev *evaluation) warn(e *expr, err error) {
-	msg := e.field + " gave null"
+func (ev *evaluation) warn(n *node, err error) {
+	msg := n.field + " gave null"
 	if err != nil {
-		msg = e.field + " failed: " + err.Error()
+		msg = n.field + " failed: " + err.Error()
 	}
-	ev.warnings = append(ev.warnings, Warning{Field: e.field, Expr: e.Text, Err: err, Message: msg})
+	ev.warnings = append(ev.warnings, Warning{Field: n.field, Expr: n.text(), Err: err, Message: msg})
 }
 
 // Request makes the request of an event. An error is an *ExprError and final:
@@ -70,7 +72,7 @@ func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, erro
 	ev := evaluation{rule: r, input: event, strict: r.strict}
 	place, fault := ev.text(ctx, r.fields.template("url"))
 	if u := r.fields.template("url"); u != nil && place == nil {
-		fault = cmp.Or(fault, r.exprError(u.field, u.expr(), errors.New("gave null, not a URL")))
+		fault = cmp.Or(fault, r.exprError(u, errors.New("gave null, not a URL")))
 	}
 	req, err := ev.request(ctx, r.fields)
 	req.URL = place
@@ -81,7 +83,7 @@ func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, erro
 func (ev *evaluation) request(ctx context.Context, f values) (req Request, err error) {
 	var faults [4]error
 	if req.Method, faults[0] = ev.text(ctx, f.template("method")); f.template("method") != nil && req.Method == nil && faults[0] == nil {
-		ev.warn(f.template("method").expr(), nil)
+		ev.warn(f.template("method"), nil)
 	}
 	headers, fault := ev.values(ctx, f.template("headers"), "a header is text, a number or a boolean", false)
 	for name := range headers {
@@ -133,9 +135,9 @@ func (ev *evaluation) required(ctx context.Context, t *node) (any, error) {
 	if t == nil {
 		return nil, nil
 	}
-	v, err := t.expr().Eval(ctx, ev.input)
+	v, err := t.value.(*jq.Expr).Eval(ctx, ev.input)
 	if err != nil {
-		return nil, ev.rule.exprError(t.field, t.expr(), err)
+		return nil, ev.rule.exprError(t, err)
 	}
 	return v, nil
 }
@@ -149,7 +151,7 @@ func (ev *evaluation) text(ctx context.Context, t *node) (*string, error) {
 	case string:
 		return &v, nil
 	}
-	return nil, ev.rule.exprError(t.field, t.expr(), fmt.Errorf("gave %s, not text", kind(v)))
+	return nil, ev.rule.exprError(t, fmt.Errorf("gave %s, not text", kind(v)))
 }
 
 // values evaluates a field that gives texts, or lists of texts, by name; nulls
@@ -161,7 +163,7 @@ func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists 
 	}
 	members, ok := v.(map[string]any)
 	if !ok {
-		return nil, ev.rule.exprError(t.field, t.expr(), fmt.Errorf("gave %s; an object is needed", kind(v)))
+		return nil, ev.rule.exprError(t, fmt.Errorf("gave %s; an object is needed", kind(v)))
 	}
 	out := make(url.Values, len(members))
 	for name, v := range members {
@@ -175,11 +177,11 @@ func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists 
 			}
 			switch v.(type) {
 			case []any, map[string]any:
-				e := t.expr()
+				member := &node{place: place{field: t.below(name)}, value: t.value}
 				if o, ok := t.value.(object); ok {
-					e = o.member(name).expr()
+					member = o.member(name)
 				}
-				return nil, ev.rule.exprError(t.below(name), e, fmt.Errorf("gave %s; %s", kind(v), needed))
+				return nil, ev.rule.exprError(member, fmt.Errorf("gave %s; %s", kind(v), needed))
 			}
 			out.Add(name, Text(v))
 		}

@@ -25,7 +25,7 @@ type Rule struct {
 
 	strict  bool
 	always  bool   // enabled without an expression: on or off
-	enabled *expr  // nil where always decides
+	enabled *node  // nil where always decides
 	fields  values // url, method, headers, query, body, orderBy
 	report  values
 }
@@ -67,7 +67,7 @@ func (r *Rule) Enabled() string {
 	if r.enabled == nil {
 		return ""
 	}
-	return r.enabled.Text
+	return r.enabled.text()
 }
 
 // OrderKey gives the key of the rule's orderBy: events with the same key are
@@ -88,11 +88,8 @@ func (r *Rule) evalEnabled(ctx context.Context, event any) (any, error) {
 	if r.enabled == nil {
 		return r.always, nil
 	}
-	v, err := r.enabled.Eval(ctx, event)
-	if err != nil {
-		return nil, r.exprError(r.enabled.field, r.enabled, err)
-	}
-	return v, nil
+	ev := evaluation{rule: r, input: event}
+	return ev.required(ctx, r.enabled)
 }
 
 // why says in words what evalEnabled gave.
@@ -108,11 +105,7 @@ func (r *Rule) why(v any, err error) string {
 	return "enabled gave " + kind(v) + ", not true"
 }
 
-// exprError makes the error of a field and the expression that it comes from.
-func (r *Rule) exprError(field string, e *expr, err error) error {
-	out := &ExprError{Rule: r.Index, Name: r.Name, Field: field, Err: err}
-	if e != nil {
-		out.Expr = e.Text
-	}
-	return out
+// exprError makes the error of a field, which may be an expression.
+func (r *Rule) exprError(n *node, err error) error {
+	return &ExprError{Rule: r.Index, Name: r.Name, Field: n.field, Expr: n.text(), Err: err}
 }

@@ -3,6 +3,8 @@ package transform
 import (
 	"context"
 	"slices"
+
+	"port-agent/transform/jq"
 )
 
 // template compiles the strings of a value of the mapping, in place: it is JSON
@@ -14,10 +16,7 @@ import (
 func (p *parser) template(n *node) *node {
 	switch v := n.value.(type) {
 	case string:
-		n.value = nil
-		if e := p.expr(v, n.place); e != nil {
-			n.value = e
-		}
+		p.compile(n, v)
 	case object:
 		n.value = slices.DeleteFunc(v, hollow)
 	}
@@ -33,17 +32,19 @@ func hollow(n *node) bool {
 	return ok && !slices.ContainsFunc(o, func(n *node) bool { return !hollow(n) })
 }
 
-// expr gives the expression that n is, nil where it is none.
-func (n *node) expr() *expr {
-	e, _ := n.value.(*expr)
-	return e
+// text gives the expression that n is, "" where it is none.
+func (n *node) text() string {
+	if e, ok := n.value.(*jq.Expr); ok {
+		return e.Text
+	}
+	return ""
 }
 
 // eval gives the value of a template. Errors are those of evaluation.value.
 func (n *node) eval(ctx context.Context, ev *evaluation) (v any, err error) {
 	switch v := n.value.(type) {
-	case *expr:
-		return ev.value(ctx, v)
+	case *jq.Expr:
+		return ev.value(ctx, n, v)
 	case object:
 		out := make(map[string]any, len(v))
 		for _, n := range v {
@@ -65,9 +66,9 @@ func (n *node) eval(ctx context.Context, ev *evaluation) (v any, err error) {
 }
 
 // each calls f with each expression of a template.
-func (n *node) each(f func(*expr)) {
-	if e := n.expr(); e != nil {
-		f(e)
+func (n *node) each(f func(*node, *jq.Expr)) {
+	if e, ok := n.value.(*jq.Expr); ok {
+		f(n, e)
 	}
 	for _, item := range n.items() {
 		item.each(f)
