@@ -8,32 +8,28 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// function is a function of Go that queries call: it gives a value or an
-// error, as gojq wants it.
+// function is a function of Go that queries call.
 type function struct {
 	args int
-	call func(r *run, in any, args []any) any
+	call func(r *run, in any, args []any) (any, error)
 }
 
-// guards are what stands between an event and what gojq would do with it
-// without bounds. Most look at the input, count what will be made of it, and
-// pass it on; _sides gives what is on the two sides of an operator.
+// guards are what stands between a value and what gojq would do with it without
+// bounds. Most look at the input, count what will be made of it, and pass it on;
+// _sides gives what is on the two sides of an operator.
 var guards = map[string]function{
-	"_sides":    {2, func(r *run, _ any, args []any) any { return counted(r, slices.Clone(args), shallow(args...)) }},
+	"_sides":    {2, func(r *run, _ any, args []any) (any, error) { return slices.Clone(args), r.make(shallow(args...)) }},
 	"_compared": {1, compared},
-	"_count": {1, func(r *run, in any, args []any) any {
-		n, _ := gojq.ToInt(args[0])
-		return counted(r, in, min(n, maxBytes+1))
-	}},
-	"_sized":   {0, func(r *run, in any, _ []any) any { return counted(r, in, 2*weigh(in, maxBytes)) }},
-	"_parts":   {1, parts},
-	"_work":    {1, func(r *run, in any, args []any) any { n, _ := gojq.ToInt(args[0]); return worked(r, in, n) }},
-	"_settled": {0, settled},
-	"_refuse":  {0, func(_ *run, in any, _ []any) any { return refuse("%s", in) }},
-	"_marks":   {0, func(_ *run, in any, _ []any) any { return unescapeMarks.Replace(in.(string)) }},
-	"_matches": {2, searching(matches)},
-	"_test":    {2, regexTest},
-	"_splits":  {2, searching(between)},
+	"_count":    {1, func(r *run, in any, args []any) (any, error) { return in, r.make(min(whole(args[0]), maxBytes+1)) }},
+	"_sized":    {0, func(r *run, in any, _ []any) (any, error) { return in, r.make(2 * weigh(in, maxBytes)) }},
+	"_parts":    {1, parts},
+	"_work":     {1, func(r *run, in any, args []any) (any, error) { return in, r.work(whole(args[0])) }},
+	"_settled":  {0, settled},
+	"_refuse":   {0, func(_ *run, in any, _ []any) (any, error) { return nil, refuse("%s", in) }},
+	"_marks":    {0, func(_ *run, in any, _ []any) (any, error) { return unescapeMarks.Replace(in.(string)), nil }},
+	"_matches":  {2, matches},
+	"_test":     {2, test},
+	"_splits":   {2, between},
 }
 
 // options tell the compiler of guards. Each gets the account of the evaluation
@@ -45,7 +41,11 @@ var options = func() (out []gojq.CompilerOption) {
 			if r.err != nil {
 				return r.err
 			}
-			return f.call(r, in, args[:f.args])
+			v, err := f.call(r, in, args[:f.args])
+			if err != nil {
+				return err
+			}
+			return v
 		}))
 	}
 	return append(out, gojq.WithVariables(variables))
@@ -96,43 +96,32 @@ func weigh(v any, limit int) int {
 	return n
 }
 
-// counted counts n bytes and passes in on.
-func counted(r *run, in any, n int) any {
-	if err := r.make(n); err != nil {
-		return err
-	}
-	return in
-}
-
-// worked counts n units of work and passes in on.
-func worked(r *run, in any, n int) any {
-	if err := r.work(n); err != nil {
-		return err
-	}
-	return in
+func whole(v any) int {
+	n, _ := gojq.ToInt(v)
+	return n
 }
 
 // compared counts the comparison of each part of a value with each part of
 // another one.
-func compared(r *run, in any, args []any) any {
+func compared(r *run, in any, args []any) (any, error) {
 	const part = 2 * valueBytes
-	return worked(r, in, weigh(in, maxBytes)/part*weigh(args[0], maxBytes)/part/128)
+	return in, r.work(weigh(in, maxBytes) / part * weigh(args[0], maxBytes) / part / 128)
 }
 
-func parts(r *run, in any, args []any) any {
+func parts(r *run, in any, args []any) (any, error) {
 	s, _ := in.(string)
 	sep, _ := args[0].(string)
-	return counted(r, in, 2*valueBytes*strings.Count(s, sep))
+	return in, r.make(2 * valueBytes * strings.Count(s, sep))
 }
 
 // settled brings numbers of a million digits, which gojq reads in quadratic
 // time where they are used, to others.
-func settled(_ *run, in any, _ []any) any {
+func settled(_ *run, in any, _ []any) (any, error) {
 	v, err := settle(in)
 	if err != nil {
-		return &ownError{err}
+		return nil, &ownError{err}
 	}
-	return v
+	return v, nil
 }
 
 // unescapeMarks leaves what jq 1.5 leaves, beside what RFC 3986 calls

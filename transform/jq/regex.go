@@ -95,9 +95,9 @@ func compileRegex(re, flags string) (*regex, error) {
 	return x, nil
 }
 
-// prepareSearch gives the text in and the expression args[0] with the flags
-// args[1], and counts one search.
-func prepareSearch(r *run, in any, args []any) (s string, x *regex, err error) {
+// prepare gives the text in and the expression args[0] with the flags args[1],
+// and counts one search.
+func prepare(r *run, in any, args []any) (s string, x *regex, err error) {
 	s, ok := in.(string)
 	re, reOK := args[0].(string)
 	flags, flagsOK := args[1].(string)
@@ -116,28 +116,21 @@ func prepareSearch(r *run, in any, args []any) (s string, x *regex, err error) {
 	return s, x, r.work(8 + len(s)*x.program/64)
 }
 
-func regexTest(r *run, in any, args []any) any {
-	s, x, err := prepareSearch(r, in, args)
+func test(r *run, in any, args []any) (any, error) {
+	s, x, err := prepare(r, in, args)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return x.MatchString(s)
+	return x.MatchString(s), nil
 }
 
-// searching makes the function of guards that searches and gives what from
-// makes of the matches.
-func searching(from func(r *run, s string, x *regex, found [][]int) any) func(*run, any, []any) any {
-	return func(r *run, in any, args []any) any {
-		s, x, err := prepareSearch(r, in, args)
-		if err != nil {
-			return err
-		}
-		found, err := x.find(r, s)
-		if err != nil {
-			return err
-		}
-		return from(r, s, x, found)
+// search gives the text in, the expression args[0] with the flags args[1], and
+// its matches.
+func search(r *run, in any, args []any) (s string, x *regex, found [][]int, err error) {
+	if s, x, err = prepare(r, in, args); err == nil {
+		found, err = x.find(r, s)
 	}
+	return s, x, found, err
 }
 
 // find gives the matches in s. An expression may have to look at the whole
@@ -194,10 +187,14 @@ func (x *regex) emptyAt(s string, at int) []int {
 }
 
 // matches gives the matches as match describes them.
-func matches(r *run, s string, x *regex, found [][]int) any {
+func matches(r *run, in any, args []any) (any, error) {
+	s, x, found, err := search(r, in, args)
+	if err != nil {
+		return nil, err
+	}
 	names := x.SubexpNames()
 	if err := r.make(captureBytes * len(names) * len(found)); err != nil {
-		return err
+		return nil, err
 	}
 	out := make([]any, len(found))
 	letters, at := 0, 0 // matches come in order, so letters are counted once
@@ -222,13 +219,14 @@ func matches(r *run, s string, x *regex, found [][]int) any {
 		whole["captures"] = groups
 		out[i] = whole
 	}
-	return out
+	return out, nil
 }
 
 // between gives the texts between the matches: one more than these are.
-func between(r *run, s string, _ *regex, found [][]int) any {
-	if err := r.make(2 * valueBytes * len(found)); err != nil {
-		return err
+func between(r *run, in any, args []any) (any, error) {
+	s, _, found, err := search(r, in, args)
+	if err != nil {
+		return nil, err
 	}
 	out := make([]any, 0, len(found)+1)
 	at := 0
@@ -236,5 +234,5 @@ func between(r *run, s string, _ *regex, found [][]int) any {
 		out = append(out, s[at:m[0]])
 		at = m[1]
 	}
-	return append(out, s[at:])
+	return append(out, s[at:]), r.make(2 * valueBytes * len(found))
 }
