@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"regexp"
 	"slices"
@@ -68,8 +69,8 @@ func (n *node) items() []*node {
 // decode decodes the mapping file. It is nil where that cannot be.
 func (p *parser) decode() *node {
 	p.dec = jsontext.NewDecoder(bytes.NewReader(p.data), jsontext.AllowDuplicateNames(true))
-	n, err := p.node("")
-	if err != nil {
+	n := &node{}
+	if err := p.read(n); err != nil {
 		p.notDecoded(err)
 		return nil
 	}
@@ -90,76 +91,63 @@ func (p *parser) raw() (jsontext.Value, span, error) {
 	return v, span{end - len(v), end}, err
 }
 
-func (p *parser) node(field string) (*node, error) {
-	n := &node{place: place{field: field}}
+// read reads the value of n, whose field is set.
+func (p *parser) read(n *node) error {
 	kind := p.dec.PeekKind()
-	if kind != '{' && kind != '[' {
-		raw, at, err := p.raw()
-		n.at = at
-		switch kind {
-		case '"':
-			text, _ := jsontext.AppendUnquote(nil, raw)
-			n.value = string(text)
-		case '0':
-			n.value = jq.Number(json.Number(raw))
-		case 't', 'f':
-			n.value = kind == 't'
-		}
-		return n, err
+	if kind == '{' || kind == '[' {
+		return p.readItems(n, kind)
 	}
+	raw, at, err := p.raw()
+	n.at = at
+	switch kind {
+	case '"':
+		text, _ := jsontext.AppendUnquote(nil, raw)
+		n.value = string(text)
+	case '0':
+		n.value = jq.Number(json.Number(raw))
+	case 't', 'f':
+		n.value = kind == 't'
+	}
+	return err
+}
+
+// readItems reads an object or a list with all that it holds.
+func (p *parser) readItems(n *node, kind jsontext.Kind) error {
 	_, err := p.dec.ReadToken()
 	n.at.start = int(p.dec.InputOffset()) - 1
-	if err == nil && kind == '{' {
-		err = p.object(n)
-	} else if err == nil {
-		err = p.elements(n)
+	var items []*node
+	for err == nil && p.dec.PeekKind() != '}' && p.dec.PeekKind() != ']' {
+		item := &node{}
+		if kind == '{' {
+			err = p.readKey(n, item)
+			if i := slices.IndexFunc(items, func(n *node) bool { return n.key == item.key }); i >= 0 {
+				p.warn(place{at: item.keyAt}, fmt.Sprintf("key %q occurs twice in one object", item.key), "the last one counts; remove the other")
+				items = slices.Delete(items, i, i+1)
+			}
+		} else if n.field != "" && n.field != "rules" { // a field is named from its rule on
+			item.field = n.field + "[" + strconv.Itoa(len(items)) + "]"
+		}
+		if err == nil {
+			err = p.read(item)
+		}
+		items = append(items, item)
 	}
 	if err == nil {
 		_, err = p.dec.ReadToken()
 	}
 	n.at.end = int(p.dec.InputOffset())
-	return n, err
+	if n.value = list(items); kind == '{' {
+		n.value = object(items)
+	}
+	return err
 }
 
-func (p *parser) object(n *node) error {
-	var members object
-	for p.dec.PeekKind() != '}' {
-		raw, at, err := p.raw()
-		if err != nil {
-			return err
-		}
-		key, _ := jsontext.AppendUnquote(nil, raw)
-		member, err := p.node(n.below(string(key)))
-		if err != nil {
-			return err
-		}
-		member.key, member.keyAt = string(key), at
-		if old := members.member(member.key); old != nil {
-			p.twice(at)
-			*old = *member
-			continue
-		}
-		members = append(members, member)
-	}
-	n.value = members
-	return nil
-}
-
-func (p *parser) elements(n *node) error {
-	var items list
-	for p.dec.PeekKind() != ']' {
-		field := n.field + "[" + strconv.Itoa(len(items)) + "]"
-		if n.field == "" || n.field == "rules" { // a field is named from its rule on
-			field = ""
-		}
-		item, err := p.node(field)
-		if err != nil {
-			return err
-		}
-		items = append(items, item)
-	}
-	n.value = items
-	return nil
+// readKey reads the key of a member of n.
+func (p *parser) readKey(n, member *node) error {
+	raw, at, err := p.raw()
+	key, _ := jsontext.AppendUnquote(nil, raw)
+	member.key, member.keyAt, member.field = string(key), at, n.below(string(key))
+	return err
 }
 
 // notJSON finds what YAML begins with: a dash, or a key that is not quoted.

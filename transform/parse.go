@@ -66,14 +66,6 @@ func (p *parser) rules() []*Rule {
 	return rules
 }
 
-// twice warns about the first name that an object has twice, which is a trap
-// for whoever edits it.
-func (p *parser) twice(name span) {
-	if len(p.findings) == 0 {
-		p.warn(place{at: name}, "key "+string(p.data[name.start:name.end])+" occurs twice in one object", "the last one counts; remove the other")
-	}
-}
-
 // list gives the rules of a file: the file is a list, or an object that holds
 // it, for the sake of editors, which find its schema there.
 func (p *parser) list(n *node) (items list, ok bool) {
