@@ -63,7 +63,7 @@ func (s *share) acquire(ctx context.Context, cost int64) (release func(), err er
 // keep waits until there is room for an answer to a fetch. done gives it back.
 // One always has room, so that what is read goes on.
 func (b *budget) keep(ctx context.Context, size int64) (done func(), err error) {
-	if size <= fetchBytes+batchHead {
+	if size <= fetchBytes {
 		return func() {}, nil
 	}
 	fits := func() bool { return b.free >= size || b.answers == 0 }

@@ -13,6 +13,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/segmentio/kafka-go/protocol/fetch"
 
+	"port-agent/agent/kafka/batch"
 	"port-agent/agent/kafka/ledger"
 )
 
@@ -33,19 +34,8 @@ const (
 	answerTime = time.Minute
 )
 
-// record is a step in the reading of a partition.
-type record struct {
-	next    int64 // where reading goes on behind it
-	value   []byte
-	release func() // gives back the memory of the value, nil where there is none
-	// records is how many there are in this step: one, none where offsets have no
-	// record (compaction has removed it), and more only with an err.
-	records int
-	err     error // why the value is not here; wraps errOversized
-}
-
 // steps yields the steps from an offset on. An error ends it.
-type steps = iter.Seq2[record, error]
+type steps = iter.Seq2[batch.Record, error]
 
 // fetch reads from p's leader, beginning at offset. Records and the answer that
 // they come in are held once memory has room for them; the answer until the
@@ -76,9 +66,10 @@ func (c *cluster) fetch(ctx context.Context, p ledger.Place, offset int64, limit
 		done()
 		return nil, err
 	}
-	return func(yield func(record, error) bool) {
+	return func(yield func(batch.Record, error) bool) {
 		defer done()
-		decodeBatches(batches, offset, limit, func(size int) (func(), error) { return memory.acquire(ctx, eventCost(size)) })(yield)
+		room := func(size int) (func(), error) { return memory.acquire(ctx, eventCost(size)) }
+		batch.Read(batches, len(answer) == answerMax, offset, limit, room)(yield)
 	}, nil
 }
 

@@ -1,7 +1,10 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"hash/crc32"
 	"net"
 	"slices"
 	"sync"
@@ -211,7 +214,7 @@ func TestRecordOfZerosInTheLog(t *testing.T) {
 	s := start(t, cfg, func(_ context.Context, ev *agent.Event) error { got.add(string(ev.Record)); return nil })
 	produce(t, c, cfg.RunsTopic, 0, []byte("before"))
 	for _, codec := range []kafka.Compression{kafka.Gzip, kafka.Zstd} {
-		if err := c.ProduceBatch(t.Context(), cfg.RunsTopic, 0, zeros(0, codec, 400<<20).bytes(t)); err != nil {
+		if err := c.ProduceBatch(t.Context(), cfg.RunsTopic, 0, zeros(codec, 400)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -225,6 +228,25 @@ func TestRecordOfZerosInTheLog(t *testing.T) {
 		t.Errorf("%v records counted as oversized, want 2", n)
 	}
 	wantCommitted(t, c, cfg, map[int]int64{0: 4})
+}
+
+// zeros is a batch of one record of that many MiB.
+func zeros(codec kafka.Compression, size int) []byte {
+	var packed bytes.Buffer
+	w := codec.Codec().NewWriter(&packed)
+	head := binary.AppendVarint([]byte{0, 0, 0, 1}, int64(size)<<20) // attributes, timestamp, offset, no key; size of the value
+	w.Write(binary.AppendVarint(nil, int64(len(head)+1)+int64(size)<<20))
+	w.Write(head)
+	for chunk := make([]byte, 1<<20); size > 0; size-- {
+		w.Write(chunk)
+	}
+	w.Write([]byte{0}) // no headers
+	w.Close()
+	raw := (&kmsg.RecordBatch{Magic: 2, Attributes: int16(codec), ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
+		NumRecords: 1, Records: packed.Bytes()}).AppendTo(nil)
+	binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-12)) // what follows the length
+	binary.BigEndian.PutUint32(raw[17:], crc32.Checksum(raw[21:], crc32.MakeTable(crc32.Castagnoli)))
+	return raw
 }
 
 // TestLoneEventOnARealBroker waits until a broker that closes connections after

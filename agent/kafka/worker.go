@@ -12,6 +12,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/batch"
 	"port-agent/agent/kafka/ledger"
 )
 
@@ -87,10 +88,10 @@ func (w *worker) read(ctx context.Context, from int64) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("read records: %w", err)
-		case rec.err != nil:
+		case rec.Err != nil:
 			w.drop(rec)
-		case rec.records == 0:
-			w.tracker.Skip(rec.next)
+		case rec.Count == 0:
+			w.tracker.Skip(rec.Next)
 		default:
 			w.take(ctx, rec)
 		}
@@ -99,38 +100,38 @@ func (w *worker) read(ctx context.Context, from int64) error {
 }
 
 // drop passes by records that are too large to be held, or damaged.
-func (w *worker) drop(rec record) {
+func (w *worker) drop(rec batch.Record) {
 	outcome := agent.EventMalformed
-	if errors.Is(rec.err, errOversized) {
+	if errors.Is(rec.Err, batch.ErrOversized) {
 		outcome = agent.EventOversized
 	}
-	w.events.WithLabelValues(w.place.Topic, outcome).Add(float64(rec.records))
-	w.log.Warn().Err(rec.err).Int64("offset", w.tracker.Position()).Int64("up_to", rec.next-1).Int("records", rec.records).Str("reason", outcome).
+	w.events.WithLabelValues(w.place.Topic, outcome).Add(float64(rec.Count))
+	w.log.Warn().Err(rec.Err).Int64("offset", w.tracker.Position()).Int64("up_to", rec.Next-1).Int("records", rec.Count).Str("reason", outcome).
 		Msg("event dropped")
-	w.tracker.Skip(rec.next)
+	w.tracker.Skip(rec.Next)
 	w.committer.settled()
 }
 
 // take hands one record to its handler, unless it is settled already. Its memory
 // is given back with its end.
-func (w *worker) take(ctx context.Context, rec record) {
-	offset := rec.next - 1
+func (w *worker) take(ctx context.Context, rec batch.Record) {
+	offset := rec.Next - 1
 	e, gone := w.tracker.Add(offset)
 	if gone > 0 {
 		w.log.Warn().Int("events", gone).Int64("offset", offset).Msg("unsettled events deleted by retention")
 	}
 	if e == nil {
 		w.events.WithLabelValues(w.place.Topic, agent.EventSettled).Inc()
-		rec.release()
+		rec.Release()
 		return
 	}
 	ev := &agent.Event{
-		Topic: w.place.Topic, Partition: w.place.Partition, Offset: offset, Time: time.Now(), Record: rec.value,
+		Topic: w.place.Topic, Partition: w.place.Partition, Offset: offset, Time: time.Now(), Record: rec.Value,
 		ChangeLog: w.changeLog, Interrupted: e.Interrupted, Vouched: w.tracker.Vouches(offset), Place: w.sequence.Next(),
 	}
-	ev.Ledger = &account{w: w, e: e, release: rec.release}
+	ev.Ledger = &account{w: w, e: e, release: rec.Release}
 	w.handlers.Go(func() {
-		defer rec.release() // after it is settled, which makes room in the window
+		defer rec.Release() // after it is settled, which makes room in the window
 		if err := w.handle(ctx, ev); err != nil {
 			return // left to the next owner
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/batch"
 	"port-agent/agent/kafka/ledger"
 )
 
@@ -54,7 +55,7 @@ func (l *fakeLog) fetch(ctx context.Context, offset int64, memory *share) (steps
 		l.refuse--
 		return nil, errFetch
 	}
-	return func(yield func(record, error) bool) {
+	return func(yield func(batch.Record, error) bool) {
 		for _, o := range l.offsets[i:min(i+fakeAnswer, len(l.offsets))] {
 			if !yield(l.step(ctx, o, memory)) {
 				return
@@ -63,24 +64,24 @@ func (l *fakeLog) fetch(ctx context.Context, offset int64, memory *share) (steps
 	}, nil
 }
 
-func (l *fakeLog) step(ctx context.Context, offset int64, memory *share) (record, error) {
+func (l *fakeLog) step(ctx context.Context, offset int64, memory *share) (batch.Record, error) {
 	if n := l.large[offset]; n > 0 {
-		return record{next: offset + int64(n), records: n, err: fmt.Errorf("%w: a record", errOversized)}, nil
+		return batch.Record{Next: offset + int64(n), Count: n, Err: fmt.Errorf("%w: a record", batch.ErrOversized)}, nil
 	}
 	value := []byte(strconv.FormatInt(offset, 10))
 	release, err := memory.acquire(ctx, eventCost(len(value)))
 	if err != nil {
-		return record{}, err
+		return batch.Record{}, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail[offset] > 0 {
 		l.fail[offset]--
 		release()
-		return record{}, errFetch
+		return batch.Record{}, errFetch
 	}
 	l.read++
-	return record{next: offset + 1, value: value, records: 1, release: release}, nil
+	return batch.Record{Next: offset + 1, Value: value, Count: 1, Release: release}, nil
 }
 
 func (l *fakeLog) count() int {

@@ -1,4 +1,4 @@
-package kafka
+package batch
 
 import (
 	"bytes"
@@ -80,7 +80,7 @@ func (b aBatch) bytes(t testing.TB) []byte {
 	}
 	raw := make([]byte, headerSize, headerSize+len(b.packed))
 	binary.BigEndian.PutUint64(raw, uint64(b.first))
-	binary.BigEndian.PutUint32(raw[8:], uint32(headerSize-batchHead+len(b.packed)))
+	binary.BigEndian.PutUint32(raw[8:], uint32(headerSize-lengthEnd+len(b.packed)))
 	raw[16] = 2
 	copy(raw[43:], bytes.Repeat([]byte{0xff}, 14)) // no producer id
 	binary.BigEndian.PutUint16(raw[21:], uint16(b.codec))
@@ -104,22 +104,26 @@ func plenty(int) (func(), error) { return func() {}, nil }
 
 // decoded prints the steps of data from an offset on.
 func decoded(data []byte, from int64, limit int) (steps []string) {
-	for rec, err := range decodeBatches(data, from, limit, plenty) {
-		switch {
-		case err != nil:
-			steps = append(steps, "error "+err.Error())
-		case rec.err != nil:
-			steps = append(steps, fmt.Sprintf("%d: %d dropped: %v", rec.next-1, rec.records, rec.err))
-		case rec.records == 0:
-			steps = append(steps, fmt.Sprintf("up to %d", rec.next-1))
-		default:
-			steps = append(steps, fmt.Sprintf("%d=%.9s", rec.next-1, rec.value))
-		}
+	for rec, err := range Read(data, false, from, limit, plenty) {
+		steps = append(steps, step(rec, err))
 	}
 	return steps
 }
 
-func TestDecodeBatches(t *testing.T) {
+func step(rec Record, err error) string {
+	switch {
+	case err != nil:
+		return "error " + err.Error()
+	case rec.Err != nil:
+		return fmt.Sprintf("%d: %d dropped: %v", rec.Next-1, rec.Count, rec.Err)
+	case rec.Count == 0:
+		return fmt.Sprintf("up to %d", rec.Next-1)
+	default:
+		return fmt.Sprintf("%d=%.9s", rec.Next-1, rec.Value)
+	}
+}
+
+func TestRead(t *testing.T) {
 	t.Parallel()
 	whole := slices.Concat(batchOf(7, 0, "a", "b", "", "d").bytes(t), batchOf(11, 0, "e").bytes(t))
 	for _, tc := range []struct {
@@ -155,7 +159,38 @@ func TestDecodeBatches(t *testing.T) {
 	}
 }
 
-func TestDecodeCompressed(t *testing.T) {
+// TestReadCut has a first batch that is incomplete: because the broker sent no
+// more of it, or because it was cut for being too large.
+func TestReadCut(t *testing.T) {
+	t.Parallel()
+	data := batchOf(7, 0, "a", "b", strings.Repeat("x", 100)).bytes(t)
+	data = data[:headerSize+20]
+	for cut, want := range map[bool][]string{false: nil, true: {"9: 3 dropped: too large: a batch of 210 bytes"}} {
+		var got []string
+		for rec, err := range Read(data, cut, 7, 1000, plenty) {
+			got = append(got, step(rec, err))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("cut %v: got %q, want %q", cut, got, want)
+		}
+	}
+}
+
+// TestReadCountBelowZero takes a count that is none for a batch without records.
+func TestReadCountBelowZero(t *testing.T) {
+	t.Parallel()
+	b := batchOf(5, 0, "a")
+	b.count, b.tail = -1, 2
+	for data, cut := b.bytes(t), 0; cut < 2; cut++ {
+		for rec, err := range Read(data[:len(data)-cut], true, 5, 1000, plenty) {
+			if rec.Count != 0 || err != nil {
+				t.Errorf("%d bytes missing: got %d records, %v", cut, rec.Count, err)
+			}
+		}
+	}
+}
+
+func TestReadCompressed(t *testing.T) {
 	t.Parallel()
 	for _, codec := range []kafka.Compression{kafka.Gzip, kafka.Snappy, kafka.Lz4, kafka.Zstd} {
 		t.Run(codec.String(), func(t *testing.T) {
@@ -229,12 +264,12 @@ func TestSizesThatLie(t *testing.T) {
 	}
 }
 
-// TestDecodeStopsForRoom ends with the error that room gives.
-func TestDecodeStopsForRoom(t *testing.T) {
+// TestReadStopsForRoom ends with the error that room gives.
+func TestReadStopsForRoom(t *testing.T) {
 	t.Parallel()
 	stop := errors.New("stop")
 	var got []error
-	for _, err := range decodeBatches(batchOf(0, 0, "a", "b", "c").bytes(t), 0, 10, func(int) (func(), error) {
+	for _, err := range Read(batchOf(0, 0, "a", "b", "c").bytes(t), false, 0, 10, func(int) (func(), error) {
 		if len(got) == 1 {
 			return nil, stop
 		}
@@ -247,7 +282,7 @@ func TestDecodeStopsForRoom(t *testing.T) {
 	}
 }
 
-func FuzzDecodeBatches(f *testing.F) {
+func FuzzRead(f *testing.F) {
 	for codec := range kafka.Compression(5) {
 		f.Add(batchOf(3, codec, "a", "record").bytes(f)[21:], int64(3))
 	}
@@ -257,62 +292,16 @@ func FuzzDecodeBatches(f *testing.F) {
 		}
 		raw := append(make([]byte, 21), data...)
 		binary.BigEndian.PutUint64(raw, uint64(from))
-		binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-batchHead))
+		binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-lengthEnd))
 		raw[16] = 2
 		read := 0
-		for rec, err := range decodeBatches(withChecksum(raw), from, 1<<20, plenty) {
-			if read++; err != nil && rec.records > 0 {
+		for rec, err := range Read(withChecksum(raw), false, from, 1<<20, plenty) {
+			if read++; err != nil && rec.Count > 0 {
 				t.Errorf("step %d has records and the error %v", read, err)
 			}
-			if len(rec.value) > 1<<20 {
-				t.Errorf("a record of %d bytes", len(rec.value))
+			if len(rec.Value) > 1<<20 {
+				t.Errorf("a record of %d bytes", len(rec.Value))
 			}
-		}
-	})
-}
-
-// answerOf is the answer to a fetch of partition 0 of topic t, with an aborted
-// transaction before the batches.
-func answerOf(topError, partitionError byte, batches string) []byte {
-	return slices.Concat([]byte{0, 0, 0, 0, 0, topError, 0, 0, 0, 0, 0, 0, 0, 1}, []byte{0, 1, 't'}, // throttle, error, session, topics; topic
-		[]byte{0, 0, 0, 1, 0, 0, 0, 0, 0, partitionError}, make([]byte, 24), // partitions, partition, error; offsets
-		[]byte{0, 0, 0, 1}, make([]byte, 16), []byte{0, 0, 0, byte(len(batches))}, []byte(batches))
-}
-
-func TestRecordsOf(t *testing.T) {
-	t.Parallel()
-	whole := answerOf(0, 0, "batches")
-	for _, tc := range []struct {
-		name   string
-		topic  string
-		answer []byte
-		want   string
-		err    error
-	}{
-		{"whole", "t", whole, "batches", nil},
-		{"cut in the batches", "t", whole[:len(whole)-3], "batc", nil},
-		{"no batches", "t", answerOf(0, 0, ""), "", nil},
-		{"cut before them", "t", whole[:len(whole)-len("batches")-1], "", errAnswer},
-		{"cut in the offsets", "t", whole[:30], "", errAnswer},
-		{"nothing", "t", nil, "", errAnswer},
-		{"another topic", "u", whole, "", errAnswer},
-		{"refused", "t", answerOf(0, 1, ""), "", kafka.OffsetOutOfRange},
-		{"refused as a whole", "t", answerOf(1, 0, "")[:14], "", kafka.OffsetOutOfRange},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			if got, err := recordsOf(tc.topic, tc.answer); string(got) != tc.want || !errors.Is(err, tc.err) {
-				t.Errorf("got %q, %v, want %q, %v", got, err, tc.want, tc.err)
-			}
-		})
-	}
-}
-
-func FuzzRecordsOf(f *testing.F) {
-	f.Add(answerOf(0, 0, "batches"))
-	f.Fuzz(func(t *testing.T, answer []byte) {
-		if batches, err := recordsOf("t", answer); err != nil && batches != nil {
-			t.Errorf("got %d bytes and %v", len(batches), err)
 		}
 	})
 }
