@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 // Reports that Port does not take yet hold their answers once, as text: a
@@ -23,7 +24,7 @@ func TestAnswersThatWaitForPortAreHeldOnce(t *testing.T) {
 			if unit == "{}," {
 				body = append(append([]byte("["), body...), "{}]"...)
 			}
-			return &invoker.Response{StatusCode: 200, Header: http.Header{}, Body: body}, nil
+			return &invoker.Response{Response: wire.Response{StatusCode: 200, Header: http.Header{}, Body: body}}, nil
 		}
 		held := make(chan struct{})
 		var waiting, all sync.WaitGroup

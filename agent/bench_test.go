@@ -41,7 +41,6 @@ func BenchmarkHandle(b *testing.B) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) }))
 		defer server.Close()
 		f := newFixture(b, builtIn)
-		defer f.backend.Close()
 		f.Invoker = f.backend.Invoker
 		benchmarkHandle(b, f, "payload.action.invocationMethod.url", server.URL)
 	})

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 // TestDelivery lets owners follow one another at random moments while the
@@ -178,7 +179,7 @@ func (d *delivery) answer(ctx context.Context, req *invoker.Request) (*invoker.R
 	}
 	if err := Pause(ctx, d.rnd.upTo(15*time.Second)); err != nil {
 		carryOut() // for all that the agent can know
-		return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Sent: true, Err: err}
+		return nil, &wire.Error{Endpoint: req.Endpoint(), Sent: true, Err: err}
 	}
 	switch kind {
 	case 1:

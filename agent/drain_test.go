@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 var errDrain = errors.New("partitions revoked")
@@ -340,7 +341,7 @@ func TestDrainEndsRetryWhileConnecting(t *testing.T) {
 
 // connects never comes to sending anything.
 func connects(ctx context.Context, req *invoker.Request) (*invoker.Response, error) {
-	return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Err: Pause(ctx, time.Hour)}
+	return nil, &wire.Error{Endpoint: req.Endpoint(), Err: Pause(ctx, time.Hour)}
 }
 
 // A report that Port does not take goes on to the end of the whole drain time,

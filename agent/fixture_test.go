@@ -23,6 +23,7 @@ import (
 	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
+	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
 
@@ -64,17 +65,22 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
+	calls, err := wire.New(wire.Config{VerifySSL: true}, func(string) (string, bool) { return "", false }, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(calls.Close)
 	builder, err := invoker.New(invoker.Config{
-		Timeout: 30, VerifySSL: true, GitLabURL: "https://gitlab.example/", AzureDevOpsURL: "https://azure.example",
-		GitHubAPIURL: "https://github.example", CADir: t.TempDir(), GitLabToken: "glpat-0123456789",
+		Timeout: 30, GitLabURL: "https://gitlab.example/", AzureDevOpsURL: "https://azure.example",
+		GitHubAPIURL: "https://github.example", GitLabToken: "glpat-0123456789",
 	}, invoker.Deps{
-		Signer: testSecret, UserAgent: "port-agent/test", Env: func(name string) (string, bool) {
+		Signer: testSecret, UserAgent: "port-agent/test", Wire: calls, Env: func(name string) (string, bool) {
 			if name != "group_project" {
 				return "", false
 			}
 			return "trigger-token", true
 		},
-	}, zerolog.Nop())
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +192,7 @@ func (b *fakeBackend) runs() []string {
 }
 
 func answered(status int, body string) *invoker.Response {
-	return &invoker.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}
+	return &invoker.Response{Response: wire.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)}}
 }
 
 // accepts answers with a success.
@@ -208,7 +214,7 @@ var errNetwork = errors.New("connection refused")
 // fails is an attempt without an answer.
 func fails(sent, final bool) func(context.Context, *invoker.Request) (*invoker.Response, error) {
 	return func(_ context.Context, req *invoker.Request) (*invoker.Response, error) {
-		return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Sent: sent, Final: final, Err: errNetwork}
+		return nil, &wire.Error{Endpoint: req.Endpoint(), Sent: sent, Final: final, Err: errNetwork}
 	}
 }
 
@@ -217,7 +223,7 @@ func fails(sent, final bool) func(context.Context, *invoker.Request) (*invoker.R
 func takes(d time.Duration, then func(context.Context, *invoker.Request) (*invoker.Response, error)) func(context.Context, *invoker.Request) (*invoker.Response, error) {
 	return func(ctx context.Context, req *invoker.Request) (*invoker.Response, error) {
 		if err := Pause(ctx, d); err != nil {
-			return nil, &invoker.TransportError{Endpoint: req.Endpoint(), Sent: true, Err: err}
+			return nil, &wire.Error{Endpoint: req.Endpoint(), Sent: true, Err: err}
 		}
 		return then(ctx, req)
 	}

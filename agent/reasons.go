@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
 
@@ -29,7 +30,7 @@ var reasons = []string{reasonNoRule, reasonMapping, reasonStatus4xx, reasonStatu
 // reasonOf puts an outcome in one of the reasons.
 func reasonOf(out outcome) string {
 	var status *invoker.StatusError
-	var transport *invoker.TransportError
+	var transport *wire.Error
 	switch err := out.err; {
 	case err == nil:
 		return reasonOK

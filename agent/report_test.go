@@ -13,6 +13,7 @@ import (
 
 	"port-agent/agent/redact"
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
 
@@ -261,7 +262,7 @@ func TestReportHoldsNoSecret(t *testing.T) {
 func TestReasonOf(t *testing.T) {
 	t.Parallel()
 	transport := func(sent, final bool, err error) error {
-		return &invoker.TransportError{Endpoint: "POST https://x", Sent: sent, Final: final, Err: err}
+		return &wire.Error{Endpoint: "POST https://x", Sent: sent, Final: final, Err: err}
 	}
 	for _, tt := range []struct {
 		err  error

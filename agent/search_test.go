@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 // shows makes the fixture's GitLab show one pipeline, started by run, from the
@@ -23,7 +24,7 @@ func (f *fixture) shows(run string, status func(age time.Duration) int) {
 		}
 		switch code := status(time.Since(begun)); {
 		case code == 0:
-			return nil, &invoker.TransportError{Endpoint: "GET https://gitlab.example/", Err: errNetwork}
+			return nil, &wire.Error{Endpoint: "GET https://gitlab.example/", Err: errNetwork}
 		case strings.HasSuffix(url, "/variables"):
 			return answered(200, fmt.Sprintf(`[{"key": "TRIGGER_PAYLOAD", "value": %q}]`, `{"port_payload": {"context": {"runId": "`+run+`"}}}`)), nil
 		case strings.HasSuffix(url, "/pipelines/7"):
@@ -78,7 +79,7 @@ func TestSearch(t *testing.T) {
 		{name: "another run's only", by: "r_10", status: always(200), after: appearing, want: none(missing), outcome: "failed"},
 		{name: "never reached", status: always(429), after: searchTime, outcome: "failed",
 			want: none("GET https://gitlab.example/api/v4/projects/group%2Fproject/pipelines answered 429")},
-		{name: "not connected", status: always(0), after: searchTime, outcome: "failed", want: none((&invoker.TransportError{Endpoint: "GET https://gitlab.example/", Err: errNetwork}).Error())},
+		{name: "not connected", status: always(0), after: searchTime, outcome: "failed", want: none((&wire.Error{Endpoint: "GET https://gitlab.example/", Err: errNetwork}).Error())},
 		{name: "no right", status: always(403), outcome: "failed", want: none("GET https://gitlab.example/api/v4/projects/group%2Fproject/pipelines answered 403; " +
 			"check GITLAB_TOKEN: a token with the scope read_api of a member of the project, for a trigger token reads nothing")},
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
 
@@ -28,17 +29,17 @@ const (
 // notes say so, for the run's log.
 func (r *Report) Clean() (notes []string) {
 	for _, text := range []*string{&r.StatusLabel, &r.Summary, &r.ExternalRunID} {
-		*text = invoker.OneLine(*text, maxShown)
+		*text = wire.OneLine(*text, maxShown)
 	}
 	for i, line := range r.Lines {
-		r.Lines[i].Message = invoker.OneLine(line.Message, maxShown)
+		r.Lines[i].Message = wire.OneLine(line.Message, maxShown)
 	}
 	r.Link = editLinks(r.Link, func(link string) string {
 		why := badLink(link)
 		if link == "" || why == "" {
 			return link
 		}
-		notes = append(notes, fmt.Sprintf("Link left out: %q %s", invoker.OneLine(link, 100), why))
+		notes = append(notes, fmt.Sprintf("Link left out: %q %s", wire.OneLine(link, 100), why))
 		return ""
 	})
 	return notes
@@ -74,7 +75,7 @@ func badLink(link string) string {
 		return "is not a URL."
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "is neither http nor https."
-	case invoker.OneLine(link, maxShown) != link:
+	case wire.OneLine(link, maxShown) != link:
 		return "is too long, or holds what cannot be shown."
 	}
 	return ""

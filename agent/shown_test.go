@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 func TestClean(t *testing.T) {
@@ -77,7 +78,7 @@ func TestResponseOf(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			if got := string(responseOf(&invoker.Response{Body: []byte(tt.body)})); got != tt.want {
+			if got := string(responseOf(&invoker.Response{Response: wire.Response{Body: []byte(tt.body)}})); got != tt.want {
 				t.Errorf("got %.200s, want %.200s", got, tt.want)
 			}
 		})
@@ -85,13 +86,13 @@ func TestResponseOf(t *testing.T) {
 	for name, body := range map[string]string{
 		"letters": mib, "quotes": strings.Repeat(`"`, 1<<20), "control characters": strings.Repeat("\x01", 1<<20), "umlauts": strings.Repeat("ü", 1<<19), "not UTF-8": strings.Repeat("\xffa", 1<<19),
 	} {
-		got := responseOf(&invoker.Response{Body: []byte(body), Truncated: true})
+		got := responseOf(&invoker.Response{Response: wire.Response{Body: []byte(body), Truncated: true}})
 		if !fits(got) || !bytes.Contains(got, []byte("[cut: ")) || len(got) < maxResponse-10 {
 			t.Errorf("%s: got %d bytes that end in %q, want valid JSON of just below %d with a mark", name, len(got), got[max(0, len(got)-40):], maxResponse)
 		}
 	}
 	just := strings.Repeat("x", maxResponse-2)
-	if got := responseOf(&invoker.Response{Body: []byte(just)}); string(got) != `"`+just+`"` {
+	if got := responseOf(&invoker.Response{Response: wire.Response{Body: []byte(just)}}); string(got) != `"`+just+`"` {
 		t.Errorf("text that just fits: got %d bytes, want it whole", len(got))
 	}
 }
@@ -106,7 +107,7 @@ func FuzzResponseOf(f *testing.F) {
 		f.Add([]byte(body), false)
 	}
 	f.Fuzz(func(t *testing.T, body []byte, truncated bool) {
-		if got := responseOf(&invoker.Response{Body: body, Truncated: truncated}); !fits(got) {
+		if got := responseOf(&invoker.Response{Response: wire.Response{Body: body, Truncated: truncated}}); !fits(got) {
 			t.Errorf("%q gives %q", body, got)
 		}
 	})

@@ -22,7 +22,6 @@ func newWire(t *testing.T, mapping string, serve http.HandlerFunc, edit ...func(
 	f = newFixture(t, mapping, edit...)
 	f.Invoker = f.backend.Invoker
 	t.Cleanup(func() {
-		f.backend.Close()
 		server.CloseClientConnections()
 		server.Close()
 	})

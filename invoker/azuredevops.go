@@ -78,13 +78,13 @@ func (a azureRun) Header(req *Request) error {
 
 // review finds the sign-in page that Azure DevOps answers with, as 203 or as a
 // redirect, where another server would answer 401.
-func (azureRun) review(req *Request, res *Response, err error, _ func() (*Response, error)) (*Response, error) {
+func (azureRun) review(req *Request, res *Response, _ func() (*Response, error)) (*Response, error) {
 	html := strings.Contains(res.Header.Get("Content-Type"), "html")
 	if res.StatusCode == http.StatusNonAuthoritativeInfo && html || res.StatusCode == http.StatusFound {
 		return res, &StatusError{Endpoint: req.Endpoint(), StatusCode: http.StatusUnauthorized, Reason: "was answered with a sign-in page: " +
 			"the personal access token (AZURE_DEVOPS_EXT_PAT, or the rule's own) has expired or is not valid"}
 	}
-	return res, err
+	return res, nil
 }
 
 func (azureRun) Accept(_ *Request, res *Response) error {

@@ -3,7 +3,6 @@ package invoker
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -99,25 +98,6 @@ func chooseByURL(raw string) string {
 	}
 	return Webhook
 }
-
-// hostPort gives host:port of u in lower case, with the port written out.
-func hostPort(u *url.URL) string {
-	return net.JoinHostPort(hostName(u.Hostname()), portText(u))
-}
-
-// portText is the port that a URL leads to.
-func portText(u *url.URL) string {
-	if port := u.Port(); port != "" {
-		return port
-	}
-	if strings.EqualFold(u.Scheme, "https") {
-		return "443"
-	}
-	return "80"
-}
-
-// hostName gives a host in one spelling.
-func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
 // named refuses what is no name in a path: nothing, or a part that is a step to
 // another place. Pairs are of what it is called and its value.

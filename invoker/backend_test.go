@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"port-agent/invoker/wire"
 )
 
 func TestChoose(t *testing.T) {
@@ -261,7 +263,7 @@ func TestGitLabBody(t *testing.T) {
 			if got := asJSON(t, req.Value()["body"]); got != want {
 				t.Errorf("value: got %s, want %s", got, want)
 			}
-			res := Response{Body: req.Body}
+			res := Response{Response: wire.Response{Body: req.Body}}
 			v, _ := res.JSON()
 			if got := asJSON(t, v); got != want {
 				t.Errorf("bytes: got %s, want %s", got, want)

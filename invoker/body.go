@@ -81,9 +81,7 @@ func (b Body) encode(h http.Header) (text []byte, isJSON bool, err error) {
 	return text, true, err
 }
 
-func jsonMedia(media string) bool {
-	return media == "" || media == typeJSON || strings.HasSuffix(media, "+json") || media == "text/json"
-}
+func jsonMedia(media string) bool { return media == "" || strings.HasSuffix(media, "json") }
 
 // encodeForm prints an object as a form: a list repeats its key, null is left
 // out, a nested object is its JSON.

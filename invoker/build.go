@@ -35,10 +35,10 @@ func (i *Invoker) Build(t Target) (*Request, error) {
 
 // reviewer is a Backend that looks at an answer before it is judged.
 type reviewer interface {
-	// review returns what the outcome of an attempt is, which was res and err.
-	// It may change the body of req and send it again, where the answer says
-	// that nothing was done.
-	review(req *Request, res *Response, err error, again func() (*Response, error)) (*Response, error)
+	// review returns the outcome of an attempt that was answered. It may change
+	// the body of req and send it again, where the answer says that nothing was
+	// done.
+	review(req *Request, res *Response, again func() (*Response, error)) (*Response, error)
 }
 
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}

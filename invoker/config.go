@@ -6,19 +6,12 @@ import (
 	"math"
 )
 
-const defaultCADir = "/usr/local/share/ca-certificates"
-
-// Config holds the settings of the package. Proxies and certificate files
-// come from the usual variables instead: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY,
-// NO_PROXY (upper or lower case), SSL_CERT_FILE,
-// SSL_CERT_DIR and REQUESTS_CA_BUNDLE.
+// Config holds the settings of the package.
 type Config struct {
 	// Timeout is how long one attempt may take, in seconds, from its start to
 	// the header of the answer, and then again for each pause while the body
 	// comes. In all an attempt takes at most ten times as long.
 	Timeout float64 `envconfig:"WEBHOOK_INVOKER_TIMEOUT" default:"30"`
-	// VerifySSL is whether certificates of backends are checked.
-	VerifySSL bool `envconfig:"WEBHOOK_VERIFY_SSL" default:"true"`
 
 	GitLabURL      string `envconfig:"GITLAB_URL" default:"https://gitlab.com/"`
 	AzureDevOpsURL string `envconfig:"AZURE_DEVOPS_URL" default:"https://dev.azure.com"`
@@ -40,27 +33,6 @@ type Config struct {
 	GitLabToken    Secret `envconfig:"GITLAB_TOKEN"`
 	AzureExtPAT    Secret `envconfig:"AZURE_DEVOPS_EXT_PAT"`
 	AzureDevOpsPAT Secret `envconfig:"AZURE_DEVOPS_PAT"` // where AzureExtPAT is empty
-
-	// EgressAllow lists targets that may be reached although they are
-	// link-local or metadata addresses; EgressDeny lists targets that may not.
-	// Entries are host names, names that begin with "*.", addresses and
-	// CIDRs. A denied target stays denied when it is allowed as well, but for
-	// the entry "*" of EgressDeny: it denies whatever EgressAllow does not list.
-	EgressAllow []string `envconfig:"EGRESS_ALLOW"`
-	EgressDeny  []string `envconfig:"EGRESS_DENY"`
-
-	// CADir holds further certificate authorities to trust, one or more in
-	// each *.crt and *.pem file.
-	CADir string `envconfig:"CA_CERTIFICATES_DIR" default:"/usr/local/share/ca-certificates"`
-	// ClientCertDir holds the client certificates to show, by the host they
-	// are for: HOST.crt and HOST.key, or the folder HOST with tls.crt and
-	// tls.key in it. They are read again at each handshake, so that a renewed
-	// certificate needs no restart.
-	ClientCertDir string `envconfig:"CLIENT_CERTIFICATES_DIR"`
-	// TLSLegacyHosts lists backends, by name, "*."-name or address, that are
-	// spoken to with what is no longer safe: TLS 1.0 and 1.1, RSA key
-	// exchange, weak ciphers and renegotiation.
-	TLSLegacyHosts []string `envconfig:"TLS_LEGACY_HOSTS"`
 }
 
 // Validate names every setting that cannot be used.
@@ -83,11 +55,5 @@ func (c Config) Validate() error {
 		}
 	}
 	errs = append(errs, c.validateCredentials())
-	if _, err := newGuard(c.EgressAllow, c.EgressDeny, nil); err != nil {
-		errs = append(errs, err)
-	}
-	if _, err := parseTargets("TLS_LEGACY_HOSTS", c.TLSLegacyHosts); err != nil {
-		errs = append(errs, err)
-	}
 	return errors.Join(errs...)
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"port-agent/invoker/wire"
 )
 
 // Credential proves the agent to one backend. It belongs to one base URL, and
@@ -60,7 +62,7 @@ func (c *Credential) Rest(u *url.URL) (string, bool) {
 // sameOrigin holds for one scheme, host and port, the last two however they
 // are spelt. A dot behind the host makes it another.
 func sameOrigin(a, b *url.URL) bool {
-	return a.Host != "" && strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && portText(a) == portText(b)
+	return a.Host != "" && strings.EqualFold(a.Scheme, b.Scheme) && strings.EqualFold(a.Hostname(), b.Hostname()) && wire.HostPort(a) == wire.HostPort(b)
 }
 
 // dotted reports whether a path holds a segment that servers resolve.

@@ -3,6 +3,8 @@ package invoker
 import (
 	"net/http"
 	"testing"
+
+	"port-agent/invoker/wire"
 )
 
 func TestChooseAndJudge(t *testing.T) {
@@ -22,7 +24,7 @@ func TestChooseAndJudge(t *testing.T) {
 		{500, "", "oops", "POST https://ci.test" + jenkinsPath + " answered 500: oops"},
 		{307, "https://other.test/x?y", "", "POST https://ci.test" + jenkinsPath + " was redirected to https://other.test/x, which is followed only for GET; call that URL directly"},
 	} {
-		res := &Response{StatusCode: tc.status, Header: http.Header{"Location": {tc.location}}, Body: []byte(tc.body)}
+		res := &Response{Response: wire.Response{StatusCode: tc.status, Header: http.Header{"Location": {tc.location}}, Body: []byte(tc.body)}}
 		err := i.Judge(req, res)
 		if (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
 			t.Errorf("%d: got %v, want %s", tc.status, err, tc.want)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"port-agent/invoker/wire"
 )
 
 // FetchRequest is a call beside the trigger of a run: a look at a pipeline, or
@@ -29,7 +31,7 @@ type FetchRequest struct {
 // An answer is returned whatever its status is, unless it is a redirect that
 // is not followed: that is a *StatusError beside the Response. A redirect to
 // another origin is followed only for a GET without credentials. An error
-// without a Response is a *TransportError, or says what is wrong with the call.
+// without a Response is a *wire.Error, or says what is wrong with the call.
 func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) {
 	u, err := parseURL(f.URL)
 	if err != nil {
@@ -38,16 +40,22 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 	if u.User != nil {
 		return nil, fmt.Errorf("the URL holds user info, which is not sent")
 	}
-	req := &Request{Method: cmp.Or(f.Method, http.MethodGet), Body: f.Body, Timeout: i.timeout(f.Timeout), url: u, NeedBody: true}
 	header := f.Header.Clone()
 	if header == nil {
 		header = make(http.Header)
 	}
 	setDefault(header, "User-Agent", i.deps.UserAgent)
-	ctx, clock := newClock(ctx, req.Timeout)
-	defer clock.stop()
-	pinned := slices.ContainsFunc(slices.Collect(maps.Keys(header)), NamesSecret)
-	return i.follow(ctx, clock, req, &hop{method: req.Method, url: u, header: header, body: f.Body, pinned: pinned})
+	method := cmp.Or(f.Method, http.MethodGet)
+	ctx, clock := wire.NewClock(ctx, i.timeout(f.Timeout))
+	defer clock.Stop()
+	res, err := i.send(ctx, clock, &wire.Call{
+		Method: method, URL: u, Header: header, Body: f.Body, Verify: i.isPort(u), NeedBody: true,
+		Pinned: slices.ContainsFunc(slices.Collect(maps.Keys(header)), NamesSecret),
+	})
+	if err == nil && res.Refusal != "" {
+		err = &StatusError{Endpoint: method + " " + wire.Place(u), StatusCode: res.StatusCode, Reason: res.Refusal}
+	}
+	return res, err
 }
 
 // ask makes a call whose answer is JSON, and reads it into v. An answer with
@@ -60,7 +68,7 @@ func (i *Invoker) ask(ctx context.Context, f FetchRequest, v any) error {
 	endpoint := cmp.Or(f.Method, http.MethodGet) + " " + f.URL
 	if res.StatusCode/100 != 2 {
 		_, token, _ := strings.Cut(f.Header.Get("Authorization"), " ")
-		return newStatusError(endpoint, res, "", OneLine(scrub(res.excerpt(), []string{token}), maxExcerpt))
+		return newStatusError(endpoint, res, "", wire.OneLine(scrub(res.excerpt(), []string{token}), maxExcerpt))
 	}
 	if err := json.Unmarshal(res.Body, v); err != nil {
 		return fmt.Errorf("%s: the answer is not JSON", endpoint)

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"port-agent/invoker/wire"
 )
 
 // gitHub dispatches a workflow, on github.com or on a GitHub Enterprise server
@@ -44,7 +46,7 @@ var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not se
 
 func newGitHub(i *Invoker) *gitHub {
 	base, _ := url.Parse(i.cfg.GitHubAPIURL) // as Validate has done
-	return &gitHub{base: i.cfg.GitHubAPIURL, own: hostPort(base), credential: i.credentials[GitHub], ask: i.ask}
+	return &gitHub{base: i.cfg.GitHubAPIURL, own: wire.HostPort(base), credential: i.credentials[GitHub], ask: i.ask}
 }
 
 func (g *gitHub) URL(t *Target) (string, error) {
@@ -68,7 +70,7 @@ func (g *gitHub) Body(t *Target) (Body, error) {
 	body.pending = func(ctx context.Context, req *Request) error {
 		name, err := g.lookup(ctx, &target, req)
 		if err != nil {
-			return lookupError("find the default branch of "+repository(&target), err)
+			return unsent("find the default branch of "+repository(&target), err)
 		}
 		body, err := g.body(&target, name)
 		if err != nil {
@@ -105,7 +107,7 @@ func (g *gitHub) server(t *Target) string {
 	if err != nil {
 		return ""
 	}
-	return hostPort(u)
+	return wire.HostPort(u)
 }
 
 // runDetails asks GitHub to say which run it has started. Servers before
@@ -114,16 +116,16 @@ const runDetails = "return_run_details"
 
 // review sends a dispatch once more without the field where a server may have
 // refused it: nothing was started. A server that takes it then is remembered.
-func (g *gitHub) review(req *Request, res *Response, err error, again func() (*Response, error)) (*Response, error) {
+func (g *gitHub) review(req *Request, res *Response, again func() (*Response, error)) (*Response, error) {
 	var body map[string]json.RawMessage
 	if res.StatusCode != http.StatusBadRequest && res.StatusCode != http.StatusUnprocessableEntity ||
 		json.Unmarshal(req.Body, &body) != nil || body[runDetails] == nil {
-		return res, err
+		return res, nil
 	}
 	delete(body, runDetails)
-	text, failed := marshal(body)
-	if failed != nil {
-		return res, err
+	text, err := marshal(body)
+	if err != nil {
+		return res, nil
 	}
 	req.Body = text
 	res, err = again()

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"port-agent/invoker/wire"
 )
 
 // newGitHubStandIn is an Enterprise server with one repository.
@@ -44,7 +46,7 @@ func TestGitHub(t *testing.T) {
 	want := asJSON(t, map[string]any{"ref": "v2", "return_run_details": true, "inputs": map[string]any{
 		"dry": "true", "tags": `["a<b"]`, "level": "2", "port_payload": string(target.Event),
 	}})
-	body := Response{Body: seen.body}
+	body := Response{Response: wire.Response{Body: seen.body}}
 	if got := asJSON(t, must(body.JSON())); got != want {
 		t.Errorf("body: got %s, want %s", got, want)
 	}
@@ -103,8 +105,8 @@ func TestGitHubLookupFails(t *testing.T) {
 	if retry, _ := Retryable(err, req, nil); !errors.As(err, &status) || Sent(err) || Uncertain(err) || retry {
 		t.Errorf("got sent %t, uncertain %t, retry %t", Sent(err), Uncertain(err), retry)
 	}
-	busy := lookupError("look", &StatusError{StatusCode: 502})
-	for _, err := range []error{busy, &TransportError{Endpoint: "POST x", Err: busy}} { // the second is that of a token
+	busy := unsent("look", &StatusError{StatusCode: 502})
+	for _, err := range []error{busy, &wire.Error{Endpoint: "POST x", Err: busy}} { // the second is that of a token
 		if retry, _ := Retryable(err, req, nil); !retry || Sent(err) || Uncertain(err) {
 			t.Errorf("a gateway's fault while looking up: got retry %t, sent %t, uncertain %t", retry, Sent(err), Uncertain(err))
 		}

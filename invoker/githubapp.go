@@ -55,7 +55,7 @@ func (i *Invoker) newGitHubApp() *Credential {
 		path, _ := c.Rest(u)
 		token, err := app.token(ctx, path)
 		if err != nil {
-			return lookupError("get a token for the GitHub App", err)
+			return unsent("get a token for the GitHub App", err)
 		}
 		h["Authorization"] = []string{"Bearer " + token.Reveal()}
 		return nil

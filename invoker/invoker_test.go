@@ -13,10 +13,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/rs/zerolog"
+	"port-agent/invoker/wire"
 )
 
 const (
+	maxAnswer = 1 << 20 // what is read of a body
+
 	testSigner    = "s1gner-canary-0123456789abcdef"
 	testToken     = "port-token-canary"
 	testGitHub    = "github-token-canary"
@@ -26,7 +28,7 @@ const (
 
 func testConfig() Config {
 	return Config{
-		Timeout: 10, VerifySSL: true, GitHubToken: testGitHub,
+		Timeout: 10, GitHubToken: testGitHub,
 		GitLabURL: "https://gitlab.com/", AzureDevOpsURL: "https://dev.azure.com", GitHubAPIURL: "https://api.github.com",
 	}
 }
@@ -47,12 +49,24 @@ func env(vars map[string]string) func(string) (string, bool) {
 
 func newInvoker(t testing.TB, cfg Config, deps Deps) *Invoker {
 	t.Helper()
-	i, err := New(cfg, deps, zerolog.Nop())
+	if deps.Wire == nil {
+		deps.Wire = newWire(t)
+	}
+	i, err := New(cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(i.Close)
 	return i
+}
+
+func newWire(t testing.TB) *wire.Client {
+	t.Helper()
+	c, err := wire.New(wire.Config{VerifySSL: true}, env(nil), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
 }
 
 // event is a target with an event of that invocation method and those user

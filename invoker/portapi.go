@@ -37,11 +37,11 @@ func (p portAPI) Authorize(ctx context.Context, _ *Request, h http.Header) error
 		return nil
 	}
 	if p.token == nil {
-		return lookupError(portToken, errors.New("there is none"))
+		return unsent(portToken, errors.New("there is none"))
 	}
 	token, err := p.token(ctx)
 	if err != nil {
-		return lookupError(portToken, err)
+		return unsent(portToken, err)
 	}
 	h["Authorization"] = []string{"Bearer " + token}
 	return nil

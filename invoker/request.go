@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"port-agent/invoker/wire"
 )
 
 // Request is what Build has made of a Target. It can be sent any number of
@@ -48,10 +50,10 @@ type Request struct {
 }
 
 // Host is the host:port that the request goes to, in lower case.
-func (r *Request) Host() string { return hostPort(r.url) }
+func (r *Request) Host() string { return wire.HostPort(r.url) }
 
 // Endpoint is the method and the URL without query, for logs and summaries.
-func (r *Request) Endpoint() string { return r.Method + " " + place(r.url) }
+func (r *Request) Endpoint() string { return r.Method + " " + wire.Place(r.url) }
 
 // Idempotent reports whether the request may be sent again when its outcome is
 // not known.
@@ -93,11 +95,6 @@ func (r *Request) bodyValue() any {
 // Secrets lists what the request carries that must not be shown: credentials
 // in headers, in the query and in the body of GitLab.
 func (r *Request) Secrets() []string { return r.secrets }
-
-// place is a URL without user info, query and fragment.
-func place(u *url.URL) string {
-	return u.Scheme + "://" + strings.ToLower(u.Host) + u.EscapedPath()
-}
 
 func headerValue(h http.Header) map[string]any {
 	m := make(map[string]any, len(h))

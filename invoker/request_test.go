@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"port-agent/invoker/wire"
 )
 
 func TestBuild(t *testing.T) {
@@ -211,14 +213,14 @@ func TestResponseValue(t *testing.T) {
 		{`oops`, `null`},
 		{``, `null`},
 	} {
-		res := &Response{StatusCode: 201, Header: http.Header{"Etag": {"x"}, "Www-Authenticate": {"Basic", "Bearer"}}, Body: []byte(tc.body)}
+		res := &Response{Response: wire.Response{StatusCode: 201, Header: http.Header{"Etag": {"x"}, "Www-Authenticate": {"Basic", "Bearer"}}, Body: []byte(tc.body)}}
 		got := asJSON(t, res.Value())
 		want := asJSON(t, map[string]any{"statusCode": 201, "headers": map[string]any{"ETag": "x", "WWW-Authenticate": "Basic, Bearer"}, "text": tc.body, "json": jsonRaw(tc.want)})
 		if got != want {
 			t.Errorf("%s: got %s, want %s", tc.body, got, want)
 		}
 	}
-	cut := &Response{Body: []byte("{}\xff"), Truncated: true}
+	cut := &Response{Response: wire.Response{Body: []byte("{}\xff"), Truncated: true}}
 	if got, want := cut.Text(), "{}\uFFFD… [cut at 1 MiB]"; got != want {
 		t.Errorf("cut: got %q, want %q", got, want)
 	}

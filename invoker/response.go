@@ -6,9 +6,10 @@ import (
 	"io"
 	"math"
 	"math/big"
-	"net/http"
 	"strconv"
 	"strings"
+
+	"port-agent/invoker/wire"
 )
 
 // Bounds of an answer that is decoded. A tree takes up to fifty times the
@@ -20,40 +21,15 @@ const (
 
 // Response is what a backend answered.
 type Response struct {
-	StatusCode int
-	Header     http.Header
-	Body       []byte // as it came, unpacked, at most 1 MiB; 32 KiB where Request.Reserve said so
-	Truncated  bool   // there was more than Body holds
-	Broken     bool   // the connection ended before the body did
+	wire.Response
 
 	Link          string // where the work can be watched, if the backend says so
 	ExternalRunID string // what the backend calls the work, if it says so
 }
 
-// utf8 is the body in UTF-8, without a mark where it ends.
-func (r *Response) utf8() []byte {
-	return decodeText(r.Body, r.Header.Get("Content-Type"))
-}
-
-// Text is the body as text in UTF-8, decoded by what the server says of its
-// encoding or by its beginning. A mark at its end says where the rest is
-// missing.
-func (r *Response) Text() string {
-	s := string(r.utf8())
-	switch {
-	case r.Truncated && len(r.Body) == freeAnswer:
-		return s + "… [cut at 32 KiB]"
-	case r.Truncated:
-		return s + "… [cut at 1 MiB]"
-	case r.Broken:
-		return s + "… [the connection broke off]"
-	}
-	return s
-}
-
 // excerpt is the beginning of the text, for an error.
 func (r *Response) excerpt() string {
-	s := r.utf8()
+	s := r.UTF8()
 	return string(s[:min(len(s), 8*maxExcerpt)])
 }
 
@@ -63,7 +39,7 @@ func (r *Response) RawJSON() (text json.RawMessage, ok bool) {
 	if r.Truncated || r.Broken {
 		return nil, false
 	}
-	text = bytes.TrimSpace(r.utf8())
+	text = bytes.TrimSpace(r.UTF8())
 	return text, json.Valid(text)
 }
 
@@ -71,7 +47,7 @@ func (r *Response) RawJSON() (text json.RawMessage, ok bool) {
 // JSON, is not complete, or holds more than 100,000 values or an integer of
 // more than 1,000 digits. Numbers are int, *big.Int or float64.
 func (r *Response) JSON() (v any, ok bool) {
-	text := r.utf8()
+	text := r.UTF8()
 	if r.Truncated || r.Broken || len(text) > maxValues && countValues(text) > maxValues {
 		return nil, false
 	}

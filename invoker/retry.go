@@ -2,15 +2,15 @@ package invoker
 
 import (
 	"bytes"
-	"crypto/tls"
 	"errors"
 	"math"
-	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"port-agent/invoker/wire"
 )
 
 // Retryable reports whether another attempt may be made after err, and the
@@ -24,8 +24,8 @@ func Retryable(err error, req *Request, statuses []int) (retry bool, after time.
 	if answered {
 		after = status.RetryAfter
 	}
-	if transport, ok := errors.AsType[*TransportError](err); ok { // before status: it may come from a question of a TransportError
-		return !transport.Final && (!transport.Sent || again), after
+	if failed, ok := errors.AsType[*wire.Error](err); ok { // before status: it may come from a question that a wire.Error is about
+		return !failed.Final && (!failed.Sent || again), after
 	}
 	return answered && status.retryable(again, statuses), after
 }
@@ -48,8 +48,8 @@ func (e *StatusError) retryable(idempotent bool, statuses []int) bool {
 // Sent reports whether bytes of the request may have left before err. Where
 // they have not, the event still counts as not started.
 func Sent(err error) bool {
-	if transport, ok := errors.AsType[*TransportError](err); ok {
-		return transport.Sent
+	if failed, ok := errors.AsType[*wire.Error](err); ok {
+		return failed.Sent
 	}
 	_, ok := errors.AsType[*StatusError](err)
 	return ok
@@ -60,8 +60,8 @@ func Sent(err error) bool {
 // or a gateway answered 502 or 504. Only a rule that says so makes another
 // attempt of a request that is not idempotent then.
 func Uncertain(err error) bool {
-	if transport, ok := errors.AsType[*TransportError](err); ok {
-		return transport.Sent && !transport.Final
+	if failed, ok := errors.AsType[*wire.Error](err); ok {
+		return failed.Sent && !failed.Final
 	}
 	status, ok := errors.AsType[*StatusError](err)
 	return ok && status.gateway()
@@ -111,24 +111,3 @@ func retryAfter(h http.Header, limit bool) time.Duration {
 	}
 	return 0
 }
-
-// final reports errors that no repetition mends.
-func final(err error) bool {
-	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	inner, asked := errors.AsType[*TransportError](err)
-	return untrusted || errors.Is(err, errRefused) || refusedByPeer(err) || asked && inner.Final
-}
-
-// refusedByPeer reports whether the server ended the TLS handshake because of
-// the certificate that the agent showed or did not show. In TLS 1.3 that is
-// seen only after the request has been written, but a server that refuses the
-// handshake never reads it.
-func refusedByPeer(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "remote error" && slices.ContainsFunc(certificateAlerts, func(a tls.AlertError) bool { return a.Error() == op.Err.Error() })
-}
-
-// certificateAlerts are those of RFC 8446, section 6.2, that speak of the
-// client's certificate. The errors that crypto/tls returns are of a type of
-// its own, with the same texts.
-var certificateAlerts = []tls.AlertError{42, 43, 44, 45, 46, 48, 49, 116}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"port-agent/invoker/wire"
 )
 
 // Every status from 100 to 599, for a method that may be repeated and for one
@@ -54,7 +56,7 @@ func TestRetryableTransport(t *testing.T) {
 		{false, true, false, false, false},
 		{true, true, false, false, false},
 	} {
-		err := &TransportError{Sent: tc.sent, Final: tc.final, Err: http.ErrHandlerTimeout}
+		err := &wire.Error{Sent: tc.sent, Final: tc.final, Err: http.ErrHandlerTimeout}
 		if got, _ := Retryable(err, post, []int{502}); got != tc.wantPost {
 			t.Errorf("%+v: POST: got %t", tc, got)
 		}

@@ -1,311 +1,13 @@
 package invoker
 
 import (
-	"bufio"
-	"compress/gzip"
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 )
-
-// rawServer hands each connection to serve, numbered from 0.
-func rawServer(t *testing.T, serve func(n int, c net.Conn)) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for n := 0; ; n++ {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() { defer c.Close(); serve(n, c) })
-		}
-	})
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	return l.Addr().String()
-}
-
-// readRequest reads one whole request from a connection.
-func readRequest(r *bufio.Reader) error {
-	req, err := http.ReadRequest(r)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, req.Body)
-	return err
-}
-
-const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-// The connection is closed after a second request on it was read: the
-// backend may have done the work.
-func TestNothingIsSentTwice(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name string
-		rule Override
-	}{
-		{"with a body", Override{}},
-		{"without a body", Override{HasBody: true}},
-		{"an empty body", Override{HasBody: true, Body: "", Headers: map[string]string{"Content-Type": "text/plain"}}},
-		{"with the other key", Override{HasBody: true, Headers: map[string]string{"X-Idempotency-Key": "k"}}},
-		{"PUT", Override{HasBody: true, Method: ptr("PUT")}},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			var requests atomic.Int64
-			address := rawServer(t, func(_ int, c net.Conn) {
-				r := bufio.NewReader(c)
-				for readRequest(r) == nil {
-					if requests.Add(1) >= 2 {
-						return
-					}
-					_, _ = io.WriteString(c, okAnswer)
-				}
-			})
-			i := newInvoker(t, testConfig(), testDeps())
-			target := hook(t, "http://"+address)
-			target.Rule = tc.rule
-			req := build(t, i, target)
-			if _, err := i.Do(t.Context(), req); err != nil {
-				t.Fatal(err)
-			}
-			_, err := i.Do(t.Context(), req)
-			want := req.Method + " http://" + address + ": connection closed before the answer was complete"
-			if err == nil || err.Error() != want {
-				t.Errorf("got %v, want %s", err, want)
-			}
-			if !Sent(err) || !Uncertain(err) {
-				t.Errorf("got sent %t, uncertain %t, want both", Sent(err), Uncertain(err))
-			}
-			if retry, _ := Retryable(err, req, nil); retry != req.Idempotent() {
-				t.Errorf("retryable: got %t, want %t", retry, req.Idempotent())
-			}
-			if got := requests.Load(); got != 2 {
-				t.Errorf("got %d requests, want 2", got)
-			}
-		})
-	}
-}
-
-// net/http hands a connection on before it returns an answer without a body.
-// What the next request does there does not change what is known of this one.
-func TestAnswerWithoutABodyIsNotAskedForTwice(t *testing.T) {
-	t.Parallel()
-	const callers, each = 16, 400
-	var requests atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
-	t.Cleanup(server.Close)
-	i := newInvoker(t, testConfig(), testDeps())
-	var all sync.WaitGroup
-	for range callers {
-		req := build(t, i, hook(t, server.URL))
-		all.Go(func() {
-			for range each {
-				if _, err := i.Do(t.Context(), req); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	all.Wait()
-	if got := requests.Load(); got != callers*each {
-		t.Errorf("the server got %d requests, want %d", got, callers*each)
-	}
-}
-
-func TestSent(t *testing.T) {
-	t.Parallel()
-	closedPort := func(t *testing.T) string {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		return l.Addr().String()
-	}
-	for _, tc := range []struct {
-		name     string
-		url      func(t *testing.T) string
-		wantSent bool
-		timeout  time.Duration
-		wantErr  string
-	}{
-		{
-			name:    "refused",
-			url:     func(t *testing.T) string { return "http://" + closedPort(t) },
-			wantErr: "connection refused",
-		},
-		{
-			name: "no TLS there",
-			url: func(t *testing.T) string {
-				return "https://" + rawServer(t, func(_ int, c net.Conn) { _, _ = io.WriteString(c, okAnswer) })
-			},
-			wantErr: "tls: first record does not look like a TLS handshake",
-		},
-		{
-			name: "hangs after the request",
-			url: func(t *testing.T) string {
-				return newStandIn(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).URL
-			},
-			wantSent: true,
-			timeout:  300 * time.Millisecond,
-			wantErr:  "timed out after 300ms",
-		},
-		{
-			name: "closes after the request",
-			url: func(t *testing.T) string {
-				return "http://" + rawServer(t, func(_ int, c net.Conn) { _ = readRequest(bufio.NewReader(c)) })
-			},
-			wantSent: true,
-			wantErr:  "connection closed before the answer was complete",
-		},
-		{
-			name: "breaks off",
-			url: func(t *testing.T) string {
-				return "http://" + rawServer(t, func(_ int, c net.Conn) {
-					_ = readRequest(bufio.NewReader(c))
-					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nok")
-				})
-			},
-			wantSent: true,
-			wantErr:  "the answer (200) broke off: connection closed before the answer was complete",
-		},
-		{
-			name: "trickles for ever",
-			url: func(t *testing.T) string {
-				return newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
-					_, _ = io.WriteString(w, "begin")
-					w.(http.Flusher).Flush()
-					<-r.Context().Done()
-				}).URL
-			},
-			wantSent: true,
-			timeout:  2 * time.Second, // enough for the answer to begin
-			wantErr:  "the answer (200) broke off: nothing came for 2s",
-		},
-		{
-			name: "not HTTP",
-			url: func(t *testing.T) string {
-				return "http://" + rawServer(t, func(_ int, c net.Conn) {
-					_ = readRequest(bufio.NewReader(c))
-					_, _ = io.WriteString(c, "SSH-2.0-x\r\n")
-				})
-			},
-			wantSent: true,
-			wantErr:  `malformed HTTP response "SSH-2.0-x"`,
-		},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			i := newInvoker(t, testConfig(), testDeps())
-			base := tc.url(t)
-			target := hook(t, base+"/p?token=query-canary")
-			target.Rule.Timeout, target.NeedBody = tc.timeout, true
-			req := build(t, i, target)
-			_, err := i.Do(t.Context(), req)
-			if want := "POST " + base + "/p: " + tc.wantErr; err == nil || err.Error() != want {
-				t.Fatalf("got %v, want %s", err, want)
-			}
-			var transport *TransportError
-			if answered := strings.Contains(tc.wantErr, "(200)"); !errors.As(err, &transport) || transport.Final != answered || Uncertain(err) != (tc.wantSent && !answered) {
-				t.Errorf("got %#v, want a transport error, final %t", err, answered)
-			}
-			if got := Sent(err); got != tc.wantSent {
-				t.Errorf("sent: got %t, want %t", got, tc.wantSent)
-			}
-			if got, _ := Retryable(err, req, nil); got == tc.wantSent {
-				t.Errorf("retryable: got %t, want %t", got, !tc.wantSent)
-			}
-		})
-	}
-}
-
-func TestNoSuchHost(t *testing.T) {
-	t.Parallel()
-	i := newInvoker(t, testConfig(), testDeps())
-	i.dialer.Resolver = resolver(t, nil)
-	req := build(t, i, hook(t, "http://nowhere.test/hook"))
-	_, err := i.Do(t.Context(), req)
-	if want := "POST http://nowhere.test/hook: no such host"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	if Sent(err) {
-		t.Error("sent: got true, want false")
-	}
-}
-
-func TestCanceled(t *testing.T) {
-	t.Parallel()
-	s := newStandIn(t, nil)
-	i := newInvoker(t, testConfig(), testDeps())
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errors.New("the agent was stopped"))
-	_, err := i.Do(ctx, build(t, i, hook(t, s.URL)))
-	if want := "POST " + s.URL + ": the agent was stopped"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
-	}
-	if Sent(err) || len(s.exchanges()) != 0 {
-		t.Error("a request was sent")
-	}
-}
-
-func TestBodyLimit(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name    string
-		size    int
-		chunked bool
-		gzipped bool
-		want    int
-	}{
-		{"at the limit", maxAnswer, false, false, maxAnswer},
-		{"one more", maxAnswer + 1, false, false, maxAnswer},
-		{"chunked", 3 * maxAnswer, true, false, maxAnswer},
-		{"unpacked", 3 * maxAnswer, false, true, maxAnswer},
-		{"small", 10, false, false, 10},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
-				if tc.chunked {
-					w.(http.Flusher).Flush()
-				}
-				if tc.gzipped {
-					w.Header().Set("Content-Encoding", "gzip")
-					z := gzip.NewWriter(w)
-					defer z.Close()
-					_, _ = io.WriteString(z, strings.Repeat("x", tc.size))
-					return
-				}
-				_, _ = io.WriteString(w, strings.Repeat("x", tc.size))
-			})
-			i := newInvoker(t, testConfig(), testDeps())
-			res, err := i.Do(t.Context(), build(t, i, hook(t, s.URL)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if len(res.Body) != tc.want || res.Truncated != (tc.size > tc.want) {
-				t.Errorf("got %d bytes, truncated %t, want %d", len(res.Body), res.Truncated, tc.want)
-			}
-		})
-	}
-}
 
 func TestStatusErrorText(t *testing.T) {
 	t.Parallel()
@@ -335,19 +37,40 @@ func TestStatusErrorText(t *testing.T) {
 	}
 }
 
-// An answer that turns the connection into something else has no body to wait
-// for.
-func TestSwitchingProtocols(t *testing.T) {
+// A redirect that is not followed is a refusal without a response.
+func TestRedirectNotFollowed(t *testing.T) {
 	t.Parallel()
-	address := rawServer(t, func(_ int, c net.Conn) {
-		r := bufio.NewReader(c)
-		_ = readRequest(r)
-		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
-		_, _ = r.ReadByte()
-	})
+	s := newStandIn(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/end", http.StatusFound) })
 	i := newInvoker(t, testConfig(), testDeps())
-	_, err := i.Do(t.Context(), build(t, i, hook(t, "http://"+address+"/hook")))
-	if want := "POST http://" + address + "/hook answered 101 Switching Protocols"; err == nil || err.Error() != want {
-		t.Errorf("got %v, want %s", err, want)
+	req := build(t, i, hook(t, s.URL+"/hook"))
+	res, err := i.Do(t.Context(), req)
+	want := fmt.Sprintf("POST %s/hook was redirected to %s/end, which is followed only for GET; call that URL directly", s.URL, s.URL)
+	if res != nil || err == nil || err.Error() != want {
+		t.Errorf("got %v, %v, want %s", res, err, want)
+	}
+	if retry, _ := Retryable(err, req, []int{http.StatusFound}); retry || !Sent(err) {
+		t.Errorf("got retryable %t, sent %t, want false, true", retry, Sent(err))
+	}
+	s.only(t)
+}
+
+// The certificate of Port's API is checked whatever the settings say, and only
+// the body of a webhook is of no use where nobody asks for it.
+func TestCall(t *testing.T) {
+	t.Parallel()
+	cfg, deps := settings("https://ci.test", false)
+	i := newInvoker(t, cfg, deps)
+	for name, target := range targetsOf(t, "https://ci.test") {
+		req := build(t, i, target)
+		call := i.call(req, req.Header)
+		if want := name == Webhook || name == PortAPI; call.Verify || call.NeedBody || call.SkipBody != want { // PortAPI is a webhook here
+			t.Errorf("%s: got %+v", name, call)
+		}
+	}
+	for raw, want := range map[string]bool{"https://api.port.test/v1": true, "https://API.port.test:443/": true, "https://port.test/": false} {
+		req := build(t, i, hook(t, raw))
+		if got := i.call(req, req.Header).Verify; got != want {
+			t.Errorf("%s: checked: got %t, want %t", raw, got, want)
+		}
 	}
 }

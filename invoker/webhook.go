@@ -2,7 +2,6 @@ package invoker
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 )
@@ -17,8 +16,6 @@ func (w webhook) Authorize(_ context.Context, req *Request, h http.Header) error
 	w.signer.addV1(h, time.Now(), req.Body)
 	return nil
 }
-
-var errNoURL = errors.New("neither the rule nor the invocation method says which URL to call")
 
 // defaults is what most backends have in common: the event goes to the URL of
 // the invocation method, and 2xx is success.

@@ -29,9 +29,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 // arrived is one request as the server has read it.
@@ -193,20 +192,19 @@ func (p *python) send(t *testing.T, c testCase) (r result) {
 	return r
 }
 
-func newAgent(t *testing.T, change func(*invoker.Config)) *invoker.Invoker {
+func newAgent(t *testing.T, cfg wire.Config) *invoker.Invoker {
 	t.Helper()
-	cfg := invoker.Config{
-		Timeout: 5, VerifySSL: true,
-		GitLabURL: "https://gitlab.test", AzureDevOpsURL: "https://azure.test", GitHubAPIURL: "https://github.test",
-	}
-	if change != nil {
-		change(&cfg)
-	}
-	i, err := invoker.New(cfg, invoker.Deps{Signer: "key", Env: func(string) (string, bool) { return "", false }}, zerolog.Nop())
+	calls, err := wire.New(cfg, func(string) (string, bool) { return "", false }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(i.Close)
+	t.Cleanup(calls.Close)
+	i, err := invoker.New(invoker.Config{
+		Timeout: 5, GitLabURL: "https://gitlab.test", AzureDevOpsURL: "https://azure.test", GitHubAPIURL: "https://github.test",
+	}, invoker.Deps{Signer: "key", Wire: calls})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return i
 }
 
@@ -281,7 +279,7 @@ func canonical(s string) string {
 }
 
 func TestRequests(t *testing.T) {
-	rec, py, agent, d := newRecorder(t), newPython(t), newAgent(t, nil), newDifferences(t)
+	rec, py, agent, d := newRecorder(t), newPython(t), newAgent(t, wire.Config{VerifySSL: true}), newDifferences(t)
 	all := cases()
 	for _, c := range all {
 		c.URL = strings.NewReplacer("HOST", rec.host, "PORT", rec.port).Replace(c.URL)

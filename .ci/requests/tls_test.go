@@ -25,7 +25,7 @@ import (
 	"testing"
 	"time"
 
-	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 // signer issues certificates.
@@ -113,12 +113,11 @@ func compareTLS(t *testing.T, py *python, d *differences) {
 			if legacy && theirs.Outcome == "failed" {
 				continue
 			}
-			ours := sendAgent(newAgent(t, func(cfg *invoker.Config) {
-				cfg.CADir, cfg.VerifySSL = dir, verify
-				if legacy {
-					cfg.TLSLegacyHosts = []string{"127.0.0.1"}
-				}
-			}), c)
+			cfg := wire.Config{CADir: dir, VerifySSL: verify}
+			if legacy {
+				cfg.TLSLegacyHosts = []string{"127.0.0.1"}
+			}
+			ours := sendAgent(newAgent(t, cfg), c)
 			field := map[bool]string{false: "outcome", true: "with TLS_LEGACY_HOSTS"}[legacy]
 			d.compare(c.Name, map[string]string{field: theirs.Outcome}, map[string]string{field: ours.Outcome}, nil, theirs.Detail, ours.Detail)
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"regexp"
 	"slices"
 	"sync"
@@ -24,6 +25,7 @@ import (
 	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
+	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
 
@@ -183,12 +185,16 @@ func pipeline(t *testing.T, client *port.Client, m *agent.Metrics, backend strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	inv, err := invoker.New(invoker.Config{Timeout: 30, VerifySSL: true, GitLabURL: "https://gitlab.test", AzureDevOpsURL: "https://azure.test", GitHubAPIURL: "https://github.test"},
-		invoker.Deps{Signer: secret, PortAPI: client.BaseURL(), Token: client.Token, UserAgent: "port-agent/test"}, zerolog.Nop())
+	calls, err := wire.New(wire.Config{VerifySSL: true}, os.LookupEnv, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(inv.Close)
+	t.Cleanup(calls.Close)
+	inv, err := invoker.New(invoker.Config{Timeout: 30, GitLabURL: "https://gitlab.test", AzureDevOpsURL: "https://azure.test", GitHubAPIURL: "https://github.test"},
+		invoker.Deps{Signer: secret, PortAPI: client.BaseURL(), Token: client.Token, UserAgent: "port-agent/test", Wire: calls})
+	if err != nil {
+		t.Fatal(err)
+	}
 	cfg := agent.Config{
 		MaxInFlight: 128, MaxInFlightPerHost: 32, OrderBy: "entity", OnInterrupted: "fail", OnNoMatch: "ignore",
 		RetryMaxSeconds: 1, RetryMaxAttempts: 1, MaxEventBytes: 4 << 20, DrainTimeout: 10 * time.Second,

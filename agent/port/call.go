@@ -14,7 +14,7 @@ import (
 	"strconv"
 	"time"
 
-	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 const (
@@ -246,7 +246,7 @@ func readRefusal(cl *call, res *http.Response) *CallError {
 func fail(cl *call, res *http.Response, err error, body []byte) *CallError {
 	return &CallError{
 		Route: cl.route.name, Status: res.StatusCode, Err: err,
-		Body: invoker.OneLine(string(body), maxErrorBody), TraceID: invoker.OneLine(res.Header.Get("X-Trace-Id"), 100),
+		Body: wire.OneLine(string(body), maxErrorBody), TraceID: wire.OneLine(res.Header.Get("X-Trace-Id"), 100),
 	}
 }
 

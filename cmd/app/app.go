@@ -26,6 +26,7 @@ import (
 	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
+	"port-agent/invoker/wire"
 )
 
 // App is the whole agent, ready to run.
@@ -39,6 +40,7 @@ type App struct {
 	registry *prometheus.Registry
 	port     *port.Client
 	invoker  *invoker.Invoker
+	wire     *wire.Client
 	agent    *agent.Agent
 	mapping  *mapping
 	activity *activity.Log
@@ -71,7 +73,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	if a.mapping, err = loadMapping(cfg.Transform, a.metrics, a.log); err != nil {
 		return nil, err
 	}
-	if cfg.Port.Transport, err = invoker.Transport(cfg.Invoker, os.LookupEnv); err != nil {
+	if cfg.Port.Transport, err = wire.Transport(cfg.Wire, os.LookupEnv); err != nil {
 		return nil, err
 	}
 	cfg.Port.Redactor = a.redactor
@@ -81,12 +83,19 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	if err = a.listenAll(); err != nil {
 		return nil, err
 	}
+	if a.wire, err = wire.New(cfg.Wire, os.LookupEnv, []string{a.Addr(), a.StatusAddr()}); err != nil {
+		a.closeListeners()
+		return nil, err
+	}
+	if !cfg.Wire.VerifySSL {
+		a.log.Warn().Msg("certificate check of backends switched off by WEBHOOK_VERIFY_SSL")
+	}
 	files := secretFiles(&a.cfg, a.issued.conceal, a.log)
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv,
 		Setting: IsSetting, Secret: func(setting string) invoker.SecretFunc { return files[setting] }, Conceal: a.issued.conceal, UserAgent: userAgent,
-		Listeners: []string{a.Addr(), a.StatusAddr()},
-	}, a.log)
+		Wire: a.wire,
+	})
 	if err != nil {
 		a.closeListeners()
 		return nil, err
@@ -140,7 +149,7 @@ func (a *App) closeListeners() {
 // Run works until ctx ends, then drains and returns nil. An error is the reason why
 // the agent stopped earlier.
 func (a *App) Run(ctx context.Context) error {
-	defer a.invoker.Close()
+	defer a.wire.Close()
 	defer a.port.Close()
 	defer a.serve()()
 	defer a.serveStatus()()
@@ -210,7 +219,7 @@ func (a *App) connect(ctx context.Context) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	way, err := invoker.Transport(a.cfg.Invoker, os.LookupEnv)
+	way, err := wire.Transport(a.cfg.Wire, os.LookupEnv)
 	if err != nil {
 		return nil, err
 	}

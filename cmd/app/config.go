@@ -21,6 +21,7 @@ import (
 	"port-agent/agent/port"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
+	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
 
@@ -38,6 +39,7 @@ type Config struct {
 	Polling   polling.Config
 	Transform transform.Config
 	Invoker   invoker.Config
+	Wire      wire.Config
 	Agent     agent.Config
 	Follow    follow.Config
 }
@@ -99,7 +101,7 @@ func (p *Process) drainTimeout() time.Duration {
 type part interface{ Validate() error }
 
 func (c *Config) parts() []part {
-	return []part{&c.Process, &c.Port, &c.Kafka, &c.Polling, &c.Transform, &c.Invoker, &c.Agent, &c.Follow}
+	return []part{&c.Process, &c.Port, &c.Kafka, &c.Polling, &c.Transform, &c.Invoker, &c.Wire, &c.Agent, &c.Follow}
 }
 
 // ReadConfig reads the settings from the environment. The error names all that

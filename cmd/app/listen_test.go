@@ -40,3 +40,24 @@ func TestAddressTaken(t *testing.T) {
 		t.Errorf("with the wanted status address taken got %v, want an error that names STATUS_ADDR", err)
 	}
 }
+
+// An agent that does not check the certificates of backends says so.
+func TestVerifyWarning(t *testing.T) {
+	for name, value := range map[string]string{"PORT_CLIENT_ID": "id", "PORT_CLIENT_SECRET": "secret", "HTTP_ADDR": "", "STATUS_ADDR": ""} {
+		t.Setenv(name, value)
+	}
+	for _, verify := range []string{"true", "false"} {
+		t.Setenv("WEBHOOK_VERIFY_SSL", verify)
+		cfg, err := ReadConfig()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log bytes.Buffer
+		if _, err := New(cfg, "test", &log); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(log.String(), `"level":"warn"`) && strings.Contains(log.String(), "WEBHOOK_VERIFY_SSL"); got != (verify == "false") {
+			t.Errorf("WEBHOOK_VERIFY_SSL=%s: log %s", verify, log.String())
+		}
+	}
+}

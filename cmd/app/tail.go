@@ -8,7 +8,7 @@ import (
 
 	"port-agent/agent"
 	"port-agent/agent/kafka"
-	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 // Tail reads events beside the agent's consumer group, see kafka.Tail. changes
@@ -26,7 +26,7 @@ func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(*
 	if err != nil {
 		return err
 	}
-	way, err := invoker.Transport(a.cfg.Invoker, os.LookupEnv)
+	way, err := wire.Transport(a.cfg.Wire, os.LookupEnv)
 	if err != nil {
 		return err
 	}

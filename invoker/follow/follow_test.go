@@ -15,11 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"port-agent/invoker"
 	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/follow/cistand"
+	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
 
@@ -40,14 +39,19 @@ func newStage(t *testing.T, clock *cistand.Clock, standIn http.Handler, set func
 	t.Helper()
 	server := httptest.NewServer(standIn)
 	t.Cleanup(server.Close)
-	cfg := invoker.Config{Timeout: 10, VerifySSL: true, GitLabURL: "https://gitlab.test", AzureDevOpsURL: "https://azure.test", GitHubAPIURL: "https://github.test"}
+	cfg := invoker.Config{Timeout: 10, GitLabURL: "https://gitlab.test", AzureDevOpsURL: "https://azure.test", GitHubAPIURL: "https://github.test"}
 	set(&cfg, server.URL)
-	env := map[string]string{"acme_shop": "trigger-token"}
-	inv, err := invoker.New(cfg, invoker.Deps{Signer: "client-secret", Env: func(n string) (string, bool) { v, ok := env[n]; return v, ok }}, zerolog.Nop())
+	vars := map[string]string{"acme_shop": "trigger-token"}
+	env := func(n string) (string, bool) { v, ok := vars[n]; return v, ok }
+	calls, err := wire.New(wire.Config{VerifySSL: true}, env, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(inv.Close)
+	t.Cleanup(calls.Close)
+	inv, err := invoker.New(cfg, invoker.Deps{Signer: "client-secret", Env: env, Wire: calls})
+	if err != nil {
+		t.Fatal(err)
+	}
 	return &stage{clock, server.URL, inv, New(Config{Mode: "auto", TimeoutSeconds: 86400, MaxRuns: 400}, inv)}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"port-agent/invoker"
 	"port-agent/invoker/follow/ci"
+	"port-agent/invoker/wire"
 )
 
 // canned answers everything with one body.
@@ -19,7 +20,7 @@ type canned struct {
 }
 
 func (c *canned) Fetch(context.Context, invoker.FetchRequest) (*invoker.Response, error) {
-	return &invoker.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: c.body}, nil
+	return &invoker.Response{Response: wire.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: c.body}}, nil
 }
 func (c *canned) Credential(string) *invoker.Credential { return c.credential }
 func (c *canned) Seal(string) string                    { return "00" }

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"port-agent/invoker"
 	"port-agent/invoker/follow/ci"
+	"port-agent/invoker/wire"
 )
 
 // Progress is the news of one look. What has not changed since the look
@@ -45,7 +45,7 @@ const (
 // new. There is one for each change: numbers that count down, as in the text
 // of a queue, are no change.
 func (j *job) merge(v ci.View) (lines []ci.Line) {
-	v.Summary = invoker.OneLine(v.Summary, 2*maxLine)
+	v.Summary = wire.OneLine(v.Summary, 2*maxLine)
 	text := ""
 	switch {
 	case v.Over:
@@ -54,13 +54,13 @@ func (j *job) merge(v ci.View) (lines []ci.Line) {
 	default:
 		text = join([]string{v.Name, v.Label, v.Why}, ": ")
 	}
-	text = invoker.OneLine(text, maxLine)
+	text = wire.OneLine(text, maxLine)
 	if said := undigit(text); text != "" && said != j.said {
 		j.said = said
 		lines = append(lines, ci.Line{Text: text})
 	}
 	for _, l := range v.Lines { // each is written once
-		l.Text = invoker.OneLine(l.Text, maxLine)
+		l.Text = wire.OneLine(l.Text, maxLine)
 		if l.Text == "" || j.written[l] || len(j.written) >= maxLines {
 			continue
 		}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"port-agent/invoker"
 	"port-agent/invoker/follow/ci"
+	"port-agent/invoker/wire"
 )
 
 // Watch is one followed run. It is for one goroutine at a time. It holds no
@@ -107,7 +107,7 @@ func (w *Watch) tell(p *Progress) {
 		}
 		labels, links, ids, summaries = append(labels, label), append(links, v.Links...), append(ids, v.ID), append(summaries, v.Summary)
 	}
-	now := told{label: invoker.OneLine(join(labels, ", "), maxLine), links: join(links, " "), id: join(ids, ", "), handle: w.Handle().String()}
+	now := told{label: wire.OneLine(join(labels, ", "), maxLine), links: join(links, " "), id: join(ids, ", "), handle: w.Handle().String()}
 	if over || len(w.jobs) == 1 {
 		now.summary = join(summaries, "; ")
 	}

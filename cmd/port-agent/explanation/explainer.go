@@ -12,8 +12,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/rs/zerolog"
-
 	"port-agent/agent"
 	"port-agent/agent/redact"
 	"port-agent/cmd/app"
@@ -72,22 +70,15 @@ func (e *Explainer) invoker(standIn string) (*invoker.Invoker, error) {
 	if cfg.GitHubToken == "" && cfg.GitHubAppID == "" {
 		cfg.GitHubToken = invoker.Secret(standIn)
 	}
-	cfg.CADir, cfg.ClientCertDir = "", ""
-	made := false
 	env := func(name string) (string, bool) {
-		if !made { // New reads the variables of proxies, Build those of credentials
-			return "", false
-		}
 		if value, set := lookup(e.Environ, name); value != "" || standIn == "" {
 			return value, set
 		}
 		return standIn, true
 	}
-	inv, err := invoker.New(cfg, invoker.Deps{
+	return invoker.New(cfg, invoker.Deps{
 		Signer: e.Config.Port.ClientSecret, PortAPI: e.Config.Port.BaseURL, Env: env, Setting: app.IsSetting, UserAgent: "port-agent",
-	}, zerolog.Nop())
-	made = true
-	return inv, err
+	})
 }
 
 // lookup finds a variable; the last of a name counts, as in os/exec.

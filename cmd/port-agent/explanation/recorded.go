@@ -11,6 +11,7 @@ import (
 	"port-agent/agent"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
+	"port-agent/invoker/wire"
 )
 
 // Answer is a recorded answer of a backend, as in a file. If only text or only json
@@ -28,7 +29,7 @@ func (a *Answer) hasJSON() bool { return len(a.JSON) > 0 && string(a.JSON) != "n
 // json of a success, from which link and id are read, and the text of a failure,
 // which the summary quotes.
 func (a *Answer) response() *invoker.Response {
-	res := &invoker.Response{StatusCode: a.StatusCode, Header: make(http.Header, len(a.Headers)), Body: []byte(a.Text)}
+	res := &invoker.Response{Response: wire.Response{StatusCode: a.StatusCode, Header: make(http.Header, len(a.Headers)), Body: []byte(a.Text)}}
 	if res.StatusCode == 0 {
 		res.StatusCode = http.StatusOK
 	}
@@ -48,7 +49,7 @@ func (a *Answer) value() map[string]any {
 		v["text"] = a.Text
 	}
 	if a.hasJSON() {
-		given := invoker.Response{Body: a.JSON}
+		given := invoker.Response{Response: wire.Response{Body: a.JSON}}
 		v["json"], _ = given.JSON()
 	}
 	return v

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"port-agent/invoker"
+	"port-agent/invoker/wire"
 )
 
 // api reads a system's API with the agent's credential.
@@ -90,11 +91,11 @@ func (a *api) fetch(ctx context.Context, place string, header http.Header) (res 
 // where it may tell something.
 func Judge(method, place string, res *invoker.Response, err error) *Error {
 	if status, ok := errors.AsType[*invoker.StatusError](err); ok && res == nil {
-		res = &invoker.Response{StatusCode: status.StatusCode} // of the call for a token
+		res = &invoker.Response{Response: wire.Response{StatusCode: status.StatusCode}} // of the call for a token
 	}
 	if res == nil {
 		kind := Busy
-		if transport, ok := errors.AsType[*invoker.TransportError](err); ok && transport.Final {
+		if transport, ok := errors.AsType[*wire.Error](err); ok && transport.Final {
 			kind = Refused
 		}
 		return &Error{Kind: kind, Err: err}

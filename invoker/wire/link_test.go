@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"bufio"
@@ -11,10 +11,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // The bytes of a request are what its signature and its receiver expect.
@@ -23,36 +26,36 @@ func TestRequestOnTheWire(t *testing.T) {
 	const ours = "Accept: */*\r\nAccept-Encoding: gzip\r\n"
 	for _, tc := range []struct {
 		name string
-		hop  hop
+		call Call
 		path string
 		want string // without Host
 	}{
 		{
-			"a body", hop{method: "POST", header: http.Header{"X-B": {"2"}, "X-A": {"1", "one"}, "User-Agent": {"a"}}, body: []byte("{}")},
+			"a body", Call{Method: "POST", Header: http.Header{"X-B": {"2"}, "X-A": {"1", "one"}, "User-Agent": {"a"}}, Body: []byte("{}")},
 			"/a%2Fb?c=d",
 			"POST /a%2Fb?c=d HTTP/1.1\r\nUser-Agent: a\r\nContent-Length: 2\r\n" + ours + "X-A: 1\r\nX-A: one\r\nX-B: 2\r\n\r\n{}",
 		},
 		{
-			"no body", hop{method: "GET", header: http.Header{"Accept-Encoding": {"br"}, "Accept": {"x/y"}, "User-Agent": {"a"}}}, "",
+			"no body", Call{Method: "GET", Header: http.Header{"Accept-Encoding": {"br"}, "Accept": {"x/y"}, "User-Agent": {"a"}}}, "",
 			"GET / HTTP/1.1\r\nUser-Agent: a\r\nAccept: x/y\r\nAccept-Encoding: br\r\n\r\n",
 		},
 		{
-			"an empty body", hop{method: "POST", header: http.Header{"User-Agent": {"a"}}, body: []byte{}}, "/",
+			"an empty body", Call{Method: "POST", Header: http.Header{"User-Agent": {"a"}}, Body: []byte{}}, "/",
 			"POST / HTTP/1.1\r\nUser-Agent: a\r\nContent-Length: 0\r\n" + ours + "\r\n",
 		},
 		{
-			"DELETE says that nothing follows", hop{method: "DELETE", header: http.Header{"User-Agent": {"a"}}}, "/",
+			"DELETE says that nothing follows", Call{Method: "DELETE", Header: http.Header{"User-Agent": {"a"}}}, "/",
 			"DELETE / HTTP/1.1\r\nUser-Agent: a\r\nContent-Length: 0\r\n" + ours + "\r\n",
 		},
 		{
-			"framing of the rule", hop{method: "PUT", header: http.Header{"Transfer-Encoding": {"chunked"}, "Content-Length": {"9"}, "User-Agent": {"a"}}}, "/",
+			"framing of the rule", Call{Method: "PUT", Header: http.Header{"Transfer-Encoding": {"chunked"}, "Content-Length": {"9"}, "User-Agent": {"a"}}}, "/",
 			"PUT / HTTP/1.1\r\nUser-Agent: a\r\nContent-Length: 0\r\n" + ours + "\r\n",
 		},
 		{
 			"names as the rule writes them",
-			hop{
-				method: "GET", header: http.Header{"X-Api-Key": {"k"}, "User-Agent": {"a"}, "Accept": {"x/y"}},
-				spelling: map[string]string{"X-Api-Key": "X-API-key", "User-Agent": "user-agent", "Accept": "ACCEPT"},
+			Call{
+				Method: "GET", Header: http.Header{"X-Api-Key": {"k"}, "User-Agent": {"a"}, "Accept": {"x/y"}},
+				Spelling: map[string]string{"X-Api-Key": "X-API-key", "User-Agent": "user-agent", "Accept": "ACCEPT"},
 			}, "/",
 			"GET / HTTP/1.1\r\nACCEPT: x/y\r\nAccept-Encoding: gzip\r\nX-API-key: k\r\nuser-agent: a\r\n\r\n",
 		},
@@ -66,12 +69,12 @@ func TestRequestOnTheWire(t *testing.T) {
 				wire <- string(buf[:n])
 				_, _ = io.WriteString(c, "HTTP/1.1 204 No Content\r\n\r\n")
 			})
-			i := newInvoker(t, testConfig(), testDeps())
+			c := newClient(t, verified, nil)
 			var err error
-			if tc.hop.url, err = url.Parse("http://" + address + tc.path); err != nil {
+			if tc.call.URL, err = url.Parse("http://" + address + tc.path); err != nil {
 				t.Fatal(err)
 			}
-			res, _, err := i.exchange(t.Context(), &tc.hop)
+			res, _, err := c.exchange(t.Context(), &tc.call)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,18 +86,37 @@ func TestRequestOnTheWire(t *testing.T) {
 	}
 }
 
-func TestHeaderCheck(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct{ name, value, want string }{
-		{"X-A", "ü", ""},
-		{"X A", "1", `header name "X A" is not valid`},
-		{"X-A", "1\r\nX-B: 2", "header X-A holds a line break"},
-		{"X-A", "1\x00", "header X-A holds a control character"},
-	} {
-		if err := checkHeader(tc.name, tc.value); (err == nil) != (tc.want == "") || err != nil && err.Error() != tc.want {
-			t.Errorf("%s %q: got %v, want %q", tc.name, tc.value, err, tc.want)
+// FuzzCall writes calls to whatever strangers may make of a URL and a header: a
+// server reads one request, and this one.
+func FuzzCall(f *testing.F) {
+	f.Add("POST", "https://h/p?q", "X-A", "v", []byte("body"))
+	f.Add("DELETE", "http://[::1]:0/a b#c", "Host", "x", []byte(nil))
+	f.Add("GET", "http://u:p@h/\n", "Transfer-Encoding", "chunked", []byte("0\r\n\r\n"))
+	f.Fuzz(func(t *testing.T, method, raw, name, value string, body []byte) {
+		u, err := ParseURL(raw)
+		if err != nil || !slices.Contains([]string{"GET", "POST", "PUT", "PATCH", "DELETE"}, method) ||
+			!httpguts.ValidHeaderFieldName(name) || !httpguts.ValidHeaderFieldValue(value) {
+			return // net/http refuses such a header
 		}
-	}
+		u.User = nil
+		call := &Call{Method: method, URL: u, Body: body, Header: http.Header{http.CanonicalHeaderKey(name): {value}}}
+		var wire bytes.Buffer
+		if err := call.request(t.Context()).Write(&wire); err != nil {
+			return // net/http refuses hosts that it cannot write
+		}
+		rest := bufio.NewReader(&wire)
+		got, err := http.ReadRequest(rest)
+		if err != nil {
+			t.Fatalf("read %q: %v", u, err)
+		}
+		read, err := io.ReadAll(got.Body)
+		if got.Method != method || got.RequestURI != u.RequestURI() || !bytes.Equal(read, body) || err != nil {
+			t.Errorf("got %s %s %q, %v, want %s %s %q", got.Method, got.RequestURI, read, err, method, u.RequestURI(), body)
+		}
+		if n := rest.Buffered() + wire.Len(); n > 0 {
+			t.Errorf("%d bytes follow the request to %q", n, u)
+		}
+	})
 }
 
 // What a server says in an answer decides whether the connection is used for
@@ -107,7 +129,7 @@ func TestReuse(t *testing.T) {
 	z.Close()
 	for _, tc := range []struct {
 		name, answer string
-		rule         map[string]string
+		header       http.Header
 		close        bool // the server closes behind the answer
 		want         int  // connections for two requests
 		status       int
@@ -126,11 +148,11 @@ func TestReuse(t *testing.T) {
 			answer: fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: GZIP\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", packed.Len(), packed.String()),
 		},
 		{
-			name: "packed on request", rule: map[string]string{"Accept-Encoding": "gzip"}, want: 1, status: 200, body: "ok",
+			name: "packed on request", header: http.Header{"Accept-Encoding": {"gzip"}}, want: 1, status: 200, body: "ok",
 			answer: fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s", packed.Len(), packed.String()),
 		},
 		{name: "a farewell", answer: "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", want: 2, status: 200, body: "ok"},
-		{name: "our farewell", answer: okAnswer, rule: map[string]string{"Connection": "close"}, want: 2, status: 200, body: "ok"},
+		{name: "our farewell", answer: okAnswer, header: http.Header{"Connection": {"close"}}, want: 2, status: 200, body: "ok"},
 		{name: "HTTP/1.0", answer: "HTTP/1.0 200 OK\r\n\r\nok", close: true, want: 2, status: 200, body: "ok"},
 		{name: "more than an answer", answer: okAnswer + "HTTP/1.1 200 OK\r\n\r\n", want: 2, status: 200, body: "ok"},
 		{
@@ -151,12 +173,12 @@ func TestReuse(t *testing.T) {
 					}
 				}
 			})
-			i := newInvoker(t, testConfig(), testDeps())
-			target := hook(t, "http://"+address)
-			target.Rule.Headers = tc.rule
+			c := newClient(t, verified, nil)
+			call := post(t, "http://"+address)
+			call.Header = tc.header
 			for range 2 {
-				res, err := i.Do(t.Context(), build(t, i, target))
-				if status := (*StatusError)(nil); err != nil && !errors.As(err, &status) {
+				res, err := do(t, c, call)
+				if err != nil {
 					t.Fatal(err)
 				}
 				if res.StatusCode != tc.status || string(res.Body) != tc.body {
@@ -168,6 +190,14 @@ func TestReuse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// empty is a POST without a body.
+func empty(t testing.TB, raw string) *Call {
+	t.Helper()
+	call := post(t, raw)
+	call.Body = nil
+	return call
 }
 
 // deadConn fails to write once it is dead.
@@ -189,41 +219,39 @@ func TestDeadConnection(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		rule Override
-	}{{"with a body", Override{}}, {"without a body", Override{HasBody: true}}, {"GET", Override{HasBody: true, Method: ptr("GET")}}} {
+		call func(t testing.TB, raw string) *Call
+	}{{"with a body", post}, {"without a body", empty}, {"GET", get}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			s := newStandIn(t, nil)
-			i := newInvoker(t, testConfig(), testDeps())
+			c := newClient(t, verified, nil)
 			var first, later atomic.Bool
 			var dials atomic.Int64
-			i.transport("127.0.0.1", false).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-				c, err := i.dial(ctx, network, address)
+			call := tc.call(t, s.URL)
+			c.transport(call, false).DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := c.dial(ctx, network, address)
 				dead := &later
 				if dials.Add(1) == 1 {
 					dead = &first
 				}
-				if l, ok := c.(*link); ok {
+				if l, ok := conn.(*link); ok {
 					l.Conn = deadConn{l.Conn, dead}
 				}
-				return c, err
+				return conn, err
 			}
-			target := hook(t, s.URL)
-			target.Rule = tc.rule
-			req := build(t, i, target)
 			for range 2 {
-				if _, err := i.Do(t.Context(), req); err != nil {
+				if _, err := do(t, c, call); err != nil {
 					t.Fatal(err)
 				}
 			}
 			first.Store(true)
-			if _, err := i.Do(t.Context(), req); err != nil {
+			if _, err := do(t, c, call); err != nil {
 				t.Fatal(err)
 			}
 			later.Store(true)
-			_, err := i.Do(t.Context(), req)
-			if want := req.Method + " " + s.URL + ": write: broken pipe"; err == nil || err.Error() != want || Sent(err) {
-				t.Errorf("got %v, sent %t, want %s", err, Sent(err), want)
+			_, err := do(t, c, call)
+			if want := call.Method + " " + s.URL + ": write: broken pipe"; err == nil || err.Error() != want || fault(t, err).Sent {
+				t.Errorf("got %v, sent %t, want %s", err, fault(t, err).Sent, want)
 			}
 			if got := dials.Load(); got != 3 {
 				t.Errorf("got %d connections, want 3", got)
@@ -243,13 +271,12 @@ func TestEarlyAnswer(t *testing.T) {
 		_, _ = io.ReadFull(c, make([]byte, 1<<10))
 		_, _ = io.WriteString(c, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\nlarge")
 	})
-	i := newInvoker(t, testConfig(), testDeps())
-	target := hook(t, "http://"+address)
-	target.Rule.HasBody, target.Rule.Body = true, strings.Repeat("x", 16<<20)
-	target.Rule.Headers = map[string]string{"Content-Type": "text/plain"}
-	_, err := i.Do(t.Context(), build(t, i, target))
-	if want := "POST http://" + address + " answered 413: large"; err == nil || err.Error() != want || !Sent(err) {
-		t.Errorf("got %v, sent %t, want %s", err, Sent(err), want)
+	c := newClient(t, verified, nil)
+	call := post(t, "http://"+address)
+	call.Body = make([]byte, 16<<20)
+	res, err := do(t, c, call)
+	if err != nil || res.StatusCode != http.StatusRequestEntityTooLarge || string(res.Body) != "large" {
+		t.Errorf("got %+v, %v", res, err)
 	}
 }
 
@@ -272,8 +299,8 @@ func TestAnswerHeaderLimit(t *testing.T) {
 					}
 				}
 			})
-			i := newInvoker(t, testConfig(), testDeps())
-			_, err := i.Do(t.Context(), build(t, i, hook(t, "http://"+address)))
+			c := newClient(t, verified, nil)
+			_, err := do(t, c, post(t, "http://"+address))
 			if want := "POST http://" + address + ": the header of the answer is longer than 256 KiB"; err == nil || err.Error() != want {
 				t.Errorf("got %v, want %s", err, want)
 			}
@@ -307,17 +334,18 @@ func TestCanceledUnderWay(t *testing.T) {
 				time.AfterFunc(50*time.Millisecond, func() { cancel(errors.New("called off")) })
 				<-ended // a connection that the server closes is another failure
 			})
-			i := newInvoker(t, testConfig(), testDeps())
-			target := hook(t, tc.scheme+"://"+address)
+			c := newClient(t, verified, nil)
+			call := post(t, tc.scheme+"://"+address)
 			if tc.large {
-				target.Rule.HasBody, target.Rule.Body = true, strings.Repeat("x", 32<<20)
-				target.Rule.Headers = map[string]string{"Content-Type": "text/plain"}
+				call.Body = make([]byte, 32<<20)
 			}
-			target.NeedBody = true
-			_, err := i.Do(ctx, build(t, i, target))
+			call.NeedBody = true
+			ctx, clock := NewClock(ctx, limit)
+			defer clock.Stop()
+			_, err := c.Do(ctx, clock, call)
 			close(ended)
-			if want := "POST " + tc.scheme + "://" + address + ": " + tc.want; err == nil || err.Error() != want || Sent(err) != tc.sent {
-				t.Errorf("got %v, sent %t, want %s, %t", err, Sent(err), want, tc.sent)
+			if want := "POST " + tc.scheme + "://" + address + ": " + tc.want; err == nil || err.Error() != want || fault(t, err).Sent != tc.sent {
+				t.Errorf("got %v, sent %t, want %s, %t", err, fault(t, err).Sent, want, tc.sent)
 			}
 		})
 	}

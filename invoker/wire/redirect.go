@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"net/http"
@@ -9,6 +9,13 @@ import (
 // maxRedirects is how many redirects one attempt follows.
 const maxRedirects = 10
 
+// Refusal says why the redirect that an answer to the call asks for is not
+// followed, or "" where it asks for none or would be followed.
+func (c *Call) Refusal(res *Response) string {
+	_, refusal := c.redirect(res.StatusCode, res.Header)
+	return refusal
+}
+
 // redirect says what a redirecting answer asks for. Next is nil where the
 // answer is the last word; refusal then says why a redirect is not followed.
 //
@@ -16,14 +23,14 @@ const maxRedirects = 10
 // and signature. A GET is followed anywhere, but headers that are meant for one
 // host are not sent to another: only the agent's name and what it accepts are.
 // Any other redirect would hand the work to a server that no rule names.
-func redirect(h *hop, res *http.Response) (next *hop, refusal string) {
-	switch res.StatusCode {
+func (c *Call) redirect(status int, header http.Header) (next *Call, refusal string) {
+	switch status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
 		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
 	default:
 		return nil, ""
 	}
-	location := res.Header.Get("Location")
+	location := header.Get("Location")
 	if location == "" {
 		return nil, ""
 	}
@@ -31,30 +38,30 @@ func redirect(h *hop, res *http.Response) (next *hop, refusal string) {
 	if err != nil {
 		return nil, "was redirected to an address that is not a URL"
 	}
-	target, err := parseURL(h.url.ResolveReference(ref).String())
+	target, err := ParseURL(c.URL.ResolveReference(ref).String())
 	if err != nil {
 		return nil, "was redirected, but " + err.Error()
 	}
 	target.User = nil
-	n := *h
-	n.url = target
-	same := sameHost(h.url, target)
-	if h.method != http.MethodGet {
-		if same && keepsBody(res.StatusCode) {
+	n := *c
+	n.URL = target
+	same := sameHost(c.URL, target)
+	if c.Method != http.MethodGet {
+		if same && keepsBody(status) {
 			return &n, ""
 		}
-		return nil, "was redirected to " + place(target) + ", which is followed only for GET; call that URL directly"
+		return nil, "was redirected to " + Place(target) + ", which is followed only for GET; call that URL directly"
 	}
-	if !same && h.pinned {
-		return nil, "was redirected to " + place(target) + ", another origin, which must not see the credentials"
+	if !same && c.Pinned {
+		return nil, "was redirected to " + Place(target) + ", another origin, which must not see the credentials"
 	}
 	if !same {
-		n.header = publicHeader(h.header)
-		n.body = nil
-	} else if !keepsBody(res.StatusCode) {
-		n.header = h.header.Clone()
-		n.header.Del("Content-Type")
-		n.body = nil
+		n.Header = publicHeader(c.Header)
+		n.Body = nil
+	} else if !keepsBody(status) {
+		n.Header = c.Header.Clone()
+		n.Header.Del("Content-Type")
+		n.Body = nil
 	}
 	return &n, ""
 }
@@ -67,10 +74,10 @@ func keepsBody(status int) bool {
 // http to https under one name with the usual ports.
 func sameHost(from, to *url.URL) bool {
 	if from.Scheme == to.Scheme {
-		return hostPort(from) == hostPort(to)
+		return HostPort(from) == HostPort(to)
 	}
-	name, ok := strings.CutSuffix(hostPort(from), ":80")
-	return ok && from.Scheme == "http" && hostPort(to) == name+":443"
+	name, ok := strings.CutSuffix(HostPort(from), ":80")
+	return ok && from.Scheme == "http" && HostPort(to) == name+":443"
 }
 
 // publicHeader keeps the headers that tell nothing but who asks.

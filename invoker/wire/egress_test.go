@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"context"
@@ -108,14 +108,11 @@ func TestEgress(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := testConfig()
+			cfg := verified
 			cfg.EgressAllow, cfg.EgressDeny = tc.allow, tc.deny
-			i := newInvoker(t, cfg, testDeps())
-			i.dialer.Resolver = resolver(t, hosts)
-			target := hook(t, strings.ReplaceAll(tc.url, "PORT", port))
-			target.Rule.Method = ptr("GET")
-			req := build(t, i, target)
-			_, err := i.Do(t.Context(), req)
+			c := newClient(t, cfg, nil)
+			c.dialer.Resolver = resolver(t, hosts)
+			_, err := do(t, c, get(t, strings.ReplaceAll(tc.url, "PORT", port)))
 			if tc.want == "" {
 				if err != nil {
 					t.Errorf("got %v, want none", err)
@@ -125,8 +122,8 @@ func TestEgress(t *testing.T) {
 			if !errors.Is(err, errRefused) || !strings.HasSuffix(err.Error(), ": refused by egress policy: "+tc.want) {
 				t.Fatalf("got %v, want %s", err, tc.want)
 			}
-			if retry, _ := Retryable(err, req, nil); retry || Sent(err) {
-				t.Errorf("got retryable %t, sent %t, want neither", retry, Sent(err))
+			if e := fault(t, err); !e.Final || e.Sent {
+				t.Errorf("got final %t, sent %t, want true, false", e.Final, e.Sent)
 			}
 		})
 	}
@@ -161,7 +158,7 @@ func TestEgressAllowed(t *testing.T) {
 func TestEgressSettings(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"10.0.0.0/40", "https://x.test", "a b", "*", "a.*.b", "user@host"} {
-		cfg := testConfig()
+		cfg := verified
 		cfg.EgressAllow = []string{bad}
 		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), "EGRESS_ALLOW: ") {
 			t.Errorf("%s: got %v", bad, err)
@@ -195,7 +192,7 @@ func TestEgressClouds(t *testing.T) {
 // The chart's NetworkPolicy keeps the pod from the same networks.
 func TestNetworkPolicyExceptsTheSame(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../charts/port-agent/templates/networkpolicy.yaml")
+	text, err := os.ReadFile("../../charts/port-agent/templates/networkpolicy.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,12 +224,11 @@ func TestEgressOwnListeners(t *testing.T) {
 		{":1", "127.0.0.1", true},
 		{"", "127.0.0.1", true},
 	} {
-		deps, cfg := testDeps(), testConfig()
-		deps.Listeners = []string{strings.ReplaceAll(tc.listener, "PORT", port)}
+		cfg := verified
 		cfg.EgressAllow = []string{"127.0.0.0/8", "0.0.0.0"}
-		i := newInvoker(t, cfg, deps)
-		i.dialer.Resolver = resolver(t, map[string]string{"self.test": "127.0.0.1"})
-		_, err := i.Do(t.Context(), build(t, i, hook(t, "http://"+tc.host+":"+port)))
+		c := newClient(t, cfg, nil, strings.ReplaceAll(tc.listener, "PORT", port))
+		c.dialer.Resolver = resolver(t, map[string]string{"self.test": "127.0.0.1"})
+		_, err := do(t, c, post(t, "http://"+tc.host+":"+port))
 		if got := err == nil; got != tc.want {
 			t.Errorf("listener %s, target %s: got %v, want reached %t", tc.listener, tc.host, err, tc.want)
 		}

@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"bytes"
@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -22,8 +21,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 )
 
 // authority is a certificate authority of a test.
@@ -118,28 +115,26 @@ func TestPrivateAuthority(t *testing.T) {
 	a := newAuthority(t)
 	s := a.serveTLS(t, new(tls.Config))
 	dir := t.TempDir()
-	cfg := testConfig()
+	cfg := verified
 	cfg.CADir = dir
 
-	do := func(cfg Config, deps Deps) (*Request, error) {
-		i := newInvoker(t, cfg, deps)
-		req := build(t, i, hook(t, s.URL+"/hook"))
-		_, err := i.Do(t.Context(), req)
-		return req, err
+	try := func(cfg Config, vars map[string]string) error {
+		_, err := do(t, newClient(t, cfg, vars), post(t, s.URL+"/hook"))
+		return err
 	}
-	req, err := do(cfg, testDeps())
+	err := try(cfg, nil)
 	want := "POST " + s.URL + "/hook: certificate not trusted: x509: certificate signed by unknown authority"
 	if err == nil || err.Error() != want {
 		t.Errorf("without the authority: got %v, want %s", err, want)
 	}
-	if retry, _ := Retryable(err, req, nil); retry || Sent(err) {
-		t.Errorf("got retryable %t, sent %t, want neither", retry, Sent(err))
+	if e := fault(t, err); !e.Final || e.Sent {
+		t.Errorf("got final %t, sent %t, want true, false", e.Final, e.Sent)
 	}
 	write(t, filepath.Join(dir, "notes.txt"), []byte("no certificate"))
 	for _, name := range []string{"ca.crt", "ca.pem"} {
 		file := filepath.Join(dir, name)
 		write(t, file, bytes.Join([][]byte{[]byte("# ours\n"), newAuthority(t).pem, a.pem}, nil))
-		if _, err := do(cfg, testDeps()); err != nil {
+		if err := try(cfg, nil); err != nil {
 			t.Errorf("with %s: got %v", name, err)
 		}
 		if err := os.Remove(file); err != nil {
@@ -148,30 +143,28 @@ func TestPrivateAuthority(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "bundle")
 	write(t, file, a.pem)
-	deps := testDeps()
 	for _, setting := range bundleSettings {
-		deps.Env = env(map[string]string{setting: file})
-		if _, err := do(cfg, deps); err != nil {
+		if err := try(cfg, map[string]string{setting: file}); err != nil {
 			t.Errorf("with %s: got %v", setting, err)
 		}
 	}
 	cfg.VerifySSL = false
-	if _, err := do(cfg, testDeps()); err != nil {
+	c := newClient(t, cfg, nil)
+	call := post(t, s.URL+"/hook")
+	if _, err := do(t, c, call); err != nil {
 		t.Errorf("without the check: got %v", err)
 	}
-	// Port's API is sent the agent's token: it is checked all the same.
-	ports := testDeps()
-	ports.PortAPI = s.URL
-	if _, err := do(cfg, ports); err == nil || err.Error() != want {
-		t.Errorf("Port without the check: got %v, want %s", err, want)
+	call.Verify = true
+	if _, err := do(t, c, call); err == nil || err.Error() != want {
+		t.Errorf("a call that is checked all the same: got %v, want %s", err, want)
 	}
-	transport, err := Transport(cfg, deps.Env)
+	transport, err := Transport(cfg, env(map[string]string{bundleSettings[0]: file}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer transport.CloseIdleConnections()
 	if transport.TLSClientConfig.InsecureSkipVerify {
-		t.Error("the check of Port's certificate was switched off")
+		t.Error("the check was switched off")
 	}
 	res, err := transport.RoundTrip(httptest.NewRequest(http.MethodGet, s.URL, nil))
 	if err != nil {
@@ -180,35 +173,20 @@ func TestPrivateAuthority(t *testing.T) {
 	res.Body.Close()
 }
 
-func TestVerifyWarning(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	cfg := testConfig()
-	cfg.VerifySSL = false
-	i, err := New(cfg, testDeps(), zerolog.New(&out))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer i.Close()
-	if !strings.Contains(out.String(), `"level":"warn"`) || !strings.Contains(out.String(), "WEBHOOK_VERIFY_SSL") {
-		t.Errorf("log: got %s", out.String())
-	}
-}
-
 func TestWrongName(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	s := a.serveTLS(t, new(tls.Config))
-	cfg := testConfig()
+	cfg := verified
 	cfg.CADir = t.TempDir()
 	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
-	i := newInvoker(t, cfg, testDeps())
-	i.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1", "other.test": "127.0.0.1"})
+	c := newClient(t, cfg, nil)
+	c.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1", "other.test": "127.0.0.1"})
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
-	if _, err := i.Do(t.Context(), build(t, i, hook(t, "https://backend.test:"+port))); err != nil {
+	if _, err := do(t, c, post(t, "https://backend.test:"+port)); err != nil {
 		t.Error(err)
 	}
-	_, err := i.Do(t.Context(), build(t, i, hook(t, "https://other.test:"+port)))
+	_, err := do(t, c, post(t, "https://other.test:"+port))
 	want := "POST https://other.test:" + port + ": certificate not trusted: x509: certificate is valid for backend.test, not other.test"
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
@@ -231,31 +209,27 @@ func TestClientCertificate(t *testing.T) {
 			clients := x509.NewCertPool()
 			clients.AddCert(a.cert)
 			s := a.serveTLS(t, &tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients, MaxVersion: tc.version})
-			cfg := testConfig()
+			cfg := verified
 			cfg.CADir, cfg.ClientCertDir = t.TempDir(), t.TempDir()
 			write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
 			cert, key := a.leaf(t, "agent")
 			write(t, filepath.Join(cfg.ClientCertDir, tc.cert), cert)
 			write(t, filepath.Join(cfg.ClientCertDir, tc.key), key)
-			i := newInvoker(t, cfg, testDeps())
-			i.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1"})
+			c := newClient(t, cfg, nil)
+			c.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1"})
 			_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
-			if _, err := i.Do(t.Context(), build(t, i, hook(t, "https://Backend.test:"+port))); err != nil {
+			if _, err := do(t, c, post(t, "https://Backend.test:"+port)); err != nil {
 				t.Error(err)
 			}
 			// The same server under a name that has no certificate. In TLS 1.3
 			// the alert may be lost behind a connection reset.
-			req := build(t, i, hook(t, "https://127.0.0.1:"+port))
-			_, err := i.Do(t.Context(), req)
+			_, err := do(t, c, post(t, "https://127.0.0.1:"+port))
 			if err == nil {
 				t.Fatal("accepted without a certificate")
 			}
-			var transport *TransportError
-			if !errors.As(err, &transport) {
-				t.Fatalf("got %v, want a transport error", err)
-			}
-			if strings.Contains(err.Error(), "the server refused the client certificate") != transport.Final || transport.Final && transport.Sent {
-				t.Errorf("got %v, final %t, sent %t", err, transport.Final, transport.Sent)
+			e := fault(t, err)
+			if strings.Contains(err.Error(), "the server refused the client certificate") != e.Final || e.Final && e.Sent {
+				t.Errorf("got %v, final %t, sent %t", err, e.Final, e.Sent)
 			}
 		})
 	}
@@ -311,22 +285,20 @@ func TestBadCertificateFiles(t *testing.T) {
 			for name, data := range tc.files {
 				write(t, filepath.Join(dir, name), data)
 			}
-			cfg := testConfig()
+			cfg := verified
 			if tc.ca {
 				cfg.CADir = dir
 			} else {
 				cfg.ClientCertDir = dir
 			}
-			_, err := New(cfg, testDeps(), zerolog.Nop())
+			_, err := New(cfg, env(nil), nil)
 			if err == nil || !strings.Contains(err.Error(), dir+tc.want) {
 				t.Errorf("got %v, want %s", err, dir+tc.want)
 			}
 		})
 	}
 	for _, setting := range bundleSettings {
-		deps := testDeps()
-		deps.Env = env(map[string]string{setting: "/nonexistent"})
-		if _, err := New(testConfig(), deps, zerolog.Nop()); err == nil || !strings.HasPrefix(err.Error(), setting+": ") {
+		if _, err := New(verified, env(map[string]string{setting: "/nonexistent"}), nil); err == nil || !strings.HasPrefix(err.Error(), setting+": ") {
 			t.Errorf("a file that is not there: got %v, want %s", err, setting)
 		}
 	}
@@ -334,9 +306,9 @@ func TestBadCertificateFiles(t *testing.T) {
 		func(c *Config) { c.CADir = "/nonexistent" },
 		func(c *Config) { c.ClientCertDir = "/nonexistent" },
 	} {
-		cfg := testConfig()
+		cfg := verified
 		set(&cfg)
-		if _, err := New(cfg, testDeps(), zerolog.Nop()); err == nil || !strings.Contains(err.Error(), "_DIR: ") {
+		if _, err := New(cfg, env(nil), nil); err == nil || !strings.Contains(err.Error(), "_DIR: ") {
 			t.Errorf("a folder that is not there: got %v", err)
 		}
 	}
@@ -362,15 +334,15 @@ func TestLegacyHosts(t *testing.T) {
 				t.Parallel()
 				server := tc.server.Clone()
 				s := a.serveTLS(t, server)
-				cfg := testConfig()
+				cfg := verified
 				cfg.CADir, cfg.TLSLegacyHosts = caDir, hosts
-				i := newInvoker(t, cfg, testDeps())
-				_, err := i.Do(t.Context(), build(t, i, hook(t, s.URL)))
+				c := newClient(t, cfg, nil)
+				_, err := do(t, c, post(t, s.URL))
 				if got, want := err == nil, len(hosts) > 0 && hosts[0] != "other.test"; got != want {
 					t.Errorf("got %v, want reached %t", err, want)
 				}
-				if err != nil && (Sent(err) || !strings.Contains(err.Error(), "TLS_LEGACY_HOSTS")) {
-					t.Errorf("got %v, sent %t", err, Sent(err))
+				if err != nil && (fault(t, err).Sent || !strings.Contains(err.Error(), "TLS_LEGACY_HOSTS")) {
+					t.Errorf("got %v, sent %t", err, fault(t, err).Sent)
 				}
 			})
 		}

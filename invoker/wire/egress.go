@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"errors"
@@ -191,19 +191,4 @@ func bare(addr netip.Addr) netip.Addr {
 		}
 	}
 	return addr
-}
-
-// ambiguous reports hosts such as 2852039166 or 0xa9.0xfe.43518, which some
-// resolvers and proxies read as an address.
-func ambiguous(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return false
-	}
-	host = strings.TrimSuffix(host, ".")
-	label := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
-	hex, isHex := strings.CutPrefix(label, "0x")
-	if isHex {
-		return strings.Trim(hex, "0123456789abcdef") == ""
-	}
-	return strings.Trim(label, "0123456789") == ""
 }

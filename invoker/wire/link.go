@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 // before it closed the connection in the middle of a request.
 const answerGrace = 100 * time.Millisecond
 
-// link is a TCP connection to a backend or a proxy, below TLS. It knows what
+// link is a TCP connection to a server or a proxy, below TLS. It knows what
 // net/http does not say: whether bytes of a request have left, and whether
 // bytes that arrive can be its answer.
 //

@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"bufio"
@@ -14,8 +14,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-
-	"github.com/rs/zerolog"
 )
 
 // newProxy is a forward proxy that takes every host for 127.0.0.1, on the
@@ -124,22 +122,21 @@ func TestProxy(t *testing.T) {
 			proxy := newProxy(t)
 			a := newAuthority(t)
 			backend, scheme := newStandIn(t, nil), "http"
-			deps, cfg := testDeps(), testConfig()
+			cfg := verified
 			if tc.tls {
 				backend, scheme = a.serveTLS(t, new(tls.Config)), "https"
 				cfg.CADir = t.TempDir()
 				write(t, cfg.CADir+"/ca.crt", a.pem)
 			}
-			deps.Env = env(map[string]string{
+			c := newClient(t, cfg, map[string]string{
 				tc.variable: strings.Replace(proxy.URL, "http://", "me:password-canary@", 1), "NO_PROXY": tc.noProxy,
 			})
-			i := newInvoker(t, cfg, deps)
-			i.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1"})
+			c.dialer.Resolver = resolver(t, map[string]string{"backend.test": "127.0.0.1"})
 			_, port, _ := net.SplitHostPort(backend.Listener.Addr().String())
-			if _, err := i.Do(t.Context(), build(t, i, hook(t, scheme+"://backend.test:"+port+"/hook"))); err != nil {
+			if _, err := do(t, c, post(t, scheme+"://backend.test:"+port+"/hook")); err != nil {
 				t.Fatal(err)
 			}
-			checkV1(t, backend.only(t))
+			backend.only(t)
 			if tc.want == "" {
 				if got := len(proxy.exchanges()); got != 0 {
 					t.Errorf("the proxy was asked %d times", got)
@@ -205,18 +202,16 @@ func TestProxyKinds(t *testing.T) {
 				if scheme == "https" {
 					backend = a.serveTLS(t, new(tls.Config))
 				}
-				deps, cfg := testDeps(), testConfig()
-				deps.Env = env(map[string]string{"ALL_PROXY": kind + "://" + login + "@" + address})
+				cfg := verified
 				cfg.CADir = caDir
-				i := newInvoker(t, cfg, deps)
+				c := newClient(t, cfg, map[string]string{"ALL_PROXY": kind + "://" + login + "@" + address})
 				_, port, _ := net.SplitHostPort(backend.Listener.Addr().String())
 				for range 2 {
-					if _, err := i.Do(t.Context(), build(t, i, hook(t, scheme+"://backend.test:"+port+"/hook"))); err != nil {
+					if _, err := do(t, c, post(t, scheme+"://backend.test:"+port+"/hook")); err != nil {
 						t.Fatal(err)
 					}
 				}
 				for _, seen := range backend.exchanges() {
-					checkV1(t, seen)
 					if seen.header.Get("Proxy-Authorization") != "" && (scheme == "https" || strings.HasPrefix(kind, "socks")) {
 						t.Error("the backend was told the proxy's login")
 					}
@@ -227,7 +222,7 @@ func TestProxyKinds(t *testing.T) {
 				if got := conns.Load(); got != 1 {
 					t.Errorf("got %d connections to the proxy, want 1", got)
 				}
-				i.Close()
+				c.Close()
 			})
 		}
 	}
@@ -245,17 +240,14 @@ func TestProxyFails(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			deps := testDeps()
-			deps.Env = env(map[string]string{"HTTPS_PROXY": tc.proxy})
-			i := newInvoker(t, testConfig(), deps)
-			i.dialer.Resolver = resolver(t, nil)
-			req := build(t, i, hook(t, "https://backend.test/hook?token=query-canary"))
-			_, err := i.Do(t.Context(), req)
+			c := newClient(t, verified, map[string]string{"HTTPS_PROXY": tc.proxy})
+			c.dialer.Resolver = resolver(t, nil)
+			_, err := do(t, c, post(t, "https://backend.test/hook?token=query-canary"))
 			if want := "POST https://backend.test/hook: " + tc.want; err == nil || err.Error() != want {
 				t.Fatalf("got %v, want %s", err, want)
 			}
-			if retry, _ := Retryable(err, req, nil); !retry || Sent(err) {
-				t.Errorf("got retryable %t, sent %t, want true, false", retry, Sent(err))
+			if e := fault(t, err); e.Final || e.Sent {
+				t.Errorf("got final %t, sent %t, want neither", e.Final, e.Sent)
 			}
 		})
 	}
@@ -283,11 +275,10 @@ func TestProxyEgress(t *testing.T) {
 		{"169.254.169.254", nil, nil, false},
 		{"[fe80::1]", nil, nil, false},
 	} {
-		deps, cfg := testDeps(), testConfig()
-		deps.Env = env(map[string]string{"HTTP_PROXY": proxy.URL})
+		cfg := verified
 		cfg.EgressAllow, cfg.EgressDeny = tc.allow, tc.deny
-		i := newInvoker(t, cfg, deps)
-		_, err := i.Do(t.Context(), build(t, i, hook(t, "http://"+tc.host)))
+		c := newClient(t, cfg, map[string]string{"HTTP_PROXY": proxy.URL})
+		_, err := do(t, c, post(t, "http://"+tc.host))
 		if got := err == nil; got != tc.want {
 			t.Errorf("%s, allow %v, deny %v: got %v, want reached %t", tc.host, tc.allow, tc.deny, err, tc.want)
 		}
@@ -305,13 +296,12 @@ func TestBadProxy(t *testing.T) {
 		{"ALL_PROXY", "http://", "ALL_PROXY: not a proxy URL: it names no host"},
 		{"HTTP_PROXY", "http://u:password-canary#@proxy.test", "HTTP_PROXY: not a proxy URL: invalid port"},
 	} {
-		deps := testDeps()
-		deps.Env = env(map[string]string{tc.variable: tc.value})
-		_, err := New(testConfig(), deps, zerolog.Nop())
+		vars := env(map[string]string{tc.variable: tc.value})
+		_, err := New(verified, vars, nil)
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("got %v, want %s", err, tc.want)
 		}
-		if _, err := Transport(testConfig(), deps.Env); err == nil || err.Error() != tc.want {
+		if _, err := Transport(verified, vars); err == nil || err.Error() != tc.want {
 			t.Errorf("transport: got %v, want %s", err, tc.want)
 		}
 	}

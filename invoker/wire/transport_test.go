@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"crypto/x509"
@@ -15,10 +15,10 @@ func TestProtocols(t *testing.T) {
 	s.EnableHTTP2 = true
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	cfg := testConfig()
+	cfg := verified
 	cfg.VerifySSL = false
-	i := newInvoker(t, cfg, testDeps())
-	res, err := i.Do(t.Context(), build(t, i, hook(t, s.URL)))
+	c := newClient(t, cfg, nil)
+	res, err := do(t, c, post(t, s.URL))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,10 @@
-package invoker
+package wire
 
 import (
 	"bytes"
 	"mime"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/net/html/charset"
@@ -23,8 +24,9 @@ func decodeText(body []byte, contentType string) []byte {
 	} else if m := xmlEncoding.FindSubmatch(body[:min(len(body), 1024)]); m != nil && params["charset"] == "" {
 		contentType = "text/xml; charset=" + string(m[1])
 	}
+	isJSON := media == "" || strings.HasSuffix(media, "json")
 	e, _, certain := charset.DetermineEncoding(body, contentType)
-	if e != encoding.Nop && (certain || !jsonMedia(media) && !utf8.Valid(body)) {
+	if e != encoding.Nop && (certain || !isJSON && !utf8.Valid(body)) {
 		if text, err := e.NewDecoder().Bytes(body); err == nil {
 			body = text
 		}

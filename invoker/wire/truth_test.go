@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"bufio"
@@ -86,7 +86,7 @@ func testTruth(t *testing.T, scheme, method, moment string) {
 		each = 10 // handshakes take their time
 	}
 	a := newAuthority(t)
-	cfg := testConfig()
+	cfg := verified
 	cfg.CADir = t.TempDir()
 	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
 	pair := a.pair(t)
@@ -106,7 +106,7 @@ func testTruth(t *testing.T, scheme, method, moment string) {
 	var wg sync.WaitGroup
 	for worker := range workers {
 		wg.Go(func() {
-			i := newInvoker(t, cfg, testDeps())
+			c := newClient(t, cfg, nil)
 			for n := range each {
 				warm := fmt.Sprintf("/warm/%d/%d", worker, n)
 				if moment == "before" {
@@ -114,13 +114,11 @@ func testTruth(t *testing.T, scheme, method, moment string) {
 				}
 				path := fmt.Sprintf("/%s/%d/%d", moment, worker, n)
 				for _, p := range []string{warm, path} {
-					target := hook(t, scheme+"://"+address+p)
-					target.Rule.Method = &method
-					target.Rule.HasBody = n%2 == 0
-					req, err := i.Build(target)
-					if err == nil {
-						_, err = i.Do(t.Context(), req)
+					call := post(t, scheme+"://"+address+p)
+					if call.Method = method; n%2 == 0 {
+						call.Body = nil
 					}
+					res, err := do(t, c, call)
 					d.mu.Lock()
 					got := d.seen[p]
 					d.mu.Unlock()
@@ -130,13 +128,13 @@ func testTruth(t *testing.T, scheme, method, moment string) {
 						t.Errorf("%s arrived %d times: %v", p, got, err)
 					case err == nil && got != 1:
 						t.Errorf("%s was accepted and did not arrive", p)
-					case err != nil && !Sent(err) && got != 0:
+					case err != nil && !fault(t, err).Sent && got != 0:
 						t.Errorf("%s arrived and counts as not sent: %v", p, err)
-					case err == nil:
-						outcome = "accepted"
-					case !Sent(err):
+					case err != nil && !fault(t, err).Sent:
 						outcome = "not sent"
-					case !Uncertain(err):
+					case err == nil && res.StatusCode == http.StatusOK:
+						outcome = "accepted"
+					case err == nil:
 						outcome = "answered"
 					}
 					mu.Lock()

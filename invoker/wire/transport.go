@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"context"
@@ -27,11 +27,11 @@ const (
 	maxAnswerHeader = 256 << 10
 )
 
-// Transport returns an HTTP transport for calls that are not a backend's, such
-// as those to Port's API: with the same certificate authorities, client
-// certificates and proxies, but always with the certificate check and without
-// egress policy. Env reads one environment variable, like os.LookupEnv. The
-// error names the setting or file that is at fault.
+// Transport returns a plain HTTP transport, for calls to servers that the
+// operator has named himself: with the certificate authorities and proxies of a
+// Client, but always with the certificate check and without egress policy. Env
+// reads one environment variable, like os.LookupEnv. The error names the setting
+// or file that is at fault.
 func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, error) {
 	proxy, err := readProxies(env)
 	if err != nil {
@@ -54,49 +54,31 @@ func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, er
 
 func newDialer() *net.Dialer { return &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second} }
 
-// prepare reads what the transports to backends are made of.
-func (i *Invoker) prepare() (err error) {
-	if i.proxy, err = readProxies(i.deps.Env); err != nil {
-		return err
-	}
-	if i.roots, err = rootCAs(i.cfg.CADir, i.deps.Env); err != nil {
-		return err
-	}
-	if i.certificates, err = clientCertificates(i.cfg.ClientCertDir); err != nil {
-		return err
-	}
-	if i.legacy, err = parseTargets("TLS_LEGACY_HOSTS", i.cfg.TLSLegacyHosts); err != nil {
-		return err
-	}
-	i.dialer, i.transports = newDialer(), make(map[way]*http.Transport)
-	return nil
-}
-
-// way is what the requests over one transport have in common. A TLS
-// configuration does not know for which host it is used, so hosts that need
-// another one than the rest have a transport of their own.
+// way is what the calls over one transport have in common. A TLS configuration
+// does not know for which host it is used, so hosts that need another one than
+// the rest have a transport of their own.
 type way struct {
-	host    string // that is shown a client certificate; or Port's, where others are not checked; else ""
-	legacy  bool   // one of TLS_LEGACY_HOSTS
-	proxied bool
+	host       string // that is shown a client certificate, else ""
+	legacy     bool   // one of TLS_LEGACY_HOSTS
+	unverified bool   // the certificate of the server is not checked
+	proxied    bool
 }
 
-// transport gives the one for a host.
-func (i *Invoker) transport(host string, proxied bool) *http.Transport {
-	host = hostName(host)
+// transport gives the one for a call.
+func (c *Client) transport(call *Call, proxied bool) *http.Transport {
+	host := hostName(call.URL.Hostname())
 	addr, _ := netip.ParseAddr(host)
-	w := way{legacy: i.legacy.match(host, addr), proxied: proxied}
-	pair, shown := i.certificates[host]
-	port := i.portAPI != nil && host == hostName(i.portAPI.Hostname()) // is sent the agent's token
-	if shown || port && !i.cfg.VerifySSL {
+	w := way{legacy: c.legacy.match(host, addr), unverified: !c.verify && !call.Verify, proxied: proxied}
+	pair, shown := c.certificates[host]
+	if shown {
 		w.host = host
 	}
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	t, ok := i.transports[w]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t, ok := c.transports[w]
 	if !ok {
 		config := &tls.Config{
-			RootCAs: i.roots, InsecureSkipVerify: !i.cfg.VerifySSL && !port, NextProtos: []string{"http/1.1"},
+			RootCAs: c.roots, InsecureSkipVerify: w.unverified, NextProtos: []string{"http/1.1"},
 			ClientSessionCache: tls.NewLRUClientSessionCache(maxSessions),
 		}
 		if shown {
@@ -105,8 +87,8 @@ func (i *Invoker) transport(host string, proxied bool) *http.Transport {
 		if w.legacy {
 			allowLegacy(config)
 		}
-		t = i.newTransport(config, proxied)
-		i.transports[w] = t
+		t = c.newTransport(config, proxied)
+		c.transports[w] = t
 	}
 	return t
 }
@@ -114,9 +96,9 @@ func (i *Invoker) transport(host string, proxied bool) *http.Transport {
 // newTransport speaks HTTP/1.1 alone: of a request over HTTP/2 it is not known
 // what was sent when the connection breaks. A proxy is the operator's choice
 // and may be anywhere.
-func (i *Invoker) newTransport(config *tls.Config, proxied bool) *http.Transport {
+func (c *Client) newTransport(config *tls.Config, proxied bool) *http.Transport {
 	t := &http.Transport{
-		DialContext:            i.dial,
+		DialContext:            c.dial,
 		TLSClientConfig:        config,
 		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{},
 		TLSHandshakeTimeout:    dialTimeout,
@@ -134,9 +116,9 @@ func (i *Invoker) newTransport(config *tls.Config, proxied bool) *http.Transport
 		},
 	}
 	if proxied {
-		t.Proxy = i.proxy
+		t.Proxy = c.proxy
 		t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			return linked(i.dialer.DialContext(ctx, network, address))
+			return linked(c.dialer.DialContext(ctx, network, address))
 		}
 	}
 	return t
@@ -154,10 +136,10 @@ func allowLegacy(c *tls.Config) {
 	c.Renegotiation = tls.RenegotiateFreelyAsClient
 }
 
-// dial connects to a backend. The egress policy looks at each address after the
+// dial connects to a server. The egress policy looks at each address after the
 // name was resolved, so that no DNS answer gets around it.
-func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	d := *i.dialer
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := *c.dialer
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -167,7 +149,7 @@ func (i *Invoker) dial(ctx context.Context, network, address string) (net.Conn, 
 		if err != nil {
 			return refused(host, "has an address that cannot be checked")
 		}
-		return i.guard.check(host, target)
+		return c.guard.check(host, target)
 	}
 	return linked(d.DialContext(ctx, network, address))
 }

@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"crypto/tls"

@@ -1,4 +1,4 @@
-package invoker
+package wire
 
 import (
 	"bufio"
@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -26,7 +25,7 @@ const stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
 func TestSecondAnswer(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	cfg := testConfig()
+	cfg := verified
 	cfg.CADir = t.TempDir()
 	write(t, filepath.Join(cfg.CADir, "ca.crt"), a.pem)
 	pair := a.pair(t)
@@ -54,11 +53,11 @@ func TestSecondAnswer(t *testing.T) {
 					w.flush()
 				}
 			})
-			i := newInvoker(t, cfg, testDeps())
+			c := newClient(t, cfg, nil)
 			for n := range 300 {
-				target := hook(t, tc.scheme+"://"+address)
-				target.NeedBody = true
-				res, err := i.Do(t.Context(), build(t, i, target))
+				call := post(t, tc.scheme+"://"+address)
+				call.NeedBody = true
+				res, err := do(t, c, call)
 				if err != nil || string(res.Body) != "ok" {
 					t.Fatalf("%d: got %v, %v", n, res, err)
 				}
@@ -107,8 +106,8 @@ func TestWhileIdle(t *testing.T) {
 					idle := make(chan struct{})
 					conns, seen := 0, 0
 					var wg sync.WaitGroup
-					i := newInvoker(t, testConfig(), testDeps())
-					i.transports[way{}] = &http.Transport{
+					c := newClient(t, verified, nil)
+					c.transports[way{}] = &http.Transport{
 						TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 						DialContext: func(context.Context, string, string) (net.Conn, error) {
 							client, server := net.Pipe()
@@ -133,9 +132,9 @@ func TestWhileIdle(t *testing.T) {
 						},
 					}
 					for n := range requests {
-						target := hook(t, tc.scheme+"://backend.test")
-						target.NeedBody = true
-						res, err := i.Do(t.Context(), build(t, i, target))
+						call := post(t, tc.scheme+"://backend.test")
+						call.NeedBody = true
+						res, err := do(t, c, call)
 						if err != nil || string(res.Body) != "ok" {
 							t.Fatalf("%d: got %v, %v", n, res, err)
 						}
@@ -156,7 +155,7 @@ func TestWhileIdle(t *testing.T) {
 // listened to for ten times as long.
 func TestTime(t *testing.T) {
 	t.Parallel()
-	const limit = time.Second
+	const limit = time.Second // hides the usual one
 	for _, tc := range []struct {
 		name   string
 		header time.Duration // before the header
@@ -176,9 +175,9 @@ func TestTime(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				i := newInvoker(t, testConfig(), testDeps())
+				c := newClient(t, verified, nil)
 				client, server := net.Pipe()
-				i.transports[way{}] = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return newLink(client), nil }}
+				c.transports[way{}] = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return newLink(client), nil }}
 				var wg sync.WaitGroup
 				defer wg.Wait()
 				wg.Go(func() {
@@ -193,13 +192,14 @@ func TestTime(t *testing.T) {
 						}
 					}
 				})
-				target := hook(t, "http://backend.test/")
-				target.Rule.Timeout, target.NeedBody = limit, tc.needed
-				req := build(t, i, target)
+				call := post(t, "http://backend.test/")
+				call.NeedBody, call.SkipBody = tc.needed, !tc.needed
 				answered := 0
-				req.OnAnswer = func() { answered++ }
+				call.OnAnswer = func() { answered++ }
 				start := time.Now()
-				res, err := i.Do(t.Context(), req)
+				ctx, clock := NewClock(t.Context(), limit)
+				defer clock.Stop()
+				res, err := c.Do(ctx, clock, call)
 				took := time.Since(start)
 				if want := "POST http://backend.test/: " + tc.want; tc.want != "" && (err == nil || err.Error() != want) || tc.want == "" && err != nil {
 					t.Fatalf("got %v, want %s", err, want)
@@ -213,7 +213,7 @@ func TestTime(t *testing.T) {
 				if want := 1; tc.header < limit && answered != want || tc.header > limit && answered != 0 {
 					t.Errorf("OnAnswer was called %d times", answered)
 				}
-				i.Close()
+				c.Close()
 				client.Close()
 			})
 		})
@@ -236,14 +236,13 @@ func TestBrokenBodyIsNoReasonToRepeat(t *testing.T) {
 		_ = readRequest(bufio.NewReader(c))
 		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nbegin")
 	})
-	i := newInvoker(t, testConfig(), testDeps())
-	for method, want := range map[string]bool{"GET": true, "PUT": false, "DELETE": false, "POST": false} {
-		target := hook(t, "http://"+address)
-		target.Rule.Method, target.NeedBody = &method, true
-		req := build(t, i, target)
-		_, err := i.Do(t.Context(), req)
-		if retry, _ := Retryable(err, req, nil); retry != want || Uncertain(err) != want || !Sent(err) {
-			t.Errorf("%s: got %v, retryable %t, uncertain %t, want %t", method, err, retry, Uncertain(err), want)
+	c := newClient(t, verified, nil)
+	for method, final := range map[string]bool{"GET": false, "PUT": true, "DELETE": true, "POST": true} {
+		call := post(t, "http://"+address)
+		call.Method, call.NeedBody = method, true
+		_, err := do(t, c, call)
+		if e := fault(t, err); e.Final != final || !e.Sent {
+			t.Errorf("%s: got %v, final %t, sent %t, want %t, true", method, err, e.Final, e.Sent, final)
 		}
 	}
 }
@@ -267,15 +266,14 @@ func TestBrokenBody(t *testing.T) {
 				_, _ = io.WriteString(c, answer)
 			})
 			for _, needed := range []bool{false, true} {
-				i := newInvoker(t, testConfig(), testDeps()) // with a connection of its own: the server closes without a word
-				target := hook(t, "http://"+address)
-				target.NeedBody = needed
-				res, err := i.Do(t.Context(), build(t, i, target))
-				var status *StatusError
+				c := newClient(t, verified, nil) // with a connection of its own: the server closes without a word
+				call := post(t, "http://"+address)
+				call.NeedBody = needed
+				res, err := do(t, c, call)
 				switch {
 				case name == "status 500":
-					if !errors.As(err, &status) || status.Body != "begin" {
-						t.Errorf("needed %t: got %v", needed, err)
+					if err != nil || string(res.Body) != "begin" || !res.Broken {
+						t.Errorf("needed %t: got %+v, %v", needed, res, err)
 					}
 				case needed && (err == nil || !strings.Contains(err.Error(), "the answer (200) broke off")):
 					t.Errorf("needed: got %v", err)
@@ -325,13 +323,13 @@ func TestContentEncoding(t *testing.T) {
 					w.Header().Set("Content-Encoding", tc.encoding)
 					_, _ = io.WriteString(w, tc.body)
 				})
-				i := newInvoker(t, testConfig(), testDeps())
-				target := hook(t, s.URL)
-				target.NeedBody = true
+				c := newClient(t, verified, nil)
+				call := post(t, s.URL)
+				call.NeedBody = true
 				if asked != "" {
-					target.Rule.Headers = map[string]string{"Accept-Encoding": asked}
+					call.Header["Accept-Encoding"] = []string{asked}
 				}
-				res, err := i.Do(t.Context(), build(t, i, target))
+				res, err := do(t, c, call)
 				if err != nil || string(res.Body) != tc.want {
 					t.Fatalf("got %v, %v", res, err)
 				}
