@@ -121,8 +121,11 @@ func (a *Agent) watchRun(ctx context.Context, j *job, out outcome) (f *followed,
 // followRun is what a Follower needs to know of a run. Only a rule's own
 // follow asks for the input.
 func (a *Agent) followRun(j *job) follow.Run {
-	return follow.Run{ID: j.run, Sync: j.sync, NoFollow: j.noFollow, Rule: j.rule,
-		Input: func() (map[string]any, error) { return a.input(j, j.answer) }}
+	run := follow.Run{ID: j.run, Sync: j.sync, NoFollow: j.noFollow, Input: func() (map[string]any, error) { return a.input(j, j.answer) }}
+	if j.rule != nil {
+		run.Follow = j.rule.Follow
+	}
+	return run
 }
 
 // run looks at the pipeline until it has ended, and reports how. An error is
@@ -143,7 +146,7 @@ func (f *followed) run(ctx context.Context) error {
 		if ended || err != nil {
 			return err
 		}
-		timeout := f.watch.Timeout()
+		timeout := f.watch.Timeout
 		if err := Pause(ctx, min(f.wait(), timeout-time.Since(f.since))); err != nil {
 			return err
 		}
@@ -169,8 +172,8 @@ func (f *followed) wait() time.Duration {
 		return f.backoff
 	case f.resumed && f.looks == 0:
 		return rand.N(catchUp)
-	case f.watch.Interval() > 0:
-		d = f.watch.Interval()
+	case f.watch.Interval > 0:
+		d = f.watch.Interval
 	case f.looks < len(schedule) && !f.resumed:
 		d = schedule[f.looks]
 	case age < 10*time.Minute:
@@ -192,7 +195,7 @@ func jitter(d time.Duration) time.Duration { return d*9/10 + rand.N(d/5+1) }
 
 // look looks once, in a slot, and ends the run where that says so.
 func (f *followed) look(ctx context.Context) (ended bool, err error) {
-	bounded, cancel := context.WithTimeout(ctx, max(f.watch.Timeout()-time.Since(f.since), lastLook))
+	bounded, cancel := context.WithTimeout(ctx, max(f.watch.Timeout-time.Since(f.since), lastLook))
 	defer cancel()
 	var progress follow.Progress
 	err = f.inPollSlot(bounded, f.watch.Host(), func() (err error) {

@@ -9,6 +9,7 @@
 package follow
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -36,38 +37,30 @@ var _ Invoker = (*invoker.Invoker)(nil)
 
 // Run is what a Follower needs to know of a run beside request and answer.
 type Run struct {
-	ID       string          // of Port; empty: nothing is followed
-	Sync     bool            // the run waits for the backend
-	NoFollow bool            // the invocation method rules following out
-	Rule     *transform.Rule // may be nil
+	ID       string            // of Port; empty: nothing is followed
+	Sync     bool              // the run waits for the backend
+	NoFollow bool              // the invocation method rules following out
+	Follow   *transform.Follow // what its rule says; nil: nothing
 	// Input gives what the expressions of a rule's follow see: an object of
 	// body, request and response, the last one nil after a restart. It is
 	// called once per look that follows by the rule, and for no other.
 	Input func() (map[string]any, error)
 }
 
-// follow is what the rule of a run says, nil where it says nothing.
-func (r *Run) follow() *transform.Follow {
-	if r.Rule == nil {
-		return nil
-	}
-	return r.Rule.Follow
-}
-
 // generic reports whether the rule says itself where to look.
-func (r *Run) generic() bool { return r.follow() != nil && r.follow().Generic() }
+func (r *Run) generic() bool { return r.Follow != nil && r.Follow.Generic() }
 
 // project is where the rule wants the build of an incoming webhook to be looked
 // for.
 func (r *Run) project(ctx context.Context) (string, error) {
-	if r.follow() == nil {
+	if r.Follow == nil {
 		return "", nil
 	}
 	in, err := r.Input()
 	if err != nil {
 		return "", err
 	}
-	p, err := r.follow().Project(ctx, in)
+	p, err := r.Follow.Project(ctx, in)
 	if err != nil || p == nil {
 		return "", err
 	}
@@ -99,7 +92,7 @@ func New(cfg Config, inv Invoker) *Follower {
 // or empty where nobody expects the run to be followed.
 func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res *invoker.Response) (w *Watch, why string) {
 	w, err := f.begin(ctx, &run, ci.Trigger{Request: req, Response: res})
-	if err == nil || run.follow() == nil && none(err) {
+	if err == nil || run.Follow == nil && none(err) {
 		return w, ""
 	}
 	return nil, "Not followed: " + err.Error()
@@ -134,7 +127,7 @@ func none(err error) bool {
 // begin makes the Watch of a run that nobody has followed yet, or nil where
 // nobody wants that.
 func (f *Follower) begin(ctx context.Context, run *Run, t ci.Trigger) (*Watch, error) {
-	said := run.follow()
+	said := run.Follow
 	if run.ID == "" || run.NoFollow || f.cfg.Off() || said != nil && said.Off || said == nil && run.Sync {
 		return nil, nil
 	}
@@ -159,13 +152,12 @@ func (f *Follower) begin(ctx context.Context, run *Run, t ci.Trigger) (*Watch, e
 // followed any more, in words for the run's log.
 func (f *Follower) Resume(run Run, h Handle) (*Watch, error) {
 	s, known := f.systems[h.Backend]
-	said := run.follow()
 	switch {
 	case h.IsZero() || !known && h.Backend != Rule:
 		return nil, errors.New("the run's log names nothing that this agent can follow")
 	case f.cfg.Off():
 		return nil, errors.New("FOLLOW is off")
-	case said != nil && said.Off:
+	case run.Follow != nil && run.Follow.Off:
 		return nil, errors.New("the rule says not to follow")
 	case known:
 		for _, place := range h.Places {
@@ -188,19 +180,16 @@ func (f *Follower) seal(run *Run, places []string) string {
 }
 
 func (f *Follower) watch(run *Run, by system, places []string) *Watch {
-	w := &Watch{system: by, timeout: f.cfg.Timeout()}
+	w := &Watch{Timeout: f.cfg.Timeout(), system: by}
 	if by.Name() == Rule {
 		w.seal = f.seal(run, places)
 	}
 	var success []string
-	if said := run.follow(); said != nil {
-		w.interval, success = said.Interval, said.Success
-		if said.Timeout > 0 {
-			w.timeout = said.Timeout
-		}
+	if said := run.Follow; said != nil {
+		w.Interval, w.Timeout, success = said.Interval, cmp.Or(said.Timeout, w.Timeout), said.Success
 	}
 	for _, place := range places {
-		w.jobs = append(w.jobs, &job{Job: ci.Job{Place: place, Run: run.ID, Success: success}})
+		w.jobs = append(w.jobs, &job{Job: ci.Job{Place: place, Run: run.ID, Success: success}, written: map[ci.Line]bool{}})
 	}
 	w.told.handle = w.Handle().String()
 	return w

@@ -94,12 +94,13 @@ func (s *stage) build(t *testing.T, id string, method map[string]any, ruleJSON s
 	target := invoker.Target{Key: id, Event: event, Root: root, Method: invoker.ReadMethod(method), NeedBody: true}
 	run := Run{ID: id, Sync: target.Method.Synchronized, NoFollow: target.Method.NoFollow}
 	if ruleJSON != "" {
-		run.Rule = s.rule(t, ruleJSON)
-		over, _, err := run.Rule.Request(t.Context(), root)
+		rule := s.rule(t, ruleJSON)
+		run.Follow = rule.Follow
+		over, _, err := rule.Request(t.Context(), root)
 		if err != nil {
 			t.Fatal(err)
 		}
-		target.Rule = invoker.Override{Backend: run.Rule.Backend, URL: over.URL, Headers: over.Headers, Body: over.Body, HasBody: over.HasBody}
+		target.Rule = invoker.Override{Backend: rule.Backend, URL: over.URL, Headers: over.Headers, Body: over.Body, HasBody: over.HasBody}
 	}
 	req, err := s.inv.Build(target)
 	if err != nil {

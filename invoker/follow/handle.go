@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"regexp"
 	"strings"
 
 	"port-agent/invoker/follow/ci"
@@ -20,10 +21,7 @@ type Handle struct {
 	seal string
 }
 
-const (
-	handlePrefix = "Following "
-	sealPrefix   = "(seal "
-)
+var handleLine = regexp.MustCompile(`^Following (\S+)((?: \S+)+?)(?: \(seal (\S+)\))?$`)
 
 // IsZero reports whether h names no place.
 func (h Handle) IsZero() bool { return len(h.Places) == 0 }
@@ -32,9 +30,9 @@ func (h Handle) IsZero() bool { return len(h.Places) == 0 }
 //
 //	Following jenkins https://ci.corp.example/queue/item/4711/
 func (h Handle) String() string {
-	s := handlePrefix + h.Backend + " " + strings.Join(h.Places, " ")
+	s := "Following " + h.Backend + " " + strings.Join(h.Places, " ")
 	if h.seal != "" {
-		s += " " + sealPrefix + h.seal + ")"
+		s += " (seal " + h.seal + ")"
 	}
 	return s
 }
@@ -42,24 +40,15 @@ func (h Handle) String() string {
 // ParseHandle reads a line that String has made. Whether the places may be
 // looked at is for Resume to decide.
 func ParseHandle(line string) (Handle, bool) {
-	rest, ok := strings.CutPrefix(strings.TrimSpace(line), handlePrefix)
-	if !ok {
+	m := handleLine.FindStringSubmatch(strings.TrimSpace(line))
+	if m == nil {
 		return Handle{}, false
 	}
-	rest, seal, sealed := strings.Cut(rest, " "+sealPrefix)
-	if sealed {
-		if seal, ok = strings.CutSuffix(seal, ")"); !ok {
-			return Handle{}, false
-		}
-	}
-	words := strings.Fields(rest)
-	if len(words) < 2 || len(words) > 1+ci.MaxJobs {
-		return Handle{}, false
-	}
-	for _, place := range words[1:] {
+	h := Handle{Backend: m[1], Places: strings.Fields(m[2]), seal: m[3]}
+	for _, place := range h.Places {
 		if _, err := ci.ParsePlace(place); err != nil {
 			return Handle{}, false
 		}
 	}
-	return Handle{Backend: words[0], Places: words[1:], seal: seal}, true
+	return h, len(h.Places) <= ci.MaxJobs
 }

@@ -99,7 +99,7 @@ func TestWanted(t *testing.T) {
 	if w, why := noToken.f.Start(t.Context(), run, req, res); w != nil || why != "Not followed: GITLAB_TOKEN is not set" {
 		t.Errorf("no token: got %v, %q", w, why)
 	}
-	run.Rule = nil
+	run.Follow = nil
 	if w, why := noToken.f.Start(t.Context(), run, req, res); w != nil || why != "" {
 		t.Errorf("no token, and nobody asked: got %v, %q", w, why)
 	}

@@ -47,11 +47,9 @@ const (
 func (j *job) merge(v ci.View) (lines []ci.Line) {
 	v.Summary = wire.OneLine(v.Summary, 2*maxLine)
 	text := ""
-	switch {
-	case v.Over:
+	if v.Over {
 		text = v.Summary
-	case v.Name == "" || v.Label == "": // a rule says itself which lines it wants
-	default:
+	} else if v.Name != "" && v.Label != "" { // a rule says itself which lines it wants
 		text = join([]string{v.Name, v.Label, v.Why}, ": ")
 	}
 	text = wire.OneLine(text, maxLine)
@@ -63,9 +61,6 @@ func (j *job) merge(v ci.View) (lines []ci.Line) {
 		l.Text = wire.OneLine(l.Text, maxLine)
 		if l.Text == "" || j.written[l] || len(j.written) >= maxLines {
 			continue
-		}
-		if j.written == nil {
-			j.written = map[ci.Line]bool{}
 		}
 		j.written[l] = true
 		lines = append(lines, l)

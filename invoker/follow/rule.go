@@ -23,7 +23,7 @@ func (f *rule) Name() string { return Rule }
 // Locate evaluates the rule's url. Where the answer of the trigger is not known,
 // the url must not depend on it, and something must be there.
 func (f *rule) Locate(ctx context.Context, t ci.Trigger) ([]string, error) {
-	said := f.run.follow()
+	said := f.run.Follow
 	if t.Response == nil && said.ReadsAnswer() {
 		return nil, ci.Errorf(ci.None, "", "follow.url reads the answer, which is not known")
 	}
@@ -59,7 +59,7 @@ func (f *rule) Look(ctx context.Context, j *ci.Job) (ci.View, error) {
 	if err != nil {
 		return ci.View{}, ci.Errorf(ci.Refused, "", "read the event again: %w", err)
 	}
-	said := f.run.follow()
+	said := f.run.Follow
 	poll, warnings, err := said.Request(ctx, in)
 	if err != nil {
 		return ci.View{}, ci.Errorf(ci.Refused, "", "%w", err)

@@ -103,8 +103,8 @@ func TestRuleStories(t *testing.T) {
 				golden(t, "rule-"+s.name, why+"\n")
 				return
 			}
-			if w.Interval() != 7*time.Second || w.Timeout() != 2*time.Minute || w.Backend() != Rule {
-				t.Errorf("got interval %s, timeout %s, backend %s", w.Interval(), w.Timeout(), w.Backend())
+			if w.Interval != 7*time.Second || w.Timeout != 2*time.Minute || w.Backend() != Rule {
+				t.Errorf("got interval %s, timeout %s, backend %s", w.Interval, w.Timeout, w.Backend())
 			}
 			got := st.tell(t, w, 10*time.Second, nil)
 			_, seal, _ := strings.Cut(got, "(seal ")

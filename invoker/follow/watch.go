@@ -15,12 +15,13 @@ import (
 // Watch is one followed run. It is for one goroutine at a time. It holds no
 // event and no answer beyond what the run's Input keeps.
 type Watch struct {
-	system   system
-	seal     string
-	jobs     []*job
-	timeout  time.Duration
-	interval time.Duration
-	told     told
+	Timeout  time.Duration // how long the run is to be followed, from its trigger on
+	Interval time.Duration // the rule's own time between looks, or 0: the usual schedule
+
+	system system
+	seal   string
+	jobs   []*job
+	told   told
 }
 
 // told is what the last Progress said.
@@ -47,12 +48,6 @@ func (w *Watch) Host() string {
 	}
 	return strings.ToLower(u.Host)
 }
-
-// Timeout is how long the run is to be followed, from its trigger on.
-func (w *Watch) Timeout() time.Duration { return w.timeout }
-
-// Interval is the rule's own time between looks, or 0: the usual schedule.
-func (w *Watch) Interval() time.Duration { return w.interval }
 
 // MaxWait bounds the time to the next look, also after errors.
 func (w *Watch) MaxWait() time.Duration {

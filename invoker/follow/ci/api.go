@@ -70,11 +70,8 @@ func (a *api) fetch(ctx context.Context, place string, header http.Header) (res 
 	}
 	call := invoker.FetchRequest{URL: place, Header: http.Header{"Accept": {"application/json"}}}
 	maps.Copy(call.Header, header)
-	u, err := url.Parse(place)
-	if err == nil {
-		err = c.Authorize(ctx, u, call.Header)
-	}
-	if err == nil {
+	u, _ := ParsePlace(place) // below has parsed it
+	if err = c.Authorize(ctx, u, call.Header); err == nil {
 		res, err = a.client.Fetch(ctx, call)
 	}
 	fault := Judge(http.MethodGet, place, res, err)

@@ -40,8 +40,9 @@ type Job struct {
 	Success []string // end states that count as success; nil: the system's usual ones
 	Seen    bool     // a look has told of it
 
-	plain   bool           // Jenkins: there are no stages to ask for
-	answers map[string]any // GitHub: the last *answer of each URL
+	plain bool               // Jenkins: there are no stages to ask for
+	run   answer[gitHubRun]  // GitHub
+	jobs  answer[gitHubJobs] // GitHub
 }
 
 // View is what a pipeline looks like at one moment. What is empty is not known.

@@ -20,8 +20,8 @@ import (
 type gitHub struct{ *api }
 
 var (
-	gitHubDispatch = regexp.MustCompile(`^(/repos/[^/]+/[^/]+/actions)(/workflows/[^/]+)/dispatches$`)
-	gitHubWorkflow = regexp.MustCompile(`/workflows/[^/]+/runs$`)
+	gitHubDispatch = regexp.MustCompile(`^(/repos/[^/]+/[^/]+/actions/workflows/[^/]+)/dispatches$`)
+	gitHubRuns     = regexp.MustCompile(`/workflows/[^/]+/runs$`)
 )
 
 func newGitHub(c Client) *System {
@@ -39,7 +39,7 @@ func newGitHub(c Client) *System {
 const gitHubSkew = 5 * time.Second
 
 func (f *gitHub) start(_ context.Context, t Trigger) ([]string, error) {
-	actions, workflow, err := f.dispatched(t)
+	runs, err := f.dispatched(t)
 	if err != nil {
 		return nil, err
 	}
@@ -47,32 +47,36 @@ func (f *gitHub) start(_ context.Context, t Trigger) ([]string, error) {
 		ID json.Number `json:"workflow_run_id"`
 	}
 	if json.Unmarshal(t.Response.Body, &answer) == nil && answer.ID != "" {
-		return []string{actions + "/runs/" + answer.ID.String()}, nil
+		return []string{gitHubPlace(runs, answer.ID)}, nil
 	}
 	at, err := http.ParseTime(t.Response.Header.Get("Date"))
 	if err != nil {
 		at = time.Now()
 	}
-	return []string{workflow + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
+	return []string{runs + "#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
 }
 
 func (f *gitHub) find(ctx context.Context, t Trigger) ([]string, error) {
-	_, workflow, err := f.dispatched(t)
+	runs, err := f.dispatched(t)
 	if err != nil {
 		return nil, err
 	}
-	place, err := f.search(ctx, workflow+t.Since.Format(time.RFC3339), t.Run, true)
+	place, err := f.search(ctx, runs+"#"+t.Since.Format(time.RFC3339), t.Run, true)
 	return []string{place}, err
 }
 
-// dispatched gives the URL of the Actions of a repository, and the place of the
-// workflow that a request dispatches, less the time.
-func (f *gitHub) dispatched(t Trigger) (actions, workflow string, err error) {
+// dispatched returns the URL of the runs of the workflow that a request dispatches.
+func (f *gitHub) dispatched(t Trigger) (runs string, err error) {
 	m := gitHubDispatch.FindStringSubmatch(t.path)
 	if m == nil {
-		return "", "", Errorf(None, "", "the request was no workflow dispatch")
+		return "", Errorf(None, "", "the request was no workflow dispatch")
 	}
-	return f.base() + m[1], f.base() + m[1] + m[2] + "/runs#", nil
+	return f.base() + m[1] + "/runs", nil
+}
+
+// gitHubPlace is the place of a run of a workflow.
+func gitHubPlace(runs string, id json.Number) string {
+	return gitHubRuns.ReplaceAllString(runs, "/runs/"+id.String())
 }
 
 // gitHubName lets the run of a dispatch be found.
@@ -105,7 +109,7 @@ func (f *gitHub) look(ctx context.Context, j *Job) (v View, err error) {
 			return View{}, err
 		}
 	}
-	run, err := recall[gitHubRun](ctx, f.api, j, j.Place)
+	run, err := recall(ctx, f.api, j.Place, &j.run)
 	if err != nil {
 		return View{}, err
 	}
@@ -133,18 +137,18 @@ func (f *gitHub) look(ctx context.Context, j *Job) (v View, err error) {
 // Port or, where only one has begun since the dispatch, that one. byID rules out
 // the latter.
 func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (string, error) {
-	workflow, since, _ := strings.Cut(place, "#")
+	runs, since, _ := strings.Cut(place, "#")
 	var list struct {
 		Runs []gitHubRun `json:"workflow_runs"`
 	}
 	query := url.Values{"event": {"workflow_dispatch"}, "created": {">=" + since}, "per_page": {"100"}}
-	if err := f.get(ctx, workflow+"?"+query.Encode(), &list); err != nil {
+	if err := f.get(ctx, runs+"?"+query.Encode(), &list); err != nil {
 		return "", err
 	}
-	id := ""
+	id := json.Number("")
 	for _, r := range list.Runs { // the latest first
 		if names(run, r.Title, r.Name) {
-			id = r.ID.String()
+			id = r.ID
 		}
 	}
 	switch n := len(list.Runs); {
@@ -154,12 +158,12 @@ func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (stri
 	case n == 0:
 		return "", Errorf(Missing, f.right, "GitHub lists no run of the workflow since it was dispatched")
 	case n == 1:
-		id = list.Runs[0].ID.String()
+		id = list.Runs[0].ID
 	default:
 		return "", Errorf(Refused, gitHubName+", or use a server that returns run details",
 			"GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", n, run)
 	}
-	return gitHubWorkflow.ReplaceAllString(workflow, "/runs/"+id), nil
+	return gitHubPlace(runs, id), nil
 }
 
 type gitHubJobs struct {
@@ -172,7 +176,7 @@ type gitHubJobs struct {
 // jobs asks for them.
 func (f *gitHub) jobs(ctx context.Context, j *Job) *parts {
 	p := new(parts)
-	list, err := recall[gitHubJobs](ctx, f.api, j, j.Place+"/jobs?per_page=100")
+	list, err := recall(ctx, f.api, j.Place+"/jobs?per_page=100", &j.jobs)
 	if err != nil {
 		return p // for display only
 	}
@@ -196,34 +200,28 @@ func (f *gitHub) jobs(ctx context.Context, j *Job) *parts {
 
 // answer is what a URL answered last.
 type answer[T any] struct {
-	etag  string
+	etag  string // empty: nothing to go by
 	value T
 }
 
 // recall asks whether an answer has changed, which costs nothing of the rate
 // limit where it has not.
-func recall[T any](ctx context.Context, a *api, j *Job, place string) (*T, error) {
+func recall[T any](ctx context.Context, a *api, place string, last *answer[T]) (*T, error) {
 	header := a.header.Clone()
-	last, known := j.answers[place].(*answer[T])
-	if known {
+	if last.etag != "" {
 		header["If-None-Match"] = []string{last.etag}
 	}
 	res, err := a.fetch(ctx, place, header)
 	if err != nil {
 		return nil, err
 	}
-	if known && res.StatusCode == http.StatusNotModified {
+	if last.etag != "" && res.StatusCode == http.StatusNotModified {
 		return &last.value, nil
 	}
-	now := &answer[T]{etag: res.Header.Get("Etag")}
+	now := answer[T]{etag: res.Header.Get("Etag")}
 	if err := decode(place, res, &now.value); err != nil {
 		return nil, err
 	}
-	if now.etag != "" {
-		if j.answers == nil {
-			j.answers = map[string]any{}
-		}
-		j.answers[place] = now
-	}
-	return &now.value, nil
+	*last = now
+	return &last.value, nil
 }

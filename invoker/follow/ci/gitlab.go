@@ -24,8 +24,6 @@ type gitLab struct {
 	runs map[string]string // what startedBy has said, by place
 }
 
-var gitLabTrigger = regexp.MustCompile(`^(/api/v4/projects/[^/]+)/trigger/pipeline$`)
-
 func newGitLab(c Client) *System {
 	a := &api{client: c, backend: invoker.GitLab, what: "pipeline",
 		places: regexp.MustCompile(`^/api/v4/projects/[0-9]+/pipelines/[0-9]+$`),
@@ -63,15 +61,15 @@ const gitLabPages = 5
 // Older servers know no created_after, and whatever was created since was also
 // updated since.
 func (f *gitLab) find(ctx context.Context, t Trigger) ([]string, error) {
-	m := gitLabTrigger.FindStringSubmatch(t.path)
-	if m == nil {
+	project, ok := strings.CutSuffix(t.path, "/trigger/pipeline")
+	if !ok {
 		return nil, Errorf(None, "", "the request was no trigger of a pipeline")
 	}
 	since := t.Since.Format(time.RFC3339)
 	for page := 1; page <= gitLabPages; page++ {
 		var list []gitLabPipeline
 		query := fmt.Sprintf("?source=trigger&updated_after=%s&per_page=100&page=%d", since, page)
-		if err := f.get(ctx, f.base()+m[1]+"/pipelines"+query, &list); err != nil {
+		if err := f.get(ctx, f.base()+project+"/pipelines"+query, &list); err != nil {
 			return nil, err
 		}
 		for _, p := range list {
@@ -87,8 +85,8 @@ func (f *gitLab) find(ctx context.Context, t Trigger) ([]string, error) {
 	return nil, Errorf(Missing, "", "no pipeline that was triggered since %s has the id %s among its variables", since, t.Run)
 }
 
-// maxStartedBy bounds what is remembered of pipelines: all interrupted runs are
-// looked for among the same ones.
+// What is remembered of pipelines is bounded: all interrupted runs are looked for
+// among the same ones.
 const (
 	maxStartedBy  = 2000
 	maxRemembered = 500 // bytes of each
