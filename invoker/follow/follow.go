@@ -89,7 +89,7 @@ func New(cfg Config, inv Invoker) *Follower {
 
 // Start makes the Watch of a run whose request was accepted with res. Where it
 // returns nil, the run is not followed; why is then a line for the run's log,
-// or empty where nobody expects the run to be followed.
+// or empty where neither the rule nor a setting asks for that.
 func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res *invoker.Response) (w *Watch, why string) {
 	w, err := f.begin(ctx, &run, ci.Trigger{Request: req, Response: res})
 	if err == nil || run.Follow == nil && none(err) {
@@ -124,8 +124,8 @@ func none(err error) bool {
 	return ok && fault.Kind == ci.None
 }
 
-// begin makes the Watch of a run that nobody has followed yet, or nil where
-// nobody wants that.
+// begin makes the Watch of a run that was not followed before. It returns nil
+// where the run is not to be followed.
 func (f *Follower) begin(ctx context.Context, run *Run, t ci.Trigger) (*Watch, error) {
 	said := run.Follow
 	if run.ID == "" || run.NoFollow || f.cfg.Off() || said != nil && said.Off || said == nil && run.Sync {
@@ -135,7 +135,7 @@ func (f *Follower) begin(ctx context.Context, run *Run, t ci.Trigger) (*Watch, e
 	if !run.generic() {
 		s := f.systems.Of(t.Request)
 		if s == nil {
-			return nil, ci.Errorf(ci.None, "", "the backend %s has no pipelines; give the rule's follow a url and done", t.Request.Backend)
+			return nil, ci.Errorf(ci.None, "the backend %s has no pipelines; give the rule's follow a url and done", t.Request.Backend)
 		}
 		by = s
 	}

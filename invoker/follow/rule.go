@@ -3,11 +3,10 @@ package follow
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"strings"
 
 	"port-agent/invoker"
 	"port-agent/invoker/follow/ci"
+	"port-agent/invoker/wire"
 )
 
 // rule follows as the rule of the run says. Its headers may hold any
@@ -25,28 +24,26 @@ func (f *rule) Name() string { return Rule }
 func (f *rule) Locate(ctx context.Context, t ci.Trigger) ([]string, error) {
 	said := f.run.Follow
 	if t.Response == nil && said.ReadsAnswer() {
-		return nil, ci.Errorf(ci.None, "", "follow.url reads the answer, which is not known")
+		return nil, ci.Errorf(ci.None, "follow.url reads the answer, which is not known")
 	}
 	in, err := f.run.Input()
 	if err != nil {
-		return nil, ci.Errorf(ci.Refused, "", "%w", err)
+		return nil, ci.Errorf(ci.Refused, "%w", err)
 	}
 	raw, err := said.Place(ctx, in)
 	switch {
 	case err != nil:
-		return nil, ci.Errorf(ci.Refused, "", "%w", err)
+		return nil, ci.Errorf(ci.Refused, "%w", err)
 	case raw == nil:
-		return nil, ci.Errorf(ci.None, "", "follow.url gave null")
+		return nil, ci.Errorf(ci.None, "follow.url gave null")
 	}
-	u, err := url.Parse(strings.TrimSpace(*raw))
+	u, err := wire.ParseURL(*raw)
 	switch {
-	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, ci.Errorf(ci.Refused, "", "follow.url gave no http or https URL")
+	case err != nil:
+		return nil, ci.Errorf(ci.Refused, "follow.url: %w", err)
 	case u.User != nil:
-		return nil, ci.Errorf(ci.Refused, "", "follow.url holds user info, which a run's log would show; put it into follow.headers")
+		return nil, ci.Errorf(ci.Refused, "follow.url holds user info, which a run's log would show; put it into follow.headers")
 	}
-	u.Fragment, u.RawFragment = "", ""
-	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20")
 	if t.Response == nil {
 		_, err = f.Look(ctx, &ci.Job{Place: u.String()})
 	}
@@ -57,12 +54,12 @@ func (f *rule) Locate(ctx context.Context, t ci.Trigger) ([]string, error) {
 func (f *rule) Look(ctx context.Context, j *ci.Job) (ci.View, error) {
 	in, err := f.run.Input()
 	if err != nil {
-		return ci.View{}, ci.Errorf(ci.Refused, "", "read the event again: %w", err)
+		return ci.View{}, ci.Errorf(ci.Refused, "read the event again: %w", err)
 	}
 	said := f.run.Follow
 	poll, warnings, err := said.Request(ctx, in)
 	if err != nil {
-		return ci.View{}, ci.Errorf(ci.Refused, "", "%w", err)
+		return ci.View{}, ci.Errorf(ci.Refused, "%w", err)
 	}
 	call := invoker.FetchRequest{Method: *poll.Method, URL: j.Place, Header: make(http.Header, len(poll.Headers)+1)}
 	for k, v := range poll.Headers {
@@ -70,7 +67,7 @@ func (f *rule) Look(ctx context.Context, j *ci.Job) (ci.View, error) {
 	}
 	if poll.HasBody && poll.Body != nil {
 		if call.Body, err = invoker.EncodeBody(poll.Body, call.Header); err != nil {
-			return ci.View{}, ci.Errorf(ci.Refused, "", "follow.body: %w", err)
+			return ci.View{}, ci.Errorf(ci.Refused, "follow.body: %w", err)
 		}
 	}
 	res, err := f.inv.Fetch(ctx, call)
@@ -83,7 +80,7 @@ func (f *rule) Look(ctx context.Context, j *ci.Job) (ci.View, error) {
 	in["poll"] = res.Value()
 	p, more, err := said.Progress(ctx, in)
 	if err != nil {
-		return ci.View{}, ci.Errorf(ci.Refused, "", "%w", err)
+		return ci.View{}, ci.Errorf(ci.Refused, "%w", err)
 	}
 	v := ci.View{Label: p.StatusLabel, Links: p.Link, Over: p.Done, Success: p.Status == "SUCCESS", Summary: p.Summary}
 	for _, text := range p.Log {

@@ -39,7 +39,7 @@ func (a *api) base() string {
 // below returns the credential, and what follows its base in a URL.
 func (a *api) below(raw string) (c *invoker.Credential, rest string, err error) {
 	if c = a.client.Credential(a.backend); c == nil {
-		return nil, "", Errorf(None, "", "%s", a.unset)
+		return nil, "", Errorf(None, "%s", a.unset)
 	}
 	u, err := ParsePlace(raw)
 	if err != nil {
@@ -47,7 +47,7 @@ func (a *api) below(raw string) (c *invoker.Credential, rest string, err error) 
 	}
 	path, ok := c.Rest(u)
 	if !ok {
-		return nil, "", Errorf(None, "", "%s is not below %s, the only place that the credential is sent to", u.Host, c.Base())
+		return nil, "", Errorf(None, "%s is not below %s, the only place that the credential is sent to", u.Host, c.Base())
 	}
 	return c, path + strings.TrimPrefix(raw, bare(raw)), nil
 }
@@ -66,7 +66,7 @@ func (a *api) get(ctx context.Context, place string, v any) error {
 func (a *api) fetch(ctx context.Context, place string, header http.Header) (res *invoker.Response, err error) {
 	c, _, err := a.below(place)
 	if err != nil {
-		return nil, Errorf(Hopeless, "", "%w", err)
+		return nil, Errorf(Hopeless, "%w", err)
 	}
 	call := invoker.FetchRequest{URL: place, Header: http.Header{"Accept": {"application/json"}}}
 	maps.Copy(call.Header, header)
@@ -111,17 +111,17 @@ func Judge(method, place string, res *invoker.Response, err error) *Error {
 	case code/100 != 2 || code == http.StatusNonAuthoritativeInfo && isPage(res):
 		return &Error{Kind: Refused, Err: err}
 	case isPage(res):
-		return Errorf(Refused, "", "%s %s answered with an HTML page, most likely a login page", method, bare(place))
+		return Errorf(Refused, "%s %s answered with an HTML page, most likely a login page", method, bare(place))
 	}
 	return nil
 }
 
 func decode(place string, res *invoker.Response, v any) error {
 	if res.Truncated {
-		return Errorf(Refused, "", "GET %s answered with more than 1 MiB", bare(place))
+		return Errorf(Refused, "GET %s answered with more than 1 MiB", bare(place))
 	}
 	if json.Unmarshal(res.Body, v) != nil {
-		return Errorf(Refused, "", "GET %s did not answer with the JSON that was expected", bare(place))
+		return Errorf(Refused, "GET %s did not answer with the JSON that was expected", bare(place))
 	}
 	return nil
 }
@@ -136,7 +136,7 @@ func isPage(res *invoker.Response) bool {
 func ParsePlace(place string) (*url.URL, error) {
 	u, err := url.Parse(place)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, Errorf(Refused, "", "the URL to poll is not an http or https URL without user info")
+		return nil, Errorf(Refused, "the URL to poll is not an http or https URL without user info")
 	}
 	return u, nil
 }

@@ -43,7 +43,7 @@ func (f *azureDevOps) start(ctx context.Context, t Trigger) ([]string, error) {
 	}
 	var started struct{ ID json.Number }
 	if json.Unmarshal(t.Response.Body, &started) != nil || started.ID == "" {
-		return nil, Errorf(Refused, "", "the answer of Azure DevOps names no run")
+		return nil, Errorf(Refused, "the answer of Azure DevOps names no run")
 	}
 	return []string{f.base() + m[1] + "/_apis/build/builds/" + started.ID.String()}, nil
 }
@@ -54,9 +54,9 @@ func (f *azureDevOps) numbered(ctx context.Context, t Trigger) (place string, er
 	project, err := t.Project(ctx)
 	switch {
 	case err != nil:
-		return "", Errorf(Refused, "", "%w", err)
+		return "", Errorf(Refused, "%w", err)
 	case m == nil || project == "":
-		return "", Errorf(None, "", "an incoming webhook of Azure DevOps names no build; give the rule follow.project, and the pipeline name: port-${{ parameters.HOOK.context.runId }}")
+		return "", Errorf(None, "an incoming webhook of Azure DevOps names no build; give the rule follow.project, and the pipeline name: port-${{ parameters.HOOK.context.runId }}")
 	}
 	return f.base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(t.Run), nil
 }
@@ -83,7 +83,8 @@ func (f *azureDevOps) find(ctx context.Context, t Trigger) ([]string, error) {
 			return []string{place + "/" + b.ID.String()}, nil
 		}
 	}
-	return nil, Errorf(Missing, "put .context.runId into templateParameters or variables of the request", "no build of pipeline %s has the id %s among its parameters", m[2], t.Run)
+	return nil, Errorf(Missing, "no build of pipeline %s has the id %s among its parameters", m[2], t.Run).
+		hint("put .context.runId into templateParameters or variables of the request")
 }
 
 // byNumber looks for the build whose number holds the id of the run at Port.
@@ -94,8 +95,8 @@ func (f *azureDevOps) byNumber(ctx context.Context, place string) (string, error
 	}
 	if len(list.Value) == 0 {
 		_, number, _ := strings.Cut(place, "?buildNumber=")
-		return "", Errorf(Missing, "the YAML of the pipeline needs name: port-${{ parameters.HOOK.context.runId }}, with the alias of its webhook for HOOK",
-			"no build has the number %s", number)
+		return "", Errorf(Missing, "no build has the number %s", number).
+			hint("the YAML of the pipeline needs name: port-${{ parameters.HOOK.context.runId }}, with the alias of its webhook for HOOK")
 	}
 	return bare(place) + "/" + list.Value[0].ID.String(), nil
 }

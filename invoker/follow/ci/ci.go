@@ -1,10 +1,11 @@
 // Package ci asks Jenkins, GitLab, GitHub and Azure DevOps about pipelines:
 // which ones a request has started, what they are doing, and how they ended.
 //
-// It is one call at a time: no timers, no goroutines, and no memory of a
-// pipeline but its Job. What an answer, a request or a place says never leads a
-// credential to another place than below its own base URL. It knows no mappings
-// and no Port. Package follow calls it, and package agent reads its errors.
+// It keeps no timers and starts no goroutines: one call of Look is one look.
+// Nothing that a request, an answer or a place says makes it send a credential
+// to another URL than one below the credential's own base. It knows neither
+// mappings nor what Port is told. Package follow calls it, and package agent
+// reads its errors.
 package ci
 
 import (
@@ -131,7 +132,7 @@ func (s *System) Locate(ctx context.Context, t Trigger) (places []string, err er
 func (s *System) Check(place string) error {
 	_, rest, err := s.below(place)
 	if err == nil && !s.places.MatchString(rest) {
-		err = Errorf(Refused, "", "%s is no %s", bare(place), s.what)
+		err = Errorf(Refused, "%s is no %s", bare(place), s.what)
 	}
 	return err
 }
@@ -143,7 +144,7 @@ func (s *System) Look(ctx context.Context, j *Job) (View, error) {
 	v, err := s.own.look(ctx, &next)
 	if err == nil && next.Place != j.Place {
 		if bad := s.Check(next.Place); bad != nil { // maybe another process goes on there
-			err = Errorf(Refused, "", "%w", bad)
+			err = Errorf(Refused, "%w", bad)
 		}
 	}
 	if err != nil {

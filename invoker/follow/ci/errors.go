@@ -42,8 +42,13 @@ type Error struct {
 }
 
 // Errorf makes an Error, its Err as fmt.Errorf does.
-func Errorf(kind Kind, hint, format string, args ...any) *Error {
-	return &Error{Kind: kind, Hint: hint, Err: fmt.Errorf(format, args...)}
+func Errorf(kind Kind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Err: fmt.Errorf(format, args...)}
+}
+
+func (e *Error) hint(hint string) *Error {
+	e.Hint = hint
+	return e
 }
 
 // Error is one line, for people. It holds no credential.

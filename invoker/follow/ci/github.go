@@ -69,7 +69,7 @@ func (f *gitHub) find(ctx context.Context, t Trigger) ([]string, error) {
 func (f *gitHub) dispatched(t Trigger) (runs string, err error) {
 	m := gitHubDispatch.FindStringSubmatch(t.path)
 	if m == nil {
-		return "", Errorf(None, "", "the request was no workflow dispatch")
+		return "", Errorf(None, "the request was no workflow dispatch")
 	}
 	return f.base() + m[1] + "/runs", nil
 }
@@ -154,14 +154,14 @@ func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (stri
 	switch n := len(list.Runs); {
 	case id != "":
 	case byID:
-		return "", Errorf(Missing, gitHubName, "no run of the workflow has the id %s in its title", run)
+		return "", Errorf(Missing, "no run of the workflow has the id %s in its title", run).hint(gitHubName)
 	case n == 0:
-		return "", Errorf(Missing, f.right, "GitHub lists no run of the workflow since it was dispatched")
+		return "", Errorf(Missing, "GitHub lists no run of the workflow since it was dispatched").hint(f.right)
 	case n == 1:
 		id = list.Runs[0].ID
 	default:
-		return "", Errorf(Refused, gitHubName+", or use a server that returns run details",
-			"GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", n, run)
+		return "", Errorf(Refused, "GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", n, run).
+			hint(gitHubName + ", or use a server that returns run details")
 	}
 	return gitHubPlace(runs, id), nil
 }

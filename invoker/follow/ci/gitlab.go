@@ -49,7 +49,7 @@ func (f *gitLab) place(p gitLabPipeline) string {
 func (f *gitLab) start(_ context.Context, t Trigger) ([]string, error) {
 	var p gitLabPipeline
 	if json.Unmarshal(t.Response.Body, &p) != nil || p.ID == "" || p.Project == "" {
-		return nil, Errorf(Refused, "", "the answer of GitLab names no pipeline")
+		return nil, Errorf(Refused, "the answer of GitLab names no pipeline")
 	}
 	return []string{f.place(p)}, nil
 }
@@ -63,7 +63,7 @@ const gitLabPages = 5
 func (f *gitLab) find(ctx context.Context, t Trigger) ([]string, error) {
 	project, ok := strings.CutSuffix(t.path, "/trigger/pipeline")
 	if !ok {
-		return nil, Errorf(None, "", "the request was no trigger of a pipeline")
+		return nil, Errorf(None, "the request was no trigger of a pipeline")
 	}
 	since := t.Since.Format(time.RFC3339)
 	for page := 1; page <= gitLabPages; page++ {
@@ -82,7 +82,7 @@ func (f *gitLab) find(ctx context.Context, t Trigger) ([]string, error) {
 			break
 		}
 	}
-	return nil, Errorf(Missing, "", "no pipeline that was triggered since %s has the id %s among its variables", since, t.Run)
+	return nil, Errorf(Missing, "no pipeline that was triggered since %s has the id %s among its variables", since, t.Run)
 }
 
 // What is remembered of pipelines is bounded: all interrupted runs are looked for
@@ -92,9 +92,9 @@ const (
 	maxRemembered = 500 // bytes of each
 )
 
-// startedBy gives the id of the run that has triggered a pipeline. GitLab keeps
+// startedBy returns the id of the run that has triggered a pipeline. GitLab keeps
 // the body of the trigger, less its token, as the variable TRIGGER_PAYLOAD. Where
-// that has no event, any variable may hold the id: it gives all their values.
+// that has no event, any variable may hold the id: it returns all their values.
 func (f *gitLab) startedBy(ctx context.Context, place string) (string, error) {
 	f.mu.Lock()
 	text, known := f.runs[place]

@@ -43,7 +43,7 @@ func (j *Job) Fleeting() bool { return strings.Contains(j.Place, jenkinsQueue) }
 func (f *jenkins) start(_ context.Context, t Trigger) (places []string, err error) {
 	jobs, _, err := invoker.JenkinsJobs(t.Response)
 	if err != nil {
-		return nil, Errorf(None, "", "Jenkins named no job, as where the trigger is set to answer silently")
+		return nil, Errorf(None, "Jenkins named no job, as where the trigger is set to answer silently")
 	}
 	for _, j := range jobs {
 		if j.Triggered && j.Queue > 0 {
@@ -52,9 +52,9 @@ func (f *jenkins) start(_ context.Context, t Trigger) (places []string, err erro
 	}
 	switch {
 	case len(places) == 0:
-		return nil, Errorf(None, "", "Jenkins put nothing into its queue, as in a dry run")
+		return nil, Errorf(None, "Jenkins put nothing into its queue, as in a dry run")
 	case len(places) > MaxJobs:
-		return nil, Errorf(Refused, "", "the request triggered more than %d jobs", MaxJobs)
+		return nil, Errorf(Refused, "the request triggered more than %d jobs", MaxJobs)
 	}
 	return places, nil
 }
@@ -109,7 +109,7 @@ func (f *jenkins) search(ctx context.Context, j *Job, name string) (place string
 	if j.Seen { // Jenkins was restarted, or the build came and went: nobody knows how it ended
 		kind = Refused
 	}
-	return "", Errorf(kind, "", "item %s is neither in the queue nor among the last 100 builds of %s", item, name)
+	return "", Errorf(kind, "item %s is neither in the queue nor among the last 100 builds of %s", item, name)
 }
 
 func (f *jenkins) build(ctx context.Context, j *Job) (View, error) {

@@ -74,12 +74,12 @@ func (f *jenkins) find(ctx context.Context, t Trigger) (places []string, err err
 		}
 	}
 	if len(places) == 0 {
-		return nil, Errorf(Missing, "let the trigger put it there, and "+f.right, "no item in the queue and no recent build has the id %s in a parameter or in its cause", t.Run)
+		return nil, Errorf(Missing, "no item in the queue and no recent build has the id %s in a parameter or in its cause", t.Run).hint("let the trigger put it there, and " + f.right)
 	}
 	return places, nil
 }
 
-// all gives an object and all that are in it.
+// all returns an object and all that are in it.
 func (o *jenkinsObject) all() []*jenkinsObject {
 	all := []*jenkinsObject{o}
 	if o.CurrentExecutable != nil {
