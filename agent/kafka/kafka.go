@@ -3,11 +3,12 @@
 // agent, and commits what is settled.
 //
 // It knows nothing of what a record says, of mappings or of Port's API. Only
-// cmd imports it, and it is the only package that imports kafka-go.
+// cmd imports it. Together with package batch, which takes its codecs, it is the
+// only one that imports kafka-go.
 //
-// The path of a record: reader → tracker → handler → tracker → committer.
-// Commits go to the first unsettled event of a partition; what is settled or
-// started beyond it travels in the commit's metadata (package ledger).
+// The path of a record: fetch, unpack (package batch), track (package ledger),
+// handle, settle, commit. Commits go to the first unsettled event of a partition;
+// what is settled or started beyond it travels in the commit's metadata.
 package kafka
 
 import (

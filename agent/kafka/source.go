@@ -6,10 +6,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -44,9 +42,7 @@ type Source struct {
 	handle      Handler
 	metrics     *agent.Metrics
 	log         zerolog.Logger
-
-	joined  atomic.Bool
-	lookout lookout
+	lookout     lookout
 
 	// For Run.
 	met      bool          // it has joined before
@@ -70,19 +66,15 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 	}
 	id := clientID + "-" + strings.ToLower(rand.Text()[:8])
 	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log,
-		delay: sessionBackoffMin}
+		lookout: lookout{connected: m.SourceConnected}, delay: sessionBackoffMin}
 }
-
-// Ready reports whether the member has joined the group and is in touch with
-// it. A member without partitions is ready too.
-func (s *Source) Ready() bool { return s.joined.Load() }
 
 // Run is a member of the group until ctx ends; it then drains, leaves the
 // group and returns nil. It returns an error only where the cluster refuses
 // the credentials or the group before it was ever joined: whatever is lost
 // later is tried again, with credentials requested again.
 func (s *Source) Run(ctx context.Context) error {
-	defer s.setJoined(false)
+	defer s.lookout.set(false, nil)
 	for ctx.Err() == nil {
 		err := s.session(ctx)
 		if ctx.Err() != nil {
@@ -94,7 +86,7 @@ func (s *Source) Run(ctx context.Context) error {
 			}
 			return err
 		}
-		s.failed(err)
+		s.lookout.set(false, err)
 		s.hinted(s.log.Error(), err).Dur("retry_in_ms", s.delay).Msg("kafka not reached")
 		sleep(ctx, s.delay)
 		s.delay = min(2*s.delay, sessionBackoffMax)
@@ -123,7 +115,7 @@ func (s *Source) session(ctx context.Context) error {
 			return fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
 		}
 		s.failures++
-		s.failed(err)
+		s.lookout.set(false, err)
 		s.hinted(seldom(s.log, s.failures), err).Str("group", s.cfg.GroupID).Int("attempt", s.failures).Msg("joining the group failed")
 		sleep(ctx, rejoinDelay)
 	}
@@ -199,19 +191,11 @@ func seldom(log zerolog.Logger, n int) *zerolog.Event {
 	return log.Debug()
 }
 
-// hinted adds err to a line, and which setting it may come from.
-func (s *Source) hinted(line *zerolog.Event, err error) *zerolog.Event {
-	if hint := s.hint(err); hint != "" {
-		line = line.Str("hint", hint)
-	}
-	return line.Err(err)
-}
-
 // member lives through one generation. Where ctx has ended it also leaves the
 // group, because kafka-go would join again the moment the generation's
 // function returns.
 func (s *Source) member(ctx context.Context, cl *cluster, group *kafka.ConsumerGroup, gen *kafka.Generation) {
-	s.setJoined(true)
+	s.lookout.set(true, nil)
 	s.met, s.failures, s.delay = true, 0, sessionBackoffMin
 	s.metrics.Rebalances.Inc()
 	drained, ended := make(chan struct{}), make(chan struct{})
@@ -228,60 +212,4 @@ func (s *Source) member(ctx context.Context, cl *cluster, group *kafka.ConsumerG
 		group.Close()
 	}
 	<-ended
-}
-
-// failed notes why the member is out of touch with the group.
-func (s *Source) failed(err error) {
-	s.setJoined(false)
-	s.lookout.failed(err)
-}
-
-func (s *Source) setJoined(yes bool) {
-	s.joined.Store(yes)
-	value := 0.0
-	if yes {
-		value = 1
-	}
-	s.metrics.SourceConnected.Set(value)
-}
-
-// errNoCredentials means that nobody has said how to reach the cluster.
-var errNoCredentials = errors.New("kafka credentials not found")
-
-// refusals are what a cluster answers where trying again with the same
-// credentials would not help, and the settings that it most likely comes from.
-var refusals = map[kafka.Error]string{
-	kafka.SASLAuthenticationFailed:   "the user name or password from Port's Kafka credentials was not accepted; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
-	kafka.UnsupportedSASLMechanism:   "see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
-	kafka.GroupAuthorizationFailed:   "see KAFKA_CONSUMER_GROUP_ID; Port allows names that start with the organisation's id",
-	kafka.InvalidGroupId:             "see KAFKA_CONSUMER_GROUP_ID; Port allows names that start with the organisation's id",
-	kafka.TopicAuthorizationFailed:   "see KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC",
-	kafka.ClusterAuthorizationFailed: "",
-	kafka.InvalidSessionTimeout:      "see KAFKA_CONSUMER_SESSION_TIMEOUT_MS",
-}
-
-// refused reports whether the cluster has said no for good.
-func refused(err error) bool {
-	answer, _ := errors.AsType[kafka.Error](err)
-	_, no := refusals[answer]
-	return no
-}
-
-// hint names the settings that an error most likely comes from. It is empty for
-// what a cluster that was joined before says in its normal life.
-func (s *Source) hint(err error) string {
-	if answer, ok := errors.AsType[kafka.Error](err); ok {
-		return refusals[answer]
-	}
-	_, unknown := errors.AsType[*net.DNSError](err)
-	switch {
-	case errors.Is(err, errNoCredentials):
-		return "they come from Port's API; with USING_LOCAL_PORT_INSTANCE they come from KAFKA_CONSUMER_BOOTSTRAP_SERVERS"
-	case unknown:
-		return "the broker's name is not known; see KAFKA_CONSUMER_BOOTSTRAP_SERVERS or Port's Kafka credentials"
-	case s.met:
-		return ""
-	default:
-		return "see KAFKA_CONSUMER_SECURITY_PROTOCOL and the brokers' addresses"
-	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"port-agent/agent/kafka/ledger"
 )
 
@@ -17,30 +19,42 @@ type State struct {
 	Partitions []ledger.State `json:"partitions"`           // by topic and number
 }
 
-// lookout keeps what the member last saw. The zero value is ready, and safe for
-// concurrent use.
+// lookout keeps what the member last saw of the group. It is safe for concurrent
+// use.
 type lookout struct {
+	connected prometheus.Gauge // 1 while joined
+
 	mu         sync.Mutex
+	joined     bool
+	err        error // why not
 	generation int32
-	err        error
 	trackers   map[ledger.Place]*ledger.Tracker
 }
 
-// enter begins a generation; a nil map ends it.
+// set notes whether the member is in touch with the group, and why not.
+func (l *lookout) set(joined bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.joined, l.err = joined, err
+	l.connected.Set(0)
+	if joined {
+		l.connected.Set(1)
+	}
+}
+
+// enter begins a generation; 0 and nil end it.
 func (l *lookout) enter(generation int32, trackers map[ledger.Place]*ledger.Tracker) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if generation != 0 {
-		l.err = nil
-	}
 	l.generation, l.trackers = generation, trackers
 }
 
-// failed keeps why the group could not be joined.
-func (l *lookout) failed(err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.err = err
+// Ready reports whether the member has joined the group and is in touch with
+// it. A member without partitions is ready too.
+func (s *Source) Ready() bool {
+	s.lookout.mu.Lock()
+	defer s.lookout.mu.Unlock()
+	return s.lookout.joined
 }
 
 // State returns what the member has of the group now.

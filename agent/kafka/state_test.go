@@ -5,6 +5,9 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"port-agent/agent/kafka/ledger"
 )
 
@@ -30,13 +33,14 @@ func TestStateOfPartitions(t *testing.T) {
 // TestStateNamesTheFault keeps why the group is not joined until it is.
 func TestStateNamesTheFault(t *testing.T) {
 	t.Parallel()
-	s := &Source{}
-	s.lookout.failed(errors.New("connection refused"))
-	if got := s.State(); got.Error != "connection refused" || got.Generation != 0 {
+	connected := prometheus.NewGauge(prometheus.GaugeOpts{Name: "connected"})
+	s := &Source{lookout: lookout{connected: connected}}
+	s.lookout.set(false, errors.New("connection refused"))
+	if got := s.State(); got.Error != "connection refused" || s.Ready() || testutil.ToFloat64(connected) != 0 {
 		t.Errorf("got %+v, want the reason", got)
 	}
-	s.lookout.enter(1, nil)
-	if got := s.State(); got.Error != "" || got.Generation != 1 {
+	s.lookout.set(true, nil)
+	if got := s.State(); got.Error != "" || !s.Ready() || testutil.ToFloat64(connected) != 1 {
 		t.Errorf("got %+v, want no reason once it has joined", got)
 	}
 }
