@@ -160,10 +160,8 @@ func (f *Follower) Resume(run Run, h Handle) (*Watch, error) {
 	case run.Follow != nil && run.Follow.Off:
 		return nil, errors.New("the rule says not to follow")
 	case known:
-		for _, place := range h.Places {
-			if err := s.Check(place); err != nil {
-				return nil, err
-			}
+		if err := s.Check(h.Places...); err != nil {
+			return nil, err
 		}
 		return f.watch(&run, s, h.Places), nil
 	case h.seal != f.seal(&run, h.Places):

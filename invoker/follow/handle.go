@@ -50,5 +50,5 @@ func ParseHandle(line string) (Handle, bool) {
 			return Handle{}, false
 		}
 	}
-	return h, len(h.Places) <= ci.MaxJobs
+	return h, true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -220,6 +221,43 @@ func TestCredentialsStayAtHome(t *testing.T) {
 		}
 		if seen == 0 {
 			t.Errorf("%s never got its own credential", name)
+		}
+	}
+}
+
+// Of the errors of several jobs the one that matters most is returned, whichever job
+// has it, and beside it the news of the others.
+func TestErrorsOfSeveralJobs(t *testing.T) {
+	t.Parallel()
+	for _, refused := range []string{"a", "b"} {
+		clock := cistand.NewClock(begin)
+		j := cistand.NewJenkins(clock, cistand.JenkinsJob{Name: "a", Token: "t", Plan: twoStages}, cistand.JenkinsJob{Name: "b", Token: "t", Plan: twoStages},
+			cistand.JenkinsJob{Name: "c", Token: "t", Plan: twoStages})
+		st := jenkinsStage(t, clock, j)
+		_, w, why := st.trigger(t, jenkinsMethod(st), "")
+		if w == nil {
+			t.Fatal(why)
+		}
+		clock.Advance(10 * time.Second)
+		if _, err := w.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		clock.Advance(20 * time.Second)
+		j.Fault(func(r *http.Request) *cistand.Answer {
+			switch {
+			case strings.HasPrefix(r.URL.Path, "/job/c/"):
+				return nil
+			case strings.HasPrefix(r.URL.Path, "/job/"+refused+"/"):
+				return &cistand.Answer{Status: 403, Body: `{}`}
+			}
+			return &cistand.Answer{Status: 503}
+		})
+		p, err := w.Look(t.Context())
+		if e := (*ci.Error)(nil); !errors.As(err, &e) || e.Kind != ci.Refused {
+			t.Errorf("403 of %s beside 503: got %v, want refused", refused, err)
+		}
+		if want := []ci.Line{{Text: "c #42: Running: Deploy"}}; !slices.Equal(p.Lines, want) {
+			t.Errorf("got the lines %v, want %v", p.Lines, want)
 		}
 	}
 }

@@ -65,8 +65,8 @@ type Line struct {
 	Text string
 }
 
-// MaxJobs is how many pipelines one request may start.
-const MaxJobs = 20
+// maxJobs is how many pipelines one request may start.
+const maxJobs = 20
 
 // System is where pipelines run. Its methods may be called from many
 // goroutines at once. Their errors are *Error.
@@ -120,36 +120,41 @@ func (s *System) Locate(ctx context.Context, t Trigger) (places []string, err er
 	} else {
 		places, err = s.own.find(ctx, t)
 	}
-	for _, place := range places {
-		if err == nil {
-			err = s.Check(place)
-		}
+	if err == nil {
+		err = s.Check(places...)
 	}
 	return places, err
 }
 
-// Check refuses a place that is not one of a pipeline of the system.
-func (s *System) Check(place string) error {
-	_, rest, err := s.below(place)
-	if err == nil && !s.places.MatchString(rest) {
-		err = Errorf(Refused, "%s is no %s", bare(place), s.what)
+// Check refuses places that are not those of a request's pipelines.
+func (s *System) Check(places ...string) error {
+	if len(places) > maxJobs {
+		return Errorf(Refused, "the request triggered more than %d jobs", maxJobs)
 	}
-	return err
+	for _, place := range places {
+		_, rest, err := s.below(place)
+		if err != nil {
+			return err
+		}
+		if !s.places.MatchString(rest) {
+			return Errorf(Refused, "%s is no %s", bare(place), s.what)
+		}
+	}
+	return nil
 }
 
 // Look asks once how a pipeline is. It moves j on to where the pipeline is to be
 // looked at the next time.
 func (s *System) Look(ctx context.Context, j *Job) (View, error) {
-	next := *j
-	v, err := s.own.look(ctx, &next)
-	if err == nil && next.Place != j.Place {
-		if bad := s.Check(next.Place); bad != nil { // maybe another process goes on there
+	before := j.Place
+	v, err := s.own.look(ctx, j)
+	if err == nil && j.Place != before {
+		if bad := s.Check(j.Place); bad != nil { // maybe another process goes on there
 			err = Errorf(Refused, "%w", bad)
 		}
 	}
 	if err != nil {
-		next.Place = j.Place
+		j.Place = before
 	}
-	*j = next
 	return v, err
 }

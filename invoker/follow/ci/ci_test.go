@@ -263,3 +263,16 @@ func TestEnds(t *testing.T) {
 		}
 	}
 }
+
+// An item that is neither in the queue nor among the builds may still appear. Where
+// it was seen before, nobody knows how it ended: it was not deleted.
+func TestJenkinsItemIsNowhere(t *testing.T) {
+	t.Parallel()
+	for seen, want := range map[bool]Kind{false: Missing, true: Refused} {
+		client := &recorded{answers: map[string]string{tree("/job/a/", listFields): `{"builds": [{"number": 43, "queueId": 8}]}`}}
+		j := &Job{Place: base + "/queue/item/7/#a", Seen: seen}
+		if v, err := New(client)[invoker.Jenkins].Look(t.Context(), j); kindOf(err) != want || j.Place != base+"/queue/item/7/#a" {
+			t.Errorf("seen %t: got %+v, %v at %s; want %s at the item", seen, v, err, j.Place, want)
+		}
+	}
+}

@@ -50,11 +50,8 @@ func (f *jenkins) start(_ context.Context, t Trigger) (places []string, err erro
 			places = append(places, f.queued(j.Queue, j.Name))
 		}
 	}
-	switch {
-	case len(places) == 0:
+	if len(places) == 0 {
 		return nil, Errorf(None, "Jenkins put nothing into its queue, as in a dry run")
-	case len(places) > MaxJobs:
-		return nil, Errorf(Refused, "the request triggered more than %d jobs", MaxJobs)
 	}
 	return places, nil
 }
@@ -75,18 +72,18 @@ func (f *jenkins) look(ctx context.Context, j *Job) (View, error) {
 	err := f.get(ctx, tree(bare(j.Place), queueFields), &item)
 	switch {
 	case missing(err) && name != "":
-		if j.Place, err = f.search(ctx, j, name); err == nil {
-			return f.build(ctx, j)
-		}
-		return View{}, err
+		j.Place, err = f.search(ctx, j, name)
 	case err != nil:
-		return View{}, err
 	case item.Cancelled:
 		return View{Name: name, Over: true, Summary: name + " was cancelled in the queue"}, nil
 	case item.Executable == nil || jobPath(item.Executable.URL) == "":
 		return View{Name: name, Label: "Queued", Why: item.Why}, nil
+	default:
+		j.Place = f.base() + jobPath(item.Executable.URL)
 	}
-	j.Place = f.base() + jobPath(item.Executable.URL)
+	if err != nil {
+		return View{}, err
+	}
 	return f.build(ctx, j)
 }
 
