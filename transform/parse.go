@@ -59,7 +59,7 @@ func (p *parser) rules() []*Rule {
 		rules = append(rules, p.rule)
 		if all >= 0 {
 			p.warn(n.place, fmt.Sprintf("never reached: rule %d takes every event", all), "move it up, or narrow enabled of that rule")
-		} else if p.rule.enabled == nil && p.rule.always {
+		} else if p.rule.enabled.value == true {
 			all = i
 		}
 	}
@@ -117,14 +117,7 @@ func (p *parser) members(at place, o object, table []field) values {
 
 // fill sets what the file says. A rule whose enabled is wrong takes nothing.
 func (r *Rule) fill(v values) {
-	switch enabled := v["enabled"].(type) {
-	case nil:
-		r.always = true
-	case bool:
-		r.always = enabled
-	case *node:
-		r.enabled = enabled
-	}
+	r.enabled = cmp.Or(v.template("enabled"), &node{value: true})
 	r.Backend = get[string](v, "backend")
 	r.Timeout = get[time.Duration](v, "timeout")
 	r.OnInterrupted = get[string](v, "onInterrupted")

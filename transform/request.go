@@ -129,13 +129,17 @@ func (ev *evaluation) part(ctx context.Context, t *node) (any, error) {
 	return t.eval(ctx, ev)
 }
 
-// required evaluates an expression that must not fail; nil where it is left
-// open.
+// required evaluates what must not fail, an expression or a constant; nil where
+// it is left open.
 func (ev *evaluation) required(ctx context.Context, t *node) (any, error) {
 	if t == nil {
 		return nil, nil
 	}
-	v, err := t.value.(*jq.Expr).Eval(ctx, ev.input)
+	e, ok := t.value.(*jq.Expr)
+	if !ok {
+		return t.value, nil
+	}
+	v, err := e.Eval(ctx, ev.input)
 	if err != nil {
 		return nil, ev.rule.exprError(t, err)
 	}

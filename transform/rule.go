@@ -24,8 +24,7 @@ type Rule struct {
 	DecryptPaths [][]string
 
 	strict  bool
-	always  bool   // enabled without an expression: on or off
-	enabled *node  // nil where always decides
+	enabled *node  // a boolean or an expression
 	fields  values // url, method, headers, query, body, orderBy
 	report  values
 }
@@ -64,9 +63,6 @@ func (r *Rule) HasReport() bool { return len(r.report) > 0 }
 // Enabled gives the expression that decides whether the rule is for an event,
 // "" where it is always on or always off.
 func (r *Rule) Enabled() string {
-	if r.enabled == nil {
-		return ""
-	}
 	return r.enabled.text()
 }
 
@@ -85,18 +81,16 @@ func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, e
 // evalEnabled gives what enabled gives: the rule is for event where that is
 // true.
 func (r *Rule) evalEnabled(ctx context.Context, event any) (any, error) {
-	if r.enabled == nil {
-		return r.always, nil
-	}
 	ev := evaluation{rule: r, input: event}
 	return ev.required(ctx, r.enabled)
 }
 
 // why says in words what evalEnabled gave.
 func (r *Rule) why(v any, err error) string {
+	on, constant := r.enabled.value.(bool)
 	switch {
-	case r.enabled == nil:
-		return fmt.Sprintf("enabled is %t", r.always)
+	case constant:
+		return fmt.Sprintf("enabled is %t", on)
 	case err != nil:
 		return "enabled failed: " + errors.Unwrap(err).Error()
 	case v == nil || v == true || v == false:

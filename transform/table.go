@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -69,17 +69,10 @@ func integer(least, most int, what string) shape {
 func seconds(limit time.Duration) shape {
 	most := int(limit.Seconds())
 	return shape{fmt.Sprintf(`{"type": "number", "exclusiveMinimum": 0, "maximum": %d}`, most), func(p *parser, n *node) any {
-		var f float64
-		switch v := n.value.(type) {
-		case int:
-			f = float64(v)
-		case float64:
-			f = v
-		case *big.Int:
-			f, _ = v.Float64()
-		default:
+		if kind(n.value) != "a number" {
 			return p.wrong(n, "not a number of seconds", "")
 		}
+		f, _ := strconv.ParseFloat(Text(n.value), 64)
 		if f <= 0 || f > limit.Seconds() {
 			return p.bad(n, fmt.Sprintf("is %v: it must be more than 0 and at most %d seconds", f, most), "")
 		}
@@ -170,17 +163,17 @@ var words = map[string]bool{"true": true, "t": true, "yes": true, "y": true, "on
 var enabled = shape{`{"anyOf": [{"type": ["boolean", "string"]}, {"enum": [0, 1]}]}`, func(p *parser, n *node) any {
 	switch v := n.value.(type) {
 	case bool:
-		return v
 	case string:
 		if on, known := words[strings.ToLower(v)]; known {
-			return on
+			n.value = on
 		}
-		return p.template(n)
+	default:
+		if v != 0 && v != 1 {
+			p.wrong(n, "neither a boolean nor a jq expression", "")
+		}
+		n.value = v == 1
 	}
-	if n.value != 0 && n.value != 1 {
-		p.wrong(n, "neither a boolean nor a jq expression", "")
-	}
-	return n.value == 1
+	return p.template(n)
 }}
 
 var follow = shape{`{"anyOf": [{"type": "boolean"}, ` + tableSchema(followFields) + `]}`, func(p *parser, n *node) any {

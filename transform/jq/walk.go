@@ -67,9 +67,7 @@ func (w *walker) query(q *gojq.Query) {
 	switch q.Op {
 	case gojq.OpAdd, gojq.OpSub, gojq.OpMul:
 		if !w.prelude {
-			operation := w.operation(q.Left, q.Op, q.Right)
-			operation.FuncDefs = q.FuncDefs
-			*q = *operation
+			w.guard(q)
 		}
 	case gojq.OpAssign, gojq.OpModify, gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod, gojq.OpUpdateAlt:
 		w.deletes = w.deletes || q.Op == gojq.OpModify
@@ -80,9 +78,9 @@ func (w *walker) query(q *gojq.Query) {
 	}
 }
 
-// operation applies an operator of operators.
-func (w *walker) operation(l *gojq.Query, op gojq.Operator, r *gojq.Query) *gojq.Query {
-	return pipe(w.call("_sides", l, r), w.call(operators[op]))
+// guard makes a call of an operation, one of operators.
+func (w *walker) guard(q *gojq.Query) {
+	q.Left, q.Op, q.Right = w.call("_sides", q.Left, q.Right), gojq.OpPipe, w.call(operators[q.Op])
 }
 
 // call makes the call of a function of the prelude or of guards.
@@ -141,7 +139,8 @@ func (w *walker) term(t *gojq.Term) {
 			part = pipe(part, format)
 		}
 		if sum != nil {
-			part = w.operation(sum, gojq.OpAdd, part)
+			part = &gojq.Query{Left: sum, Op: gojq.OpAdd, Right: part}
+			w.guard(part)
 		}
 		sum = part
 	}
