@@ -100,17 +100,22 @@ func listOf[T any](what string, least int, item shape) shape {
 	}}
 }
 
+// path is names and indexes between dots, from the root of the event, with or
+// without a dot in front.
 var path = shape{`{"type": "string", "minLength": 1}`, func(p *parser, n *node) any {
 	s, ok := n.value.(string)
 	if !ok {
 		return p.wrong(n, "not a path", "")
 	}
-	path, err := parsePath(s)
-	if err != nil {
-		return p.bad(n, err.Error(), "write it like payload.properties.password")
+	steps := strings.Split(strings.TrimPrefix(brackets.Replace(s), "."), ".")
+	if slices.Contains(steps, "") {
+		return p.bad(n, "a step of the path is empty", "write it like payload.properties.password")
 	}
-	return path
+	return steps
 }}
+
+// brackets turns indexes in brackets to steps: a[0].b[] is a.0.b.*.
+var brackets = strings.NewReplacer(".[]", ".*", ".[", ".", "[]", ".*", "[", ".", "]", "", `"`, "")
 
 // expression is text that is jq.
 var expression = shape{`{"$ref": "#/$defs/jq"}`, func(p *parser, n *node) any {
