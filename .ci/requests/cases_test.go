@@ -25,7 +25,7 @@ type testCase struct {
 	answer string
 }
 
-const ok = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+const ok = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
 // urls is what may stand in a URL. HOST is 127.0.0.1:port.
 var urls = []string{
