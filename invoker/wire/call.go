@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"net/url"
@@ -92,7 +91,7 @@ func (c *Client) Do(ctx context.Context, clock *Clock, call *Call) (*Response, e
 			}
 			return out, err
 		}
-		discard(res)
+		res.Body.Close()
 		call = next
 	}
 }
@@ -124,13 +123,6 @@ func answer(ctx context.Context, clock *Clock, call *Call, res *http.Response) (
 		return nil, broken
 	}
 	return &Response{StatusCode: res.StatusCode, Header: res.Header, Body: body, Truncated: more, Broken: err != nil}, nil
-}
-
-// discard reads a little of the body of a redirect, so that its connection
-// can be used again.
-func discard(res *http.Response) {
-	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)
-	res.Body.Close()
 }
 
 // cause prefers the reason for which ctx has ended to what it led to.

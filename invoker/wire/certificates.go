@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 )
@@ -32,37 +33,18 @@ func rootCAs(dir string, env func(string) (string, bool)) (*x509.CertPool, error
 	// Go itself reads the folders of SSL_CERT_DIR, whatever their files are
 	// called, and skips what is no certificate there: such folders are full of
 	// other things.
-	files, err := certificateFiles(dir)
-	if err != nil {
+	entries, err := os.ReadDir(dir)
+	if usual := dir == "" || dir == defaultCADir; err != nil && !(usual && errors.Is(err, fs.ErrNotExist)) {
 		return nil, fmt.Errorf("CA_CERTIFICATES_DIR: %w", err)
 	}
-	for _, file := range files {
-		if err := addCertificates(pool, file); err != nil {
-			return nil, err
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); (ext == ".crt" || ext == ".pem") && !e.IsDir() {
+			if err := addCertificates(pool, filepath.Join(dir, e.Name())); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return pool, nil
-}
-
-// certificateFiles lists the *.crt and *.pem files of a folder. The usual
-// folder may be absent.
-func certificateFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if dir == "" || errors.Is(err, fs.ErrNotExist) && dir == defaultCADir {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var files []string
-	for _, e := range entries {
-		file := filepath.Join(dir, e.Name())
-		info, err := os.Stat(file) // follows the links that Kubernetes makes of mounted files
-		if ext := filepath.Ext(file); (ext == ".crt" || ext == ".pem") && (err != nil || !info.IsDir()) {
-			files = append(files, file)
-		}
-	}
-	return files, nil
 }
 
 // addCertificates adds every certificate of a PEM file; a file without any that
@@ -91,35 +73,23 @@ func (p keyPair) load(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 }
 
 // clientCertificates finds the client certificates in dir by host, and checks
-// that each can be loaded. HOST.crt and HOST.key name the same pair, so one
-// without the other is noticed.
+// that each can be loaded. Both files of a pair name it, so one without the other
+// is noticed.
 func clientCertificates(dir string) (map[string]keyPair, error) {
-	if dir == "" {
-		return nil, nil
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
-	}
 	pairs := make(map[string]keyPair)
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		info, err := os.Stat(path)
-		if err != nil || strings.HasPrefix(e.Name(), ".") {
-			continue
+	if dir == "" {
+		return pairs, nil
+	}
+	for _, pattern := range []string{"*.crt", "*.key", "*/tls.crt", "*/tls.key"} {
+		files, _ := fs.Glob(os.DirFS(dir), pattern)
+		for _, file := range files {
+			name := strings.TrimSuffix(file, path.Ext(file))
+			pair := keyPair{filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")}
+			if _, err := pair.load(nil); err != nil {
+				return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
+			}
+			pairs[strings.ToLower(strings.TrimSuffix(name, "/tls"))] = pair
 		}
-		host := strings.TrimSuffix(strings.TrimSuffix(e.Name(), ".crt"), ".key")
-		pair := keyPair{filepath.Join(dir, host+".crt"), filepath.Join(dir, host+".key")}
-		switch {
-		case info.IsDir():
-			host, pair = e.Name(), keyPair{filepath.Join(path, "tls.crt"), filepath.Join(path, "tls.key")}
-		case host == e.Name():
-			continue
-		}
-		if _, err := pair.load(nil); err != nil {
-			return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
-		}
-		pairs[strings.ToLower(host)] = pair
 	}
 	if len(pairs) == 0 {
 		return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %s holds neither HOST.crt with HOST.key nor HOST/tls.crt with HOST/tls.key", dir)

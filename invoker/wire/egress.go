@@ -154,12 +154,8 @@ func isLocal(addr netip.Addr) bool {
 	}
 	all, _ := net.InterfaceAddrs()
 	return slices.ContainsFunc(all, func(a net.Addr) bool {
-		ip, ok := a.(*net.IPNet)
-		if !ok {
-			return false
-		}
-		local, ok := netip.AddrFromSlice(ip.IP)
-		return ok && bare(local) == addr
+		local, err := netip.ParsePrefix(a.String())
+		return err == nil && bare(local.Addr()) == addr
 	})
 }
 
