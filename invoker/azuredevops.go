@@ -28,7 +28,7 @@ func (a azureDevOps) URL(t *Target) (string, error) {
 	return join(a.base, "/%s"+azurePath+"%s", m.Org, m.Webhook) + "?api-version=6.0-preview", nil
 }
 
-func (azureDevOps) Body(t *Target) (Body, error) {
+func (azureDevOps) Body(t *Target, _ *Request) (Body, error) {
 	if p := t.Method.Payload; p != nil {
 		return jsonBody(p)
 	}

@@ -13,8 +13,9 @@ import (
 type Backend interface {
 	// URL is where the request goes unless the rule says so.
 	URL(t *Target) (string, error)
-	// Body is what is sent unless the rule says so.
-	Body(t *Target) (Body, error)
+	// Body is what is sent unless the rule says so. It may add to what of req
+	// is secret or pending.
+	Body(t *Target, req *Request) (Body, error)
 	// Header adds to req.Header what a rule has left open and what is the same
 	// at every attempt. It refuses a URL that is not the backend's.
 	Header(req *Request) error

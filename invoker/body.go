@@ -2,7 +2,6 @@ package invoker
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"mime"
@@ -20,13 +19,8 @@ const (
 // Body is what a backend sends unless a rule says so: a value, and its
 // compact JSON.
 type Body struct {
-	Value   any
-	JSON    []byte   // nil: to be made from Value
-	Secrets []string // what of it must not be shown
-
-	// pending, if not nil, makes of a request with this body the one to send.
-	// It is called before the first attempt and may ask the backend.
-	pending func(context.Context, *Request) error
+	Value any
+	JSON  []byte // nil: to be made from Value
 }
 
 // eventBody is the event itself, byte for byte as it was verified unless a
@@ -53,7 +47,6 @@ func (r *Request) setContent(body Body) (err error) {
 	if r.Body, isJSON, err = body.encode(r.Header); !isJSON {
 		r.value = body.Value
 	}
-	r.pending = body.pending
 	return err
 }
 

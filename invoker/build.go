@@ -99,13 +99,12 @@ func (r *Request) setBody(t *Target) error {
 	var err error
 	if t.Rule.HasBody {
 		body.Value = t.Rule.Body
-	} else if body, err = r.backend.Body(t); err != nil {
+	} else if body, err = r.backend.Body(t, r); err != nil {
 		return err
 	}
 	if t.Rule.HasBody && t.Rule.Body == nil {
 		return nil
 	}
-	r.secrets = append(r.secrets, body.Secrets...)
 	return r.setContent(body)
 }
 

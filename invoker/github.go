@@ -58,30 +58,29 @@ func (g *gitHub) URL(t *Target) (string, error) {
 }
 
 // Body has a placeholder for the reference where only GitHub knows it.
-func (g *gitHub) Body(t *Target) (Body, error) {
+func (g *gitHub) Body(t *Target, req *Request) (Body, error) {
 	if ref := g.ref(t); ref != "" {
-		return g.body(t, ref)
+		return g.body(t, req, ref)
 	}
-	if g.server(t) != g.own { // the rule has a credential of its own, which no other server must see
+	if req.Host() != g.own { // the rule has a credential of its own, which no other server must see
 		return Body{}, fmt.Errorf("the rule calls another server than GITHUB_API_URL, which is asked for the default branch of %s; give the run a ref", repository(t))
 	}
-	body, err := g.body(t, "[default branch of "+repository(t)+"]")
 	target := *t
-	body.pending = func(ctx context.Context, req *Request) error {
-		name, err := g.lookup(ctx, &target, req)
+	req.pending = func(ctx context.Context) error {
+		ref, err := g.lookup(ctx, &target, req)
 		if err != nil {
 			return unsent("find the default branch of "+repository(&target), err)
 		}
-		body, err := g.body(&target, name)
+		body, err := g.body(&target, req, ref)
 		if err != nil {
 			return err
 		}
 		return req.setContent(body)
 	}
-	return body, err
+	return g.body(t, req, "[default branch of "+repository(t)+"]")
 }
 
-func (g *gitHub) body(t *Target, ref string) (Body, error) {
+func (g *gitHub) body(t *Target, req *Request, ref string) (Body, error) {
 	inputs := t.inputs(t.Method.WorkflowInputs)
 	delete(inputs, "ref") // it is where the workflow runs, in each of the ways to say it
 	if !t.Method.OmitPayload {
@@ -92,22 +91,10 @@ func (g *gitHub) body(t *Target, ref string) (Body, error) {
 		inputs["port_payload"] = string(payload.JSON)
 	}
 	body := map[string]any{"ref": ref, "inputs": inputs}
-	if _, refused := g.refuses.Load(g.server(t)); !refused {
+	if _, refused := g.refuses.Load(req.Host()); !refused {
 		body[runDetails] = true
 	}
 	return jsonBody(body)
-}
-
-// server is the host:port that a dispatch goes to.
-func (g *gitHub) server(t *Target) string {
-	if t.Rule.URL == nil {
-		return g.own
-	}
-	u, err := parseURL(*t.Rule.URL)
-	if err != nil {
-		return ""
-	}
-	return wire.HostPort(u)
 }
 
 // runDetails asks GitHub to say which run it has started. Servers before

@@ -26,11 +26,12 @@ func (g gitLab) URL(t *Target) (string, error) {
 	return join(g.base, "/api/v4/projects/%s/trigger/pipeline", group+"/"+project), nil
 }
 
-func (g gitLab) Body(t *Target) (Body, error) {
+func (g gitLab) Body(t *Target, req *Request) (Body, error) {
 	token, err := g.token(t)
 	if err != nil {
 		return Body{}, err
 	}
+	req.secrets = append(req.secrets, token)
 	body := map[string]any{
 		"ref": cmp.Or(t.ref(), t.Method.DefaultRef, "main"), "token": token,
 		"variables": t.inputs(t.Method.PipelineVariables), "port_payload": map[string]any{},
@@ -45,9 +46,7 @@ func (g gitLab) Body(t *Target) (Body, error) {
 		}
 		body["port_payload"] = json.RawMessage(payload.JSON)
 	}
-	made, err := jsonBody(body)
-	made.Secrets = []string{token}
-	return made, err
+	return jsonBody(body)
 }
 
 // token finds the trigger token.

@@ -18,7 +18,7 @@ type portAPI struct {
 	base  *url.URL // nil: there is no such API
 }
 
-func (portAPI) Body(t *Target) (Body, error) {
+func (portAPI) Body(t *Target, _ *Request) (Body, error) {
 	if b := t.Method.Body; b != nil {
 		return jsonBody(b)
 	}

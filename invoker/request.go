@@ -41,10 +41,10 @@ type Request struct {
 	spelling map[string]string // header names as the rule writes them, by canonical name
 	backend  Backend
 	url      *url.URL
-	base     string                                // the URL without the query that the rule adds
-	query    url.Values                            // what the rule adds
-	value    any                                   // the body before it was printed, where that is not JSON
-	pending  func(context.Context, *Request) error // see Body; nil after it has succeeded
+	base     string                      // the URL without the query that the rule adds
+	query    url.Values                  // what the rule adds
+	value    any                         // the body before it was printed, where that is not JSON
+	pending  func(context.Context) error // completes the body before the first attempt; it may ask the backend. nil: nothing is open
 	secrets  []string
 	conceal  func(string) string // see Target
 }

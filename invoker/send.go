@@ -21,7 +21,7 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 	ctx, clock := wire.NewClock(ctx, req.Timeout)
 	defer clock.Stop()
 	if req.pending != nil {
-		if err := req.pending(ctx, req); err != nil {
+		if err := req.pending(ctx); err != nil {
 			return nil, err
 		}
 		req.pending = nil

@@ -21,9 +21,9 @@ func (w webhook) Authorize(_ context.Context, req *Request, h http.Header) error
 // the invocation method, and 2xx is success.
 type defaults struct{}
 
-func (defaults) Body(t *Target) (Body, error)     { return eventBody(t) }
-func (defaults) Header(*Request) error            { return nil }
-func (defaults) Accept(*Request, *Response) error { return nil }
+func (defaults) Body(t *Target, _ *Request) (Body, error) { return eventBody(t) }
+func (defaults) Header(*Request) error                    { return nil }
+func (defaults) Accept(*Request, *Response) error         { return nil }
 
 func (defaults) URL(t *Target) (string, error) {
 	if u := t.Method.URL; u != "" {
