@@ -65,7 +65,7 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls, err := wire.New(wire.Config{VerifySSL: true}, func(string) (string, bool) { return "", false }, nil)
+	calls, err := wire.New(wire.Config{VerifySSL: true}, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

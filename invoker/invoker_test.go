@@ -61,7 +61,7 @@ func newInvoker(t testing.TB, cfg Config, deps Deps) *Invoker {
 
 func newWire(t testing.TB) *wire.Client {
 	t.Helper()
-	c, err := wire.New(wire.Config{VerifySSL: true}, env(nil), nil)
+	c, err := wire.New(wire.Config{VerifySSL: true}, env(nil))
 	if err != nil {
 		t.Fatal(err)
 	}

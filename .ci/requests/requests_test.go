@@ -194,7 +194,7 @@ func (p *python) send(t *testing.T, c testCase) (r result) {
 
 func newAgent(t *testing.T, cfg wire.Config) *invoker.Invoker {
 	t.Helper()
-	calls, err := wire.New(cfg, func(string) (string, bool) { return "", false }, nil)
+	calls, err := wire.New(cfg, func(string) (string, bool) { return "", false })
 	if err != nil {
 		t.Fatal(err)
 	}

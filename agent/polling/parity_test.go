@@ -185,7 +185,7 @@ func pipeline(t *testing.T, client *port.Client, m *agent.Metrics, backend strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls, err := wire.New(wire.Config{VerifySSL: true}, os.LookupEnv, nil)
+	calls, err := wire.New(wire.Config{VerifySSL: true}, os.LookupEnv)
 	if err != nil {
 		t.Fatal(err)
 	}

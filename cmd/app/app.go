@@ -83,7 +83,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	if err = a.listenAll(); err != nil {
 		return nil, err
 	}
-	if a.wire, err = wire.New(cfg.Wire, os.LookupEnv, []string{a.Addr(), a.StatusAddr()}); err != nil {
+	if a.wire, err = wire.New(cfg.Wire, os.LookupEnv, a.listener, a.viewers); err != nil {
 		a.closeListeners()
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func newStage(t *testing.T, clock *cistand.Clock, standIn http.Handler, set func
 	set(&cfg, server.URL)
 	vars := map[string]string{"acme_shop": "trigger-token"}
 	env := func(n string) (string, bool) { v, ok := vars[n]; return v, ok }
-	calls, err := wire.New(wire.Config{VerifySSL: true}, env, nil)
+	calls, err := wire.New(wire.Config{VerifySSL: true}, env)
 	if err != nil {
 		t.Fatal(err)
 	}

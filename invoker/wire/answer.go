@@ -18,7 +18,7 @@ const freeAnswer = 32 << 10
 // where reserve refuses the rest; more reports that there were more. It calls
 // progress whenever bytes have come.
 func readBody(res *http.Response, reserve func(n int) bool, progress func()) (body []byte, more bool, err error) {
-	if res.StatusCode == http.StatusSwitchingProtocols || res.Body == http.NoBody {
+	if res.StatusCode == http.StatusSwitchingProtocols {
 		return nil, false, nil // after a switch, what follows is a connection
 	}
 	size := res.ContentLength // of the body as it comes
@@ -30,9 +30,6 @@ func readBody(res *http.Response, reserve func(n int) bool, progress func()) (bo
 		return nil, false, err
 	}
 	buf, limit := new(bytes.Buffer), maxAnswer
-	if res.ContentLength > 0 {
-		buf.Grow(int(min(size, freeAnswer)) + bytes.MinRead)
-	}
 	_, err = buf.ReadFrom(io.LimitReader(r, freeAnswer))
 	if err == nil && buf.Len() == freeAnswer && size > freeAnswer {
 		if reserve != nil && !reserve(int(size-freeAnswer)) {

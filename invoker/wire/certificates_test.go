@@ -291,14 +291,14 @@ func TestBadCertificateFiles(t *testing.T) {
 			} else {
 				cfg.ClientCertDir = dir
 			}
-			_, err := New(cfg, env(nil), nil)
+			_, err := New(cfg, env(nil))
 			if err == nil || !strings.Contains(err.Error(), dir+tc.want) {
 				t.Errorf("got %v, want %s", err, dir+tc.want)
 			}
 		})
 	}
 	for _, setting := range bundleSettings {
-		if _, err := New(verified, env(map[string]string{setting: "/nonexistent"}), nil); err == nil || !strings.HasPrefix(err.Error(), setting+": ") {
+		if _, err := New(verified, env(map[string]string{setting: "/nonexistent"})); err == nil || !strings.HasPrefix(err.Error(), setting+": ") {
 			t.Errorf("a file that is not there: got %v, want %s", err, setting)
 		}
 	}
@@ -308,7 +308,7 @@ func TestBadCertificateFiles(t *testing.T) {
 	} {
 		cfg := verified
 		set(&cfg)
-		if _, err := New(cfg, env(nil), nil); err == nil || !strings.Contains(err.Error(), "_DIR: ") {
+		if _, err := New(cfg, env(nil)); err == nil || !strings.Contains(err.Error(), "_DIR: ") {
 			t.Errorf("a folder that is not there: got %v", err)
 		}
 	}

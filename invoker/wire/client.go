@@ -18,6 +18,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 )
@@ -55,7 +56,7 @@ type Config struct {
 
 // Validate names every setting that cannot be used.
 func (c Config) Validate() error {
-	_, egress := newGuard(c.EgressAllow, c.EgressDeny, nil)
+	_, egress := newGuard(c.EgressAllow, c.EgressDeny)
 	_, legacy := parseTargets("TLS_LEGACY_HOSTS", c.TLSLegacyHosts)
 	return errors.Join(egress, legacy)
 }
@@ -75,15 +76,21 @@ type Client struct {
 }
 
 // New returns a Client. It calls nobody. Env reads one environment variable, like
-// os.LookupEnv. Listeners are the addresses that the process itself listens on,
-// as host:port or :port: no call reaches them, whatever the settings say. The
-// error names the setting or the file that is at fault.
-func New(cfg Config, env func(string) (string, bool), listeners []string) (*Client, error) {
+// os.LookupEnv. Listeners are where the process itself listens, over TCP or nil:
+// no call gets there, whatever the settings say. The error names the setting or
+// the file that is at fault.
+func New(cfg Config, env func(string) (string, bool), listeners ...net.Listener) (*Client, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	c := &Client{verify: cfg.VerifySSL, dialer: newDialer(), transports: make(map[way]*http.Transport)}
-	c.guard, _ = newGuard(cfg.EgressAllow, cfg.EgressDeny, listeners) // as Validate has done
+	c.guard, _ = newGuard(cfg.EgressAllow, cfg.EgressDeny) // as Validate has done
+	for _, l := range listeners {
+		if l != nil {
+			own := l.Addr().(*net.TCPAddr).AddrPort()
+			c.guard.own = append(c.guard.own, netip.AddrPortFrom(bare(own.Addr()), own.Port()))
+		}
+	}
 	c.legacy, _ = parseTargets("TLS_LEGACY_HOSTS", cfg.TLSLegacyHosts)
 	var err error
 	if c.proxy, err = readProxies(env); err != nil {

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -31,20 +30,8 @@ type targets struct {
 	networks []netip.Prefix
 }
 
-func newGuard(allow, deny, listeners []string) (*guard, error) {
+func newGuard(allow, deny []string) (*guard, error) {
 	g := new(guard)
-	for _, l := range listeners {
-		host, port, _ := net.SplitHostPort(l)
-		n, err := strconv.ParseUint(port, 10, 16)
-		if err != nil || n == 0 {
-			continue // switched off
-		}
-		addr, err := netip.ParseAddr(host)
-		if err != nil {
-			addr = netip.IPv4Unspecified() // no host, or a name of this machine
-		}
-		g.own = append(g.own, netip.AddrPortFrom(bare(addr), uint16(n)))
-	}
 	deny = slices.DeleteFunc(slices.Clone(deny), func(e string) bool {
 		all := strings.TrimSpace(e) == "*"
 		g.allowOnly = g.allowOnly || all
@@ -91,10 +78,10 @@ func (t targets) match(host string, addr netip.Addr) bool {
 
 // metadataNames are names under which clouds serve credentials. Only a proxy
 // needs them, which resolves names out of sight of the check at dial time.
-var metadataNames = targets{names: []string{
+var metadataNames = []string{
 	"metadata.google.internal", "metadata.goog", "instance-data.ec2.internal", "metadata.tencentyun.com", "metadata.azure.internal",
 	"metadata", "instance-data",
-}}
+}
 
 // metadata lists addresses that belong to the machine the agent runs on and to
 // its cloud: credentials, and the agents that manage the host.
@@ -131,7 +118,7 @@ func (g *guard) check(host string, to netip.AddrPort) error {
 		return refused(target, "is not listed in EGRESS_ALLOW")
 	case slices.ContainsFunc(metadata, func(p netip.Prefix) bool { return p.Contains(addr) }):
 		return refused(target, "is a link-local or metadata address")
-	case !addr.IsValid() && metadataNames.match(host, addr):
+	case !addr.IsValid() && slices.Contains(metadataNames, host):
 		return refused(target, "is a metadata service")
 	}
 	return nil

@@ -144,7 +144,7 @@ func TestEgressAllowed(t *testing.T) {
 		{"google.internal", "metadata.google.internal", "169.254.169.254", false},
 		{"169.254.0.0/24", "evil.test", "169.254.169.254", false},
 	} {
-		g, err := newGuard([]string{tc.allow}, nil, nil)
+		g, err := newGuard([]string{tc.allow}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestEgressSettings(t *testing.T) {
 // are written.
 func TestEgressClouds(t *testing.T) {
 	t.Parallel()
-	g, err := newGuard(nil, nil, nil)
+	g, err := newGuard(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,15 @@ func TestNetworkPolicyExceptsTheSame(t *testing.T) {
 	}
 }
 
-// A backend never leads to the agent's own listeners, whatever is allowed.
+// listener is one that says that it listens at an address.
+type listener struct {
+	net.Listener
+	at string
+}
+
+func (l listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustParseAddrPort(l.at)) }
+
+// A call never leads to the agent's own listeners, whatever is allowed.
 func TestEgressOwnListeners(t *testing.T) {
 	t.Parallel()
 	s := newStandIn(t, nil)
@@ -214,19 +222,23 @@ func TestEgressOwnListeners(t *testing.T) {
 		listener, host string
 		want           bool
 	}{
-		{":PORT", "127.0.0.1", false},
-		{":PORT", "0.0.0.0", false},
-		{":PORT", "self.test", false},
+		{"0.0.0.0:PORT", "127.0.0.1", false},
+		{"0.0.0.0:PORT", "0.0.0.0", false},
+		{"0.0.0.0:PORT", "self.test", false},
 		{"127.0.0.1:PORT", "[::ffff:127.0.0.1]", false},
-		{"localhost:PORT", "127.0.0.1", false},
+		{"[::ffff:127.0.0.1]:PORT", "127.0.0.1", false},
 		{"[::]:PORT", "127.0.0.1", false},
 		{"127.0.0.2:PORT", "127.0.0.1", true},
-		{":1", "127.0.0.1", true},
+		{"[::]:1", "127.0.0.1", true},
 		{"", "127.0.0.1", true},
 	} {
 		cfg := verified
 		cfg.EgressAllow = []string{"127.0.0.0/8", "0.0.0.0"}
-		c := newClient(t, cfg, nil, strings.ReplaceAll(tc.listener, "PORT", port))
+		own := []net.Listener{nil}
+		if tc.listener != "" {
+			own = append(own, listener{at: strings.ReplaceAll(tc.listener, "PORT", port)})
+		}
+		c := newClient(t, cfg, nil, own...)
 		c.dialer.Resolver = resolver(t, map[string]string{"self.test": "127.0.0.1"})
 		_, err := do(t, c, post(t, "http://"+tc.host+":"+port))
 		if got := err == nil; got != tc.want {

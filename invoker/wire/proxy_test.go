@@ -297,7 +297,7 @@ func TestBadProxy(t *testing.T) {
 		{"HTTP_PROXY", "http://u:password-canary#@proxy.test", "HTTP_PROXY: not a proxy URL: invalid port"},
 	} {
 		vars := env(map[string]string{tc.variable: tc.value})
-		_, err := New(verified, vars, nil)
+		_, err := New(verified, vars)
 		if err == nil || err.Error() != tc.want {
 			t.Errorf("got %v, want %s", err, tc.want)
 		}

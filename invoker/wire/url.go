@@ -49,46 +49,28 @@ func urlFault(err error) string {
 // and some servers refuse what others overlook. Where a % begins no escape,
 // every % stands for itself.
 func requote(raw string) string {
-	from := 0
-	if _, rest, ok := strings.Cut(raw, "//"); ok && !strings.ContainsAny(raw[:len(raw)-len(rest)-2], "/?#") {
-		from = len(raw)
-		if n := strings.IndexAny(rest, "/?#"); n >= 0 {
-			from -= len(rest) - n
-		}
+	start := origin.FindString(raw)
+	rest := raw[len(start):]
+	if badEscape.MatchString(rest) {
+		rest = strings.ReplaceAll(rest, "%", "%25")
 	}
-	literal := badEscape.MatchString(raw[from:])
-	var b strings.Builder
-	b.WriteString(raw[:from])
-	for _, c := range []byte(raw[from:]) {
-		if strings.IndexByte(literals, c) >= 0 || c == '%' && !literal {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
+	return start + unquoted.ReplaceAllStringFunc(rest, url.PathEscape)
 }
 
-// literals are the characters that RFC 3986 lets stand for themselves.
-const literals = "-._~!$&'()*+,;=:@/?#0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-// badEscape is a % that does not begin an escape.
-var badEscape = regexp.MustCompile(`%([^0-9A-Fa-f]|$|.[^0-9A-Fa-f]|.$)`)
+var (
+	origin = regexp.MustCompile(`^([^/?#]*//[^/?#]*)?`)
+	badEscape = regexp.MustCompile(`%([^0-9A-Fa-f]|$|.[^0-9A-Fa-f]|.$)`)
+	unquoted  = regexp.MustCompile(`[^-._~!$&'()*+,;=:@/?#%0-9A-Za-z]`)
+)
 
 // ambiguous reports hosts such as 2852039166 or 0xa9.0xfe.43518, which some
 // resolvers and proxies read as an address.
 func ambiguous(host string) bool {
-	if _, err := netip.ParseAddr(host); err == nil {
-		return false
-	}
-	host = strings.TrimSuffix(host, ".")
-	label := strings.ToLower(host[strings.LastIndexByte(host, '.')+1:])
-	hex, isHex := strings.CutPrefix(label, "0x")
-	if isHex {
-		return strings.Trim(hex, "0123456789abcdef") == ""
-	}
-	return strings.Trim(label, "0123456789") == ""
+	_, err := netip.ParseAddr(host)
+	return err != nil && number.MatchString(host)
 }
+
+var number = regexp.MustCompile(`(?i)(^|\.)(0x[0-9a-f]*|[0-9]+)\.?$`)
 
 // HostPort is host:port of u in lower case, with the port written out.
 func HostPort(u *url.URL) string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -18,9 +19,9 @@ func env(vars map[string]string) func(string) (string, bool) {
 	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
 }
 
-func newClient(t testing.TB, cfg Config, vars map[string]string, listeners ...string) *Client {
+func newClient(t testing.TB, cfg Config, vars map[string]string, listeners ...net.Listener) *Client {
 	t.Helper()
-	c, err := New(cfg, env(vars), listeners)
+	c, err := New(cfg, env(vars), listeners...)
 	if err != nil {
 		t.Fatal(err)
 	}
