@@ -22,10 +22,8 @@ func (a azureDevOps) URL(t *Target) (string, error) {
 	if m.URL != "" && (m.Org == "" || m.Webhook == "") {
 		return m.URL, nil
 	}
-	if err := named("org", m.Org, "webhook", m.Webhook); err != nil {
-		return "", err
-	}
-	return join(a.base, "/%s"+azurePath+"%s", m.Org, m.Webhook) + "?api-version=6.0-preview", nil
+	return join(a.base, "/%s"+azurePath+"%s", m.Org, m.Webhook) + "?api-version=6.0-preview",
+		named("org", m.Org, "webhook", m.Webhook)
 }
 
 func (azureDevOps) Body(t *Target, _ *Request) (Body, error) {

@@ -41,16 +41,11 @@ func (c Config) Validate() error {
 	if !(c.Timeout > 0) || c.Timeout > math.MaxInt32 {
 		errs = append(errs, fmt.Errorf("WEBHOOK_INVOKER_TIMEOUT: %v is not a number of seconds above 0", c.Timeout))
 	}
-	for _, v := range []struct {
-		name, value string
-		optional    bool
-	}{
-		{"GITLAB_URL", c.GitLabURL, false},
-		{"AZURE_DEVOPS_URL", c.AzureDevOpsURL, false},
-		{"GITHUB_API_URL", c.GitHubAPIURL, false},
-		{"JENKINS_URL", c.JenkinsURL, true},
+	for _, v := range []struct{ name, value string }{
+		{"GITLAB_URL", c.GitLabURL}, {"AZURE_DEVOPS_URL", c.AzureDevOpsURL}, {"GITHUB_API_URL", c.GitHubAPIURL}, {"JENKINS_URL", c.JenkinsURL},
 	} {
-		if _, err := NewCredential(v.value, nil); err != nil && (v.value != "" || !v.optional) {
+		unset := v.name == "JENKINS_URL" && v.value == ""
+		if _, err := NewCredential(v.value, nil); err != nil && !unset {
 			errs = append(errs, fmt.Errorf("%s: not an http or https URL without user info and query", v.name))
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"port-agent/invoker/wire"
@@ -67,12 +68,8 @@ func sameOrigin(a, b *url.URL) bool {
 
 // dotted reports whether a path holds a segment that servers resolve.
 func dotted(path string) bool {
-	for s := range strings.SplitSeq(strings.ReplaceAll(path, `\`, "/"), "/") {
-		if s == "." || s == ".." {
-			return true
-		}
-	}
-	return false
+	segments := strings.Split(strings.ReplaceAll(path, `\`, "/"), "/")
+	return slices.Contains(segments, ".") || slices.Contains(segments, "..")
 }
 
 // Authorize adds the credential to the header of a request to u. It may ask
@@ -156,10 +153,8 @@ func (c *Config) validateCredentials() error {
 
 // secret gives the present value of a secret setting.
 func (i *Invoker) secret(name string, configured Secret) SecretFunc {
-	if i.deps.Secret != nil {
-		if f := i.deps.Secret(name); f != nil {
-			return f
-		}
+	if f := i.deps.Secrets[name]; f != nil {
+		return f
 	}
 	configured = Secret(strings.TrimSpace(configured.Reveal()))
 	return func() Secret { return configured }

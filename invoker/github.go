@@ -51,10 +51,8 @@ func newGitHub(i *Invoker) *gitHub {
 
 func (g *gitHub) URL(t *Target) (string, error) {
 	m := &t.Method
-	if err := named("org", m.Org, "repo", m.Repo, "workflow", m.Workflow); err != nil {
-		return "", err
-	}
-	return join(g.base, "/repos/%s/%s/actions/workflows/%s/dispatches", m.Org, m.Repo, m.Workflow), nil
+	return join(g.base, "/repos/%s/%s/actions/workflows/%s/dispatches", m.Org, m.Repo, m.Workflow),
+		named("org", m.Org, "repo", m.Repo, "workflow", m.Workflow)
 }
 
 // Body has a placeholder for the reference where only GitHub knows it.

@@ -19,12 +19,8 @@ import (
 // gitHubApp gives installation tokens of a GitHub App:
 // https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation.
 type gitHubApp struct {
-	base         string // without a slash at its end
-	id           string
-	installation string // empty: looked up for each owner of a repository
-	key          SecretFunc
-	ask          func(ctx context.Context, f FetchRequest, v any) error
-	conceal      func(secret string)
+	*Invoker
+	key SecretFunc
 
 	flight singleflight.Group // by owner
 	tokens sync.Map           // of appToken, by owner, or by the one installation
@@ -46,12 +42,9 @@ const (
 )
 
 func (i *Invoker) newGitHubApp() *Credential {
-	app := &gitHubApp{
-		base: strings.TrimRight(i.cfg.GitHubAPIURL, "/"), id: i.cfg.GitHubAppID, installation: i.cfg.GitHubAppInstallation,
-		key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey), ask: i.ask, conceal: i.deps.Conceal,
-	}
+	app := &gitHubApp{Invoker: i, key: i.secret("GITHUB_APP_PRIVATE_KEY", i.cfg.GitHubAppKey)}
 	var c *Credential
-	c, _ = NewCredential(app.base, func(ctx context.Context, u *url.URL, h http.Header) error {
+	c, _ = NewCredential(i.cfg.GitHubAPIURL, func(ctx context.Context, u *url.URL, h http.Header) error {
 		path, _ := c.Rest(u)
 		token, err := app.token(ctx, path)
 		if err != nil {
@@ -70,7 +63,7 @@ func (i *Invoker) newGitHubApp() *Credential {
 func (a *gitHubApp) token(ctx context.Context, path string) (Secret, error) {
 	owner, repo := repositoryOf(path)
 	key := owner
-	if a.installation != "" {
+	if a.cfg.GitHubAppInstallation != "" {
 		key = ""
 	}
 	known, _ := a.tokens.Load(key)
@@ -94,7 +87,7 @@ func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret,
 	if err != nil {
 		return "", err
 	}
-	installation := a.installation
+	installation := a.cfg.GitHubAppInstallation
 	if installation == "" {
 		if repo == "" {
 			return "", errors.New("GITHUB_APP_INSTALLATION_ID is not set, and the URL names no repository to find the installation by")
@@ -115,8 +108,8 @@ func (a *gitHubApp) renew(ctx context.Context, key, owner, repo string) (Secret,
 	if made.Token == "" {
 		return "", errors.New("the answer holds no token")
 	}
-	if a.conceal != nil {
-		a.conceal(made.Token)
+	if a.deps.Conceal != nil {
+		a.deps.Conceal(made.Token)
 	}
 	a.tokens.Store(key, appToken{Secret(made.Token), made.Expires})
 	return Secret(made.Token), nil
@@ -132,7 +125,7 @@ func repositoryOf(path string) (owner, repo string) {
 }
 
 func (a *gitHubApp) call(ctx context.Context, proof, method, path string, into any) error {
-	return a.ask(ctx, FetchRequest{Method: method, URL: a.base + path, Header: http.Header{
+	return a.ask(ctx, FetchRequest{Method: method, URL: strings.TrimRight(a.cfg.GitHubAPIURL, "/") + path, Header: http.Header{
 		"Authorization": {"Bearer " + proof}, "Accept": {gitHubMedia}, "X-Github-Api-Version": {gitHubVersion},
 	}}, into)
 }
@@ -144,7 +137,7 @@ func (a *gitHubApp) jwt(now time.Time) (string, error) {
 		return "", err
 	}
 	return jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.RegisteredClaims{
-		Issuer: a.id, IssuedAt: jwt.NewNumericDate(now.Add(-jwtSkew)), ExpiresAt: jwt.NewNumericDate(now.Add(jwtTime)),
+		Issuer: a.cfg.GitHubAppID, IssuedAt: jwt.NewNumericDate(now.Add(-jwtSkew)), ExpiresAt: jwt.NewNumericDate(now.Add(jwtTime)),
 	}).SignedString(key)
 }
 

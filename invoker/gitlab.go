@@ -19,11 +19,8 @@ type gitLab struct {
 }
 
 func (g gitLab) URL(t *Target) (string, error) {
-	group, project := t.Method.Group, t.Method.Project
-	if err := named("groupName", group, "projectName", project); err != nil {
-		return "", err
-	}
-	return join(g.base, "/api/v4/projects/%s/trigger/pipeline", group+"/"+project), nil
+	return join(g.base, "/api/v4/projects/%s/trigger/pipeline", t.Method.Group+"/"+t.Method.Project),
+		named("groupName", t.Method.Group, "projectName", t.Method.Project)
 }
 
 func (g gitLab) Body(t *Target, req *Request) (Body, error) {
@@ -57,25 +54,17 @@ func (g gitLab) token(t *Target) (string, error) {
 	}
 	name := strings.ReplaceAll(group, "/", "_") + "_" + project
 	token, _ := g.env(name)
+	// Secrets of others have names all in capitals, as a rule. Groups and
+	// projects of GitLab are spelt in small letters, or can be.
+	upper := strings.ToUpper(name)
+	setting := g.setting != nil && g.setting(upper) || strings.HasSuffix(upper, "_PROXY")
 	switch {
 	case token == "":
 		return "", fmt.Errorf("the environment variable %s, which holds the trigger token of %s/%s, is not set", name, group, project)
-	case g.notTrigger(name):
+	case setting || name == upper && NamesSecret(name):
 		return "", fmt.Errorf("the environment variable %s is not used as the trigger token of %s/%s: the name is a setting's or another secret's", name, group, project)
 	}
 	return token, nil
-}
-
-// notTrigger reports whether a variable is something else than a trigger
-// token: a setting of the agent, a proxy, or a secret with a name as secrets
-// in an environment usually have it, all in capitals. Groups and projects of
-// GitLab are spelt in small letters, or can be.
-func (g gitLab) notTrigger(name string) bool {
-	upper := strings.ToUpper(name)
-	if g.setting != nil && g.setting(upper) || strings.HasSuffix(upper, "_PROXY") {
-		return true
-	}
-	return name == upper && NamesSecret(name)
 }
 
 func (gitLab) Accept(_ *Request, res *Response) error {

@@ -14,6 +14,7 @@ import (
 // those of every request.
 func (r *Request) setHeader(t *Target, userAgent string) error {
 	h := make(http.Header, len(t.Rule.Headers)+6)
+	r.spelling = make(map[string]string, len(t.Rule.Headers))
 	for _, k := range slices.Sorted(maps.Keys(t.Rule.Headers)) {
 		v := t.Rule.Headers[k]
 		if err := checkHeader(k, v); err != nil {
@@ -21,7 +22,7 @@ func (r *Request) setHeader(t *Target, userAgent string) error {
 		}
 		if c := http.CanonicalHeaderKey(k); !reserved(c) {
 			h[c] = []string{v}
-			r.spell(c, k)
+			r.spelling[c] = k
 		}
 	}
 	setDefault(h, "Authorization", r.Header.Get("Authorization"))
@@ -32,18 +33,6 @@ func (r *Request) setHeader(t *Target, userAgent string) error {
 	}
 	r.Header = h
 	return r.backend.Header(r)
-}
-
-// spell remembers how the rule writes a header, since some servers look at the
-// spelling. What net/http reads itself stays canonical.
-func (r *Request) spell(canonical, as string) {
-	switch {
-	case as == canonical, canonical == "Host", canonical == "Connection", canonical == "Expect":
-		return
-	case r.spelling == nil:
-		r.spelling = make(map[string]string)
-	}
-	r.spelling[canonical] = as
 }
 
 func setDefault(h http.Header, key, value string) {

@@ -38,9 +38,8 @@ type Deps struct {
 	// Setting reports whether an environment variable is a setting of the
 	// agent, which is never the trigger token of a GitLab project. Nil: none is.
 	Setting func(name string) bool
-	// Secret gives the present value of a secret setting that may change while
-	// the agent runs, nil for one that does not. Nil: none does.
-	Secret func(setting string) SecretFunc
+	// Secrets are the secret settings that may change while the agent runs.
+	Secrets map[string]SecretFunc
 	// Conceal is called with each token that a backend has issued to the
 	// agent, so that it is shown nowhere. It may be nil.
 	Conceal func(secret string)

@@ -113,20 +113,12 @@ func notTriggered(jobs []JenkinsJob, message string) error {
 // jenkinsLink resolves the address of a queue item, which is relative to the
 // root of Jenkins.
 func jenkinsLink(request *url.URL, item string) string {
-	ref, err := url.Parse(item)
-	if err != nil {
-		return ""
-	}
-	root := *request
-	root.RawQuery = ""
-	root.RawPath = ""
-	path, _, _ := strings.Cut(root.Path, "/generic-webhook-trigger/")
-	if path == root.Path {
+	path, _, ok := strings.Cut(request.Path, "/generic-webhook-trigger/")
+	if !ok {
 		path = ""
 	}
-	root.Path = path + "/"
-	link := root.ResolveReference(ref)
-	if link.Scheme != "http" && link.Scheme != "https" {
+	link, err := (&url.URL{Scheme: request.Scheme, Host: request.Host, Path: path + "/"}).Parse(item)
+	if err != nil || link.Scheme != "http" && link.Scheme != "https" {
 		return ""
 	}
 	return link.String()

@@ -60,27 +60,27 @@ func userShaped(t *Target, u *url.URL) bool {
 		s += "&" + strings.ToLower(q)
 	}
 	parts := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune("/?&=", r) })
-	return anyLeaf(t.properties(), func(v string) bool {
+	return slices.ContainsFunc(leaves(t.properties()), func(v string) bool {
 		v = strings.ToLower(v)
 		// A short value stands in many URLs by chance, but not as a part of its own.
 		return len(v) >= 3 && strings.Contains(s, v) || slices.Contains(parts, v)
 	})
 }
 
-// anyLeaf reports whether f holds for any text or number in v.
-func anyLeaf(v any, f func(string) bool) bool {
+// leaves lists the texts and numbers in v.
+func leaves(v any) (list []string) {
 	switch v := v.(type) {
 	case nil, bool:
-		return false
 	case map[string]any:
 		for _, v := range v {
-			if anyLeaf(v, f) {
-				return true
-			}
+			list = append(list, leaves(v)...)
 		}
-		return false
 	case []any:
-		return slices.ContainsFunc(v, func(v any) bool { return anyLeaf(v, f) })
+		for _, v := range v {
+			list = append(list, leaves(v)...)
+		}
+	default:
+		list = []string{text(v)}
 	}
-	return f(text(v))
+	return list
 }

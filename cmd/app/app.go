@@ -93,7 +93,7 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	files := secretFiles(&a.cfg, a.issued.conceal, a.log)
 	a.invoker, err = invoker.New(cfg.Invoker, invoker.Deps{
 		Signer: cfg.Port.ClientSecret, PortAPI: cfg.Port.BaseURL, Token: a.port.Token, Env: os.LookupEnv,
-		Setting: IsSetting, Secret: func(setting string) invoker.SecretFunc { return files[setting] }, Conceal: a.issued.conceal, UserAgent: userAgent,
+		Setting: IsSetting, Secrets: files, Conceal: a.issued.conceal, UserAgent: userAgent,
 		Wire: a.wire,
 	})
 	if err != nil {

@@ -16,7 +16,7 @@ type Call struct {
 	// Header is sent as it is given, under canonical names. Accept and
 	// Accept-Encoding are added where it lacks them.
 	Header   http.Header
-	Spelling map[string]string // of header names that are not sent in their canonical form, by that
+	Spelling map[string]string // of header names, by their canonical form; "" is that
 	Body     []byte
 	// Verify is whether the certificate of the server is checked even where the
 	// Config switches that off.

@@ -36,8 +36,8 @@ func (c *Call) sent() http.Header {
 	for name, values := range c.Header {
 		as := c.Spelling[name]
 		switch {
-		case as == "":
-			as = name
+		case as == "", name == "Host", name == "Connection", name == "Expect":
+			as = name // net/http reads these itself
 		case name == "User-Agent":
 			sent[name] = []string{""} // net/http adds none of its own
 		default:

@@ -58,7 +58,7 @@ func requote(raw string) string {
 }
 
 var (
-	origin = regexp.MustCompile(`^([^/?#]*//[^/?#]*)?`)
+	origin    = regexp.MustCompile(`^([^/?#]*//[^/?#]*)?`)
 	badEscape = regexp.MustCompile(`%([^0-9A-Fa-f]|$|.[^0-9A-Fa-f]|.$)`)
 	unquoted  = regexp.MustCompile(`[^-._~!$&'()*+,;=:@/?#%0-9A-Za-z]`)
 )
