@@ -118,12 +118,12 @@ func (f *jenkins) build(ctx context.Context, j *Job) (View, error) {
 	if jobPath(b.URL) != "" { // the root that Jenkins is configured with is where people find it
 		v.Links = []string{b.URL}
 	}
-	stages := f.stages(ctx, j)
+	stages := func() *parts { return f.stages(ctx, j) }
 	if b.Building || b.Result == "" {
-		v.Label = stages.label()
-		return v, nil
+		v.Label = stages().label()
+	} else {
+		v.over(j, jenkinsEnds, b.Result, time.Duration(b.Duration)*time.Millisecond, stages)
 	}
-	v.over(j, jenkinsEnds, b.Result, time.Duration(b.Duration)*time.Millisecond, func() *parts { return stages })
 	return v, nil
 }
 
