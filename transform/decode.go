@@ -8,63 +8,12 @@ import (
 	"io"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
-	"unicode/utf16"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"port-agent/transform/jq"
 )
-
-// span is a part of a text, in bytes.
-type span struct{ start, end int }
-
-// place is where a value stands in a mapping file.
-type place struct {
-	field string // as findings and errors name it: "body.list[0]"
-	at    span
-}
-
-// below names a member of the field.
-func (p place) below(key string) string {
-	if p.field == "" {
-		return key
-	}
-	return p.field + "." + key
-}
-
-// node is a value of a mapping file.
-type node struct {
-	place
-	key   string // of a member of an object, and where it is
-	keyAt span
-	value any // nil, bool, int, *big.Int, float64, string, list, object or, where template has been, *jq.Expr
-}
-
-type (
-	list   []*node
-	object []*node // in the order of the file, each key once
-)
-
-// member gives the member with a key, nil where there is none.
-func (o object) member(key string) *node {
-	if i := slices.IndexFunc(o, func(n *node) bool { return n.key == key }); i >= 0 {
-		return o[i]
-	}
-	return nil
-}
-
-// items gives what a list or an object holds.
-func (n *node) items() []*node {
-	switch v := n.value.(type) {
-	case list:
-		return v
-	case object:
-		return v
-	}
-	return nil
-}
 
 // decode decodes the mapping file. It is nil where that cannot be.
 func (p *parser) decode() *node {
@@ -191,27 +140,4 @@ func (p *parser) notDecoded(err error) {
 		}
 	}
 	p.fail(at(int(syntax.ByteOffset)), message, hint)
-}
-
-// place sets the place of the finding.
-func (f *Finding) place(data []byte, s span) {
-	s.start = max(0, min(s.start, len(data)))
-	s.end = max(s.start, min(s.end, len(data)))
-	line := bytes.LastIndexByte(data[:s.start], '\n') + 1
-	f.Start, f.End = s.start, s.end
-	f.Line = 1 + bytes.Count(data[:s.start], []byte("\n"))
-	f.Column = 1 + len(utf16.Encode([]rune(string(data[line:s.start]))))
-}
-
-// inString maps a part of a text to the JSON string s of the file that holds
-// the text.
-func inString(data []byte, s, part span) span {
-	raw := data[s.start : s.end-1]
-	find := func(n int) int { // the end of what stands for the first n bytes of the text
-		return s.start + sort.Search(len(raw), func(i int) bool {
-			text, _ := jsontext.AppendUnquote(nil, raw[:i])
-			return i > 0 && len(text) >= n
-		})
-	}
-	return span{find(part.start), find(part.end)}
 }

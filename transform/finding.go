@@ -1,10 +1,15 @@
 package transform
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"sort"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Finding is one thing that is wrong with a mapping, or that looks wrong.
@@ -72,4 +77,27 @@ func label(rule int, name string) string {
 		return strconv.Itoa(rule)
 	}
 	return strconv.Itoa(rule) + " " + strconv.Quote(name)
+}
+
+// place sets the place of the finding.
+func (f *Finding) place(data []byte, s span) {
+	s.start = max(0, min(s.start, len(data)))
+	s.end = max(s.start, min(s.end, len(data)))
+	line := bytes.LastIndexByte(data[:s.start], '\n') + 1
+	f.Start, f.End = s.start, s.end
+	f.Line = 1 + bytes.Count(data[:s.start], []byte("\n"))
+	f.Column = 1 + len(utf16.Encode([]rune(string(data[line:s.start]))))
+}
+
+// inString maps a part of a text to the JSON string s of the file that holds
+// the text.
+func inString(data []byte, s, part span) span {
+	raw := data[s.start : s.end-1]
+	find := func(n int) int { // the end of what stands for the first n bytes of the text
+		return s.start + sort.Search(len(raw), func(i int) bool {
+			text, _ := jsontext.AppendUnquote(nil, raw[:i])
+			return i > 0 && len(text) >= n
+		})
+	}
+	return span{find(part.start), find(part.end)}
 }

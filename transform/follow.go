@@ -115,7 +115,7 @@ func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []W
 
 // texts gives what t evaluates to as texts; null is none.
 func (ev *evaluation) texts(ctx context.Context, t *node) (out []string) {
-	v, _ := ev.part(ctx, t) // a failure is a warning
+	v, _ := ev.eval(ctx, t) // a failure is a warning
 	list, ok := v.([]any)
 	if !ok {
 		list = []any{v}

@@ -170,6 +170,31 @@ func (p *parser) find(fault jq.Fault, at place, warning bool) {
 	p.findings = append(p.findings, f)
 }
 
+// template compiles the strings of a value of the mapping, in place: it is JSON
+// whose strings are expressions then.
+//
+// Objects that hold nothing but empty objects vanish below another object, as
+// they always have: mappings rely on it. At the root and as elements of an
+// array they stay.
+func (p *parser) template(n *node) *node {
+	switch v := n.value.(type) {
+	case string:
+		p.compile(n, v)
+	case object:
+		n.value = slices.DeleteFunc(v, hollow)
+	}
+	for _, item := range n.items() {
+		p.template(item)
+	}
+	return n
+}
+
+// hollow reports whether n is an object of nothing but empty objects.
+func hollow(n *node) bool {
+	o, ok := n.value.(object)
+	return ok && !slices.ContainsFunc(o, func(n *node) bool { return !hollow(n) })
+}
+
 // compile compiles the expression that n is. It is null where that fails, and a
 // finding says why.
 func (p *parser) compile(n *node, text string) {

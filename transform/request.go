@@ -42,17 +42,41 @@ type evaluation struct {
 	warnings []Warning
 }
 
-// value gives what the expression e of n evaluates to. A failure is null and a
-// warning, or an error where the pass is strict or ctx has ended.
-func (ev *evaluation) value(ctx context.Context, n *node, e *jq.Expr) (any, error) {
-	v, err := e.Eval(ctx, ev.input)
-	if err != nil && (ev.strict || ctx.Err() != nil) {
-		return nil, ev.rule.exprError(n, err)
+// eval gives the value of a field, nil where it is left open. An expression that
+// fails is null and a warning, or an error where the pass is strict or ctx has
+// ended.
+func (ev *evaluation) eval(ctx context.Context, n *node) (v any, err error) {
+	if n == nil {
+		return nil, nil
 	}
-	if v == nil && strings.TrimSpace(e.Text) != "null" {
-		ev.warn(n, err)
+	switch value := n.value.(type) {
+	case *jq.Expr:
+		v, err := value.Eval(ctx, ev.input)
+		if err != nil && (ev.strict || ctx.Err() != nil) {
+			return nil, ev.rule.exprError(n, err)
+		}
+		if v == nil && strings.TrimSpace(value.Text) != "null" {
+			ev.warn(n, err)
+		}
+		return v, nil
+	case object:
+		out := make(map[string]any, len(value))
+		for _, n := range value {
+			if out[n.key], err = ev.eval(ctx, n); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case list:
+		out := make([]any, len(value))
+		for i, n := range value {
+			if out[i], err = ev.eval(ctx, n); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
 	}
-	return v, nil
+	return n.value, nil
 }
 
 func (ev *evaluation) warn(n *node, err error) {
@@ -94,7 +118,7 @@ func (ev *evaluation) request(ctx context.Context, f values) (req Request, err e
 	}
 	faults[1] = fault
 	req.Query, faults[2] = ev.values(ctx, f.template("query"), "a query value is text, a number, a boolean or a list of these", true)
-	req.Body, faults[3] = ev.part(ctx, f.template("body"))
+	req.Body, faults[3] = ev.eval(ctx, f.template("body"))
 	req.HasBody = f.template("body") != nil && faults[3] == nil
 	return req, cmp.Or(faults[:]...)
 }
@@ -111,7 +135,7 @@ func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
 	out := make(Report, len(r.report))
 	for _, name := range r.ReportFields() {
 		// It is not strict: an error is that of ctx alone.
-		if v, err := ev.part(ctx, r.report.template(name)); err == nil && v != nil {
+		if v, err := ev.eval(ctx, r.report.template(name)); err == nil && v != nil {
 			out[name] = v
 		}
 	}
@@ -120,14 +144,6 @@ func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
 
 // ReportFields names the fields of the rule's report, sorted.
 func (r *Rule) ReportFields() []string { return slices.Sorted(maps.Keys(r.report)) }
-
-// part evaluates a field; nil where it is left open.
-func (ev *evaluation) part(ctx context.Context, t *node) (any, error) {
-	if t == nil {
-		return nil, nil
-	}
-	return t.eval(ctx, ev)
-}
 
 // required evaluates what must not fail, an expression or a constant; nil where
 // it is left open.
@@ -161,7 +177,7 @@ func (ev *evaluation) text(ctx context.Context, t *node) (*string, error) {
 // values evaluates a field that gives texts, or lists of texts, by name; nulls
 // are left out.
 func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists bool) (url.Values, error) {
-	v, err := ev.part(ctx, t)
+	v, err := ev.eval(ctx, t)
 	if v == nil {
 		return nil, err
 	}
@@ -176,18 +192,17 @@ func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists 
 			list = []any{v}
 		}
 		for _, v := range list {
-			if v == nil {
-				continue
-			}
 			switch v.(type) {
+			case nil:
 			case []any, map[string]any:
 				member := &node{place: place{field: t.below(name)}, value: t.value}
 				if o, ok := t.value.(object); ok {
 					member = o.member(name)
 				}
 				return nil, ev.rule.exprError(member, fmt.Errorf("gave %s; %s", kind(v), needed))
+			default:
+				out.Add(name, Text(v))
 			}
-			out.Add(name, Text(v))
 		}
 	}
 	return out, nil
