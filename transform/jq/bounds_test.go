@@ -34,6 +34,8 @@ var hostile = []struct{ expr, want string }{
 	{`.text | test("(a*)*b")`, `false`},
 	{`.text | test("(a{0,500}){0,2}b")`, "too long for a regular expression"},
 	{`.text | .[:5000] as $re | test($re)`, "longer than 2048 bytes"},
+	{`"(?:" + .text[:2000] + "){1000}" as $re | .small | test($re)`, "a regular expression is too large"},
+	{`"(?i)(?:" + .text[:1000] + "){19}" as $re | .small | test($re)`, `false`},
 	{`.text | gsub("a.*b|a"; "c") | length`, "than"},
 	// sums, products, texts
 	{`.small * 60000000`, "makes more than"},

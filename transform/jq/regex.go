@@ -81,18 +81,32 @@ func compileRegex(re, flags string) (*regex, error) {
 	if e, ok := errors.AsType[*syntax.Error](err); ok {
 		return nil, refuse("invalid regular expression: %s", e.Code)
 	}
-	program, err := syntax.Compile(tree.Simplify())
-	if err == nil && len(program.Inst) <= maxProgram {
-		x.Regexp, err = regexp.Compile(source)
-	}
-	if err != nil || x.Regexp == nil {
+	if x.program = instructions(tree); x.program > maxProgram {
 		return nil, refuse("a regular expression is too large")
 	}
-	x.program = len(program.Inst)
+	if x.Regexp, err = regexp.Compile(source); err != nil {
+		return nil, refuse("a regular expression is too large")
+	}
 	if x.global {
 		x.probe, _ = regexp.Compile(`\A(?s:.)(?:` + source + `)`) // nil where it gets too large
 	}
 	return x, nil
+}
+
+// instructions gives about how many instructions re compiles to. To compile it
+// and count them would take hundreds of megabytes for (?:…){1000}.
+func instructions(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += instructions(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return n
 }
 
 // prepare gives the text in and the expression args[0] with the flags args[1],
