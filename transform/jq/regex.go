@@ -21,7 +21,8 @@ const (
 	maxRegex      = 2048    // bytes of a regular expression
 	maxProgram    = 20_000  // instructions it compiles to
 	maxSearch     = 1 << 25 // instructions times bytes of text, for one search
-	maxRegexCache = 256     // expressions that are kept
+	maxRegexCache = 100_000 // instructions of all that are kept
+	regexOverhead = 50      // instructions that weigh as much as the rest of an expression
 	captureBytes  = 500     // of a match and of each of its groups, about
 )
 
@@ -38,8 +39,9 @@ type regex struct {
 // regexCache keeps expressions that were used lately. Those that come from
 // events may differ in each, so it forgets all when it is full.
 type regexCache struct {
-	mu sync.Mutex
-	m  map[[2]string]*regex
+	mu   sync.Mutex
+	m    map[[2]string]*regex
+	size int
 }
 
 func (c *regexCache) get(re, flags string) (*regex, error) {
@@ -53,8 +55,8 @@ func (c *regexCache) get(re, flags string) (*regex, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.m == nil || len(c.m) >= maxRegexCache {
-		c.m = make(map[[2]string]*regex, maxRegexCache)
+	if c.size += x.program + regexOverhead; c.m == nil || c.size > maxRegexCache {
+		c.m, c.size = map[[2]string]*regex{}, x.program+regexOverhead
 	}
 	c.m[key] = x
 	return x, nil
