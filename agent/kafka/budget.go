@@ -10,7 +10,7 @@ const (
 	// to fetches that are being unpacked, may hold together, by estimate. Beside
 	// the window of each partition it keeps the process small whatever the number
 	// of partitions and the size of events.
-	memoryBudget = 16 << 20
+	memoryBudget = 10 << 20
 	// memoryReserve is what the events of a partition may hold although the
 	// budget is used up by others. An answer of fetchBytes needs no room either.
 	memoryReserve = 512 << 10
