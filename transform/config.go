@@ -25,7 +25,7 @@ const (
 	maxTimeoutMS     = 60_000
 )
 
-// Validate tells what is wrong with c.
+// Validate returns an error for a setting out of its range.
 func (c Config) Validate() error {
 	if c.TimeoutMS < 1 || c.TimeoutMS > maxTimeoutMS {
 		return fmt.Errorf("MAPPING_TIMEOUT_MS is %d: it must be between 1 and %d", c.TimeoutMS, maxTimeoutMS)

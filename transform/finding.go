@@ -35,7 +35,7 @@ type Finding struct {
 	Hint    string // what would be right; may be empty
 }
 
-// Error gives the finding in one line: file:line:column: rule, field, message.
+// Error returns the finding as one line: file:line:column: rule, field, message.
 func (f Finding) Error() string {
 	var b strings.Builder
 	if f.File != "" {

@@ -42,15 +42,15 @@ func (f *Follow) ReadsAnswer() bool {
 	return strings.Contains(f.fields.template("url").text(), "response")
 }
 
-// Place gives the URL to poll. It is for once, after the trigger. nil means
+// Place returns the URL to poll. It is for once, after the trigger. nil means
 // that the run is not followed. An error is an *ExprError.
 func (f *Follow) Place(ctx context.Context, in any) (url *string, err error) {
 	ev := evaluation{rule: f.rule, input: in}
 	return ev.text(ctx, f.fields.template("url"))
 }
 
-// Project gives where a pipeline of an Azure incoming webhook is looked for,
-// nil where the rule leaves it open or gives null. An error is an *ExprError.
+// Project returns the project in which a pipeline of an Azure incoming webhook is
+// looked for, nil where the rule leaves it open or returns null. An error is an *ExprError.
 func (f *Follow) Project(ctx context.Context, in any) (project *string, err error) {
 	ev := evaluation{rule: f.rule, input: in}
 	return ev.text(ctx, f.fields.template("project"))
@@ -80,7 +80,7 @@ func (f *Follow) Request(ctx context.Context, in any) (Request, []Warning, error
 // failed or is neither SUCCESS nor FAILURE. Then nothing is known of the
 // pipeline; the rest of the result is left out.
 //
-// The warnings tell what else failed. What gives null is not known yet, and no
+// The warnings say what else failed. What returns null is not known yet, and no
 // reason for a warning.
 func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []Warning, err error) {
 	ev := evaluation{rule: f.rule, input: in}
@@ -113,7 +113,7 @@ func (f *Follow) Progress(ctx context.Context, in any) (p Progress, warnings []W
 	return p, failed, nil
 }
 
-// texts gives what t evaluates to as texts; null is none.
+// texts returns what t evaluates to as texts; null is none.
 func (ev *evaluation) texts(ctx context.Context, t *node) (out []string) {
 	v, _ := ev.eval(ctx, t) // a failure is a warning
 	list, ok := v.([]any)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// nearest gives the known word that key was probably meant to be, "" where
+// nearest returns the known word that key was probably meant to be, "" where
 // none is near: what is written otherwise stands in one place and is short.
 func nearest(key string, known []string) (best string) {
 	least := len(key)/3 + 2
@@ -30,7 +30,7 @@ func nearest(key string, known []string) (best string) {
 // name a function which makes little sense on a whole event.
 var plainCompiles = regexp.MustCompile(`^\s*(?:\d+(?:[-/:]\d+)+|\d+(?:\.\d+){2,}|type|first|last|all|any|add|sort|unique|reverse|min|max|floor|round|ceil|test|error|debug|input|inputs|stderr|paths|range|match|split|join|index|format|limit|select)\s*$`)
 
-// plainText is what somebody may have meant as text: it starts like a word, a
+// plainText is what may have been meant as text: it starts like a word, a
 // path or a URL and holds nothing that only jq has.
 var plainText = regexp.MustCompile(`^[\pL\d/_][^"$|()\[\]]*$`)
 
@@ -46,7 +46,7 @@ func quoteHint(text string) string {
 	return "for this very text write " + strconv.Quote(strconv.Quote(text))
 }
 
-// dashHint tells how a key with a dash is written, where name stands after one:
+// dashHint says how a key with a dash is written, where name stands behind one:
 // .run-id is the difference of .run and id.
 func dashHint(text, name string) string {
 	if name == "" {
@@ -59,7 +59,7 @@ func dashHint(text, name string) string {
 	return "a key with a dash is written ." + strconv.Quote(key[1])
 }
 
-// unsetHint tells what to do about a variable that is not set.
+// unsetHint says what to do about a variable that is not set.
 func unsetHint(name string) string {
 	read := "env." + name
 	if !identifier.MatchString(name) {

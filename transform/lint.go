@@ -18,7 +18,7 @@ func (p *parser) badConstant(n *node, fault jq.Fault) {
 	p.find(fault, n.place, strings.HasPrefix(n.field, "report."))
 }
 
-// eachLiteral calls f with each constant text that an expression of t may give. A
+// eachLiteral calls f with each constant text that an expression of t may return. A
 // message of f says why it cannot work.
 func (p *parser) eachLiteral(t *node, hint string, f func(n *node, l jq.Literal) (message string)) {
 	t.each(func(n *node, e *jq.Expr) {

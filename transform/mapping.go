@@ -14,7 +14,7 @@ import (
 	"port-agent/transform/jq"
 )
 
-// ErrNoRule is what Match gives, alone or wrapped, where no rule is for the
+// ErrNoRule is the error of Match, alone or wrapped, where no rule is for the
 // event.
 var ErrNoRule = errors.New("no rule matches")
 
@@ -36,7 +36,7 @@ const builtIn = `[{"enabled": true}]`
 // ~/control_the_payload_config.json, else a built-in rule that takes every
 // event as it is. A file that was named has to exist.
 //
-// environ is the environment that expressions see, as os.Environ gives it. An
+// environ is the environment that expressions see, as os.Environ returns it. An
 // error joins all that is wrong, each a Finding.
 func Load(cfg Config, environ []string) (*Mapping, error) {
 	file := cmp.Or(cfg.Path, cfg.LegacyPath, search())
@@ -50,7 +50,7 @@ func Load(cfg Config, environ []string) (*Mapping, error) {
 	return Parse(file, data, cfg, environ)
 }
 
-// search gives the first mapping file in the usual places, "" without one.
+// search returns the first mapping file in the usual places, "" without one.
 func search() string {
 	places := []string{"invocations.json", "control_the_payload_config.json"}
 	if home, err := os.UserHomeDir(); err == nil {
@@ -58,7 +58,7 @@ func search() string {
 	}
 	for _, p := range places {
 		// Whatever is there counts, even what cannot be read: to go on with
-		// the built-in rule instead would ignore what somebody wrote.
+		// the built-in rule instead would ignore a file that exists.
 		if _, err := os.Stat(p); !errors.Is(err, os.ErrNotExist) {
 			return p
 		}
@@ -79,7 +79,7 @@ func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, er
 	return &Mapping{File: file, Hash: hex.EncodeToString(sum[:]), Rules: rules, Warnings: p.findings}, nil
 }
 
-// Check tells everything that is wrong or looks wrong with a mapping, rule by
+// Check returns everything that is wrong or looks wrong with a mapping, rule by
 // rule.
 func Check(file string, data []byte, environ []string) []Finding {
 	p := parser{env: jq.NewEnvironment(environ, Config{}.timeout())}
@@ -87,8 +87,8 @@ func Check(file string, data []byte, environ []string) []Finding {
 	return p.findings
 }
 
-// Match gives the first rule that is enabled for event. Where there is none
-// the error is ErrNoRule; it tells of rules whose enabled failed, since one of
+// Match returns the first rule that is enabled for event. Where there is none
+// the error is ErrNoRule; it names rules whose enabled failed, since one of
 // them may have been meant. Any other error is that of ctx.
 func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 	var failed []string
@@ -112,7 +112,7 @@ func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 // maxTold is how many failing rules an error of Match names.
 const maxTold = 3
 
-// Considered tells what became of one rule.
+// Considered is the result of enabled of one rule.
 type Considered struct {
 	Rule    int
 	Name    string
@@ -120,7 +120,7 @@ type Considered struct {
 	Why     string // "enabled gave false", "enabled failed: …"
 }
 
-// Consider does what Match does and tells of every rule it looked at, in
+// Consider does what Match does and returns every rule that it looked at, in
 // order. The rule is nil where none matches or ctx has ended.
 func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, considered []Considered) {
 	for _, r := range m.Rules {

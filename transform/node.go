@@ -36,7 +36,7 @@ type (
 	object []*node // in the order of the file, each key once
 )
 
-// member gives the member with a key, nil where there is none.
+// member returns the member with a key, nil where there is none.
 func (o object) member(key string) *node {
 	if i := slices.IndexFunc(o, func(n *node) bool { return n.key == key }); i >= 0 {
 		return o[i]
@@ -44,7 +44,7 @@ func (o object) member(key string) *node {
 	return nil
 }
 
-// items gives what a list or an object holds.
+// items returns what a list or an object holds.
 func (n *node) items() []*node {
 	switch v := n.value.(type) {
 	case list:
@@ -55,7 +55,7 @@ func (n *node) items() []*node {
 	return nil
 }
 
-// text gives the expression that n is, "" where it is none.
+// text returns the expression that n is, "" where it is none.
 func (n *node) text() string {
 	if e, ok := n.value.(*jq.Expr); ok {
 		return e.Text

@@ -25,7 +25,7 @@ type parser struct {
 	rule     *Rule // the one that is read, nil before the first
 }
 
-// parse gives the rules of a mapping. They can be used where no finding is an
+// parse returns the rules of a mapping. They can be used where no finding is an
 // error.
 func (p *parser) parse(file string, data []byte) []*Rule {
 	p.file, p.data = file, bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
@@ -51,7 +51,7 @@ func (p *parser) rules() []*Rule {
 			p.fail(n.place, "the rule is "+kind(n.value)+", not an object", "")
 			continue
 		}
-		if name := members.member("name"); name != nil { // before the others: findings tell it
+		if name := members.member("name"); name != nil { // before the others: findings show it
 			p.rule.Name, _ = name.value.(string)
 		}
 		p.rule.fill(p.members(n.place, members, ruleFields))
@@ -65,7 +65,7 @@ func (p *parser) rules() []*Rule {
 	return rules
 }
 
-// list gives the rules of a file: the file is a list, or an object that holds
+// list returns the rules of a file: the file is a list, or an object that holds
 // it, for the sake of editors, which find its schema there.
 func (p *parser) list(n *node) (items list, ok bool) {
 	what, hint := "the mapping", ""
@@ -84,13 +84,13 @@ func (p *parser) list(n *node) (items list, ok bool) {
 // values are the members of an object as their shapes have read them.
 type values map[string]any
 
-// get gives a member, the zero value where it is absent or wrong.
+// get returns a member, the zero value where it is absent or wrong.
 func get[T any](v values, name string) T {
 	t, _ := v[name].(T)
 	return t
 }
 
-// template gives a member that is a template, nil where it is left open.
+// template returns a member that is a template, nil where it is left open.
 func (v values) template(name string) *node { return get[*node](v, name) }
 
 // members reads the members of an object that are in table, in its order.

@@ -42,7 +42,7 @@ type evaluation struct {
 	warnings []Warning
 }
 
-// eval gives the value of a field, nil where it is left open. An expression that
+// eval returns the value of a field, nil where it is left open. An expression that
 // fails is null and a warning, or an error where the pass is strict or ctx has
 // ended.
 func (ev *evaluation) eval(ctx context.Context, n *node) (v any, err error) {
@@ -91,7 +91,7 @@ func (ev *evaluation) warn(n *node, err error) {
 // url or method failed or gave no text, url gave null, a header or a query
 // value is of a kind that cannot be sent, or, where the mapping is strict, any
 // expression failed. What it is about is left open in the result; the rest is
-// there. The warnings tell what else failed or gave null.
+// there. The warnings say what else failed or gave null.
 func (r *Rule) Request(ctx context.Context, event any) (Request, []Warning, error) {
 	ev := evaluation{rule: r, input: event, strict: r.strict}
 	place, fault := ev.text(ctx, r.fields.template("url"))
@@ -128,8 +128,8 @@ func (ev *evaluation) request(ctx context.Context, f values) (req Request, err e
 type Report map[string]any
 
 // Report makes the report of an invocation. in is an object of "body" (the
-// event), "request" and "response". A field that fails or gives null is left
-// out; the warnings tell of it.
+// event), "request" and "response". A field that fails or returns null is left
+// out, with a warning.
 func (r *Rule) Report(ctx context.Context, in any) (Report, []Warning) {
 	ev := evaluation{rule: r, input: in}
 	out := make(Report, len(r.report))
@@ -174,7 +174,7 @@ func (ev *evaluation) text(ctx context.Context, t *node) (*string, error) {
 	return nil, ev.rule.exprError(t, fmt.Errorf("gave %s, not text", kind(v)))
 }
 
-// values evaluates a field that gives texts, or lists of texts, by name; nulls
+// values evaluates a field that returns texts, or lists of texts, by name; nulls
 // are left out.
 func (ev *evaluation) values(ctx context.Context, t *node, needed string, lists bool) (url.Values, error) {
 	v, err := ev.eval(ctx, t)

@@ -51,7 +51,7 @@ func (e *ExprError) Error() string {
 	return "rule " + label(e.Rule, e.Name) + ", field " + e.Field + ": " + e.Err.Error()
 }
 
-// Unwrap gives the error without its place.
+// Unwrap returns the error without its place.
 func (e *ExprError) Unwrap() error { return e.Err }
 
 // Label names the rule for people: its index, and its name where it has one.
@@ -60,15 +60,15 @@ func (r *Rule) Label() string { return label(r.Index, r.Name) }
 // HasReport reports whether the rule says anything about the outcome.
 func (r *Rule) HasReport() bool { return len(r.report) > 0 }
 
-// Enabled gives the expression that decides whether the rule is for an event,
+// Enabled returns the expression that decides whether the rule is for an event,
 // "" where it is always on or always off.
 func (r *Rule) Enabled() string {
 	return r.enabled.text()
 }
 
-// OrderKey gives the key of the rule's orderBy: events with the same key are
+// OrderKey returns the key of the rule's orderBy: events with the same key are
 // worked on one after another. set is false where the rule has no orderBy or
-// it gives null.
+// it returns null.
 func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, err error) {
 	ev := evaluation{rule: r, input: event}
 	v, err := ev.required(ctx, r.fields.template("orderBy"))
@@ -78,7 +78,7 @@ func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, e
 	return Text(v), true, nil
 }
 
-// evalEnabled gives what enabled gives: the rule is for event where that is
+// evalEnabled returns the value of enabled: the rule is for event where that is
 // true.
 func (r *Rule) evalEnabled(ctx context.Context, event any) (any, error) {
 	ev := evaluation{rule: r, input: event}

@@ -14,19 +14,19 @@ import (
 type field struct {
 	name  string
 	shape shape
-	about string               // tells editors of it
+	about string               // shown by editors
 	check func(*parser, *node) // looks at the expressions that it holds; may be nil
 }
 
 // shape is a kind of values.
 type shape struct {
 	schema string // JSON Schema
-	// read gives the value in the form that a rule keeps. It is nil where the
+	// read returns the value in the form that a rule keeps. It is nil where the
 	// value is wrong, and a finding says why.
 	read func(*parser, *node) any
 }
 
-// bad says that n is not what it has to be, and gives nil for it.
+// bad says that n is not what it has to be, and returns nil for it.
 func (p *parser) bad(n *node, message, hint string) any {
 	p.fail(n.place, message, hint)
 	return nil
@@ -128,7 +128,7 @@ var expression = shape{`{"$ref": "#/$defs/jq"}`, func(p *parser, n *node) any {
 // anything is JSON whose strings are expressions.
 var anything = shape{`{"$ref": "#/$defs/template"}`, func(p *parser, n *node) any { return p.template(n) }}
 
-// texts is an object of expressions that give texts, or an expression that gives
+// texts is an object of expressions that return texts, or an expression that returns
 // one. lists says whether it may hold lists of such expressions.
 func texts(lists bool) shape {
 	types := `"string", "number", "boolean", "null"`
@@ -260,7 +260,7 @@ func tableSchema(table []field) string {
 	return `{"type": "object", "additionalProperties": false, "properties": {` + strings.Join(members, ", ") + `}}`
 }
 
-// Schema gives the JSON Schema (2020-12) of a mapping file, made of the tables
+// Schema returns the JSON Schema (2020-12) of a mapping file, made of the tables
 // that the parser uses.
 func Schema() []byte {
 	list := `{"type": "array", "items": ` + tableSchema(ruleFields) + `}`

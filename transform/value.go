@@ -2,7 +2,7 @@ package transform
 
 import "port-agent/transform/jq"
 
-// Text gives v as text, the way it is put into a header or a query: a string
+// Text returns v as text, the way it is put into a header or a query: a string
 // as it is, everything else as JSON.
 func Text(v any) string {
 	if s, ok := v.(string); ok {
@@ -11,7 +11,7 @@ func Text(v any) string {
 	return jq.JSON(v)
 }
 
-// kind names the type of v in an error, which does not tell its value.
+// kind names the type of v in an error, which must not show its value.
 func kind(v any) string {
 	switch v.(type) {
 	case nil:

@@ -8,7 +8,7 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// Literal is a constant text that an expression may give.
+// Literal is a constant text that an expression may return.
 type Literal struct {
 	Text string
 	Open bool // it is the beginning of such a text
@@ -16,7 +16,7 @@ type Literal struct {
 	Start, End int
 }
 
-// literals gives the constant texts that the query of an expression may give.
+// literals returns the constant texts that the query of an expression may return.
 func literals(expr string, q *gojq.Query) (out []Literal) {
 	all := func(queries ...*gojq.Query) (out []Literal) {
 		for _, q := range queries {
@@ -56,7 +56,7 @@ func literals(expr string, q *gojq.Query) (out []Literal) {
 	return out
 }
 
-// find gives where a constant text is written in an expression, 0 where it is
+// find returns where the constant text is written in an expression, 0 where it is
 // not as jq would print it.
 func find(expr, text string) (start, end int) {
 	quoted := JSON(text)

@@ -14,7 +14,7 @@ type Environment struct {
 	regexes regexCache
 }
 
-// NewEnvironment takes the variables as os.Environ gives them, and how long one
+// NewEnvironment takes the variables as os.Environ returns them, and how long one
 // evaluation may take.
 func NewEnvironment(environ []string, timeout time.Duration) *Environment {
 	e := &Environment{timeout: timeout, values: make(map[string]any, len(environ)), heavy: make(chan struct{}, 1)}

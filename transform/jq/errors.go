@@ -11,8 +11,8 @@ import (
 
 // gojq shows in its errors the beginning of the values that an operation could
 // not take. These texts end in logs and in Port, where no value of an event
-// belongs, least of all the first half of a decrypted one, which nobody could
-// recognise and redact any more. So the types stay, and the values go.
+// belongs, least of all the first half of a decrypted one, which could not be
+// recognised and redacted any more. So the types stay, and the values go.
 const typeNames = `(null|boolean|number|string|array|object)\b`
 
 var errorForms = []struct {

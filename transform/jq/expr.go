@@ -15,7 +15,7 @@ import (
 
 const (
 	maxExpr    = 64 << 10 // bytes of an expression
-	maxOutputs = 1000     // values it may give
+	maxOutputs = 1000     // values it may return
 )
 
 // Expr is a compiled expression. It may be evaluated from many goroutines; its
@@ -23,7 +23,7 @@ const (
 type Expr struct {
 	Text     string
 	Unset    []string  // variables of the environment that it reads, but that are not set
-	Literals []Literal // constant texts that it may give
+	Literals []Literal // constant texts that it may return
 	Faults   []Fault   // constant regular expressions and formats of times that cannot work
 
 	env   *Environment
@@ -107,7 +107,7 @@ func nameError(text, message, name string) *Fault {
 	return f
 }
 
-// Eval gives the first output of e for input, null where there is none. An
+// Eval returns the first output of e for input, null where there is none. An
 // error is about the expression and holds no value of the input, or it is the
 // cause of ctx's end.
 func (e *Expr) Eval(ctx context.Context, input any) (v any, err error) {

@@ -16,7 +16,7 @@ type function struct {
 
 // guards are what stands between a value and what gojq would do with it without
 // bounds. Most look at the input, count what will be made of it, and pass it on;
-// _sides gives what is on the two sides of an operator.
+// _sides returns what is on the two sides of an operator.
 var guards = map[string]function{
 	"_sides":    {2, func(r *run, _ any, args []any) (any, error) { return slices.Clone(args), r.make(shallow(args...)) }},
 	"_compared": {1, compared},
@@ -32,7 +32,7 @@ var guards = map[string]function{
 	"_splits":   {2, between},
 }
 
-// options tell the compiler of guards. Each gets the account of the evaluation
+// options make guards known to the compiler. Each gets the account of the evaluation
 // as its last argument.
 var options = func() (out []gojq.CompilerOption) {
 	for name, f := range guards {
@@ -59,7 +59,7 @@ const (
 	entryBytes = 64 // of an entry of an object
 )
 
-// shallow gives the bytes of a copy of some values that shares what they hold.
+// shallow returns the bytes of a copy of some values that shares what they hold.
 func shallow(values ...any) (n int) {
 	for _, v := range values {
 		switch v := v.(type) {
@@ -76,7 +76,7 @@ func shallow(values ...any) (n int) {
 	return n
 }
 
-// weigh gives the bytes of a value with all that it holds, or some number
+// weigh returns the bytes of a value with all that it holds, or some number
 // beyond limit.
 func weigh(v any, limit int) int {
 	n := shallow(v)

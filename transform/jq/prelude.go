@@ -35,7 +35,7 @@ var prelude = sync.OnceValue(func() []definition {
 	return defs
 })
 
-// link gives the definitions that a query needs: those that it uses, and what
+// link returns the definitions that a query needs: those that it uses, and what
 // these use, which stands in front of them.
 func link(uses map[string]bool) []*gojq.FuncDef {
 	var out []*gojq.FuncDef
@@ -52,5 +52,6 @@ func link(uses map[string]bool) []*gojq.FuncDef {
 	return out
 }
 
-// signature names a function the way jq tells functions apart.
+// signature is a function's name with the number of its arguments: jq tells
+// functions apart by both.
 func signature(name string, args int) string { return name + "/" + strconv.Itoa(args) }

@@ -37,7 +37,7 @@ def have_decnum: false;
 
 # What an event could hurt the agent through.
 
-# The operators + - * of what _sides gives, and of += -= *=.
+# The operators + - * of what _sides returns, and of += -= *=.
 
 def _sum: .[0] + .[1];
 def _difference: (.[1] as $r | .[0] | _compared($r) - $r);

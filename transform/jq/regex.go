@@ -95,7 +95,7 @@ func compileRegex(re, flags string) (*regex, error) {
 	return x, nil
 }
 
-// instructions gives about how many instructions re compiles to. To compile it
+// instructions returns about how many instructions re compiles to. To compile it
 // and count them would take hundreds of megabytes for (?:…){1000}.
 func instructions(re *syntax.Regexp) int {
 	n := 1
@@ -111,7 +111,7 @@ func instructions(re *syntax.Regexp) int {
 	return n
 }
 
-// prepare gives the text in and the expression args[0] with the flags args[1],
+// prepare returns the text in and the expression args[0] with the flags args[1],
 // and counts one search.
 func prepare(r *run, in any, args []any) (s string, x *regex, err error) {
 	s, ok := in.(string)
@@ -140,7 +140,7 @@ func test(r *run, in any, args []any) (any, error) {
 	return x.MatchString(s), nil
 }
 
-// search gives the text in, the expression args[0] with the flags args[1], and
+// search returns the text in, the expression args[0] with the flags args[1], and
 // its matches.
 func search(r *run, in any, args []any) (s string, x *regex, found [][]int, err error) {
 	if s, x, err = prepare(r, in, args); err == nil {
@@ -149,7 +149,7 @@ func search(r *run, in any, args []any) (s string, x *regex, found [][]int, err 
 	return s, x, found, err
 }
 
-// find gives the matches in s. An expression may have to look at the whole
+// find returns the matches in s. An expression may have to look at the whole
 // rest of the text for each match; so it asks for few matches first and for
 // twice as many while the time allows, which at most doubles the work.
 func (x *regex) find(r *run, s string) (found [][]int, err error) {
@@ -186,7 +186,7 @@ func (x *regex) find(r *run, s string) (found [][]int, err error) {
 	return out, nil
 }
 
-// emptyAt gives the empty match at a place behind a letter, if there is one.
+// emptyAt returns the empty match at a place behind a letter, if there is one.
 func (x *regex) emptyAt(s string, at int) []int {
 	_, width := utf8.DecodeLastRuneInString(s[:at])
 	m := x.probe.FindStringSubmatchIndex(s[at-width:])
@@ -202,7 +202,7 @@ func (x *regex) emptyAt(s string, at int) []int {
 	return m
 }
 
-// matches gives the matches as match describes them.
+// matches returns the matches as match describes them.
 func matches(r *run, in any, args []any) (any, error) {
 	s, x, found, err := search(r, in, args)
 	if err != nil {
@@ -238,7 +238,7 @@ func matches(r *run, in any, args []any) (any, error) {
 	return out, nil
 }
 
-// between gives the texts between the matches: one more than these are.
+// between returns the texts between the matches: one more than these are.
 func between(r *run, in any, args []any) (any, error) {
 	s, _, found, err := search(r, in, args)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 
 // What one evaluation may take. Events are some kilobytes and mappings some
 // dozens of steps, so these are two to three orders of magnitude above what
-// anybody needs; they are there for the expression that never ends and for
+// any mapping needs; they are there for the expression that never ends and for
 // the event that was made to hurt.
 const (
 	maxSteps  = 500_000  // of the interpreter, and of work that counts as such
@@ -54,7 +54,7 @@ type run struct {
 	err      error // what has ended the evaluation; once set it stays
 }
 
-// stopped is what Done gives an evaluation that has to end.
+// stopped is the result of Done for an evaluation that has to end.
 var stopped = func() <-chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -69,7 +69,7 @@ func (r *run) Done() <-chan struct{} {
 	return nil
 }
 
-// Err tells what has ended the evaluation.
+// Err returns what has ended the evaluation.
 func (r *run) Err() error { return r.err }
 
 // check looks at all bounds. Time that is spent waiting for other heavy

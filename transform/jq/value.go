@@ -10,7 +10,7 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// JSON gives v as JSON the way jq prints it: an integer with all its digits,
+// JSON returns v as JSON the way jq prints it: an integer with all its digits,
 // another number in the shortest form that reads back as the same. It is empty
 // for what is no value.
 func JSON(v any) string {
@@ -35,7 +35,7 @@ func scalar(v any) bool {
 // one takes more than linear time.
 const maxDigits = 1000
 
-// Number gives n as expressions keep numbers: without fraction and exponent an
+// Number returns n as expressions keep numbers: without fraction and exponent an
 // int or, where it does not fit, a *big.Int; otherwise a float64, and the largest
 // one where it is too large.
 func Number(n json.Number) any {

@@ -208,7 +208,7 @@ func constant(q *gojq.Query) bool {
 	return t == gojq.TermTypeNumber || t == gojq.TermTypeUnary || t == gojq.TermTypeString && q.Term.Str.Queries == nil
 }
 
-// text gives the text that q is, if it is constant.
+// text returns the text that q is, if it is constant.
 func text(q *gojq.Query) (string, bool) {
 	if !constant(q) || q.Term.Type != gojq.TermTypeString {
 		return "", false
@@ -216,7 +216,7 @@ func text(q *gojq.Query) (string, bool) {
 	return q.Term.Str.Str, true
 }
 
-// indexName gives the constant name that an index asks for, "" for any other.
+// indexName returns the constant name that an index asks for, "" for any other.
 func indexName(x *gojq.Index) string {
 	switch {
 	case x.Str != nil && x.Str.Queries == nil:
