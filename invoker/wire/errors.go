@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"time"
 	"unicode"
 )
 
@@ -28,14 +27,14 @@ type Error struct {
 func (e *Error) Error() string { return e.Endpoint + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
+// newError says what err means. A certificate that is not trusted, a target that
+// is refused and a handshake that the server refuses stay so.
 func newError(endpoint string, sent bool, err error) *Error {
-	return &Error{Endpoint: endpoint, Sent: sent && !refusedByPeer(err), Final: final(err), Err: &worded{plain(err), err}}
-}
-
-// final reports errors that no repetition mends.
-func final(err error) bool {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return untrusted || errors.Is(err, errRefused) || refusedByPeer(err)
+	turnedAway := refusedByPeer(err)
+	return &Error{
+		Endpoint: endpoint, Sent: sent && !turnedAway, Final: untrusted || turnedAway || errors.Is(err, errRefused), Err: &worded{plain(err), err},
+	}
 }
 
 // worded is an error in words of its own for what has led to it.
@@ -46,10 +45,6 @@ type worded struct {
 
 func (e *worded) Error() string { return e.text }
 func (e *worded) Unwrap() error { return e.err }
-
-func timedOut(format string, d time.Duration) error {
-	return &worded{fmt.Sprintf(format, d), context.DeadlineExceeded}
-}
 
 // plain says in a few words what went wrong on the network. It quotes neither
 // URLs nor headers, as the error texts of net/http sometimes do.
@@ -84,7 +79,7 @@ func network(err error) string {
 		return "timed out"
 	case isTimeout(err):
 		return "connecting timed out after " + dialTimeout.String()
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), errClosedIdle):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.HasSuffix(err.Error(), "server closed idle connection"): // net/http has no value for it
 		return "connection closed before the answer was complete"
 	case isErrno:
 		return errno.Error()
@@ -109,10 +104,6 @@ func network(err error) string {
 var legacySigns = []string{
 	"tls: protocol version not supported", "tls: server selected unsupported protocol version", "tls: handshake failure", "tls: no renegotiation",
 }
-
-// errClosedIdle is what net/http says of a connection that the server closed
-// while a request was put on it. It exports no value for it.
-const errClosedIdle = "http: server closed idle connection"
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }

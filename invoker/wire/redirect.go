@@ -3,6 +3,7 @@ package wire
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -20,18 +21,12 @@ func (c *Call) Refusal(res *Response) string {
 // answer is the last word; refusal then says why a redirect is not followed.
 //
 // 307 and 308 repeat the same request at the same host, with the same bytes
-// and signature. A GET is followed anywhere, but headers that are meant for one
-// host are not sent to another: only the agent's name and what it accepts are.
-// Any other redirect would hand the work to a server that no rule names.
+// and header. A GET is followed anywhere, but headers that are meant for one
+// host are not sent to another: only who asks and what is accepted. Any other
+// redirect would hand the work to a server that nobody has named.
 func (c *Call) redirect(status int, header http.Header) (next *Call, refusal string) {
-	switch status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther,
-		http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-	default:
-		return nil, ""
-	}
 	location := header.Get("Location")
-	if location == "" {
+	if location == "" || !slices.Contains([]int{301, 302, 303, 307, 308}, status) {
 		return nil, ""
 	}
 	ref, err := url.Parse(requote(location))
@@ -45,29 +40,19 @@ func (c *Call) redirect(status int, header http.Header) (next *Call, refusal str
 	target.User = nil
 	n := *c
 	n.URL = target
-	same := sameHost(c.URL, target)
-	if c.Method != http.MethodGet {
-		if same && keepsBody(status) {
-			return &n, ""
-		}
+	same, repeats := sameHost(c.URL, target), status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
+	switch {
+	case c.Method != http.MethodGet && !(same && repeats):
 		return nil, "was redirected to " + Place(target) + ", which is followed only for GET; call that URL directly"
-	}
-	if !same && c.Pinned {
+	case !same && c.Pinned:
 		return nil, "was redirected to " + Place(target) + ", another origin, which must not see the credentials"
-	}
-	if !same {
-		n.Header = publicHeader(c.Header)
-		n.Body = nil
-	} else if !keepsBody(status) {
-		n.Header = c.Header.Clone()
+	case !same:
+		n.Header, n.Body = publicHeader(c.Header), nil
+	case !repeats:
+		n.Header, n.Body = c.Header.Clone(), nil
 		n.Header.Del("Content-Type")
-		n.Body = nil
 	}
 	return &n, ""
-}
-
-func keepsBody(status int) bool {
-	return status == http.StatusTemporaryRedirect || status == http.StatusPermanentRedirect
 }
 
 // sameHost holds for the same scheme, name and port, and for the step from
