@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 )
 
@@ -85,8 +84,10 @@ func encodeForm(fields map[string]any) []byte {
 		if !ok {
 			values = []any{v}
 		}
-		for _, v := range slices.DeleteFunc(slices.Clone(values), func(v any) bool { return v == nil }) {
-			form.Add(k, text(v))
+		for _, v := range values {
+			if v != nil {
+				form.Add(k, text(v))
+			}
 		}
 	}
 	return []byte(form.Encode())

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -38,13 +39,10 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 		return nil, err
 	}
 	if u.User != nil {
-		return nil, fmt.Errorf("the URL holds user info, which is not sent")
+		return nil, errors.New("the URL holds user info, which is not sent")
 	}
-	header := f.Header.Clone()
-	if header == nil {
-		header = make(http.Header)
-	}
-	setDefault(header, "User-Agent", i.deps.UserAgent)
+	header := http.Header{"User-Agent": {i.deps.UserAgent}}
+	maps.Copy(header, f.Header)
 	method := cmp.Or(f.Method, http.MethodGet)
 	ctx, clock := wire.NewClock(ctx, i.timeout(f.Timeout))
 	defer clock.Stop()

@@ -13,6 +13,7 @@
 package invoker
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"os"
@@ -88,8 +89,5 @@ func (i *Invoker) isPort(u *url.URL) bool {
 }
 
 func (i *Invoker) timeout(rule time.Duration) time.Duration {
-	if rule > 0 {
-		return rule
-	}
-	return time.Duration(i.cfg.Timeout * float64(time.Second))
+	return cmp.Or(rule, time.Duration(i.cfg.Timeout*float64(time.Second)))
 }
