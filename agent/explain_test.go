@@ -109,7 +109,7 @@ func compareRequest(t *testing.T, x *Explanation, sent []*invoker.Request) {
 	if x.Retried != (len(sent) > 1) {
 		t.Errorf("Retried = %t, but %d were sent", x.Retried, len(sent))
 	}
-	if got.Method != want.Method || got.URL != want.URL || string(got.Body) != string(want.Body) || !reflect.DeepEqual(got.Header, want.Header) {
+	if got.Method != want.Method || got.URL.String() != want.URL.String() || string(got.Body) != string(want.Body) || !reflect.DeepEqual(got.Header, want.Header) {
 		t.Errorf("request = %s %s %v %s\nwant %s %s %v %s", got.Method, got.URL, got.Header, got.Body, want.Method, want.URL, want.Header, want.Body)
 	}
 }

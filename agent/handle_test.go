@@ -73,7 +73,7 @@ func TestHandleSendsTheVerifiedEvent(t *testing.T) {
 	if got := string(req.Body); got != string(want.Body) {
 		t.Errorf("body: got %s\nwant %s", got, want.Body)
 	}
-	if got := req.Method + " " + req.URL; got != "POST https://ci.internal/hook" {
+	if got := req.Method + " " + req.URL.String(); got != "POST https://ci.internal/hook" {
 		t.Errorf("got %s", got)
 	}
 	if got := req.Header.Get("X-Port-Run-Id"); got != "r_1" {

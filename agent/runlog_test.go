@@ -192,7 +192,7 @@ func TestRunLogHoldsNoSecret(t *testing.T) {
 		const secret = "T0K3N-of-the-path"
 		f.backend.do = inTurn(takes(3*time.Second, says(503, "no "+secret, 0)), takes(3*time.Second, says(500, "no "+secret, 0)))
 		f.settle(t, runEvent(t, "r_1", "payload.properties.hook", encrypted(t, secret)))
-		if got := f.backend.requests()[0].URL; !strings.HasSuffix(got, secret) {
+		if got := f.backend.requests()[0].URL; !strings.HasSuffix(got.String(), secret) {
 			t.Fatalf("URL: got %s, want it with the secret", got)
 		}
 		lines := f.port.messages("r_1")

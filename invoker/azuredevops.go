@@ -60,14 +60,14 @@ var (
 // azureRun makes req one of the Runs API where its URL is below
 // AZURE_DEVOPS_URL and says so.
 func (i *Invoker) azureRun(req *Request) {
-	if rest, ok := i.azure.Rest(req.url); ok && azureRuns.MatchString(rest) {
+	if rest, ok := i.azure.Rest(req.URL); ok && azureRuns.MatchString(rest) {
 		req.backend, req.NeedBody = azureRun{req.backend, i.credentials[AzureDevOps]}, true
 	}
 }
 
 func (a azureRun) Header(req *Request) error {
 	if a.pat != nil && req.Header.Get("Authorization") == "" {
-		if err := a.pat.Authorize(context.Background(), req.url, req.Header); err != nil {
+		if err := a.pat.Authorize(context.Background(), req.URL, req.Header); err != nil {
 			return err
 		}
 	}

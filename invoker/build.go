@@ -14,15 +14,18 @@ func (i *Invoker) Build(t Target) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &Request{Backend: name, backend: i.backends[name], Timeout: i.timeout(t.Rule.Timeout), NeedBody: t.NeedBody, conceal: t.Conceal}
+	req := &Request{Backend: name, backend: i.backends[name], Timeout: i.timeout(t.Rule.Timeout), conceal: t.Conceal}
+	req.NeedBody = t.NeedBody
+	req.SkipBody = name == Webhook || name == PortAPI // from the other answers something is taken, needed or not
 	if req.Method, err = method(&t); err != nil {
 		return nil, err
 	}
 	if err := req.setURL(&t); err != nil {
 		return nil, err
 	}
+	req.Verify = i.isPort(req.URL)
 	i.azureRun(req)
-	req.HideAnswer = name == PortAPI && userShaped(&t, req.url)
+	req.HideAnswer = name == PortAPI && userShaped(&t, req.URL)
 	if err := req.setHeader(&t, i.deps.UserAgent); err != nil {
 		return nil, err
 	}
@@ -90,7 +93,7 @@ func (r *Request) setURL(t *Target) error {
 	if more := r.query.Encode(); more != "" {
 		u.RawQuery = strings.TrimPrefix(u.RawQuery+"&"+more, "&")
 	}
-	r.url, r.URL = u, u.String()
+	r.URL = u
 	return nil
 }
 

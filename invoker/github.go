@@ -170,12 +170,12 @@ func (g *gitHub) Header(req *Request) error {
 		return nil
 	case g.credential == nil:
 		return errGitHubToken
-	case !sameOrigin(req.url, g.credential.base):
+	case !sameOrigin(req.URL, g.credential.base):
 		return fmt.Errorf("the credential for GitHub goes to %s only, and the URL names %s; give the rule a header Authorization", g.credential.Base(), req.Host())
 	case g.credential.asks:
 		return nil
 	}
-	return g.credential.Authorize(context.Background(), req.url, h)
+	return g.credential.Authorize(context.Background(), req.URL, h)
 }
 
 // Authorize adds the token of a GitHub App. GitHub takes no signature.
@@ -183,7 +183,7 @@ func (g *gitHub) Authorize(ctx context.Context, req *Request, h http.Header) err
 	if h.Get("Authorization") != "" {
 		return nil
 	}
-	return g.credential.Authorize(ctx, req.url, h)
+	return g.credential.Authorize(ctx, req.URL, h)
 }
 
 func (*gitHub) Accept(_ *Request, res *Response) error {

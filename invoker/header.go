@@ -14,7 +14,7 @@ import (
 // those of every request.
 func (r *Request) setHeader(t *Target, userAgent string) error {
 	h := make(http.Header, len(t.Rule.Headers)+6)
-	r.spelling = make(map[string]string, len(t.Rule.Headers))
+	r.Spelling = make(map[string]string, len(t.Rule.Headers))
 	for _, k := range slices.Sorted(maps.Keys(t.Rule.Headers)) {
 		v := t.Rule.Headers[k]
 		if err := checkHeader(k, v); err != nil {
@@ -22,7 +22,7 @@ func (r *Request) setHeader(t *Target, userAgent string) error {
 		}
 		if c := http.CanonicalHeaderKey(k); !reserved(c) {
 			h[c] = []string{v}
-			r.spelling[c] = k
+			r.Spelling[c] = k
 		}
 	}
 	setDefault(h, "Authorization", r.Header.Get("Authorization"))
@@ -78,7 +78,7 @@ func (r *Request) collectSecrets() {
 			r.secrets = append(r.secrets, v)
 		}
 	}
-	for k, values := range r.url.Query() {
+	for k, values := range r.URL.Query() {
 		if NamesSecret(k) {
 			r.secrets = append(r.secrets, values...)
 		}

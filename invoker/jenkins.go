@@ -35,7 +35,7 @@ func (jenkins) Accept(req *Request, res *Response) error {
 	}
 	if job := jobs[triggered]; job.Queue > 0 {
 		res.ExternalRunID = strconv.FormatInt(job.Queue, 10)
-		res.Link = jenkinsLink(req.url, job.url)
+		res.Link = jenkinsLink(req.URL, job.url)
 	}
 	return nil
 }

@@ -26,8 +26,8 @@ func (portAPI) Body(t *Target, _ *Request) (Body, error) {
 }
 
 func (p portAPI) Header(req *Request) error {
-	if p.base == nil || !sameOrigin(req.url, p.base) {
-		return fmt.Errorf("the backend PORT_API calls Port's API only, and the URL names %s", req.url.Scheme+"://"+req.Host())
+	if p.base == nil || !sameOrigin(req.URL, p.base) {
+		return fmt.Errorf("the backend PORT_API calls Port's API only, and the URL names %s", req.URL.Scheme+"://"+req.Host())
 	}
 	return nil
 }

@@ -185,11 +185,11 @@ func FuzzBuild(f *testing.F) {
 			}
 			return
 		}
-		if u, err := url.Parse(req.URL); err != nil || u.Host == "" || u.User != nil {
+		if u, err := url.Parse(req.URL.String()); err != nil || u.Host == "" || u.User != nil {
 			t.Errorf("URL %q: %v", req.URL, err)
 		}
 		for k, values := range req.Header {
-			as := cmp.Or(req.spelling[k], k)
+			as := cmp.Or(req.Spelling[k], k)
 			if !httpguts.ValidHeaderFieldName(as) || http.CanonicalHeaderKey(as) != k || !httpguts.ValidHeaderFieldValue(values[0]) {
 				t.Errorf("header %q as %q: %q", k, as, values)
 			}

@@ -13,47 +13,28 @@ import (
 // Request is what Build has made of a Target. It can be sent any number of
 // times, by one goroutine at a time.
 type Request struct {
+	// Call is what is sent. Its header lacks what is made anew for each attempt:
+	// signature, timestamp and the agent's own token. OnAnswer and Reserve may be
+	// set before Do.
+	wire.Call
 	Backend string
-	Method  string
-	URL     string // with the query, without user info
-	// Header lacks what is made anew for each attempt: signature, timestamp
-	// and the agent's own token.
-	Header  http.Header
-	Body    []byte        // what is signed and sent; nil: no body
 	Timeout time.Duration // of one attempt, see Invoker.Do
-	// NeedBody is whether the result depends on the body of an answer: a 2xx
-	// whose body breaks off is a failure then. Build takes it from the Target;
-	// it may be changed before Do.
-	NeedBody bool
 	// HideAnswer is set where the answer is that of Port's API and the user may
 	// have shaped the URL: it must not become the run's response, since the
 	// agent's token may read what the user may not.
 	HideAnswer bool
-	// OnAnswer, if not nil, is called once per attempt by the goroutine of Do,
-	// when the header of the answer has come. A redirect that is followed is
-	// no answer.
-	OnAnswer func()
-	// Reserve, if not nil, is asked for room for n bytes of an answer's body
-	// beyond its first 32 KiB, by the goroutine of Do. Where it returns false,
-	// the rest of the body is cut off.
-	Reserve func(n int) bool
 
-	spelling map[string]string // header names as the rule writes them, by canonical name
-	backend  Backend
-	url      *url.URL
-	base     string                      // the URL without the query that the rule adds
-	query    url.Values                  // what the rule adds
-	value    any                         // the body before it was printed, where that is not JSON
-	pending  func(context.Context) error // completes the body before the first attempt; it may ask the backend. nil: nothing is open
-	secrets  []string
-	conceal  func(string) string // see Target
+	backend Backend
+	base    string                      // the URL without the query that the rule adds
+	query   url.Values                  // what the rule adds
+	value   any                         // the body before it was printed, where that is not JSON
+	pending func(context.Context) error // completes the body before the first attempt; it may ask the backend. nil: nothing is open
+	secrets []string
+	conceal func(string) string // see Target
 }
 
 // Host is the host:port that the request goes to, in lower case.
-func (r *Request) Host() string { return wire.HostPort(r.url) }
-
-// Endpoint is the method and the URL without query, for logs and summaries.
-func (r *Request) Endpoint() string { return r.Method + " " + wire.Place(r.url) }
+func (r *Request) Host() string { return wire.HostPort(r.URL) }
 
 // Idempotent reports whether the request may be sent again when its outcome is
 // not known.

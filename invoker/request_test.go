@@ -60,7 +60,7 @@ func TestBuild(t *testing.T) {
 			if tc.wantMethod != "" && req.Method != tc.wantMethod {
 				t.Errorf("method: got %s, want %s", req.Method, tc.wantMethod)
 			}
-			if tc.wantURL != "" && req.URL != tc.wantURL {
+			if tc.wantURL != "" && req.URL.String() != tc.wantURL {
 				t.Errorf("URL: got %s, want %s", req.URL, tc.wantURL)
 			}
 			wantBody := tc.wantBody
@@ -154,7 +154,7 @@ func TestBuildHeaders(t *testing.T) {
 		t.Errorf("host: got %s, want virtual.test", seen.host)
 	}
 	checkV1(t, seen)
-	checkSecrets(t, "URL", req.URL+req.Endpoint()+asJSON(t, req.Value()["url"]))
+	checkSecrets(t, "URL", req.URL.String()+req.Endpoint()+asJSON(t, req.Value()["url"]))
 	target.Rule.Headers = map[string]string{"Authorization": "rule-canary"}
 	if got := build(t, i, target).Header.Get("Authorization"); got != "rule-canary" {
 		t.Errorf("the rule's authorization: got %q", got)
@@ -187,7 +187,7 @@ func TestRequest(t *testing.T) {
 	if got, want := strings.Join(req.Secrets(), " "), "rule-canary query-canary"; got != want {
 		t.Errorf("secrets: got %s, want %s", got, want)
 	}
-	if req.Idempotent() || !(&Request{Method: http.MethodPut}).Idempotent() {
+	if req.Idempotent() || !(&Request{Call: wire.Call{Method: http.MethodPut}}).Idempotent() {
 		t.Error("POST is taken for idempotent, or PUT is not")
 	}
 }

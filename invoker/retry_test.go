@@ -16,7 +16,7 @@ import (
 // that may not.
 func TestRetryableStatuses(t *testing.T) {
 	t.Parallel()
-	post, put := &Request{Method: http.MethodPost}, &Request{Method: http.MethodPut}
+	post, put := &Request{Call: wire.Call{Method: http.MethodPost}}, &Request{Call: wire.Call{Method: http.MethodPut}}
 	for status := 100; status < 600; status++ {
 		var wantPost, wantPut bool
 		switch status {
@@ -46,7 +46,7 @@ func TestRetryableStatuses(t *testing.T) {
 
 func TestRetryableTransport(t *testing.T) {
 	t.Parallel()
-	post, get := &Request{Method: http.MethodPost}, &Request{Method: http.MethodGet}
+	post, get := &Request{Call: wire.Call{Method: http.MethodPost}}, &Request{Call: wire.Call{Method: http.MethodGet}}
 	for _, tc := range []struct {
 		sent, final                bool
 		wantPost, wantGet, unknown bool

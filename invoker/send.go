@@ -30,7 +30,11 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 	if err := req.backend.Authorize(ctx, req, header); err != nil {
 		return nil, unsent(req.Endpoint(), err)
 	}
-	send := func() (*Response, error) { return i.send(ctx, clock, i.call(req, header)) }
+	send := func() (*Response, error) {
+		call := req.Call
+		call.Header = header
+		return i.send(ctx, clock, &call)
+	}
 	res, err := send()
 	if r, ok := req.backend.(reviewer); ok && err == nil {
 		res, err = r.review(req, res, send)
@@ -39,16 +43,6 @@ func (i *Invoker) Do(ctx context.Context, req *Request) (*Response, error) {
 		return nil, err
 	}
 	return i.judge(req, res, header)
-}
-
-// call is the request on the wire. The backends other than a webhook and Port's
-// API take something from the body of an answer, needed or not.
-func (i *Invoker) call(req *Request, header http.Header) *wire.Call {
-	return &wire.Call{
-		Method: req.Method, URL: req.url, Header: header, Spelling: req.spelling, Body: req.Body,
-		Verify: i.isPort(req.url), NeedBody: req.NeedBody, SkipBody: req.Backend == Webhook || req.Backend == PortAPI,
-		OnAnswer: req.OnAnswer, Reserve: req.Reserve,
-	}
 }
 
 func (i *Invoker) send(ctx context.Context, clock *wire.Clock, call *wire.Call) (*Response, error) {
@@ -95,7 +89,7 @@ func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 // *StatusError where the backend did not accept. A redirect that Do would
 // follow counts as not accepted, since nobody can say where it would end.
 func (i *Invoker) Judge(req *Request, res *Response) error {
-	res.Refusal = i.call(req, req.Header).Refusal(&res.Response)
+	res.Refusal = req.Refusal(&res.Response)
 	_, err := i.judge(req, res, req.Header)
 	return err
 }

@@ -62,14 +62,13 @@ func TestCall(t *testing.T) {
 	i := newInvoker(t, cfg, deps)
 	for name, target := range targetsOf(t, "https://ci.test") {
 		req := build(t, i, target)
-		call := i.call(req, req.Header)
-		if want := name == Webhook || name == PortAPI; call.Verify || call.NeedBody || call.SkipBody != want { // PortAPI is a webhook here
-			t.Errorf("%s: got %+v", name, call)
+		if want := name == Webhook || name == PortAPI; req.Verify || req.NeedBody || req.SkipBody != want { // PortAPI is a webhook here
+			t.Errorf("%s: got %+v", name, req.Call)
 		}
 	}
 	for raw, want := range map[string]bool{"https://api.port.test/v1": true, "https://API.port.test:443/": true, "https://port.test/": false} {
 		req := build(t, i, hook(t, raw))
-		if got := i.call(req, req.Header).Verify; got != want {
+		if got := req.Verify; got != want {
 			t.Errorf("%s: checked: got %t, want %t", raw, got, want)
 		}
 	}

@@ -33,7 +33,8 @@ type Call struct {
 	Reserve func(n int) bool
 }
 
-func (c *Call) endpoint() string { return c.Method + " " + Place(c.URL) }
+// Endpoint is the method and the URL without query, for logs and errors.
+func (c *Call) Endpoint() string { return c.Method + " " + Place(c.URL) }
 
 // Response is an answer.
 type Response struct {

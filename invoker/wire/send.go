@@ -14,7 +14,7 @@ func (c *Client) Do(ctx context.Context, clock *Clock, call *Call) (*Response, e
 	for n := 0; ; n++ {
 		res, sent, err := c.exchange(ctx, call)
 		if err != nil {
-			return nil, newError(call.endpoint(), sent, cause(ctx, err))
+			return nil, newError(call.Endpoint(), sent, cause(ctx, err))
 		}
 		next, refusal := call.redirect(res.StatusCode, res.Header)
 		if next == nil || n == maxRedirects {
@@ -52,7 +52,7 @@ func answer(ctx context.Context, clock *Clock, call *Call, res *http.Response) (
 	}
 	body, more, err := readBody(res, call.Reserve, progress)
 	if err != nil && accepted && call.NeedBody {
-		broken := newError(call.endpoint(), true, cause(ctx, err))
+		broken := newError(call.Endpoint(), true, cause(ctx, err))
 		broken.Err = &worded{fmt.Sprintf("the answer (%d) broke off: %v", res.StatusCode, broken.Err), broken.Err}
 		// Another method than GET is not for the sake of the answer, which said that the work is done.
 		broken.Final = call.Method != http.MethodGet

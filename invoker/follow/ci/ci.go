@@ -98,7 +98,7 @@ func New(c Client) Systems {
 // the request's backend, but for the Runs API of Azure DevOps.
 func (s Systems) Of(req *invoker.Request) *System {
 	azure := s[invoker.AzureDevOps]
-	if _, path, err := azure.below(bare(req.URL)); err == nil && azureRuns.MatchString(path) {
+	if _, path, err := azure.below(bare(req.URL.String())); err == nil && azureRuns.MatchString(path) {
 		return azure
 	}
 	return s[req.Backend]
@@ -112,7 +112,7 @@ func (s *System) Name() string { return s.backend }
 // hold the id of the run. An error of the kind None says that there is none, or
 // none that can be told from others.
 func (s *System) Locate(ctx context.Context, t Trigger) (places []string, err error) {
-	if _, t.path, err = s.below(bare(t.Request.URL)); err != nil {
+	if _, t.path, err = s.below(bare(t.Request.URL.String())); err != nil {
 		return nil, err
 	}
 	if t.Response != nil {

@@ -90,7 +90,7 @@ func TestLocateByAnswer(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			client := &recorded{}
-			req := &invoker.Request{Backend: tc.backend, URL: base + tc.url}
+			req := request(t, tc.backend, base+tc.url)
 			places, err := New(client).Of(req).Locate(t.Context(), Trigger{Run: "r_1", Request: req,
 				Response: &invoker.Response{Response: wire.Response{StatusCode: 200, Header: http.Header{"Date": {"Fri, 02 Jan 2026 09:00:00 GMT"}}, Body: []byte(tc.answer)}},
 				Project:  func(context.Context) (string, error) { return tc.project, nil }})
@@ -110,6 +110,15 @@ func TestLocateByAnswer(t *testing.T) {
 	}
 }
 
+func request(t *testing.T, backend, raw string) *invoker.Request {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &invoker.Request{Backend: backend, Call: wire.Call{URL: u}}
+}
+
 // Without a credential, or below another base, there is nothing to look at, and
 // nothing is sent.
 func TestLocateElsewhere(t *testing.T) {
@@ -118,15 +127,15 @@ func TestLocateElsewhere(t *testing.T) {
 		for _, backend := range []string{invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker.AzureDevOps} {
 			for _, none := range []bool{false, true} {
 				client := &recorded{none: none}
-				req := &invoker.Request{Backend: backend, URL: raw + map[string]string{
-					invoker.Jenkins: hook, invoker.GitLab: trigger, invoker.GitHub: dispatch, invoker.AzureDevOps: runsAPI}[backend]}
+				req := request(t, backend, raw+map[string]string{
+					invoker.Jenkins: hook, invoker.GitLab: trigger, invoker.GitHub: dispatch, invoker.AzureDevOps: runsAPI}[backend])
 				if places, err := New(client).Of(req).Locate(t.Context(), Trigger{Run: "r_1", Request: req, Since: time.Now()}); kindOf(err) != None || len(client.asked) != 0 {
 					t.Errorf("%s %s, no credential %t: got %q, %v after %d requests; want none", backend, raw, none, places, err, len(client.asked))
 				}
 			}
 		}
 	}
-	if s := New(&recorded{}).Of(&invoker.Request{Backend: invoker.Webhook, URL: base}); s != nil {
+	if s := New(&recorded{}).Of(request(t, invoker.Webhook, base)); s != nil {
 		t.Errorf("a webhook: got %s, want no system", s.Name())
 	}
 }
