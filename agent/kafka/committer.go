@@ -145,10 +145,10 @@ func (c *committer) push(ctx context.Context) error {
 	if closed(c.fenced) {
 		return errFenced
 	}
-	commits, asked := map[ledger.Place]ledger.Commit{}, map[ledger.Place][]chan struct{}{}
+	snapshots, commits := map[ledger.Place]*ledger.Snapshot{}, map[ledger.Place]ledger.Commit{}
 	for p, t := range c.trackers {
-		if cm, who, changed := t.Snapshot(); changed {
-			commits[p], asked[p] = cm, who
+		if s := t.Snapshot(); s != nil {
+			snapshots[p], commits[p] = s, s.Commit
 		}
 	}
 	if len(commits) == 0 {
@@ -156,13 +156,11 @@ func (c *committer) push(ctx context.Context) error {
 	}
 	err := c.commit(ctx, commits)
 	refused, partly := errors.AsType[refusedError](err)
-	for p, who := range asked {
+	for p, s := range snapshots {
 		if err == nil || partly && refused[p] == nil {
-			for _, accepted := range who {
-				close(accepted)
-			}
+			s.Accepted()
 		} else {
-			c.trackers[p].Retry(who)
+			s.Failed()
 		}
 	}
 	c.note(err)

@@ -175,25 +175,26 @@ func (r *rig) settle() {
 // commit takes a snapshot, which the broker may not accept.
 func (r *rig) commit(accepted bool) {
 	base, want := r.now.base(), r.now.ledger()
-	cm, asked, changed := r.tr.Snapshot()
-	if !changed {
-		cm = r.last
+	snapshot, cm := r.tr.Snapshot(), r.last
+	if snapshot != nil {
+		cm = snapshot.Commit
 	}
 	got, err := plain(decode(runsZero, cm))
 	if err != nil || cm.Offset != base || !reflect.DeepEqual(got, want) {
-		r.t.Fatalf("commit (changed %v): got %d %v, %v, want %d %v", changed, cm.Offset, got, err, base, want)
+		r.t.Fatalf("commit (changed %v): got %d %v, %v, want %d %v", snapshot != nil, cm.Offset, got, err, base, want)
 	}
 	if len(cm.Metadata) > brokerLimit {
 		r.t.Fatalf("metadata of %d bytes", len(cm.Metadata))
 	}
 	r.last = cm
-	if !changed {
+	if snapshot == nil {
 		return
 	}
 	if !accepted {
-		r.tr.Retry(asked)
+		snapshot.Failed()
 		return
 	}
+	snapshot.Accepted()
 	if cm.Offset < r.at.Offset {
 		r.t.Fatalf("committed offset went back from %d to %d", r.at.Offset, cm.Offset)
 	}

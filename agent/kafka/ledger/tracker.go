@@ -40,7 +40,7 @@ type Tracker struct {
 	known                 // high is of this owner or the last
 	next  int64           // the offset that this owner reads next, at the least
 	dirty bool            // differs from what was committed last
-	asked []chan struct{} // closed by the commit of the next snapshot
+	asked []chan struct{} // closed once the next snapshot is committed
 
 	end, lag, before int64 // as in State
 	later            int64 // the lag that is the next to be before
@@ -66,8 +66,8 @@ func Resume(p Place, c Commit) (t *Tracker, read int64, err error) {
 	return &Tracker{place: p, known: k, next: c.Offset, end: -1}, k.high, nil
 }
 
-// Vouches reports whether the event at offset came under the ledger's eyes: no
-// owner has worked on it unless its entry is Interrupted.
+// Vouches reports whether the ledger covers the event at offset: no owner has
+// worked on it unless its Entry is Interrupted.
 func (t *Tracker) Vouches(offset int64) bool { return offset >= t.vouched }
 
 // Position returns the next offset to be read.
@@ -157,9 +157,8 @@ func (e *Entry) mark(s Stage) {
 	}
 }
 
-// Start marks the event as started, and has the next snapshot taken even where
-// it was before. accepted is closed when a snapshot that was taken after the
-// call is committed.
+// Start marks the event as started, and has a snapshot taken even where it was
+// before. accepted is closed once one that was taken after the call is committed.
 func (e *Entry) Start() (before Stage, accepted <-chan struct{}) {
 	t, done := e.tracker, make(chan struct{})
 	t.mu.Lock()
@@ -189,26 +188,39 @@ func (t *Tracker) full() bool {
 	return n >= maxUnsettled || t.next-t.entries[0].offset >= maxSpan
 }
 
-// Snapshot returns what is to be committed, whom to tell by closing their
-// channels once it is, and whether it differs from the snapshot before. One that
-// is not committed goes to Retry.
-func (t *Tracker) Snapshot() (c Commit, asked []chan struct{}, changed bool) {
+// Snapshot is what there was to commit at one moment. Either Accepted or Failed
+// is to be called, once.
+type Snapshot struct {
+	Commit
+	tracker *Tracker
+	asked   []chan struct{}
+}
+
+// Snapshot returns what differs from the last snapshot, nil where nothing does.
+func (t *Tracker) Snapshot() *Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.dirty {
-		return Commit{}, nil, false
+		return nil
 	}
-	asked, t.asked, t.dirty = t.asked, nil, false
-	return t.encode(t.place, t.base()), asked, true
+	s := &Snapshot{t.encode(t.place, t.base()), t, t.asked}
+	t.asked, t.dirty = nil, false
+	return s
 }
 
-// Retry has the next snapshot taken even where nothing has changed, for asked as
-// well: the commit of theirs has failed.
-func (t *Tracker) Retry(asked []chan struct{}) {
+// Accepted notes that s is committed.
+func (s *Snapshot) Accepted() {
+	for _, accepted := range s.asked {
+		close(accepted)
+	}
+}
+
+// Failed has another snapshot taken, although nothing may have changed.
+func (s *Snapshot) Failed() {
+	t := s.tracker
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.asked = append(t.asked, asked...)
-	t.dirty = true
+	t.asked, t.dirty = append(t.asked, s.asked...), true
 }
 
 // base is the first unsettled offset.

@@ -89,10 +89,7 @@ func read(t *testing.T, tr *Tracker, offset int64, want arrival) *Entry {
 // and gives it as the offset and its ledger.
 func committed(t *testing.T, tr *Tracker) (int64, ledger) {
 	t.Helper()
-	cm, _, changed := tr.Snapshot()
-	if !changed {
-		t.Fatal("nothing to commit")
-	}
+	cm := mustSnapshot(t, tr).Commit
 	l, err := plain(decode(runsZero, cm))
 	if err != nil {
 		t.Fatal(err)
@@ -153,10 +150,10 @@ func TestTrackerCommits(t *testing.T) {
 			}
 			tc.steps(tr, e)
 			wantCommit(t, tr, tc.offset, tc.l)
-			if cm, _, changed := tr.Snapshot(); changed {
-				t.Errorf("committed again without a change: %v", cm)
+			if s := tr.Snapshot(); s != nil {
+				t.Errorf("committed again without a change: %v", s.Commit)
 			}
-			tr.Retry(nil)
+			tr.Skip(0) // nothing, but has it committed again
 			wantCommit(t, tr, tc.offset, tc.l)
 		})
 	}
@@ -167,22 +164,22 @@ func TestTrackerCommits(t *testing.T) {
 func TestTrackerOffsetAlone(t *testing.T) {
 	t.Parallel()
 	tr := tracked(t, 5, ledger{high: 5})
-	if cm, _, changed := tr.Snapshot(); changed {
-		t.Errorf("a position that was committed is committed again: %v", cm)
+	if s := tr.Snapshot(); s != nil {
+		t.Errorf("a position that was committed is committed again: %v", s.Commit)
 	}
 	read(t, tr, 5, arrivedNew).Settle()
-	if got, want := mustSnapshot(t, tr), clean(runsZero, 6); got != want {
+	if got, want := mustSnapshot(t, tr).Commit, clean(runsZero, 6); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
-func mustSnapshot(t *testing.T, tr *Tracker) Commit {
+func mustSnapshot(t *testing.T, tr *Tracker) *Snapshot {
 	t.Helper()
-	cm, _, changed := tr.Snapshot()
-	if !changed {
+	s := tr.Snapshot()
+	if s == nil {
 		t.Fatal("nothing to commit")
 	}
-	return cm
+	return s
 }
 
 func TestTrackerResumes(t *testing.T) {
@@ -231,7 +228,7 @@ func TestTrackerInheritedTwice(t *testing.T) {
 	read(t, second, 3, arrivedNew).Mark(Started)
 	wantCommit(t, second, 3, ledger{high: 10, entries: []entry{{3, true}, {4, false}, {6, true}, {7, false}, {9, false}}})
 
-	second.Retry(nil)
+	second.Skip(0) // nothing, but has it committed again
 	third := nextOwner(t, second)
 	for _, step := range []struct {
 		offset int64
@@ -424,4 +421,48 @@ func TestTrackerStaysSmall(t *testing.T) {
 	wantCommit(t, tr, 0, ledger{high: events + 1, entries: []entry{{0, false}}})
 	first.Settle()
 	wantCommit(t, tr, events+1, ledger{high: events + 1})
+}
+
+// TestEntryStart asks for a commit with each mark, and again where that commit
+// has failed.
+func TestEntryStart(t *testing.T) {
+	t.Parallel()
+	tr := tracked(t, 0, ledger{})
+	first, second := read(t, tr, 0, arrivedNew), read(t, tr, 1, arrivedNew)
+	before, one := first.Start()
+	if before != Waiting {
+		t.Errorf("stage before the first start: got %d, want %d", before, Waiting)
+	}
+	snapshot := mustSnapshot(t, tr)
+	_, two := second.Start()
+	snapshot.Failed()
+	wantOpen(t, one, two)
+	snapshot = mustSnapshot(t, tr)
+	before, again := first.Start() // its mark is in the snapshot, and proves nothing any more
+	if before != Started {
+		t.Errorf("stage before the second start: got %d, want %d", before, Started)
+	}
+	snapshot.Accepted()
+	<-one
+	<-two
+	wantOpen(t, again)
+	mustSnapshot(t, tr).Accepted()
+	<-again
+	first.Mark(Following)
+	first.Mark(Waiting)
+	if before, _ = first.Start(); before != Following {
+		t.Errorf("stage of an event whose pipeline is followed: got %d, want %d", before, Following)
+	}
+	wantCommit(t, tr, 0, ledger{high: 2, entries: []entry{{0, true}, {1, true}}})
+}
+
+func wantOpen(t *testing.T, accepted ...<-chan struct{}) {
+	t.Helper()
+	for i, ch := range accepted {
+		select {
+		case <-ch:
+			t.Errorf("start %d is accepted before a commit with its mark is", i)
+		default:
+		}
+	}
 }
