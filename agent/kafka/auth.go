@@ -16,12 +16,11 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 	callTimeout = 5 * time.Second
-	// metadataAge is how old the transport's knowledge of topics, partitions and
-	// leaders may be.
+	// metadataAge is how long the transport keeps topics, partitions and leaders.
 	metadataAge = 2 * time.Second
-	// idleTimeout closes connections before a broker, or something on the way to
-	// it, does: that is noticed only where one is used, one after another. The
-	// watch over the topics uses one more often, which stays.
+	// idleTimeout closes idle connections before a broker or a proxy does: a closed
+	// one is noticed only when it is used, and each costs a try. The watch over the
+	// topics keeps one connection in use.
 	idleTimeout = 3 * time.Second
 )
 
@@ -49,8 +48,8 @@ var mechanisms = map[string]func(user, password string) (sasl.Mechanism, error){
 
 func (c *Config) sasl() bool { return securityProtocols[strings.ToUpper(c.SecurityProtocol)].sasl }
 
-// cluster is the way to one Kafka cluster with one set of credentials. It is
-// safe for concurrent use.
+// cluster talks to one Kafka cluster with one set of credentials. It is safe for
+// concurrent use.
 type cluster struct {
 	group     string
 	brokers   []string
@@ -59,14 +58,14 @@ type cluster struct {
 	client    *kafka.Client
 
 	mu sync.Mutex
-	// coordinator is the broker that coordinates the group, nil where it has to be
-	// looked up. kafka-go's own client looks it up before every commit; keeping it
-	// halves the time that an event waits for its started mark.
+	// coordinator is the broker that coordinates the group, nil if it is not known.
+	// kafka-go's own client looks it up before every commit; keeping it halves the
+	// time that an event waits for its started mark.
 	coordinator *int
 }
 
-// connect prepares the way to the cluster; it makes no calls. Without a tlsConfig
-// the system's certificate authorities are trusted.
+// connect makes no calls. Without a tlsConfig the system's certificate authorities
+// are trusted.
 func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, error) {
 	sec := securityProtocols[strings.ToUpper(cfg.SecurityProtocol)]
 	if !sec.tls {

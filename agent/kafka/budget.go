@@ -6,19 +6,18 @@ import (
 )
 
 const (
-	// memoryBudget is what the unsettled events of all partitions, and answers
-	// to fetches that are being unpacked, may hold together, by estimate. Beside
-	// the window of each partition it keeps the process small whatever the number
-	// of partitions and the size of events.
+	// memoryBudget bounds the estimated memory of the unsettled events of all
+	// partitions and of the answers to fetches that are being unpacked. The window
+	// of each partition bounds the number of its events.
 	memoryBudget = 10 << 20
-	// memoryReserve is what the events of a partition may hold although the
-	// budget is used up by others. An answer of fetchBytes needs no room either.
+	// memoryReserve is what the events of a partition may hold even if others have
+	// used up the budget. An answer of up to fetchBytes is not counted.
 	memoryReserve = 512 << 10
 	// memoryOverdraft is how far the budget is exceeded so that every partition
 	// can have one event, however large.
 	memoryOverdraft = 8 << 20
 	// eventOverhead is what an event holds beside its text while it waits: a
-	// goroutine, its request and its entries here.
+	// goroutine, its request and its ledger entry.
 	eventOverhead = 8 << 10
 )
 
@@ -35,19 +34,19 @@ type budget struct {
 	given   chan struct{} // closed, and replaced, when something is given back
 }
 
-// share is what the events of one partition have taken of a budget.
+// share is the part of a budget that the events of one partition have taken.
 type share struct {
 	*budget
-	full func() bool // its window is full: nothing more is taken until something is given back
+	full func() bool // reports a full window: then nothing is taken until something is given back
 	used int64
 }
 
 func newBudget(size int64) *budget { return &budget{free: size, given: make(chan struct{})} }
 
 // acquire waits until there is room for an event of that cost, or returns the
-// cause of ctx's end. Where no event is held there always is: one may be larger
-// than the whole. release gives the room back, once, and has the reading look at
-// its window again, each time that it is called.
+// cause of ctx's end. If no event is held there always is: one may be larger than
+// the whole budget. The first call of release gives the room back; every call has
+// those that wait look at their window again.
 func (s *share) acquire(ctx context.Context, cost int64) (release func(), err error) {
 	fits := func() bool {
 		return !s.full() &&
@@ -61,7 +60,7 @@ func (s *share) acquire(ctx context.Context, cost int64) (release func(), err er
 }
 
 // keep waits until there is room for an answer to a fetch. done gives it back.
-// One always has room, so that what is read goes on.
+// There is always room for one answer, so that reading never stops.
 func (b *budget) keep(ctx context.Context, size int64) (done func(), err error) {
 	if size <= fetchBytes {
 		return func() {}, nil
@@ -73,9 +72,8 @@ func (b *budget) keep(ctx context.Context, size int64) (done func(), err error) 
 	})
 }
 
-// wait takes what fits as soon as it does, or returns the cause of ctx's end.
-// Both functions are called with the lock held; take with 1, and with -1 to give
-// back.
+// wait calls take(1) as soon as fits returns true, or returns the cause of ctx's
+// end. giveBack calls take(-1). Both functions are called with the lock held.
 func (b *budget) wait(ctx context.Context, fits func() bool, take func(sign int64)) (giveBack func(), err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -98,7 +96,7 @@ func (b *budget) wait(ctx context.Context, fits func() bool, take func(sign int6
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		once()
-		close(b.given) // those that wait look again
+		close(b.given) // wakes those that wait
 		b.given = make(chan struct{})
 	}, nil
 }

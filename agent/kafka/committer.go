@@ -15,8 +15,7 @@ import (
 
 const (
 	// settleDelay is how long a settled offset waits for others to share its
-	// commit. What a crash finds uncommitted is looked up at Port by the next
-	// owner.
+	// commit. If the process dies before it, the next owner looks the run up at Port.
 	settleDelay = 20 * time.Millisecond
 
 	commitRetryMin = 50 * time.Millisecond
@@ -28,22 +27,22 @@ const (
 // concurrent commits may reach the broker in another order than they were
 // sent, which would move an offset back.
 type committer struct {
-	// commit makes one call. Its error wraps errFenced where the member is of the
-	// past, and is a refusedError where the broker took only some of the offsets.
+	// commit makes one call. Its error wraps errFenced if the member has been
+	// replaced, and is a refusedError if the broker took only some of the offsets.
 	commit   func(context.Context, map[ledger.Place]ledger.Commit) error
 	commits  *prometheus.CounterVec // outcome
 	log      zerolog.Logger
 	trackers map[ledger.Place]*ledger.Tracker
 
-	marks  chan struct{} // someone waits for a mark
+	marks  chan struct{} // a mark is to be committed at once
 	lazily chan struct{} // something was settled
-	fenced chan struct{} // closed when the member is of the past
+	fenced chan struct{} // closed when the member has been replaced
 
-	failures int // since everything was committed; for who commits, run and then flush
+	failures int // in a row; used by run, and by flush after it
 }
 
-// refusedError is a broker's answer that refuses the offsets of some
-// partitions, and says why. Those of others that were asked for are committed.
+// refusedError is the broker's reason for each partition whose offset it refused.
+// The other offsets of the same request are committed.
 type refusedError map[ledger.Place]error
 
 // Error names one of the partitions.
@@ -62,12 +61,12 @@ func newCommitter(trackers map[ledger.Place]*ledger.Tracker, commits *prometheus
 	}
 }
 
-// start marks e as started and returns when the mark is committed. On an error
-// no byte of the event's request may leave: the mark is as it was before, and
-// the event is the next owner's unless the caller tries again.
+// start marks e as started and returns when the mark is committed. After an error
+// no byte of the event's request may be sent: the mark is as it was before, and
+// the event is left to the next owner unless the caller tries again.
 //
-// A mark that is set already is committed again: only that proves the
-// membership.
+// A mark that is set already is committed again, because only an accepted commit
+// proves that the partition has no other owner.
 func (c *committer) start(ctx context.Context, e *ledger.Entry) (err error) {
 	before, accepted := e.Start()
 	notify(c.marks)
@@ -107,9 +106,9 @@ func (c *committer) run(ctx context.Context) error {
 		case <-c.lazily:
 			wait(ctx, settleDelay, c.marks)
 		}
-		// A lone mark is committed at once. Those of a burst share a commit with
-		// all that ask before the one under way is answered, and here with those
-		// that are about to.
+		// A lone mark is committed at once. The marks of a burst share a commit: with
+		// all that come while one is under way, and with those that are about to be
+		// set now.
 		runtime.Gosched()
 		err := c.push(calls)
 		switch _, partly := errors.AsType[refusedError](err); {
@@ -117,7 +116,7 @@ func (c *committer) run(ctx context.Context) error {
 			delay = commitRetryMin
 		case errors.Is(err, errFenced):
 			return err
-		case partly: // these partitions must not keep the others from being committed
+		case partly: // the refused partitions must not delay the others
 			again = time.After(refusedRetry)
 		default:
 			sleep(ctx, delay)

@@ -15,8 +15,8 @@ import (
 	"port-agent/agent/kafka/ledger"
 )
 
-// member is this process in one generation of the group: what the coordinator
-// checks, so that a member of an older generation is refused.
+// member is this process in one generation of the group. The coordinator checks
+// both and refuses a member of an older generation.
 type member struct {
 	id         string
 	generation int32
@@ -26,9 +26,9 @@ type member struct {
 // generation: its partitions have another owner, or will have one soon.
 var errFenced = errors.New("no longer a member of this generation of the group")
 
-// commit commits offsets with their metadata. The error wraps errFenced where
-// m is of the past, and is a refusedError where only some partitions were
-// refused; any other may pass, and the offsets may have been committed all the
+// commit commits offsets with their metadata. The error wraps errFenced if m has
+// been replaced, and is a refusedError if only some partitions were refused. Any
+// other error may be temporary, and the offsets may have been committed all the
 // same.
 func (c *cluster) commit(ctx context.Context, m member, commits map[ledger.Place]ledger.Commit) error {
 	req := &offsetcommit.Request{GroupID: c.group, GenerationID: m.generation, MemberID: m.id, RetentionTimeMs: -1}
@@ -74,7 +74,7 @@ func (c *cluster) heartbeat(ctx context.Context, m member) error {
 	}
 	err = c.check(res.(*heartbeat.Response).ErrorCode)
 	if errors.Is(err, kafka.RebalanceInProgress) {
-		return nil // the session lives on; the others wait for this member to join again
+		return nil // the session is alive; the group waits for this member to join again
 	}
 	return err
 }
@@ -111,8 +111,8 @@ func (c *cluster) call(ctx context.Context, req protocol.Message) (protocol.Mess
 			}
 			return b, nil
 		},
-		// Requests on a connection follow one another, so that a constant
-		// correlation id is enough.
+		// A connection carries one request at a time, so a constant correlation id
+		// is enough.
 		do: func(rw io.ReadWriter, version int16) (protocol.Message, error) {
 			return protocol.RoundTrip(rw, version, 1, clientID, req)
 		},
@@ -148,9 +148,9 @@ func (c *cluster) coordinatedBy(node *int) {
 	c.coordinator = node
 }
 
-// exchange is a message for one broker. It hides the message's own methods, by
-// which kafka-go's transport would route it elsewhere, and does the exchange on
-// the connection that the transport then picks.
+// exchange is a message for the broker that to chooses. It hides the message's own
+// methods, by which kafka-go's transport would route it elsewhere. do talks on the
+// connection that the transport then picks.
 type exchange struct {
 	protocol.Message
 	to      func(protocol.Cluster) (protocol.Broker, error)

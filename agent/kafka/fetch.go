@@ -18,17 +18,17 @@ import (
 )
 
 const (
-	// fetchVersion is the first version in which brokers hand out batches that
-	// zstd has compressed. They know it since Kafka 2.1.
+	// fetchVersion is the first version that can carry batches compressed with zstd.
+	// Brokers know it since Kafka 2.1.
 	fetchVersion = 10
-	// fetchBytes is how much of a log one fetch asks for. A batch that is larger
-	// comes whole all the same.
+	// fetchBytes is how much of a log one fetch asks for. Brokers send a larger batch
+	// whole all the same.
 	fetchBytes = 256 << 10
-	// fetchWait is how long a broker keeps a fetch that finds nothing. It delays
-	// nothing: the end of its context ends the wait for the answer.
+	// fetchWait is how long a broker holds a fetch that finds nothing. It does not
+	// delay a drain: the end of the context ends the wait for the answer.
 	fetchWait = 2 * time.Second
-	// answerMax bounds the answer to a fetch. Only a batch that alone is larger
-	// exceeds it, and is passed by.
+	// answerMax bounds the answer to a fetch. Only a single batch can be larger; its
+	// records are dropped.
 	answerMax = 64 << 20
 	// answerTime is how long the transfer of an answer may take.
 	answerTime = time.Minute
@@ -37,9 +37,9 @@ const (
 // steps yields the steps from an offset on. An error ends it.
 type steps = iter.Seq2[batch.Record, error]
 
-// fetch reads from p's leader, beginning at offset. Records and the answer that
-// they come in are held once memory has room for them; the answer until the
-// returned steps have been ranged over, which has to be done.
+// fetch reads from p's leader, beginning at offset. It waits until memory has room
+// for the answer, and the steps wait for each record's. The steps have to be ranged
+// over: that gives back the memory of the answer.
 func (c *cluster) fetch(ctx context.Context, p ledger.Place, offset int64, limit int, memory *share) (steps, error) {
 	req := &fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchBytes,
@@ -105,7 +105,7 @@ func fetchAnswer(conn net.Conn, req *fetch.Request, keep func(size int64) (done 
 var errAnswer = errors.New("answer to fetch not understood")
 
 // recordsOf returns the record batches in the answer to a fetch of one
-// partition. They may be cut at their end. What stands before them: throttle time
+// partition, of which the last may be cut. Before them stand: throttle time
 // (4 bytes), error (2), session (4), topics (4), name (2 and its length),
 // partitions (4), partition (4), error (2), three offsets (24), aborted
 // transactions (4, and 16 for each), size of the batches (4).

@@ -16,8 +16,8 @@ var (
 	errChanged = errors.New("topics changed")
 )
 
-// generation is the time between two rebalances: the partitions are this
-// member's, and only its commits count for them.
+// generation is the time between two rebalances, in which this member owns the
+// partitions and only its commits are accepted for them.
 type generation struct {
 	src        *Source
 	cluster    *cluster
@@ -50,7 +50,7 @@ func (g *generation) run(ctx, genCtx context.Context) {
 	defer stop(nil)
 	defer context.AfterFunc(genCtx, func() { stop(errRevoked) })()
 
-	// Beats go on until the last commit is made; kafka-go's own end with genCtx.
+	// Heartbeats go on until the last commit is made; kafka-go's own end with genCtx.
 	alive, dead := context.WithCancel(context.WithoutCancel(ctx))
 	var beats sync.WaitGroup
 	beats.Go(func() { g.beat(alive, genCtx, stop) })
@@ -67,7 +67,7 @@ func (g *generation) run(ctx, genCtx context.Context) {
 	g.log.Info().AnErr("cause", context.Cause(work)).Msg("partitions drained")
 }
 
-// takeOver finds where each partition stands, for as long as work goes on.
+// takeOver finds where each partition stands. It tries until work ends.
 func (g *generation) takeOver(work context.Context) (map[ledger.Place]*ledger.Tracker, bool) {
 	for delay := commitRetryMin; work.Err() == nil; delay = min(2*delay, commitRetryMax) {
 		trackers, err := g.positions(work)
@@ -95,9 +95,9 @@ func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tr
 	if err != nil {
 		return nil, err
 	}
-	// Where the group has committed anything of a topic, a partition without a
-	// commit was added since: to begin at its end would skip what came before the
-	// group noticed it.
+	// If the group has committed offsets of a topic, a partition without one was
+	// added later: to begin at its end would skip what was produced before the group
+	// noticed it.
 	begun := make(map[string]bool)
 	for p := range committed {
 		begun[p.Topic] = true
@@ -122,7 +122,7 @@ func (g *generation) serve(work context.Context, stop context.CancelCauseFunc, t
 	c := newCommitter(trackers, g.src.metrics.Commits, g.log, func(ctx context.Context, commits map[ledger.Place]ledger.Commit) error {
 		return g.cluster.commit(ctx, g.member, commits)
 	})
-	c.settled() // positions that differ from what is committed are pinned before anything is read
+	c.settled() // commits positions that differ from what is committed, before anything is read
 
 	committing, done := context.WithCancel(context.WithoutCancel(work))
 	var others sync.WaitGroup

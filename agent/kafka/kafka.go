@@ -25,20 +25,19 @@ import (
 
 const clientID = "port-agent"
 
-// Handler takes one event to its end. A nil error means that the event is
-// settled; any other that it is left to the partition's next owner, which
-// happens only when ctx has ended. It is called in a goroutine of its own for
-// every event.
+// Handler handles one event. A nil error means that the event is settled. With
+// any other, which it returns only after ctx has ended, the event is left to the
+// partition's next owner. Each event has a goroutine of its own.
 type Handler func(ctx context.Context, ev *agent.Event) error
 
-// Credentials are the way into the cluster.
+// Credentials say how to connect to the cluster.
 type Credentials struct {
 	Brokers  []string
 	Username string
 	Password invoker.Secret
 }
 
-// Config is what the environment says of Kafka.
+// Config holds the settings that are about Kafka.
 type Config struct {
 	Local            bool     `envconfig:"USING_LOCAL_PORT_INSTANCE"`
 	Brokers          []string `envconfig:"KAFKA_CONSUMER_BOOTSTRAP_SERVERS"`
@@ -54,9 +53,9 @@ type Config struct {
 	// DrainTimeout is how long a handler may take to return once its context
 	// has ended. Other members of the group wait that long for a rebalance.
 	DrainTimeout time.Duration `ignored:"true"`
-	// MaxEventBytes is the size of the largest record that is taken; 0 is 4 MiB.
+	// MaxEventBytes is the size of the largest record that is handled; 0 means 4 MiB.
 	MaxEventBytes int `ignored:"true"`
-	// watchInterval is how often lag, topics and log ends are looked at.
+	// watchInterval is the time between two looks at topics and their ends.
 	watchInterval time.Duration
 }
 
@@ -66,7 +65,7 @@ const (
 	atLeastOnce = "at-least-once"
 )
 
-// Validate names everything that is wrong with c.
+// Validate returns one error that lists every invalid setting.
 func (c *Config) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -94,7 +93,8 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ForOrg fills in what follows from the organisation's id where it is unset.
+// ForOrg returns c with group and topics named after the organisation where they
+// are not set.
 func (c Config) ForOrg(org string) Config {
 	c.GroupID = cmp.Or(c.GroupID, org+".port-agent")
 	c.RunsTopic = cmp.Or(c.RunsTopic, org+".runs")

@@ -11,8 +11,8 @@ import (
 	"port-agent/agent/kafka/ledger"
 )
 
-// offsetResets says for each value of KAFKA_CONSUMER_AUTO_OFFSET_RESET
-// whether a group without a committed offset begins at the end.
+// offsetResets are the values of KAFKA_CONSUMER_AUTO_OFFSET_RESET. With true, a
+// group without a committed offset begins at the end of the log.
 var offsetResets = map[string]bool{
 	"earliest": false, "smallest": false, "beginning": false,
 	"latest": true, "largest": true, "end": true,
@@ -24,7 +24,7 @@ func (c *Config) resetToEnd() bool { return offsetResets[strings.ToLower(c.AutoO
 // record, end the offset after the newest.
 type bounds struct{ first, end int64 }
 
-// logBounds asks the partitions' leaders.
+// logBounds asks the leaders of the partitions.
 func (c *cluster) logBounds(ctx context.Context, ps []ledger.Place) (map[ledger.Place]bounds, error) {
 	req := &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{}}
 	for _, p := range ps {
@@ -77,7 +77,7 @@ func (c *cluster) describe(ctx context.Context) (g kafka.DescribeGroupsResponseG
 	return g, nil
 }
 
-// committed asks the coordinator for all that the group has committed.
+// committed asks the coordinator for all commits of the group.
 func (c *cluster) committed(ctx context.Context) (map[ledger.Place]ledger.Commit, error) {
 	res, err := c.client.OffsetFetch(ctx, &kafka.OffsetFetchRequest{GroupID: c.group})
 	if err == nil {
@@ -101,13 +101,12 @@ func (c *cluster) committed(ctx context.Context) (map[ledger.Place]ledger.Commit
 }
 
 // resume decides where the reading of p begins; a negative offset means that
-// nothing is committed. The tracker is marked for commit where the position is
-// not the committed one, so that what is produced before the first event settles
-// is not lost: an offset of "latest" that is only remembered would be resolved
-// again after a restart.
+// nothing is committed. A position that differs from the committed one is
+// committed at once: an offset of "latest" that is kept in memory alone would be
+// resolved again after a restart, and skip what was produced before.
 //
-// Where the commit holds no ledger of this place, nobody vouches for what is in
-// the log now: it is the start of a new group, or someone has moved the offset.
+// A commit without a ledger of this place means a new group or a moved offset.
+// Then the events that are in the log now are not vouched for.
 func resume(p ledger.Place, cm ledger.Commit, b bounds, toEnd bool, log zerolog.Logger) *ledger.Tracker {
 	if cm.Offset < 0 {
 		start := b.first
@@ -119,8 +118,8 @@ func resume(p ledger.Place, cm ledger.Commit, b bounds, toEnd bool, log zerolog.
 	}
 	t, read, err := ledger.Resume(p, cm)
 	if read > b.end {
-		// Kafka never takes records back from a committed reader: the log was lost
-		// or restored, or the topic was deleted and made again.
+		// A log never gets shorter at its end: it was lost or restored, or the topic
+		// was deleted and created again.
 		log.Warn().Int64("committed", cm.Offset).Int64("read", read).Int64("end", b.end).Int64("offset", b.first).
 			Msg("committed offset is past the end of the log, starting at its beginning")
 		return ledger.Begin(p, b.first, b.end)

@@ -8,11 +8,11 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// errNoCredentials means that nobody has said how to reach the cluster.
+// errNoCredentials means that there are no brokers and no user to connect with.
 var errNoCredentials = errors.New("kafka credentials not found")
 
-// refusals are what a cluster answers where trying again with the same
-// credentials would not help, and the settings that it most likely comes from.
+// refusals are the errors for which a retry with the same credentials does not
+// help, each with the settings that it most likely comes from.
 var refusals = map[kafka.Error]string{
 	kafka.SASLAuthenticationFailed:   "the user name or password from Port's Kafka credentials was not accepted; see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
 	kafka.UnsupportedSASLMechanism:   "see KAFKA_CONSUMER_AUTHENTICATION_MECHANISM",
@@ -23,15 +23,15 @@ var refusals = map[kafka.Error]string{
 	kafka.InvalidSessionTimeout:      "see KAFKA_CONSUMER_SESSION_TIMEOUT_MS",
 }
 
-// refused reports whether the cluster has said no for good.
+// refused reports whether err is one of the refusals.
 func refused(err error) bool {
 	answer, _ := errors.AsType[kafka.Error](err)
 	_, no := refusals[answer]
 	return no
 }
 
-// hint names the settings that an error most likely comes from. It is empty for
-// what a cluster that was joined before says in its normal life.
+// hint names the settings that an error most likely comes from. After the first
+// join it is empty for errors that are normal in the life of a cluster.
 func (s *Source) hint(err error) string {
 	if answer, ok := errors.AsType[kafka.Error](err); ok {
 		return refusals[answer]

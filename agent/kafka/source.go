@@ -18,12 +18,10 @@ import (
 
 const (
 	sessionBackoffMin = time.Second
-	// sessionBackoffMax is the longest wait before credentials are asked for
-	// again.
+	// sessionBackoffMax is the longest wait before credentials are requested again.
 	sessionBackoffMax = 30 * time.Second
 	heartbeatDivisor  = 3 // heartbeats in a session timeout
-	// rejoinMargin is how much longer than a drain the group waits for a member
-	// to join again.
+	// rejoinMargin is how much longer than a drain a rebalance waits for a member.
 	rejoinMargin  = 15 * time.Second
 	leaveTimeout  = 3 * time.Second
 	watchInterval = 2 * time.Second
@@ -35,7 +33,7 @@ const (
 // Source is a member of the consumer group.
 type Source struct {
 	cfg         Config
-	clientID    string // what those of all its memberships begin with
+	clientID    string // the prefix of the client ids of all its memberships
 	memberships int
 	tls         *tls.Config
 	credentials func(context.Context) (Credentials, error)
@@ -50,9 +48,9 @@ type Source struct {
 	delay    time.Duration // before credentials are requested again
 }
 
-// New makes a member of the group that cfg names; ForOrg must have filled cfg
-// in. credentials is asked whenever the cluster is connected again. tlsConfig
-// may be nil: the system's roots. New makes no calls.
+// New returns a member of the group that cfg names; cfg must come from ForOrg.
+// credentials is called before each connection to the cluster. A nil tlsConfig
+// means the system's roots. New makes no calls.
 func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (Credentials, error), handle Handler,
 	m *agent.Metrics, log zerolog.Logger) *Source {
 	if cfg.MaxEventBytes == 0 {
@@ -70,9 +68,9 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 }
 
 // Run is a member of the group until ctx ends; it then drains, leaves the
-// group and returns nil. It returns an error only where the cluster refuses
-// the credentials or the group before it was ever joined: whatever is lost
-// later is tried again, with credentials requested again.
+// group and returns nil. It returns an error only if the cluster refuses the
+// credentials or the group before the first join. After it, Run connects again,
+// with new credentials, whatever happens.
 func (s *Source) Run(ctx context.Context) error {
 	defer s.lookout.set(false, nil)
 	for ctx.Err() == nil {
@@ -162,10 +160,10 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	return nil
 }
 
-// leaveFormer takes out of the group what is left of this process's former
-// memberships, until ctx ends. kafka-go forgets its member id when the answer to
-// a join is lost or it cannot leave, and the group would wait a session timeout
-// for each. A coordinator that has just started may not know them yet.
+// leaveFormer removes this process's former memberships from the group, until ctx
+// ends. kafka-go forgets its member id when the answer to a join is lost or it
+// cannot leave, and the group would wait a session timeout for each. A coordinator
+// that has just started may not know them yet, so that once is not enough.
 func (s *Source) leaveFormer(ctx context.Context, cl *cluster, current string) {
 	for delay := leaveRetry; ctx.Err() == nil; delay = min(2*delay, leaveRetryMax) {
 		g, err := cl.describe(ctx)
@@ -182,8 +180,8 @@ func (s *Source) leaveFormer(ctx context.Context, cl *cluster, current string) {
 	}
 }
 
-// seldom is a line of the log about the nth failure in a row: a warning where n
-// is 1, 2, 4, 8 and so on.
+// seldom begins a log line about the nth failure in a row: a warning if n is 1, 2,
+// 4, 8 and so on, else for debugging.
 func seldom(log zerolog.Logger, n int) *zerolog.Event {
 	if n&(n-1) == 0 {
 		return log.Warn()
@@ -191,9 +189,8 @@ func seldom(log zerolog.Logger, n int) *zerolog.Event {
 	return log.Debug()
 }
 
-// member lives through one generation. Where ctx has ended it also leaves the
-// group, because kafka-go would join again the moment the generation's
-// function returns.
+// member works through one generation. If ctx has ended it also leaves the group,
+// because kafka-go joins again as soon as the generation's function returns.
 func (s *Source) member(ctx context.Context, cl *cluster, group *kafka.ConsumerGroup, gen *kafka.Generation) {
 	s.lookout.set(true, nil)
 	s.met, s.failures, s.delay = true, 0, sessionBackoffMin

@@ -10,28 +10,27 @@ import (
 	"port-agent/agent/kafka/ledger"
 )
 
-// State is what the member has of the group now. Ends and lags of its partitions
-// are some seconds old.
+// State is the member's view of the group. The ends and lags of its partitions are
+// some seconds old.
 type State struct {
-	Error      string         `json:"error,omitempty"` // why the group was not joined at the last try, empty where it was
+	Error      string         `json:"error,omitempty"` // of the last try to join, empty if that succeeded
 	Group      string         `json:"group,omitempty"`
-	Generation int32          `json:"generation,omitempty"` // 0 where it is not joined
+	Generation int32          `json:"generation,omitempty"` // 0 while it has none
 	Partitions []ledger.State `json:"partitions"`           // by topic and number
 }
 
-// lookout keeps what the member last saw of the group. It is safe for concurrent
-// use.
+// lookout keeps what State and Ready report. It is safe for concurrent use.
 type lookout struct {
 	connected prometheus.Gauge // 1 while joined
 
 	mu         sync.Mutex
 	joined     bool
-	err        error // why not
+	err        error // of the last try to join
 	generation int32
 	trackers   map[ledger.Place]*ledger.Tracker
 }
 
-// set notes whether the member is in touch with the group, and why not.
+// set notes whether the member is in touch with the group, and the reason if not.
 func (l *lookout) set(joined bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -57,7 +56,7 @@ func (s *Source) Ready() bool {
 	return s.lookout.joined
 }
 
-// State returns what the member has of the group now.
+// State returns the member's view of the group.
 func (s *Source) State() State {
 	l := &s.lookout
 	l.mu.Lock()

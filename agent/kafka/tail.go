@@ -15,28 +15,28 @@ import (
 	"port-agent/agent/kafka/ledger"
 )
 
-// Range is the part of a partition that Tail reads. The zero value is all that
-// is published from now on.
+// Range selects the records that Tail reads. The zero value selects all that are
+// published from now on.
 type Range struct {
 	Partition int
 	Offset    int64 // of the first record
-	Count     int   // records; 0: no end, and the two above are ignored
-	// Begun is called when it is known where to read from: what is published
-	// later is not missed. It may be nil.
+	Count     int   // of records; 0 means no end, and the two above are ignored
+	// Begun is called when the positions are known: what is published later is not
+	// missed. It may be nil.
 	Begun func()
 }
 
 const (
-	// tailWait is how long a broker may hold an answer back for want of records.
+	// tailWait is how long a broker holds a fetch that finds nothing.
 	tailWait = 500 * time.Millisecond
 	// tailMaxBytes bounds one fetch.
 	tailMaxBytes = 8 << 20
 )
 
-// Tail reads records beside the group and passes each to take, one at a time:
-// of a Range with a Count up to that many records of one partition of
-// topics[0], as far as its log goes now, else what every partition of the
-// topics gets from now on. It joins no group and commits nothing.
+// Tail reads records without joining a group and passes each to take, one at a
+// time. If r has a Count it reads that many records of one partition of topics[0],
+// or fewer if its log ends before, else all that is published to the topics from
+// now on. It commits nothing.
 //
 // It returns when all is read, when ctx ends (nil), or with the first error of
 // the cluster or of take.
@@ -70,8 +70,7 @@ func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Conf
 	return nil
 }
 
-// tailPartition passes the records within b on, and no more than count where
-// that is not 0.
+// tailPartition passes the records within b to take, at most count if that is not 0.
 func (c *cluster) tailPartition(ctx context.Context, p ledger.Place, b bounds, count int, take func(*agent.Event) error) error {
 	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: c.brokers, Dialer: c.dialer, Topic: p.Topic, Partition: p.Partition,
 		MaxWait: tailWait, QueueCapacity: 1, MaxBytes: tailMaxBytes})
@@ -91,7 +90,7 @@ func (c *cluster) tailPartition(ctx context.Context, p ledger.Place, b bounds, c
 	}
 }
 
-// tailPlaces finds out which partitions to read, and what of each.
+// tailPlaces returns the partitions to read, and from where to where.
 func (c *cluster) tailPlaces(ctx context.Context, topics []string, r Range) (map[ledger.Place]bounds, error) {
 	counts, err := c.partitionCounts(ctx, topics)
 	if err != nil {

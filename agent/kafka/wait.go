@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// notify leaves a word in ch, unless there is one.
+// notify sends on ch, unless it is full.
 func notify(ch chan<- struct{}) {
 	select {
 	case ch <- struct{}{}:
@@ -23,7 +23,7 @@ func closed(ch <-chan struct{}) bool {
 	}
 }
 
-// wait lets d pass, or less where early has something.
+// wait returns after d, when early receives, or when ctx ends.
 func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -34,5 +34,5 @@ func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
 	}
 }
 
-// sleep waits for d or the end of ctx.
+// sleep returns after d or when ctx ends.
 func sleep(ctx context.Context, d time.Duration) { wait(ctx, d, nil) }

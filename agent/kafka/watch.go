@@ -8,9 +8,9 @@ import (
 	"port-agent/agent/kafka/ledger"
 )
 
-// watch looks at the topics now and then: it reports the lag, and ends the
-// generation where there are partitions that no member has. kafka-go's own watch
-// misses topics that appear late and joins without pause where one is missing.
+// watch looks at the topics at an interval: it reports the lag, and ends the
+// generation if there are partitions without an owner. kafka-go's own watch misses
+// topics that appear late, and joins without pause while one is missing.
 func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, trackers map[ledger.Place]*ledger.Tracker) {
 	for first := true; work.Err() == nil; first = false {
 		err := g.lookAtLogs(work, trackers)
@@ -29,16 +29,16 @@ func (g *generation) watch(work context.Context, stop context.CancelCauseFunc, t
 	}
 }
 
-// partitionsLeftOver reports whether a topic has more partitions than the
-// members of the group share. Partitions were added then, a topic has
-// appeared, or the member that gave them out did not know of it yet.
+// partitionsLeftOver reports whether a topic has more partitions than the members
+// of the group own: partitions were added, a topic has appeared, or the member
+// that assigned them did not know of it yet.
 func (g *generation) partitionsLeftOver(ctx context.Context) (bool, error) {
 	exist, err := g.cluster.partitionCounts(ctx, g.src.cfg.topics())
 	if err != nil {
 		return false, err
 	}
 	group, err := g.cluster.describe(ctx)
-	if err != nil || group.GroupState != "Stable" { // they are being given out
+	if err != nil || group.GroupState != "Stable" { // the partitions are being assigned
 		return false, err
 	}
 	shared := map[string]int{}
@@ -56,7 +56,7 @@ func (g *generation) partitionsLeftOver(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// lookAtLogs sets the lag.
+// lookAtLogs updates the lag of each partition.
 func (g *generation) lookAtLogs(ctx context.Context, trackers map[ledger.Place]*ledger.Tracker) error {
 	if len(trackers) == 0 {
 		return nil

@@ -16,15 +16,15 @@ import (
 	"port-agent/agent/kafka/ledger"
 )
 
-// worker reads one partition and hands each record to the handler, which runs
-// beside the reading. Reading stops while the tracker's window is full and
-// ends with its context; run then waits for the handlers.
+// worker reads one partition and starts a handler for each record. Reading stops
+// while the tracker's window is full and ends with its context; run then waits for
+// the handlers.
 type worker struct {
 	place     ledger.Place
 	changeLog bool
 	tracker   *ledger.Tracker
 	committer *committer
-	marks     bool // started marks are kept
+	marks     bool // started marks are committed
 	fetch     func(ctx context.Context, offset int64, memory *share) (steps, error)
 	lost      func(error) // ends the generation
 	handle    Handler
@@ -55,13 +55,13 @@ func (w *worker) run(ctx context.Context) {
 		}
 		if errors.Is(err, kafka.OffsetOutOfRange) {
 			w.log.Warn().Int64("offset", next).Msg("next record is not in the log, joining again")
-			w.lost(errChanged) // to take the partition over anew
+			w.lost(errChanged) // the next generation finds out where to go on
 		}
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
-		// The first failure is most often a leader that has moved or a connection
-		// that was closed while it was idle.
+		// The first failures are mostly a leader that has moved or an idle connection
+		// that was closed.
 		failures++
 		line := w.log.Debug()
 		if failures > 2 {
@@ -75,7 +75,7 @@ func (w *worker) run(ctx context.Context) {
 
 // read makes one fetch and hands its records on.
 func (w *worker) read(ctx context.Context, from int64) error {
-	release, err := w.memory.acquire(ctx, 0) // nothing is fetched where there is no room
+	release, err := w.memory.acquire(ctx, 0) // without room nothing is fetched
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (w *worker) read(ctx context.Context, from int64) error {
 	return nil
 }
 
-// drop passes by records that are too large to be held, or damaged.
+// drop counts and skips records that are too large or damaged.
 func (w *worker) drop(rec batch.Record) {
 	outcome := agent.EventMalformed
 	if errors.Is(rec.Err, batch.ErrOversized) {
@@ -112,8 +112,8 @@ func (w *worker) drop(rec batch.Record) {
 	w.committer.settled()
 }
 
-// take hands one record to its handler, unless it is settled already. Its memory
-// is given back with its end.
+// take starts the handler of one record, unless it is settled already. The end of
+// the handler gives back the record's memory.
 func (w *worker) take(ctx context.Context, rec batch.Record) {
 	offset := rec.Next - 1
 	e, gone := w.tracker.Add(offset)
@@ -161,9 +161,9 @@ func (a *account) Reset() {
 	a.w.committer.settled()
 }
 
-// Following leaves the event out of the lag and gives back its memory. The
-// event is marked as started even where started marks are off: to invoke it
-// again would trigger its pipeline once more at each rolling update.
+// Following leaves the event out of the lag and gives back its memory. The event
+// is marked as started even if started marks are off: otherwise each rolling
+// update would trigger its pipeline once more.
 func (a *account) Following() {
 	a.e.Mark(ledger.Following)
 	a.w.committer.settled()

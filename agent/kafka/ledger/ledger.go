@@ -1,13 +1,13 @@
 // Package ledger keeps what is known of the offsets of one partition of a log:
-// which of them were read, which are settled, and which were started. It turns
-// that into a commit for the next owner of the partition, and such a commit
-// back into what was known.
+// which were read, which are settled, and which were started. It writes that into
+// a commit for the partition's next owner, and reads it from the commit of the last
+// one.
 //
-// A commit is one offset per partition. With events settled out of order it is
-// the first unsettled one, and the commit's metadata says which of the later
-// offsets are unsettled too, and which of those were started (text.go has the
-// format). With both, no owner loses an event that was not settled or repeats
-// one that was started.
+// Kafka commits one offset per partition. Events settle out of order, so that
+// offset is the first unsettled one, and the commit's metadata lists the unsettled
+// ones after it and which of those were started (text.go has the format). With
+// both, no owner loses an event that was not settled or repeats one that was
+// started.
 //
 // The metadata never exceeds 4,096 bytes, a broker's default limit
 // (offset.metadata.max.bytes): a partition has at most 1,000 unsettled events,

@@ -10,17 +10,17 @@ type State struct {
 	Committed int64  `json:"committed"` // the first unsettled offset, which is committed or about to be
 	Position  int64  `json:"position"`  // the next offset to read
 	End       int64  `json:"end"`       // of the log, -1 before it is known
-	Lag       int64  `json:"lag"`       // records that are not settled, without those that are followed
+	Lag       int64  `json:"lag"`       // as Saw returns it
 	Before    int64  `json:"before"`    // the lag between five and ten minutes ago, or when it was first known
 	Window    int    `json:"window"`    // events read and not settled
 	Full      bool   `json:"full"`      // nothing more is read before some of them settle
 }
 
-// lagAge is how old the lag is that growth is measured against, at the least.
+// lagAge is the least age of the lag that the present one is compared with.
 const lagAge = 5 * time.Minute
 
-// Saw notes where the log ends. The lag that it returns is of the records that
-// are not settled, without those that are followed.
+// Saw notes where the log ends, and returns the lag: the records that are not
+// settled, without those whose pipeline is followed.
 func (t *Tracker) Saw(end int64) (lag int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -39,7 +39,7 @@ func (t *Tracker) Saw(end int64) (lag int64) {
 	return lag
 }
 
-// State returns where the owner stands in the partition.
+// State returns what is known now.
 func (t *Tracker) State() State {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -19,7 +19,7 @@ import (
 // and everything after it was never read.
 //
 // The checksum covers the topic, the partition and the committed offset as
-// well: a text that was moved with another offset says nothing.
+// well: a text that was moved to another place or offset is not valid there.
 const (
 	prefix = "pa1."
 
@@ -33,7 +33,7 @@ const (
 	maxGap = 1 << 48
 )
 
-// known is what a text says beyond its commit's offset.
+// known is the content of a text.
 type known struct {
 	high int64 // offsets from here on were never read
 	// vouched is the first offset that the ledger vouches for. Events before it

@@ -40,24 +40,23 @@ type Tracker struct {
 	known                 // high is of this owner or the last
 	next  int64           // the offset that this owner reads next, at the least
 	dirty bool            // differs from what was committed last
-	asked []chan struct{} // closed once the next snapshot is committed
+	asked []chan struct{} // to close once the next snapshot is committed
 
 	end, lag, before int64 // as in State
 	later            int64 // the lag that is the next to be before
 	laterAt          time.Time
 }
 
-// Begin starts at an offset of which no earlier owner has left anything, or
-// nothing that can be trusted. Events before vouched were in the log already:
-// somebody may have worked on them. The first snapshot pins the offset, although
-// nothing was read.
+// Begin starts at offset without the ledger of an earlier owner. Events before
+// vouched were in the log already, and may have been worked on. There is a
+// snapshot at once, so that the offset is committed before anything is read.
 func Begin(p Place, offset, vouched int64) *Tracker {
 	return &Tracker{place: p, known: known{high: offset, vouched: vouched}, next: offset, end: -1, dirty: true}
 }
 
-// Resume goes on where the last owner's commit says, and returns the offset from
-// which on nothing was read. Metadata of another writer, version or place,
-// metadata that was cut, and none at all are errors.
+// Resume continues from the last owner's commit. Offsets from read on were never
+// read. Metadata of another writer, version or place, metadata that was cut, and
+// none at all are errors.
 func Resume(p Place, c Commit) (t *Tracker, read int64, err error) {
 	k, err := decode(p, c)
 	if err != nil {
@@ -188,15 +187,15 @@ func (t *Tracker) full() bool {
 	return n >= maxUnsettled || t.next-t.entries[0].offset >= maxSpan
 }
 
-// Snapshot is what there was to commit at one moment. Either Accepted or Failed
-// is to be called, once.
+// Snapshot is what is to be committed. The caller calls either Accepted or Failed,
+// once.
 type Snapshot struct {
 	Commit
 	tracker *Tracker
 	asked   []chan struct{}
 }
 
-// Snapshot returns what differs from the last snapshot, nil where nothing does.
+// Snapshot returns nil if nothing has changed since the last one.
 func (t *Tracker) Snapshot() *Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -215,7 +214,8 @@ func (s *Snapshot) Accepted() {
 	}
 }
 
-// Failed has another snapshot taken, although nothing may have changed.
+// Failed notes that s is not committed: there will be another snapshot, even if
+// nothing changes.
 func (s *Snapshot) Failed() {
 	t := s.tracker
 	t.mu.Lock()
