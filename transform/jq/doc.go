@@ -11,7 +11,7 @@
 //
 // The package does not know where an expression comes from or what its result
 // is for. No error of an evaluation shows a value of the input. It alone imports
-// gojq, and no type of gojq is in its API.
+// gojq, and no type of gojq is in its API. Any package may import it.
 //
 // Values are what decoded JSON is made of: nil, bool, int, float64, *big.Int,
 // string, []any and map[string]any; json.Number is accepted as well. Values

@@ -111,8 +111,14 @@ func nameError(text, message, name string) *Fault {
 // error is about the expression and holds no value of the input, or it is the
 // cause of ctx's end.
 func (e *Expr) Eval(ctx context.Context, input any) (v any, err error) {
-	if v, ok := e.env.direct(e.query, input); ok && scalar(v) {
-		return settle(v)
+	if v, ok := e.env.direct(e.query, input); ok {
+		switch v.(type) {
+		case nil, bool: // what rules are chosen by, a thousand times an event
+			return v, nil
+		case []any, map[string]any:
+		default:
+			return settle(v)
+		}
 	}
 	return e.interpret(ctx, input)
 }
