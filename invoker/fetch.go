@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"port-agent/invoker/wire"
 )
@@ -18,16 +17,14 @@ import (
 // FetchRequest is a call beside the trigger of a run: a look at a pipeline, or
 // the exchange of a token.
 type FetchRequest struct {
-	Method  string // empty: GET
-	URL     string // http or https, without user info
-	Header  http.Header
-	Body    []byte
-	Timeout time.Duration // as the limit of an attempt; 0: as configured
+	Method string // empty: GET
+	URL    string // http or https, without user info
+	Header http.Header
+	Body   []byte
 }
 
-// Fetch makes one call the way Do does: egress policy, certificates, proxies,
-// time limits and the limit of 1 MiB on the answer are the same. Nothing is
-// signed, and header and body are sent as they are given.
+// Fetch makes one call the way Do does, with WEBHOOK_INVOKER_TIMEOUT as its
+// limit. Nothing is signed, and header and body are sent as they are given.
 //
 // An answer is returned whatever its status is, unless it is a redirect that
 // is not followed: that is a *StatusError beside the Response. A redirect to
@@ -44,7 +41,7 @@ func (i *Invoker) Fetch(ctx context.Context, f FetchRequest) (*Response, error) 
 	header := http.Header{"User-Agent": {i.deps.UserAgent}}
 	maps.Copy(header, f.Header)
 	method := cmp.Or(f.Method, http.MethodGet)
-	ctx, clock := wire.NewClock(ctx, i.timeout(f.Timeout))
+	ctx, clock := wire.NewClock(ctx, i.timeout(0))
 	defer clock.Stop()
 	res, err := i.send(ctx, clock, &wire.Call{
 		Method: method, URL: u, Header: header, Body: f.Body, Verify: i.isPort(u), NeedBody: true,

@@ -151,7 +151,7 @@ func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, e
 		Branch string `json:"default_branch"`
 	}
 	place := join(g.base, "/repos/%s/%s", t.Method.Org, t.Method.Repo)
-	if err := g.ask(ctx, FetchRequest{URL: place, Header: header, Timeout: req.Timeout}, &found); err != nil {
+	if err := g.ask(ctx, FetchRequest{URL: place, Header: header}, &found); err != nil {
 		return "", err
 	}
 	if found.Branch == "" {

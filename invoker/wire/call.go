@@ -14,16 +14,10 @@ type Call struct {
 	Header   http.Header
 	Spelling map[string]string // of header names, by their canonical form; "" is that
 	Body     []byte
-	// Verify is whether the certificate of the server is checked even where the
-	// Config switches that off.
-	Verify bool
-	// Pinned is whether a redirect to another origin is refused.
-	Pinned bool
-	// NeedBody is whether an answer of 2xx whose body breaks off is an error.
-	NeedBody bool
-	// SkipBody is whether the body of a 2xx that is not needed may be given up
-	// after a second.
-	SkipBody bool
+	Verify   bool // check the certificate of the server even if Config.VerifySSL is false
+	Pinned   bool // refuse a redirect to another origin
+	NeedBody bool // a 2xx whose body breaks off is an error
+	SkipBody bool // unless NeedBody: read the body of a 2xx for one second at most
 	// OnAnswer, if not nil, is called once by the goroutine of Do, when the
 	// header of the answer has come. A redirect that is followed is no answer.
 	OnAnswer func()

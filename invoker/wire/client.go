@@ -1,16 +1,15 @@
-// Package wire makes HTTP calls over net/http of which it is known afterwards
-// whether the server may have seen a byte of them.
+// Package wire makes HTTP calls over net/http, and reports for each that fails
+// whether the server may have seen a byte of it.
 //
 // What it promises: one Do is one attempt, and no server sees a request of it
-// twice; an error says whether bytes may have left, and whether another attempt
-// would end the same way; an answer belongs to its request; no address is reached
-// that the egress policy refuses, by whatever name, proxy or redirect; no answer
-// takes more memory or time than its bounds; a certificate is shown to its own
-// host alone.
+// twice; an answer belongs to its request; the egress policy holds for every
+// address, whatever the name, proxy or redirect that leads to it; an answer takes
+// no more memory and time than its bounds; a client certificate is shown to its
+// own host only.
 //
-// What it is not: it does not repeat, sign or judge anything, and does not know
-// what a call is for. It imports no package of the project. What builds requests
-// and what wires the process together import it, and what reads its errors.
+// What it is not: it does not retry, sign or judge, and it does not know what a
+// call is for. It imports no package of the project. Packages that build
+// requests, configure the process or read an *Error import it.
 package wire
 
 import (

@@ -27,11 +27,10 @@ const (
 	maxAnswerHeader = 256 << 10
 )
 
-// Transport returns a plain HTTP transport, for calls to servers that the
-// operator has named himself: with the certificate authorities and proxies of a
-// Client, but always with the certificate check and without egress policy. Env
-// reads one environment variable, like os.LookupEnv. The error names the setting
-// or file that is at fault.
+// Transport returns an HTTP transport for calls to servers that the operator has
+// configured: it has the certificate authorities and proxies of a Client, always
+// checks certificates, and has no egress policy. Env reads one environment
+// variable, like os.LookupEnv. The error names the setting or file at fault.
 func Transport(cfg Config, env func(string) (string, bool)) (*http.Transport, error) {
 	proxy, err := readProxies(env)
 	if err != nil {
@@ -64,7 +63,7 @@ type way struct {
 	proxied    bool
 }
 
-// transport gives the one for a call.
+// transport returns the transport for a call.
 func (c *Client) transport(call *Call, proxied bool) *http.Transport {
 	host := hostName(call.URL.Hostname())
 	addr, _ := netip.ParseAddr(host)
