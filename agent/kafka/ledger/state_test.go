@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -42,4 +43,33 @@ func TestStateTellsGrowthFromLag(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 	})
+}
+
+// TestSawLeavesOutFollowed counts what is not read and what is not settled, but
+// no event whose pipeline is followed.
+func TestSawLeavesOutFollowed(t *testing.T) {
+	t.Parallel()
+	tr := Begin(runsZero, 0, 0)
+	for o := range int64(5) {
+		read(t, tr, o, arrivedNew).Mark([]Stage{Waiting, Started, Following, Following, Waiting}[o])
+	}
+	if got := tr.Saw(12); got != 3+7 {
+		t.Errorf("lag: got %d, want 3 unsettled and 7 not read", got)
+	}
+	if got := tr.Saw(2); got != 3 {
+		t.Errorf("lag behind a log that got shorter: got %d, want 3", got)
+	}
+	want := State{Topic: "runs", Position: 5, End: 2, Lag: 3, Before: 10, Window: 5}
+	if got := tr.State(); got != want {
+		t.Errorf("state: got %+v, want %+v", got, want)
+	}
+}
+
+// TestPlaceInALog writes a place as the other messages do.
+func TestPlaceInALog(t *testing.T) {
+	t.Parallel()
+	got, err := json.Marshal([]Place{{"org.runs", 3}, {"org.change.log", 0}})
+	if want := `["org.runs/3","org.change.log/0"]`; err != nil || string(got) != want {
+		t.Errorf("got %s, %v, want %s", got, err, want)
+	}
 }
