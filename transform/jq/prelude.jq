@@ -118,7 +118,8 @@ def sub($re; str; $flags):
   | _splits($re; $flags) as $s
   | (range($r | map(length) | max // 0) as $i
     | [range($r | length) as $j | select($r[$j] | has($i)) | $s[$j], $r[$j][$i]] + $s[-1:] | join("")) // .;
-def _swap($re; $text; $flags): _splits($re; $flags) | join($text);
+def _sub($re; $text): _splits($re; null) | join($text);
+def _gsub($re; $text): _splits($re; "g") | join($text);
 def sub($re; str): sub($re; str; null);
 def gsub($re; str; $flags): sub($re; str; $flags + "g");
 def gsub($re; str): sub($re; str; "g");

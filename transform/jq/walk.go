@@ -182,8 +182,8 @@ func (w *walker) function(f *gojq.Func) {
 	}
 	if _, ok := text(f.Args[len(f.Args)-1]); ok && (key == "sub/2" || key == "gsub/2") {
 		// What is put in is constant: nothing has to be evaluated for each match.
-		flags := &gojq.Query{Term: &gojq.Term{Type: gojq.TermTypeString, Str: &gojq.String{Str: strings.TrimSuffix(f.Name, "sub")}}}
-		*f = *w.call("_swap", f.Args[0], f.Args[1], flags).Term.Func
+		f.Name = "_" + f.Name
+		w.uses["_"+key] = true
 	}
 }
 
