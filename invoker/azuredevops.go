@@ -13,7 +13,7 @@ import (
 // HMAC-SHA1 of the raw body in the header that its service connection names:
 // https://learn.microsoft.com/azure/devops/pipelines/process/resources#define-a-webhooks-resource.
 type azureDevOps struct {
-	sha1Signer
+	signed
 	base string
 }
 
@@ -31,17 +31,6 @@ func (azureDevOps) Body(t *Target, _ *Request) (Body, error) {
 		return jsonBody(p)
 	}
 	return eventBody(t)
-}
-
-// sha1Signer signs with HMAC-SHA1 over the body.
-type sha1Signer struct {
-	defaults
-	signer *Signer
-}
-
-func (s sha1Signer) Authorize(_ context.Context, req *Request, h http.Header) error {
-	h[headerSignature] = []string{s.signer.SHA1(req.Body)}
-	return nil
 }
 
 // azureRun starts a pipeline by the Runs API, whatever the backend of the rule

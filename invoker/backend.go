@@ -39,15 +39,42 @@ const (
 
 func newBackends(i *Invoker) map[string]Backend {
 	signer := NewSigner(i.deps.Signer)
-	hook, sha1 := webhook{signer: signer}, sha1Signer{signer: signer}
+	v1, sha1 := signed{sign: signer.addV1}, signed{sign: signer.addSHA1}
 	return map[string]Backend{
-		Webhook:     hook,
-		AzureDevOps: azureDevOps{sha1Signer: sha1, base: i.cfg.AzureDevOpsURL},
-		Jenkins:     jenkins{sha1Signer: sha1},
-		GitLab:      gitLab{webhook: hook, base: i.cfg.GitLabURL, env: i.deps.Env, setting: i.deps.Setting},
+		Webhook:     v1,
+		AzureDevOps: azureDevOps{signed: sha1, base: i.cfg.AzureDevOpsURL},
+		Jenkins:     jenkins{sha1},
+		GitLab:      gitLab{signed: v1, base: i.cfg.GitLabURL, env: i.deps.Env, setting: i.deps.Setting},
 		GitHub:      newGitHub(i),
 		PortAPI:     portAPI{token: i.deps.Token, base: i.portAPI},
 	}
+}
+
+// defaults is what most backends have in common: the event goes to the URL of
+// the invocation method, and 2xx is success.
+type defaults struct{}
+
+func (defaults) Body(t *Target, _ *Request) (Body, error) { return eventBody(t) }
+func (defaults) Header(*Request) error                    { return nil }
+func (defaults) Accept(*Request, *Response) error         { return nil }
+
+func (defaults) URL(t *Target) (string, error) {
+	if u := t.Method.URL; u != "" {
+		return u, nil
+	}
+	return "", errNoURL
+}
+
+// signed is a backend that checks a signature of the body. As it is, it is a
+// webhook: it posts the event, signed as Port signs its own webhooks.
+type signed struct {
+	defaults
+	sign func(h http.Header, body []byte)
+}
+
+func (s signed) Authorize(_ context.Context, req *Request, h http.Header) error {
+	s.sign(h, req.Body)
+	return nil
 }
 
 // byType is the choice that the type of an invocation method makes. WEBHOOK

@@ -12,7 +12,7 @@ import (
 // The token of a project is in the environment variable GROUP_PROJECT, with
 // every / of the group as _.
 type gitLab struct {
-	webhook // signs in the same way
+	signed
 	base    string
 	env     func(string) (string, bool)
 	setting func(string) bool // may be nil

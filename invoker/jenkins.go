@@ -16,7 +16,7 @@ import (
 // (https://plugins.jenkins.io/generic-webhook-trigger), whose whitelist can
 // check an HMAC of the raw body. The plugin answers 200 also when the filters
 // of all jobs turned the event away.
-type jenkins struct{ sha1Signer }
+type jenkins struct{ signed }
 
 // Accept looks for a job that was triggered. Link and id are those of the
 // first one by name. An empty answer comes from jobs that are all configured

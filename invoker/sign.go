@@ -55,9 +55,12 @@ func (s *Signer) Seal(text string) string {
 	return hex.EncodeToString(s.sum(sha256.New, "seal\x00"+text, nil)[:8])
 }
 
+// addSHA1 adds a SHA1 signature.
+func (s *Signer) addSHA1(h http.Header, body []byte) { h[headerSignature] = []string{s.SHA1(body)} }
+
 // addV1 adds a V1 signature and its timestamp, in seconds.
-func (s *Signer) addV1(h http.Header, now time.Time, body []byte) {
-	timestamp := strconv.FormatInt(now.Unix(), 10)
+func (s *Signer) addV1(h http.Header, body []byte) {
+	timestamp := strconv.FormatInt(time.Now().Unix(), 10)
 	h[headerSignature] = []string{s.V1(timestamp, body)}
 	h[headerTimestamp] = []string{timestamp}
 }
