@@ -4,7 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -56,12 +56,10 @@ type cluster struct {
 	dialer    *kafka.Dialer
 	transport *kafka.Transport
 	client    *kafka.Client
-
-	mu sync.Mutex
 	// coordinator is the broker that coordinates the group, nil if it is not known.
 	// kafka-go's own client looks it up before every commit; keeping it halves the
 	// time that an event waits for its started mark.
-	coordinator *int
+	coordinator atomic.Pointer[int]
 }
 
 // connect makes no calls. Without a tlsConfig the system's certificate authorities

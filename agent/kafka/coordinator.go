@@ -87,7 +87,7 @@ func (c *cluster) check(code int16) error {
 	case kafka.IllegalGeneration, kafka.UnknownMemberId, kafka.FencedInstanceID:
 		return fmt.Errorf("%w: %w", errFenced, err)
 	case kafka.NotCoordinatorForGroup, kafka.GroupCoordinatorNotAvailable:
-		c.coordinatedBy(nil)
+		c.coordinator.Store(nil)
 		return err
 	default:
 		return err
@@ -118,17 +118,14 @@ func (c *cluster) call(ctx context.Context, req protocol.Message) (protocol.Mess
 		},
 	})
 	if err != nil {
-		c.coordinatedBy(nil) // it may have moved
+		c.coordinator.Store(nil) // it may have moved
 		return nil, err
 	}
 	return res, nil
 }
 
 func (c *cluster) find(ctx context.Context) (int, error) {
-	c.mu.Lock()
-	known := c.coordinator
-	c.mu.Unlock()
-	if known != nil {
+	if known := c.coordinator.Load(); known != nil {
 		return *known, nil
 	}
 	res, err := c.client.FindCoordinator(ctx, &kafka.FindCoordinatorRequest{Key: c.group, KeyType: kafka.CoordinatorKeyTypeConsumer})
@@ -138,14 +135,8 @@ func (c *cluster) find(ctx context.Context) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("find coordinator: %w", err)
 	}
-	c.coordinatedBy(&res.Coordinator.NodeID)
+	c.coordinator.Store(&res.Coordinator.NodeID)
 	return res.Coordinator.NodeID, nil
-}
-
-func (c *cluster) coordinatedBy(node *int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.coordinator = node
 }
 
 // exchange is a message for the broker that to chooses. It hides the message's own
