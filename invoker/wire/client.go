@@ -1,11 +1,11 @@
 // Package wire makes HTTP calls over net/http, and reports for each that fails
 // whether the server may have seen a byte of it.
 //
-// What it promises: one Do is one attempt, and no server sees a request of it
-// twice; an answer belongs to its request; the egress policy holds for every
-// address, whatever the name, proxy or redirect that leads to it; an answer takes
-// no more memory and time than its bounds; a client certificate is shown to its
-// own host only.
+// What it promises: one Do is one attempt, which sends its request again only
+// where a redirect asks for it; an answer belongs to its request; the egress
+// policy holds for every address, whatever the name, proxy or redirect that leads
+// to it; an answer takes no more memory and time than its bounds; a client
+// certificate is shown to its own host only.
 //
 // What it is not: it does not retry, sign or judge, and it does not know what a
 // call is for. It imports no package of the project. Packages that build

@@ -126,12 +126,9 @@ func (g *guard) check(host string, to netip.AddrPort) error {
 
 // isOwn reports whether the agent itself listens there.
 func (g *guard) isOwn(addr netip.Addr, port uint16) bool {
-	for _, own := range g.own {
-		if own.Port() == port && (own.Addr() == addr || own.Addr().IsUnspecified() && isLocal(addr) || addr.IsUnspecified()) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.own, func(own netip.AddrPort) bool {
+		return own.Port() == port && (own.Addr() == addr || own.Addr().IsUnspecified() && isLocal(addr) || addr.IsUnspecified())
+	})
 }
 
 // isLocal reports whether addr is one of this machine's.
@@ -149,15 +146,12 @@ func isLocal(addr netip.Addr) bool {
 // embedded lists the IPv6 networks whose addresses hold an IPv4 one, and at
 // which byte: IPv4-compatible (RFC 4291), IPv4-translated (RFC 2765), NAT64
 // (RFC 6052, RFC 8215) and 6to4 (RFC 3056).
-var embedded = []struct {
-	network netip.Prefix
-	at      int
-}{
-	{netip.MustParsePrefix("::/96"), 12},
-	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12},
-	{netip.MustParsePrefix("64:ff9b::/96"), 12},
-	{netip.MustParsePrefix("64:ff9b:1::/48"), 12},
-	{netip.MustParsePrefix("2002::/16"), 2},
+var embedded = map[netip.Prefix]int{
+	netip.MustParsePrefix("::/96"):           12,
+	netip.MustParsePrefix("::ffff:0:0:0/96"): 12,
+	netip.MustParsePrefix("64:ff9b::/96"):    12,
+	netip.MustParsePrefix("64:ff9b:1::/48"):  12,
+	netip.MustParsePrefix("2002::/16"):       2,
 }
 
 // bare takes off the ways of writing an IPv4 address as an IPv6 one, and the
@@ -167,10 +161,10 @@ func bare(addr netip.Addr) netip.Addr {
 	if !addr.Is6() || addr.IsLoopback() || addr.IsUnspecified() {
 		return addr
 	}
-	for _, e := range embedded {
-		if e.network.Contains(addr) {
+	for network, at := range embedded {
+		if network.Contains(addr) {
 			b := addr.As16()
-			return netip.AddrFrom4([4]byte(b[e.at : e.at+4]))
+			return netip.AddrFrom4([4]byte(b[at : at+4]))
 		}
 	}
 	return addr

@@ -16,7 +16,7 @@ import (
 // twice.
 func (c *Call) request(ctx context.Context) *http.Request {
 	r := &http.Request{
-		Method: c.Method, URL: c.URL, Host: c.Header.Get("Host"), Header: c.sent(), Body: http.NoBody,
+		Method: c.Method, URL: c.URL, Host: c.Header.Get("Host"), Header: c.outgoing(), Body: http.NoBody,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Close: httpguts.HeaderValuesContainsToken(c.Header["Connection"], "close"),
 	}
@@ -29,9 +29,9 @@ func (c *Call) request(ctx context.Context) *http.Request {
 	return r.WithContext(ctx)
 }
 
-// sent is the header as it is sent. net/http leaves out what would change how
-// the request is framed.
-func (c *Call) sent() http.Header {
+// outgoing is the header as it is sent. net/http leaves out what would change
+// how the request is framed.
+func (c *Call) outgoing() http.Header {
 	sent := http.Header{"Accept": {"*/*"}, "Accept-Encoding": {"gzip"}}
 	for name, values := range c.Header {
 		as := c.Spelling[name]
@@ -76,9 +76,9 @@ func (a *attempt) gotConn(info httptrace.GotConnInfo) {
 func (a *attempt) sent() bool { return a.link != nil && a.link.total() > a.before }
 
 // exchange sends one request and reads the header of its answer, whose body is
-// to be closed. Sent reports whether bytes of it may have left. A
-// request of which nothing had left when a used connection turned out to be
-// closed is sent again at once: no server has seen it.
+// to be closed. Sent reports whether bytes of it may have left. A request of
+// which nothing had left when a used connection turned out to be closed is sent
+// again at once: no server has seen it.
 func (c *Client) exchange(ctx context.Context, call *Call) (res *http.Response, sent bool, err error) {
 	via, err := c.proxy(&http.Request{URL: call.URL})
 	if err != nil {
