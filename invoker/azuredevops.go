@@ -22,8 +22,7 @@ func (a azureDevOps) URL(t *Target) (string, error) {
 	if m.URL != "" && (m.Org == "" || m.Webhook == "") {
 		return m.URL, nil
 	}
-	return join(a.base, "/%s"+azurePath+"%s", m.Org, m.Webhook) + "?api-version=6.0-preview",
-		named("org", m.Org, "webhook", m.Webhook)
+	return methodURL(a.base, "/%s"+azurePath+"%s?api-version=6.0-preview", "org", m.Org, "webhook", m.Webhook)
 }
 
 func (azureDevOps) Body(t *Target, _ *Request) (Body, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -127,29 +128,23 @@ func chooseByURL(raw string) string {
 	return Webhook
 }
 
-// named refuses what is no name in a path: nothing, or a part that is a step to
-// another place. Pairs are of what it is called and its value.
-func named(pairs ...string) error {
-	for n := 0; n < len(pairs); n += 2 {
-		what, name := pairs[n], pairs[n+1]
+// methodURL puts names of the invocation method into a path behind a base URL, each
+// percent-encoded as one segment. Pairs are of what a name is called and the
+// name. It refuses what is none: nothing, or a part that is a step to another
+// place.
+func methodURL(base, format string, pairs ...string) (string, error) {
+	var segments []any
+	for pair := range slices.Chunk(pairs, 2) {
+		what, name := pair[0], pair[1]
 		if name == "" {
-			return fmt.Errorf("the invocation method lacks %s", what)
+			return "", fmt.Errorf("the invocation method lacks %s", what)
 		}
 		for part := range strings.SplitSeq(name, "/") {
 			if part == "" || part == "." || part == ".." {
-				return fmt.Errorf("%s of the invocation method is %q, which is not a name", what, name)
+				return "", fmt.Errorf("%s of the invocation method is %q, which is not a name", what, name)
 			}
 		}
+		segments = append(segments, url.PathEscape(name))
 	}
-	return nil
-}
-
-// join puts the parts of a path behind a base URL, each percent-encoded as
-// one segment.
-func join(base, format string, parts ...string) string {
-	args := make([]any, len(parts))
-	for n, p := range parts {
-		args[n] = url.PathEscape(p)
-	}
-	return strings.TrimRight(base, "/") + fmt.Sprintf(format, args...)
+	return strings.TrimRight(base, "/") + fmt.Sprintf(format, segments...), nil
 }

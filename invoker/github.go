@@ -51,8 +51,7 @@ func newGitHub(i *Invoker) *gitHub {
 
 func (g *gitHub) URL(t *Target) (string, error) {
 	m := &t.Method
-	return join(g.base, "/repos/%s/%s/actions/workflows/%s/dispatches", m.Org, m.Repo, m.Workflow),
-		named("org", m.Org, "repo", m.Repo, "workflow", m.Workflow)
+	return methodURL(g.base, "/repos/%s/%s/actions/workflows/%s/dispatches", "org", m.Org, "repo", m.Repo, "workflow", m.Workflow)
 }
 
 // Body has a placeholder for the reference where only GitHub knows it.
@@ -63,9 +62,13 @@ func (g *gitHub) Body(t *Target, req *Request) (Body, error) {
 	if req.Host() != g.own { // the rule has a credential of its own, which no other server must see
 		return Body{}, fmt.Errorf("the rule calls another server than GITHUB_API_URL, which is asked for the default branch of %s; give the run a ref", repository(t))
 	}
+	place, err := methodURL(g.base, "/repos/%s/%s", "org", t.Method.Org, "repo", t.Method.Repo)
+	if err != nil {
+		return Body{}, err
+	}
 	target := *t
 	req.pending = func(ctx context.Context) error {
-		ref, err := g.lookup(ctx, &target, req)
+		ref, err := g.lookup(ctx, &target, req, place)
 		if err != nil {
 			return unsent("find the default branch of "+repository(&target), err)
 		}
@@ -137,7 +140,8 @@ func (g *gitHub) ref(t *Target) string {
 
 func repository(t *Target) string { return t.Method.Org + "/" + t.Method.Repo }
 
-func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, error) {
+// lookup asks for the default branch of the repository at a place.
+func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request, place string) (string, error) {
 	if name := g.ref(t); name != "" {
 		return name, nil // found by another event meanwhile
 	}
@@ -150,7 +154,6 @@ func (g *gitHub) lookup(ctx context.Context, t *Target, req *Request) (string, e
 	var found struct {
 		Branch string `json:"default_branch"`
 	}
-	place := join(g.base, "/repos/%s/%s", t.Method.Org, t.Method.Repo)
 	if err := g.ask(ctx, FetchRequest{URL: place, Header: header}, &found); err != nil {
 		return "", err
 	}

@@ -146,3 +146,19 @@ func TestGitHubToken(t *testing.T) {
 		t.Errorf("the rule's token: got %q, want %q", got, want)
 	}
 }
+
+// A rule with a URL of its own does not let a name out of the API's path.
+func TestGitHubBranchNamesThatAreNone(t *testing.T) {
+	t.Parallel()
+	i := newInvoker(t, testConfig(), testDeps())
+	for _, tc := range []struct{ org, repo, want string }{
+		{"..", "user", `org of the invocation method is "..", which is not a name`},
+		{"acme", "", "the invocation method lacks repo"},
+	} {
+		target := event(t, map[string]any{"type": "GITHUB", "org": tc.org, "repo": tc.repo}, nil)
+		target.Rule.URL = ptr("https://api.github.com/repos/acme/api/actions/workflows/w.yml/dispatches")
+		if _, err := i.Build(target); err == nil || err.Error() != tc.want {
+			t.Errorf("%s/%s: got %v, want %s", tc.org, tc.repo, err, tc.want)
+		}
+	}
+}

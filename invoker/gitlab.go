@@ -19,8 +19,7 @@ type gitLab struct {
 }
 
 func (g gitLab) URL(t *Target) (string, error) {
-	return join(g.base, "/api/v4/projects/%s/trigger/pipeline", t.Method.Group+"/"+t.Method.Project),
-		named("groupName", t.Method.Group, "projectName", t.Method.Project)
+	return methodURL(g.base, "/api/v4/projects/%s%%2F%s/trigger/pipeline", "groupName", t.Method.Group, "projectName", t.Method.Project)
 }
 
 func (g gitLab) Body(t *Target, req *Request) (Body, error) {
@@ -48,10 +47,10 @@ func (g gitLab) Body(t *Target, req *Request) (Body, error) {
 
 // token finds the trigger token.
 func (g gitLab) token(t *Target) (string, error) {
-	group, project := t.Method.Group, t.Method.Project
-	if err := named("groupName", group, "projectName", project); err != nil {
+	if _, err := g.URL(t); err != nil {
 		return "", err
 	}
+	group, project := t.Method.Group, t.Method.Project
 	name := strings.ReplaceAll(group, "/", "_") + "_" + project
 	token, _ := g.env(name)
 	// Secrets of others have names all in capitals, as a rule. Groups and
