@@ -91,35 +91,27 @@ func basicAuth(user, secret string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+secret))
 }
 
-// newCredentials makes those that are set, by the name of their backend.
-// Validate has looked at their URLs.
+// newCredentials makes those that are set, by the name of their backend: of two
+// for one, the later. Validate has looked at their URLs.
 func (i *Invoker) newCredentials() map[string]*Credential {
-	made := map[string]*Credential{}
-	prefixed := func(prefix string) func(string) string { return func(s string) string { return prefix + s } }
-	basic := func(user string) func(string) string { return func(s string) string { return basicAuth(user, s) } }
-	cfg := i.cfg
-	for _, c := range []struct {
-		backend, base string
-		setting       string
-		secret        Secret
-		header        string
-		value         func(secret string) string
-	}{
-		{Jenkins, cfg.JenkinsURL, "JENKINS_API_TOKEN", cfg.JenkinsToken, "Authorization", basic(cfg.jenkinsUser())},
-		{GitLab, cfg.GitLabURL, "GITLAB_TOKEN", cfg.GitLabToken, "Private-Token", prefixed("")},
-		{AzureDevOps, cfg.AzureDevOpsURL, "AZURE_DEVOPS_PAT", cfg.AzureDevOpsPAT, "Authorization", basic("")},
-		{AzureDevOps, cfg.AzureDevOpsURL, "AZURE_DEVOPS_EXT_PAT", cfg.AzureExtPAT, "Authorization", basic("")},
-		{GitHub, cfg.GitHubAPIURL, "GITHUB_TOKEN", cfg.GitHubToken, "Authorization", prefixed("Bearer ")},
-	} {
-		if c.secret == "" || c.base == "" || c.backend == GitHub && cfg.GitHubAppID != "" {
-			continue
+	made, cfg := map[string]*Credential{}, i.cfg
+	add := func(backend, base, setting string, secret Secret, header string, value func(secret string) string) {
+		if secret == "" || base == "" {
+			return
 		}
-		secret := i.secret(c.setting, c.secret)
-		made[c.backend], _ = NewCredential(c.base, func(_ context.Context, _ *url.URL, h http.Header) error {
-			h[c.header] = []string{c.value(secret().Reveal())}
+		now := i.secret(setting, secret)
+		made[backend], _ = NewCredential(base, func(_ context.Context, _ *url.URL, h http.Header) error {
+			h[header] = []string{value(now().Reveal())}
 			return nil
 		})
 	}
+	prefixed := func(prefix string) func(string) string { return func(s string) string { return prefix + s } }
+	basic := func(user string) func(string) string { return func(s string) string { return basicAuth(user, s) } }
+	add(Jenkins, cfg.JenkinsURL, "JENKINS_API_TOKEN", cfg.JenkinsToken, "Authorization", basic(cfg.jenkinsUser()))
+	add(GitLab, cfg.GitLabURL, "GITLAB_TOKEN", cfg.GitLabToken, "Private-Token", prefixed(""))
+	add(AzureDevOps, cfg.AzureDevOpsURL, "AZURE_DEVOPS_PAT", cfg.AzureDevOpsPAT, "Authorization", basic(""))
+	add(AzureDevOps, cfg.AzureDevOpsURL, "AZURE_DEVOPS_EXT_PAT", cfg.AzureExtPAT, "Authorization", basic(""))
+	add(GitHub, cfg.GitHubAPIURL, "GITHUB_TOKEN", cfg.GitHubToken, "Authorization", prefixed("Bearer "))
 	if cfg.GitHubAppID != "" {
 		made[GitHub] = i.newGitHubApp()
 	}
