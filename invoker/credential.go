@@ -81,7 +81,7 @@ func (c *Credential) Authorize(ctx context.Context, u *url.URL, h http.Header) e
 	return c.set(ctx, u, h)
 }
 
-// SecretFunc gives the present value of a secret, which may change while the
+// SecretFunc returns the present value of a secret, which may change while the
 // agent runs. It is safe for concurrent use.
 type SecretFunc func() Secret
 
@@ -118,9 +118,8 @@ func (i *Invoker) newCredentials() map[string]*Credential {
 	return made
 }
 
-// Credential gives what proves the agent to a backend, nil where it is not
-// set. It is what reads pipelines, and on GitHub and Azure DevOps what starts
-// them too.
+// Credential returns the credential for a backend, nil where none is set. It
+// reads pipelines, and on GitHub and Azure DevOps it starts them too.
 func (i *Invoker) Credential(backend string) *Credential { return i.credentials[backend] }
 
 func (c *Config) jenkinsUser() string { return cmp.Or(c.JenkinsUserID, c.JenkinsUser) }
@@ -143,7 +142,7 @@ func (c *Config) validateCredentials() error {
 	return errors.Join(errs...)
 }
 
-// secret gives the present value of a secret setting.
+// secret returns the present value of a secret setting.
 func (i *Invoker) secret(name string, configured Secret) SecretFunc {
 	if f := i.deps.Secrets[name]; f != nil {
 		return f
@@ -152,6 +151,6 @@ func (i *Invoker) secret(name string, configured Secret) SecretFunc {
 	return func() Secret { return configured }
 }
 
-// Seal gives a short checksum of a text that nobody can make without the
-// client secret.
+// Seal returns a short checksum of a text. It takes the client secret to make
+// it.
 func (i *Invoker) Seal(text string) string { return NewSigner(i.deps.Signer).Seal(text) }

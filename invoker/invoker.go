@@ -63,8 +63,8 @@ type Invoker struct {
 	portAPI     *url.URL               // base of Port's API, or nil
 }
 
-// New returns an Invoker. It starts nothing and calls nobody. The error names
-// the setting or the file that is at fault.
+// New returns an Invoker. It makes no call. The error names the setting that is
+// at fault.
 func New(cfg Config, deps Deps) (*Invoker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err

@@ -118,7 +118,7 @@ func numbers(v any) (_ any, ok bool) {
 	return v, true
 }
 
-// Number gives the value of a JSON number's text. A number without fraction and
+// Number returns the value of a JSON number's text. A number without fraction and
 // exponent keeps every digit, as an int or a *big.Int; ok is false where they
 // are more than 1,000. Anything else is a float64, the largest there is where
 // it would be infinite.

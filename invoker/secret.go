@@ -10,7 +10,7 @@ import (
 const redacted = "[redacted]"
 
 // Secret is a string that no formatting verb, encoder or logger prints. Only
-// Reveal gives the value.
+// Reveal returns the value.
 type Secret string
 
 var _ fmt.Formatter = Secret("")

@@ -53,7 +53,7 @@ func (i *Invoker) send(ctx context.Context, clock *wire.Clock, call *wire.Call) 
 	return &Response{Response: *res}, nil
 }
 
-// judge tells an answer that accepts from one that does not.
+// judge decides whether an answer accepts the request.
 func (i *Invoker) judge(req *Request, res *Response, sent http.Header) (*Response, error) {
 	if res.Refusal != "" {
 		return nil, &StatusError{Endpoint: req.Endpoint(), StatusCode: res.StatusCode, Reason: res.Refusal}
@@ -85,9 +85,9 @@ func (i *Invoker) excerpt(req *Request, sent http.Header, s string) string {
 }
 
 // Judge does what Do does once an answer has been read, for an answer that was
-// recorded before: it fills in link and external run id, and gives a
+// recorded before: it fills in link and external run id, and returns a
 // *StatusError where the backend did not accept. A redirect that Do would
-// follow counts as not accepted, since nobody can say where it would end.
+// follow counts as not accepted, since it is not known where it would end.
 func (i *Invoker) Judge(req *Request, res *Response) error {
 	res.Refusal = req.Refusal(&res.Response)
 	_, err := i.judge(req, res, req.Header)

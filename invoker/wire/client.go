@@ -74,7 +74,7 @@ type Client struct {
 	transports map[way]*http.Transport
 }
 
-// New returns a Client. It calls nobody. Env reads one environment variable, like
+// New returns a Client. It makes no call. Env reads one environment variable, like
 // os.LookupEnv. Listeners are where the process itself listens, over TCP or nil:
 // no call gets there, whatever the settings say. The error names the setting or
 // the file that is at fault.

@@ -23,7 +23,7 @@ func (c *Call) Refusal(res *Response) string {
 // 307 and 308 repeat the same request at the same host, with the same bytes
 // and header. A GET is followed anywhere, but headers that are meant for one
 // host are not sent to another: only who asks and what is accepted. Any other
-// redirect would hand the work to a server that nobody has named.
+// redirect would hand the work to a server that the caller has not named.
 func (c *Call) redirect(status int, header http.Header) (next *Call, refusal string) {
 	location := header.Get("Location")
 	if location == "" || !slices.Contains([]int{301, 302, 303, 307, 308}, status) {

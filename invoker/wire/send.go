@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Do makes a call, and those that redirects ask for and that may be followed. Ctx
-// is the one of the clock. The error is an *Error; an answer is returned whatever
-// its status is.
+// Do makes a call and follows its redirects as far as they may be followed. Ctx is
+// the one that NewClock returned with clock. An answer of any status is a
+// Response; the error is an *Error.
 func (c *Client) Do(ctx context.Context, clock *Clock, call *Call) (*Response, error) {
 	for n := 0; ; n++ {
 		res, sent, err := c.exchange(ctx, call)
