@@ -80,7 +80,7 @@ func (n *news) add(f *followed, p follow.Progress) {
 		if l.Warn {
 			level = LevelWarn
 		}
-		if text := clean(quoted(l.Text)); text != clean(p.Summary) && !slices.Contains(n.had, text) {
+		if text := clean(quoted(l.Text)); !slices.Contains(n.had, text) {
 			n.line(level, text)
 		}
 	}
@@ -89,25 +89,22 @@ func (n *news) add(f *followed, p follow.Progress) {
 		n.owed.Lines = append(n.owed.Lines, LogLine{Level: LevelInfo, Message: p.Moved.String()})
 		n.move(p.Moved)
 	}
-	later := Report{StatusLabel: clean(p.Label)}
 	if p.Label != "" {
-		f.j.work.At(activity.Followed, later.StatusLabel)
+		n.label, n.owed.StatusLabel = true, clean(p.Label)
+		f.j.work.At(activity.Followed, n.owed.StatusLabel)
 	}
 	if p.ExternalRunID != "" && p.ExternalRunID != n.id {
-		n.id = p.ExternalRunID
-		later.ExternalRunID = clean(n.id)
+		n.id, n.owed.ExternalRunID = p.ExternalRunID, clean(p.ExternalRunID)
 	}
-	if !p.Over {
-		later.Summary = clean(p.Summary)
+	if p.Summary != "" && !p.Over {
+		n.owed.Summary = clean(p.Summary)
 	}
 	if links := n.allLinks(p.Links); links != nil {
-		later.Link = editLinks(links, clean)
+		n.owed.Link = editLinks(links, clean)
 	}
-	for _, note := range later.Clean() {
+	for _, note := range n.owed.Clean() {
 		n.line(LevelWarn, note)
 	}
-	n.owed.Add(later)
-	n.label = n.label || p.Label != ""
 }
 
 // move drops the links to where the pipeline was before, such as Jenkins' queue:

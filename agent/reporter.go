@@ -1,11 +1,9 @@
 package agent
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
 	"time"
 )
@@ -88,18 +86,6 @@ type Report struct {
 func (r Report) Empty() bool {
 	return r.Status == "" && r.Link == nil && r.Summary == "" && r.ExternalRunID == "" && r.StatusLabel == "" &&
 		r.Response == nil && len(r.Lines) == 0
-}
-
-// Add puts later news behind what r holds: fields replace, lines follow.
-func (r *Report) Add(news Report) {
-	r.Status = cmp.Or(news.Status, r.Status)
-	r.StatusLabel = cmp.Or(news.StatusLabel, r.StatusLabel)
-	r.Summary = cmp.Or(news.Summary, r.Summary)
-	r.ExternalRunID = cmp.Or(news.ExternalRunID, r.ExternalRunID)
-	r.Lines = append(slices.Clip(r.Lines), news.Lines...)
-	if news.Link != nil {
-		r.Link = news.Link
-	}
 }
 
 // RunState is how a run stands at Port.
