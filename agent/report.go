@@ -16,10 +16,9 @@ import (
 // pipeline is to be followed, it returns the followed to run. An error means that
 // Port has not taken it before ctx ended: the event stays unsettled.
 func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, error) {
-	a.count(j, out)
 	j.work.At(activity.Reporting, "")
 	if j.run == "" {
-		j.keep(out, StatusSuccess)
+		a.count(j, out, StatusSuccess)
 		return nil, nil
 	}
 	f, why := a.watchRun(ctx, j, out)
@@ -28,7 +27,7 @@ func (a *Agent) report(ctx context.Context, j *job, out outcome) (*followed, err
 	}
 	out.followed = f != nil
 	rep := a.compose(j, out)
-	j.keep(out, rep.Status)
+	a.count(j, out, rep.Status)
 	if f == nil {
 		return nil, a.reportEnd(ctx, j, out, rep)
 	}
@@ -222,12 +221,14 @@ func (j *job) closingLine(out outcome) string {
 	return j.redactor.String(b.String())
 }
 
-// count says in metrics and log how an invocation ended.
-func (a *Agent) count(j *job, out outcome) {
+// count says in metrics, log and on the status page how an invocation ended;
+// status is what Port is told.
+func (a *Agent) count(j *job, out outcome, status string) {
 	event, result, reason, backend := EventInvoked, "accepted", reasonOf(out), cmp.Or(j.backend, "none")
+	run := activity.Run{Result: cmp.Or(status, statusOpen), Attempts: out.attempts, Seconds: out.took.Seconds()}
 	line, msg := j.log.Info(), "run invoked"
 	if out.err != nil {
-		result = "failed"
+		result, run.Result, run.Reason = "failed", StatusFailure, reason
 		line, msg = j.log.Error().Err(out.err).Str("reason", reason), "run failed"
 	}
 	if reason == reasonInterrupted {
@@ -239,20 +240,9 @@ func (a *Agent) count(j *job, out outcome) {
 		a.Metrics.InvocationSeconds.WithLabelValues(backend).Observe(out.took.Seconds())
 	}
 	if out.res != nil {
-		line = line.Int("status", out.res.StatusCode)
+		run.Status = out.res.StatusCode
+		line = line.Int("status", run.Status)
 	}
 	j.about(line).Int("attempt", out.attempts).Float64("duration_ms", milliseconds(out.took)).Msg(msg)
-}
-
-// keep puts the end of an invocation on the status page; status is what Port is
-// told.
-func (j *job) keep(out outcome, status string) {
-	r := activity.Run{Result: cmp.Or(status, statusOpen), Attempts: out.attempts, Seconds: out.took.Seconds()}
-	if out.err != nil {
-		r.Result, r.Reason = StatusFailure, reasonOf(out)
-	}
-	if out.res != nil {
-		r.Status = out.res.StatusCode
-	}
-	j.work.Ended(r)
+	j.work.Ended(run)
 }
