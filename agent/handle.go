@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -42,7 +43,7 @@ type job struct {
 	recorded *Answer             // of an explanation
 	begun    time.Time           // when the first attempt began
 	started  bool                // a request may have been carried out: the event is ours to finish
-	slow     bool                // the run's log says that the request is under way
+	slow     sync.Once           // the run's log says that the request is under way
 	redactor *redact.Redactor    // of the process, and from its first secret on the run's own
 	log      zerolog.Logger      // redacts with redactor
 	runLog   runLog

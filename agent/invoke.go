@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -122,15 +121,11 @@ func (a *Agent) attempt(wait, finish context.Context, j *job, out *outcome) erro
 		a.unmark(j)
 		return err
 	}
-	if !j.slow {
-		var said atomic.Bool
-		slow := time.AfterFunc(quietTime, func() {
-			said.Store(true)
-			j.say(finish, LevelInfo, "Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime)
-		})
-		j.req.OnAnswer = func() { slow.Stop() }
-		defer func() { slow.Stop(); j.slow = said.Load() }()
-	}
+	slow := time.AfterFunc(quietTime, func() {
+		j.slow.Do(func() { j.say(finish, LevelInfo, "Sent %s, no answer yet after %s.", j.req.Endpoint(), quietTime) })
+	})
+	defer slow.Stop()
+	j.req.OnAnswer = func() { slow.Stop() }
 	begun := time.Now()
 	if out.attempts == 0 {
 		j.begun = begun
