@@ -134,6 +134,7 @@ func New(cfg Config, deps Deps, log zerolog.Logger) *Agent {
 		order:   newOrder(),
 		answers: semaphore.NewWeighted(answerBudget),
 		polls:   newSlots(pollSlots, pollsPerHost),
+		follows: follows{n: map[seat]int{}},
 		recent:  newRecent(),
 		seldom:  map[string]zerolog.Sampler{EventReplayed: seldom(), EventUnvouched: seldom(), EventSettled: seldom()},
 		graces:  graces{finish: cfg.DrainTimeout - cfg.DrainTimeout/reportShare, all: cfg.DrainTimeout},

@@ -46,8 +46,8 @@ const (
 	pollOK           = "ok"
 )
 
-// follows counts the followed runs of each partition. The zero value is ready,
-// and safe for concurrent use.
+// follows counts the followed runs of each partition. It is safe for concurrent
+// use.
 type follows struct {
 	mu sync.Mutex
 	n  map[seat]int // by topic and partition
@@ -60,9 +60,6 @@ func partitionOf(ev *Event) seat { return seat{topic: ev.Topic, partition: ev.Pa
 func (f *follows) take(ev *Event, limit int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.n == nil {
-		f.n = map[seat]int{}
-	}
 	p := partitionOf(ev)
 	if limit > 0 && f.n[p] >= limit {
 		return false
@@ -74,10 +71,7 @@ func (f *follows) take(ev *Event, limit int) bool {
 func (f *follows) release(ev *Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	p := partitionOf(ev)
-	if f.n[p]--; f.n[p] <= 0 {
-		delete(f.n, p)
-	}
+	f.n[partitionOf(ev)]--
 }
 
 // followed is a run whose pipeline is watched, until it ends or the run is left
