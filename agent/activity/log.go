@@ -12,15 +12,10 @@ import (
 type Log struct {
 	mu       sync.Mutex
 	work     map[*Work]struct{}
-	runs     []Run // the last one at the end
-	failures map[kind]*failure
+	runs     []Run                // the last one at the end
+	failures map[Failure]*failure // by reason, rule, host and status
 	rules    map[string]*Rule
 	minutes  []minute
-}
-
-type kind struct {
-	reason, rule, host string
-	status             int
 }
 
 // failure counts by the minute, so that an hour is an hour.
@@ -39,7 +34,7 @@ type minute struct {
 
 // New returns an empty Log.
 func New() *Log {
-	return &Log{work: map[*Work]struct{}{}, failures: map[kind]*failure{}, rules: map[string]*Rule{}}
+	return &Log{work: map[*Work]struct{}{}, failures: map[Failure]*failure{}, rules: map[string]*Rule{}}
 }
 
 // Work is one event in a Log. Its methods may be called from many goroutines at
@@ -118,7 +113,7 @@ func (w *Work) Ended(r Run) {
 		if e.Rule != "" {
 			l.rule(e.Rule).Failures++
 		}
-		l.fail(kind{r.Reason, e.Rule, e.Host, r.Status}, e.Run, now)
+		l.fail(Failure{Reason: r.Reason, Rule: e.Rule, Host: e.Host, Status: r.Status}, e.Run, now)
 	})
 }
 
@@ -132,17 +127,17 @@ func (w *Work) Leave() {
 func (l *Log) Fail(reason, run string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fail(kind{reason: reason}, run, time.Now())
+	l.fail(Failure{Reason: reason}, run, time.Now())
 }
 
-func (l *Log) fail(k kind, run string, now time.Time) {
-	f := l.failures[k]
+func (l *Log) fail(kind Failure, run string, now time.Time) {
+	f := l.failures[kind]
 	if f == nil {
 		if len(l.failures) >= keptFailures {
 			l.forget(now)
 		}
-		f = &failure{Failure: Failure{Reason: k.reason, Rule: k.rule, Host: k.host, Status: k.status}}
-		l.failures[k] = f
+		f = &failure{Failure: kind}
+		l.failures[kind] = f
 	}
 	at := now.Truncate(time.Minute)
 	m := &f.minutes[at.Unix()/60%keptMinutes]
@@ -172,7 +167,7 @@ func (f *failure) lastHour(now time.Time) (out Failure, ok bool) {
 // forget removes the failures that are more than an hour old, and at least the
 // oldest one.
 func (l *Log) forget(now time.Time) {
-	var oldest kind
+	var oldest Failure
 	for k, f := range l.failures {
 		if now.Sub(f.Last) > time.Hour {
 			delete(l.failures, k)
