@@ -42,7 +42,7 @@ type Explanation struct {
 	Encrypted  []string        // places of fields that could not be decrypted
 	Secrets    []string        // what must not be shown
 	Warnings   []transform.Warning
-	Draft      transform.Request // what the rule says of the request, as far as it could be made
+	Draft      invoker.Override // what the rule says of the request, as far as it could be made
 	Backend    string
 	Request    *invoker.Request // nil: it could not be made, and Err says why
 	Missing    error            // the credential that Request has only a stand-in for
@@ -52,7 +52,8 @@ type Explanation struct {
 	Retried bool    // the agent would try again before it takes that answer for the last one
 	Report  *Report // nil: no answer was given, and nothing failed
 
-	Followed *Followed // nil: nothing was triggered
+	Pipeline string  // that is followed, its backend and URLs; empty: none is
+	Poll     *Report // what Port is told after a look, its Lines those of the run's log; nil: the look tells nothing
 }
 
 // ErrUnchecked says that a signature was not checked.
@@ -126,19 +127,14 @@ func (e *Explainer) verify(msg *Message) error {
 func (e *Explainer) request(ctx context.Context, a *Agent, j *job, x *Explanation) {
 	x.decrypt(e.Secret)
 	j.root = x.Root
-	draft, warnings, err := x.Rule.Request(ctx, x.Root)
-	for _, w := range warnings {
-		a.mappingFailed(j, w)
-	}
-	if x.Draft = draft; err != nil {
-		x.fail(fmt.Errorf("map request: %w", err))
-	}
-	t := j.target(x.Root, methodOf(x.Root, x.ChangeLog), len(x.Secrets)+len(x.Encrypted) > 0, draft)
+	t, err := a.target(ctx, j, x.Root, len(x.Secrets)+len(x.Encrypted) > 0)
 	t.Key = cmp.Or(x.Run, "topic:partition:offset")
+	x.Draft = t.Rule
 	if x.Backend, _ = e.Invoker.Choose(t); err != nil {
+		x.fail(err)
 		return // with a part left open, Build would make another request
 	}
-	if x.Request, x.Missing, err = e.build(ctx, t); err != nil {
+	if x.Request, x.Missing, err = e.build(t); err != nil {
 		x.fail(fmt.Errorf("build request: %w", err))
 		return
 	}
@@ -147,7 +143,7 @@ func (e *Explainer) request(ctx context.Context, a *Agent, j *job, x *Explanatio
 }
 
 // build makes the request, with a stand-in where a credential is missing.
-func (e *Explainer) build(ctx context.Context, t invoker.Target) (req *invoker.Request, missing, err error) {
+func (e *Explainer) build(t invoker.Target) (req *invoker.Request, missing, err error) {
 	if req, err = e.Invoker.Build(t); err == nil || e.StandIn == nil {
 		return req, nil, err
 	}

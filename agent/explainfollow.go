@@ -7,24 +7,12 @@ import (
 	"port-agent/transform"
 )
 
-// Followed is what the agent would do about the pipeline that a request has
-// triggered.
-type Followed struct {
-	Place string // backend and URLs; empty: the run is not followed
-	Why   string // it is not followed although somebody expects it; may be empty
-	// Err says why a look brought nothing. Report is what Port is told after
-	// it, its Lines those of the run's log; nil: no poll was given.
-	Err    error
-	Report *Report
-}
-
-// follow fills in what the agent would do about the pipeline of a request that
-// was answered with out, and returns the followed, if there is one.
+// follow fills in the pipeline of a request that was answered with out, and
+// returns the followed, if there is one.
 func (x *Explanation) follow(ctx context.Context, a *Agent, j *job, out outcome) *followed {
 	f, why := a.watchRun(ctx, j, out)
-	x.Followed = &Followed{Why: why}
 	if f != nil {
-		x.Followed.Place = f.watch.Backend() + " " + strings.Join(f.watch.Handle().Places, " ")
+		x.Pipeline = f.watch.Backend() + " " + strings.Join(f.watch.Handle().Places, " ")
 	}
 	if why != "" {
 		x.Warnings = append(x.Warnings, transform.Warning{Field: "follow", Message: why})
@@ -43,9 +31,9 @@ func (x *Explanation) look(ctx context.Context, f *followed, told *listener) {
 		if ended, err = f.seen(ctx, progress); !ended {
 			_, err = f.tell(ctx)
 		}
-		x.Followed.Report = &told.report
+		x.Poll = &told.report
 	}
-	if x.Followed.Err = err; err != nil {
+	if err != nil {
 		x.Warnings = append(x.Warnings, transform.Warning{Field: "follow", Message: "the look at the pipeline tells nothing: " + err.Error(), Err: err})
 	}
 }

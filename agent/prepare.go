@@ -181,21 +181,11 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 		return err
 	}
 	a.conceal(j, secrets)
-	method := msg.Method
-	if len(secrets) > 0 { // some may be in the method
-		method = methodOf(decrypted, j.ev.ChangeLog)
-	}
-	over, warnings, err := j.rule.Request(ctx, decrypted)
-	for _, w := range warnings {
-		a.mappingFailed(j, w)
-	}
+	target, err := a.target(ctx, j, decrypted, len(secrets) > 0)
 	if err != nil {
-		if expr, ok := errors.AsType[*transform.ExprError](err); ok {
-			a.countMappingError(expr.Field)
-		}
-		return fmt.Errorf("map request: %w", err)
+		return err
 	}
-	if j.req, err = a.Invoker.Build(j.target(decrypted, method, len(secrets) > 0, over)); err != nil {
+	if j.req, err = a.Invoker.Build(target); err != nil {
 		return fmt.Errorf("build request: %w", err)
 	}
 	j.backend, j.host = j.req.Backend, j.req.Host()
@@ -205,14 +195,25 @@ func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
 	return nil
 }
 
-// target is what the request of an event is made of; r is what its rule says.
-func (j *job) target(root map[string]any, method invoker.Method, decrypted bool, r transform.Request) invoker.Target {
+// target returns what the request of an event is made of, root the event with
+// its decrypted fields. On an error it holds what the rule gives all the same.
+func (a *Agent) target(ctx context.Context, j *job, root map[string]any, decrypted bool) (invoker.Target, error) {
+	r, warnings, err := j.rule.Request(ctx, root)
+	for _, w := range warnings {
+		a.mappingFailed(j, w)
+	}
+	if err != nil {
+		if expr, ok := errors.AsType[*transform.ExprError](err); ok {
+			a.countMappingError(expr.Field)
+		}
+		err = fmt.Errorf("map request: %w", err)
+	}
 	return invoker.Target{
-		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: method, Decrypted: decrypted, Conceal: j.redactor.String,
+		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: methodOf(root, j.ev.ChangeLog), Decrypted: decrypted, Conceal: j.redactor.String,
 		Rule: invoker.Override{Backend: j.rule.Backend, URL: r.URL, Method: r.Method, Headers: r.Headers, Query: r.Query,
 			Body: r.Body, HasBody: r.HasBody, Timeout: j.rule.Timeout},
 		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow != nil,
-	}
+	}, err
 }
 
 // mappingFailed says that an expression gave nothing where the mapping can do

@@ -80,9 +80,7 @@ func (d *Details) report(x *agent.Explanation, told *Report, c concealer) {
 			d.Notice = "no report to Port: the event belongs to no run"
 		}
 	}
-	if x.Followed != nil {
-		d.Followed = c.text(x.Followed.Place)
-	}
+	d.Followed = c.text(x.Pipeline)
 }
 
 // about names the event.

@@ -71,8 +71,8 @@ func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
 		v.Report = newReport(x.Report, c)
 		v.Details.report(x, v.Report, c)
 	}
-	if x.Followed != nil && x.Followed.Report != nil {
-		v.Poll = newPollReport(x.Followed.Report, c)
+	if x.Poll != nil {
+		v.Poll = newPollReport(x.Poll, c)
 	}
 	v.addStopped(x)
 	v.addDoubts(x, m)
