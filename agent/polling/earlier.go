@@ -35,7 +35,7 @@ func (p *Poller) takeUp(ctx context.Context, running *sync.WaitGroup) {
 			continue
 		}
 		taken++
-		t := p.ticket(r, false)
+		t := p.ticket(r)
 		t.taken = true
 		t.acked.Store(true)
 		t.sent.Store(true)

@@ -40,11 +40,11 @@ func TestRunsOfAnEarlierAgentAreTakenUp(t *testing.T) {
 		for run, line := range logs {
 			enqueue(t, server, run, 1)
 			run += "0"
-			if _, err := client.ClaimRuns(t.Context(), 1); err != nil {
+			if _, err := client.Claim(t.Context(), 1, false); err != nil {
 				t.Fatal(err)
 			}
-			if n, err := client.AckRuns(t.Context(), run); n != 1 {
-				t.Fatal(n, err)
+			if got, err := client.Ack(t.Context(), run); !got {
+				t.Fatal(got, err)
 			}
 			if line != "" {
 				if err := client.Log(t.Context(), run, []agent.LogLine{{Level: agent.LevelInfo, Message: line}}); err != nil {

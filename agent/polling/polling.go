@@ -45,10 +45,8 @@ type Handler func(ctx context.Context, ev *agent.Event) error
 
 // API is what polling needs of Port; *port.Client has it.
 type API interface {
-	ClaimRuns(ctx context.Context, limit int) ([]port.Claimed, error)
-	ClaimNodeRuns(ctx context.Context, limit int) ([]port.Claimed, error)
-	AckRuns(ctx context.Context, ids ...string) (int, error)
-	AckNodeRun(ctx context.Context, id string) (bool, error)
+	Claim(ctx context.Context, limit int, nodes bool) ([]port.Claimed, error)
+	Ack(ctx context.Context, run string) (bool, error)
 	ActiveRuns(ctx context.Context) ([]port.Claimed, error)
 	RunLog(ctx context.Context, run string) ([]string, error)
 	Report(ctx context.Context, run string, rep agent.Report) error
@@ -170,14 +168,10 @@ func (p *Poller) poll(ctx context.Context, room int, running *sync.WaitGroup) (i
 
 // claim claims up to limit runs of one kind and begins them.
 func (p *Poller) claim(ctx context.Context, limit int, nodes bool, running *sync.WaitGroup) (int, error) {
-	claim := p.api.ClaimRuns
-	if nodes {
-		if time.Now().Before(p.noNodes) {
-			return 0, nil
-		}
-		claim = p.api.ClaimNodeRuns
+	if nodes && time.Now().Before(p.noNodes) {
+		return 0, nil
 	}
-	runs, err := claim(ctx, limit)
+	runs, err := p.api.Claim(ctx, limit, nodes)
 	if nodes && p.refusedNodes(err) {
 		return 0, nil
 	}
@@ -185,7 +179,7 @@ func (p *Poller) claim(ctx context.Context, limit int, nodes bool, running *sync
 		p.log.Debug().Int("runs", len(runs)).Bool("node_runs", nodes).Msg("runs claimed")
 	}
 	for _, r := range runs {
-		p.begin(ctx, r, nodes, running)
+		p.begin(ctx, r, running)
 	}
 	return len(runs), err
 }
@@ -209,7 +203,7 @@ func (p *Poller) refusedNodes(err error) bool {
 }
 
 // begin works on a claimed run beside the others.
-func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *sync.WaitGroup) {
+func (p *Poller) begin(ctx context.Context, r port.Claimed, running *sync.WaitGroup) {
 	if r.ID == "" {
 		p.log.Warn().Msg("claimed run has no id, skipped")
 		return
@@ -220,19 +214,19 @@ func (p *Poller) begin(ctx context.Context, r port.Claimed, node bool, running *
 	if p.looking.Load() {
 		p.claimed.Store(r.ID, nil)
 	}
-	p.work(ctx, p.ticket(r, node), p.places.Next(), running)
+	p.work(ctx, p.ticket(r), p.places.Next(), running)
 }
 
 // ticket makes the ticket of a run.
-func (p *Poller) ticket(r port.Claimed, node bool) *ticket {
-	t := &ticket{api: p.api, run: r, node: node, claimed: time.Now(), log: p.log.With().Str("run", r.ID).Logger()}
+func (p *Poller) ticket(r port.Claimed) *ticket {
+	t := &ticket{api: p.api, run: r, claimed: time.Now(), log: p.log.With().Str("run", r.ID).Logger()}
 	t.release = sync.OnceFunc(func() { p.load.done(r.ID) })
 	return t
 }
 
 // work hands a run to the agent, in a goroutine of its own.
 func (p *Poller) work(ctx context.Context, t *ticket, place agent.Place, running *sync.WaitGroup) {
-	record, err := record(t.run, t.node)
+	record, err := record(t.run)
 	running.Go(func() {
 		defer t.release()
 		if err != nil {

@@ -8,19 +8,20 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"port-agent/agent"
 	"port-agent/agent/port"
 )
 
 // record makes of a claimed run what a record of the runs topic would hold:
 // for an action run the body that its action gives, with the headers and the
 // method to invoke; for a workflow node run the config of its node.
-func record(r port.Claimed, node bool) ([]byte, error) {
+func record(r port.Claimed) ([]byte, error) {
 	method, err := parse(bytes.ToValidUTF8(r.Body, []byte("\uFFFD")))
 	if err != nil {
 		return nil, fmt.Errorf("read the invocation method: %w", err)
 	}
 	headers := orEmpty(method.get("headers"))
-	if node {
+	if agent.IsNodeRun(r.ID) {
 		config := method.text()
 		return object{
 			{"headers", headers},

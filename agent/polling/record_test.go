@@ -51,7 +51,7 @@ func TestRecord(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := record(port.Claimed{ID: test.run, Body: []byte(test.body)}, agent.IsNodeRun(test.run))
+			got, err := record(port.Claimed{ID: test.run, Body: []byte(test.body)})
 			if test.wantErr != "" {
 				if err == nil || err.Error() != test.wantErr {
 					t.Errorf("got error %v, want %s", err, test.wantErr)
@@ -67,12 +67,12 @@ func TestRecord(t *testing.T) {
 
 // Whatever Port sends, a record that is made of it is one the agent can read.
 func FuzzRecord(f *testing.F) {
-	f.Add("r_1", []byte(`{"agent":true,"headers":{},"body":{"payload":{"action":{}},"context":{}}}`), false)
-	f.Add("wfnr_1", []byte(`{"agent":"true","url":"https://a"}`), true)
-	f.Add("", []byte(`{"body":{"\u0070ayload":1}}`), false)
-	f.Add("\xff", []byte(`{"\ud800":1,"body":{"a\ud800":"\ud800"}}`), false)
-	f.Fuzz(func(t *testing.T, id string, body []byte, node bool) {
-		text, err := record(port.Claimed{ID: id, Body: body}, node)
+	f.Add("r_1", []byte(`{"agent":true,"headers":{},"body":{"payload":{"action":{}},"context":{}}}`))
+	f.Add("wfnr_1", []byte(`{"agent":"true","url":"https://a"}`))
+	f.Add("", []byte(`{"body":{"\u0070ayload":1}}`))
+	f.Add("\xff", []byte(`{"\ud800":1,"body":{"a\ud800":"\ud800"}}`))
+	f.Fuzz(func(t *testing.T, id string, body []byte) {
+		text, err := record(port.Claimed{ID: id, Body: body})
 		if err != nil {
 			return
 		}

@@ -31,7 +31,6 @@ var errTaken = errors.New("the run was taken by another agent")
 type ticket struct {
 	api     API
 	run     port.Claimed
-	node    bool
 	claimed time.Time
 	log     zerolog.Logger
 
@@ -82,7 +81,7 @@ func (t *ticket) ack(ctx context.Context) error {
 	for wait := ackWait; ; wait *= 2 {
 		// An ask is finished whatever ctx does: its answer decides whether
 		// the run is left to others or has to be ended here.
-		got, err := t.ask(context.WithoutCancel(ctx))
+		got, err := t.api.Ack(context.WithoutCancel(ctx), t.run.ID)
 		if err == nil {
 			if got || asked && time.Now().Before(ends) {
 				return nil
@@ -100,14 +99,6 @@ func (t *ticket) ack(ctx context.Context) error {
 	}
 }
 
-func (t *ticket) ask(ctx context.Context) (bool, error) {
-	if t.node {
-		return t.api.AckNodeRun(ctx, t.run.ID)
-	}
-	n, err := t.api.AckRuns(ctx, t.run.ID)
-	return n > 0, err
-}
-
 // refused reports whether Port has understood an ack and says no.
 func refused(err error) bool {
 	refusal, ok := errors.AsType[*port.CallError](err)
@@ -121,7 +112,7 @@ func (t *ticket) left(ctx context.Context, err error) {
 	switch {
 	case !t.acked.Load():
 		t.log.Info().Err(err).Msg("claimed run left to other agents")
-	case t.followed.Load() && !t.node: // Port lists no node runs
+	case t.followed.Load() && !agent.IsNodeRun(t.run.ID): // Port lists no node runs
 		t.log.Info().Err(err).Msg("followed run left to the next start")
 	case t.sent.Load():
 		t.log.Error().Err(err).Msg("run not reported")

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"port-agent/agent"
 )
 
 // claimTimeout bounds the call whose answer is the longest, some hundred events
@@ -24,93 +26,65 @@ type Claimed struct {
 	Until time.Time       // when the claim ends; zero where Port does not say
 }
 
-// ClaimRuns claims up to limit action runs. One attempt.
-func (c *Client) ClaimRuns(ctx context.Context, limit int) ([]Claimed, error) {
+// Claim claims up to limit action runs, or workflow node runs. One attempt.
+func (c *Client) Claim(ctx context.Context, limit int, nodes bool) ([]Claimed, error) {
+	r, ask := routeClaim, map[string]any{"installationId": installation, "limit": limit}
+	if nodes {
+		r = routeNodeClaim
+	} else {
+		ask["invocationMethod"] = "WEBHOOK"
+	}
+	body, err := encode(ask)
+	if err != nil {
+		return nil, err
+	}
 	var answer struct {
 		Runs []struct {
 			ID      string          `json:"id"`
 			Payload json.RawMessage `json:"payload"`
 			Until   string          `json:"claimedUntil"`
 		} `json:"runs"`
-	}
-	ask := map[string]any{"installationId": installation, "limit": limit, "invocationMethod": "WEBHOOK"}
-	if err := c.claim(ctx, routeClaim, ask, &answer); err != nil {
-		return nil, err
-	}
-	claimed := make([]Claimed, len(answer.Runs))
-	for i, r := range answer.Runs {
-		claimed[i] = Claimed{ID: r.ID, Body: r.Payload, Until: instant(r.Until)}
-	}
-	return claimed, nil
-}
-
-// ClaimNodeRuns claims up to limit workflow node runs. One attempt.
-func (c *Client) ClaimNodeRuns(ctx context.Context, limit int) ([]Claimed, error) {
-	var answer struct {
 		NodeRuns []struct {
 			ID     string          `json:"identifier"`
 			Config json.RawMessage `json:"config"`
 			Until  string          `json:"claimedUntil"`
 		} `json:"nodeRuns"`
 	}
-	ask := map[string]any{"installationId": installation, "limit": limit}
-	if err := c.claim(ctx, routeNodeClaim, ask, &answer); err != nil {
-		return nil, err
+	cl := &call{route: r, body: [][]byte{body}, answer: &answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}
+	if err := c.try(ctx, cl); err != nil {
+		return nil, fmt.Errorf("claim runs: %w", forbidden(err))
 	}
-	claimed := make([]Claimed, len(answer.NodeRuns))
-	for i, r := range answer.NodeRuns {
-		claimed[i] = Claimed{ID: r.ID, Body: r.Config, Until: instant(r.Until)}
+	var claimed []Claimed
+	for _, r := range answer.Runs {
+		claimed = append(claimed, Claimed{ID: r.ID, Body: r.Payload, Until: instant(r.Until)})
+	}
+	for _, r := range answer.NodeRuns {
+		claimed = append(claimed, Claimed{ID: r.ID, Body: r.Config, Until: instant(r.Until)})
 	}
 	return claimed, nil
 }
 
-func (c *Client) claim(ctx context.Context, r *route, ask map[string]any, answer any) error {
+// Ack takes a claimed run for this agent; false means that someone else has it.
+// One attempt.
+func (c *Client) Ack(ctx context.Context, run string) (bool, error) {
+	r, ask := routeAck, map[string]any{"runIds": []string{run}}
+	if agent.IsNodeRun(run) {
+		r, ask = routeNodeAck, map[string]any{"nodeRunIdentifier": run}
+	}
 	body, err := encode(ask)
 	if err != nil {
-		return err
-	}
-	if err := c.try(ctx, &call{route: r, body: [][]byte{body}, answer: answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}); err != nil {
-		return fmt.Errorf("claim runs: %w", forbidden(err))
-	}
-	return nil
-}
-
-// AckRuns takes claimed action runs for this agent and returns how many of
-// them it got; someone else has the others. One attempt.
-func (c *Client) AckRuns(ctx context.Context, ids ...string) (int, error) {
-	var answer struct {
-		Count int `json:"ackedCount"`
-	}
-	if err := c.ack(ctx, routeAck, map[string]any{"runIds": ids}, &answer); err != nil {
-		return 0, err
-	}
-	return answer.Count, nil
-}
-
-// AckNodeRun takes a claimed node run for this agent; false means that
-// someone else has it. One attempt.
-func (c *Client) AckNodeRun(ctx context.Context, id string) (bool, error) {
-	var answer struct {
-		Acked any `json:"acked"` // true, or how many
-	}
-	if err := c.ack(ctx, routeNodeAck, map[string]any{"nodeRunIdentifier": id}, &answer); err != nil {
 		return false, err
 	}
+	var answer struct {
+		Count int `json:"ackedCount"`
+		Acked any `json:"acked"` // of a node run: true, or how many
+	}
+	err = c.try(ctx, &call{route: r, body: [][]byte{body}, answer: &answer, reserved: true})
+	if err != nil && status(err) != http.StatusConflict { // 409: someone else was first
+		return false, fmt.Errorf("ack: %w", err)
+	}
 	count, _ := answer.Acked.(float64)
-	return answer.Acked == true || count > 0, nil
-}
-
-// ack reads a 409 as an answer: someone else was first.
-func (c *Client) ack(ctx context.Context, r *route, ask map[string]any, answer any) error {
-	body, err := encode(ask)
-	if err != nil {
-		return err
-	}
-	err = c.try(ctx, &call{route: r, body: [][]byte{body}, answer: answer, reserved: true})
-	if err == nil || status(err) == http.StatusConflict {
-		return nil
-	}
-	return fmt.Errorf("ack: %w", err)
+	return answer.Count > 0 || answer.Acked == true || count > 0, nil
 }
 
 // maxPages bounds how many pages of runs are read.

@@ -234,25 +234,22 @@ func TestClaims(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	runs, err := f.ClaimRuns(t.Context(), 2)
+	runs, err := f.Claim(t.Context(), 2, false)
 	if err != nil || len(runs) != 2 || runs[0].ID != "r_1" || string(runs[1].Body) != `{"url":"https://a"}` || time.Until(runs[0].Until) < time.Minute {
 		t.Errorf("runs: got %+v and %v", runs, err)
 	}
-	if runs, err := f.ClaimRuns(t.Context(), 2); err != nil || len(runs) != 1 {
+	if runs, err := f.Claim(t.Context(), 2, false); err != nil || len(runs) != 1 {
 		t.Errorf("claimed again: got %+v and %v, want the one that is left", runs, err)
 	}
-	nodes, err := f.ClaimNodeRuns(t.Context(), 1)
+	nodes, err := f.Claim(t.Context(), 1, true)
 	if err != nil || len(nodes) != 1 || nodes[0].ID != "wfnr_1" || string(nodes[0].Body) != `{"url":"https://b"}` {
 		t.Errorf("node runs: got %+v and %v", nodes, err)
 	}
-	for i, want := range []int{2, 0} {
-		if got, err := f.AckRuns(t.Context(), "r_1", "r_2"); got != want || err != nil {
-			t.Errorf("ack %d: got %d and %v, want %d", i, got, err, want)
-		}
-	}
 	for i, want := range []bool{true, false} {
-		if got, err := f.AckNodeRun(t.Context(), "wfnr_1"); got != want || err != nil {
-			t.Errorf("node ack %d: got %v and %v, want %v", i, got, err, want)
+		for _, run := range []string{"r_1", "r_2", "wfnr_1"} {
+			if got, err := f.Ack(t.Context(), run); got != want || err != nil {
+				t.Errorf("ack %d of %s: got %v and %v, want %v", i, run, got, err, want)
+			}
 		}
 	}
 }
@@ -264,7 +261,7 @@ func TestForbiddenNamesTheUsualCauses(t *testing.T) {
 	f.server.Fault(porttest.RouteKafka, porttest.Fault{Status: http.StatusForbidden})
 	f.server.Fault(porttest.RouteClaim, porttest.Fault{Status: http.StatusForbidden})
 	_, kafka := f.KafkaCredentials(t.Context())
-	_, claim := f.ClaimRuns(t.Context(), 1)
+	_, claim := f.Claim(t.Context(), 1, false)
 	f.server.Fault(porttest.RouteToken, porttest.Fault{Status: http.StatusUnauthorized})
 	f.server.ExpireTokens()
 	_, token := f.Organization(t.Context())
