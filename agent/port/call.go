@@ -44,6 +44,9 @@ type call struct {
 	// faults is how many answers of 500 and above are taken for a refusal; 0:
 	// none is, however many there are.
 	faults int
+	// attempts is how often the call is made, 0: without end. If it is set, the
+	// call is not repeated while Port refuses the credentials.
+	attempts int
 }
 
 // try makes one attempt with the agent's token, and a second with a new one

@@ -15,7 +15,8 @@ const (
 	firstWait = 500 * time.Millisecond
 	longWait  = 30 * time.Second
 
-	// Attempts of a call that someone waits for at start.
+	// Attempts of a call that the agent cannot start without: to say what is
+	// wrong serves an operator better than to wait in silence.
 	maxAttempts = 5
 )
 
@@ -28,8 +29,8 @@ func (b *backoff) next() time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// repeat makes a call until Port accepts it, refuses it for good or ctx ends.
-// retried is called before each wait, and may be nil.
+// repeat makes a call until Port accepts it, refuses it for good or ctx ends, or
+// its attempts are used up. retried is called before each wait, and may be nil.
 func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 	var wait backoff
 	faults := 0
@@ -53,6 +54,9 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 		if refusal.final() || cl.faults > 0 && faults >= cl.faults {
 			return refusal.forGood(err)
 		}
+		if cl.attempts > 0 && (attempt >= cl.attempts || errors.Is(err, ErrCredentials)) {
+			return err
+		}
 		if retried != nil {
 			retried()
 		}
@@ -61,29 +65,6 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 			Int64("wait_ms", d.Milliseconds()).Msg("call to port not accepted, repeated later")
 		if cause := agent.Pause(ctx, d); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
-		}
-	}
-}
-
-// ask makes a call whose answer is needed before the agent can work. It gives
-// up where repeating does not help, and after a few attempts: to say what is
-// wrong serves an operator better than to wait in silence.
-func (c *Client) ask(ctx context.Context, cl *call) error {
-	var wait backoff
-	for attempt := 1; ; attempt++ {
-		err := c.try(ctx, cl)
-		if err == nil {
-			return nil
-		}
-		refusal := refusalOf(err)
-		if refusal.final() || errors.Is(err, ErrCredentials) || attempt == maxAttempts || ctx.Err() != nil {
-			return err
-		}
-		d := refusal.delay(&wait)
-		c.log.Warn().Err(err).Int("attempt", attempt).Int64("wait_ms", d.Milliseconds()).
-			Msg("call to port not accepted, repeated")
-		if agent.Pause(ctx, d) != nil {
-			return err
 		}
 	}
 }

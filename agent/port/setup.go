@@ -28,7 +28,7 @@ func (c *Client) KafkaCredentials(ctx context.Context) (KafkaCredentials, error)
 			Password string   `json:"password"`
 		} `json:"credentials"`
 	}
-	if err := c.ask(ctx, &call{route: routeKafka, answer: &answer}); err != nil {
+	if err := c.repeat(ctx, &call{route: routeKafka, answer: &answer, attempts: maxAttempts}, nil); err != nil {
 		return KafkaCredentials{}, fmt.Errorf("get kafka credentials: %w", forbidden(err))
 	}
 	if answer.Credentials == nil || len(answer.Credentials.Brokers) == 0 {
@@ -49,7 +49,7 @@ func (c *Client) Organization(ctx context.Context) (string, error) {
 			ID string `json:"id"`
 		} `json:"organization"`
 	}
-	if err := c.ask(ctx, &call{route: routeOrganization, answer: &answer}); err != nil {
+	if err := c.repeat(ctx, &call{route: routeOrganization, answer: &answer, attempts: maxAttempts}, nil); err != nil {
 		return "", fmt.Errorf("get the organisation (PORT_ORG_ID is unset): %w", forbidden(err))
 	}
 	if answer.Organization.ID == "" {
