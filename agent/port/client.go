@@ -42,8 +42,8 @@ const (
 // Client calls Port's API. It is safe for concurrent use, starts nothing in
 // the background and keeps idle connections until Close.
 type Client struct {
+	cfg       Config
 	base      string
-	orgID     string
 	userAgent []string
 
 	transport http.RoundTripper
@@ -69,7 +69,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 		return nil, err
 	}
 	c := &Client{
-		base: base, orgID: cfg.OrgID, userAgent: []string{userAgent},
+		cfg: cfg, base: base, userAgent: []string{userAgent},
 		transport: newTransport(cfg.Transport),
 		slots:     make(chan struct{}, maxConcurrent),
 		metrics:   m, log: log,

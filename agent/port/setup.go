@@ -41,8 +41,8 @@ func (c *Client) KafkaCredentials(ctx context.Context) (KafkaCredentials, error)
 // Organization is the id of the organisation: PORT_ORG_ID, or what Port says
 // where that is unset.
 func (c *Client) Organization(ctx context.Context) (string, error) {
-	if c.orgID != "" {
-		return c.orgID, nil
+	if c.cfg.OrgID != "" {
+		return c.cfg.OrgID, nil
 	}
 	var answer struct {
 		Organization struct {

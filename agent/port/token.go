@@ -9,8 +9,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"port-agent/invoker"
 )
 
 const (
@@ -19,12 +17,6 @@ const (
 	maxRefused  = 50
 	tokenWindow = 5 * time.Minute
 )
-
-// credentials are what Port gives a token for.
-type credentials struct {
-	ID     string
-	Secret invoker.Secret
-}
 
 // token is an access token and how long it may be used from now on.
 type token struct {
@@ -44,8 +36,7 @@ type bearer struct {
 // with everybody behind it), so there is one at a time, asked for by one
 // caller on behalf of all.
 type tokens struct {
-	creds credentials
-	fetch func(context.Context, credentials) (token, error)
+	fetch func(context.Context) (token, error)
 	hide  func(token string) (forget func())
 
 	mu      sync.Mutex
@@ -63,8 +54,8 @@ type tokens struct {
 	err     error         // of the last asking
 }
 
-func newTokens(cfg Config, fetch func(context.Context, credentials) (token, error)) *tokens {
-	t := &tokens{creds: credentials{ID: cfg.ClientID, Secret: cfg.ClientSecret}, fetch: fetch}
+func newTokens(cfg Config, fetch func(context.Context) (token, error)) *tokens {
+	t := &tokens{fetch: fetch}
 	if t.hide = func(string) func() { return func() {} }; cfg.Redactor != nil {
 		t.hide = cfg.Redactor.Add
 	}
@@ -110,7 +101,7 @@ func (t *tokens) get(ctx context.Context) (*bearer, error) {
 
 // ask renews the token. The caller has set t.asking and holds no lock.
 func (t *tokens) ask(ctx context.Context) error {
-	fresh, err := t.fetch(ctx, t.creds)
+	fresh, err := t.fetch(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	close(t.asking)
@@ -196,11 +187,11 @@ func (c *Client) Token(ctx context.Context) (string, error) {
 }
 
 // fetchToken asks Port for an access token.
-func (c *Client) fetchToken(ctx context.Context, creds credentials) (token, error) {
+func (c *Client) fetchToken(ctx context.Context) (token, error) {
 	body, err := json.Marshal(struct {
 		ID     string `json:"clientId"`
 		Secret string `json:"clientSecret"`
-	}{creds.ID, creds.Secret.Reveal()})
+	}{c.cfg.ClientID, c.cfg.ClientSecret.Reveal()})
 	if err != nil {
 		return token{}, fmt.Errorf("encode credentials: %w", err)
 	}
