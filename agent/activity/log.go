@@ -38,7 +38,7 @@ func New() *Log {
 }
 
 // Work is one event in a Log. Its methods may be called from many goroutines at
-// once, and on nil, which is an event that is not kept.
+// once.
 type Work struct {
 	log   *Log
 	event Event
@@ -60,9 +60,6 @@ func (l *Log) Begin(e Event) *Work {
 
 // change runs f with the lock of the Log held.
 func (w *Work) change(f func(l *Log, e *Event, now time.Time)) {
-	if w == nil {
-		return
-	}
 	w.log.mu.Lock()
 	defer w.log.mu.Unlock()
 	f(w.log, &w.event, time.Now())
