@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/event"
 	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
@@ -74,7 +75,7 @@ type Answer struct {
 // the agent would drop or whose request cannot be made is explained all the
 // same, as far as that goes.
 func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, look bool) (*Explanation, error) {
-	msg, err := Decode(record)
+	msg, err := event.Decode(record)
 	if err != nil {
 		return nil, err
 	}
@@ -115,11 +116,11 @@ func (e *Explainer) agent(port Reporter) *Agent {
 	}, zerolog.Nop())
 }
 
-func (e *Explainer) verify(msg *Message) error {
+func (e *Explainer) verify(msg *event.Message) error {
 	if e.Secret == "" {
 		return ErrUnchecked
 	}
-	return Verify(invoker.NewSigner(e.Secret), msg)
+	return event.Verify(invoker.NewSigner(e.Secret), msg)
 }
 
 // request does what build does for an event on its way, and goes on where that
@@ -161,7 +162,7 @@ func (e *Explainer) build(t invoker.Target) (req *invoker.Request, missing, err 
 // The lack of a secret is no fault of the event.
 func (x *Explanation) decrypt(secret invoker.Secret) {
 	paths := x.Rule.DecryptPaths
-	tree, secrets, err := Decrypt(secret.Reveal(), x.Root, paths)
+	tree, secrets, err := event.Decrypt(secret.Reveal(), x.Root, paths)
 	if err == nil {
 		x.Root, x.Secrets = tree, secrets
 		return
@@ -169,7 +170,7 @@ func (x *Explanation) decrypt(secret invoker.Secret) {
 	if secret != "" {
 		x.fail(err)
 	}
-	x.Root, x.Encrypted = mask(x.Root, paths)
+	x.Root, x.Encrypted = event.Mask(x.Root, paths)
 }
 
 // report fills in what Port would be told. Of an event without a run Port is
@@ -212,19 +213,6 @@ func nodeReport(rep Report) Report {
 		node.Summary = rep.Summary
 	}
 	return node
-}
-
-// NotDecrypted stands in an explanation where an encrypted field stood.
-const NotDecrypted = "[not decrypted]"
-
-// mask puts a mark in the place of every value that paths lead to, in a copy
-// of root, and names the places.
-func mask(root map[string]any, paths [][]string) (tree map[string]any, places []string) {
-	v, _ := atPaths(root, paths, "", func(_ any, at string) (any, error) {
-		places = append(places, at)
-		return NotDecrypted, nil
-	})
-	return v.(map[string]any), places
 }
 
 // fail keeps the first reason: it is the one that the agent would meet.

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 
+	"port-agent/agent/event"
 	"port-agent/invoker"
 )
 
@@ -139,8 +139,8 @@ func TestExplainWithoutSecret(t *testing.T) {
 	if !errors.Is(x.Signature, ErrUnchecked) || x.Err != nil || x.Request == nil || x.Report != nil {
 		t.Fatalf("explanation = %+v, want a request, unchecked", x)
 	}
-	if got := x.Request.Header.Get("X-Key"); got != NotDecrypted {
-		t.Errorf("X-Key = %q, want %q", got, NotDecrypted)
+	if got := x.Request.Header.Get("X-Key"); got != event.NotDecrypted {
+		t.Errorf("X-Key = %q, want %q", got, event.NotDecrypted)
 	}
 	if want := []string{"payload.properties.password"}; !reflect.DeepEqual(x.Encrypted, want) {
 		t.Errorf("Encrypted = %q, want %q", x.Encrypted, want)
@@ -178,25 +178,8 @@ func TestExplainRefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, builtIn)
 	for _, record := range []string{"", "[]", `{"a":1`, `{"a":1,"a":2}`} {
-		if _, err := explainer(f).Explain(t.Context(), []byte(record), nil, false); !errors.Is(err, ErrMalformed) {
-			t.Errorf("Explain(%q) = %v, want %v", record, err, ErrMalformed)
+		if _, err := explainer(f).Explain(t.Context(), []byte(record), nil, false); !errors.Is(err, event.ErrMalformed) {
+			t.Errorf("Explain(%q) = %v, want %v", record, err, event.ErrMalformed)
 		}
-	}
-}
-
-func TestMask(t *testing.T) {
-	t.Parallel()
-	root := object("a.b", "x", "c", []any{map[string]any{"d": "y", "e": 1}, map[string]any{"d": nil}}, "f", "z")
-	paths := [][]string{{"a", "b"}, {"c", "*", "d"}, {"f", "g"}, {"none"}}
-	tree, places := mask(root, paths)
-	want := object("a.b", NotDecrypted, "c", []any{map[string]any{"d": NotDecrypted, "e": 1}, map[string]any{"d": nil}}, "f", "z")
-	if !reflect.DeepEqual(tree, want) {
-		t.Errorf("tree = %v, want %v", tree, want)
-	}
-	if got := strings.Join(places, " "); got != "a.b c.0.d" {
-		t.Errorf("places = %q, want a.b c.0.d", got)
-	}
-	if root["a"].(map[string]any)["b"] != "x" {
-		t.Error("mask changed the event")
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
+	"port-agent/agent/event"
 	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
@@ -450,7 +451,7 @@ func signed(t testing.TB, root map[string]any) []byte {
 		headers = maps.Clone(have)
 	}
 	root["headers"] = headers
-	m, err := Decode(marshal(t, root))
+	m, err := event.Decode(marshal(t, root))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -474,15 +475,15 @@ func marshal(t testing.TB, v any) []byte {
 // encrypted is text as Port encrypts an input.
 func encrypted(t testing.TB, text string) string {
 	t.Helper()
-	block, err := aes.NewCipher([]byte(testSecret[:keySize]))
+	block, err := aes.NewCipher([]byte(testSecret[:32]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	gcm, err := cipher.NewGCMWithNonceSize(block, nonceSize)
+	gcm, err := cipher.NewGCMWithNonceSize(block, 16)
 	if err != nil {
 		t.Fatal(err)
 	}
-	nonce := bytes.Repeat([]byte{7}, nonceSize)
+	nonce := bytes.Repeat([]byte{7}, 16)
 	return base64.StdEncoding.EncodeToString(gcm.Seal(nonce, nonce, []byte(text), nil))
 }
 

@@ -429,7 +429,7 @@ func TestFollowTakenUpCountsFromTheRun(t *testing.T) {
 		ev := pipelineEvent(t, "r_1")
 		interrupted(ev)
 		ev.Trusted, ev.Time = true, time.Now()
-		ev.Record = bytes.ReplaceAll(ev.Record, []byte(timestampHeader), []byte("X-Other"))
+		ev.Record = bytes.ReplaceAll(ev.Record, []byte("X-Port-Timestamp"), []byte("X-Other"))
 		begun := time.Now()
 		f.settle(t, ev)
 		if took := time.Since(begun); took < 59*time.Minute || took > 63*time.Minute {

@@ -9,6 +9,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/event"
 	"port-agent/agent/redact"
 	"port-agent/invoker"
 	"port-agent/transform"
@@ -179,7 +180,7 @@ var drops = []struct {
 	why     error
 	outcome string
 }{
-	{errNotOurs, EventNotOurs}, {transform.ErrNoRule, EventNoRule}, {ErrSignature, EventUnsigned}, {errReplayed, EventReplayed},
+	{errNotOurs, EventNotOurs}, {transform.ErrNoRule, EventNoRule}, {event.ErrSignature, EventUnsigned}, {errReplayed, EventReplayed},
 	{errSettled, EventSettled}, {errUnvouched, EventUnvouched}, {errExpired, EventExpired}, {errOversized, EventOversized},
 }
 

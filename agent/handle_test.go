@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"port-agent/agent/event"
 	"port-agent/invoker"
 )
 
@@ -62,8 +63,8 @@ func TestHandleSendsTheVerifiedEvent(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, builtIn)
 	ev := runEvent(t, "r_1", "payload.properties.note", "<b>&é\u2028", "payload.properties.big", json.RawMessage("12345678901234567890"))
-	var want Message
-	if m, err := Decode(bytes.Clone(ev.Record)); err != nil {
+	var want event.Message
+	if m, err := event.Decode(bytes.Clone(ev.Record)); err != nil {
 		t.Fatal(err)
 	} else {
 		want = *m

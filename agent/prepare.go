@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/event"
 	"port-agent/invoker"
 	"port-agent/transform"
 )
 
-// Why an event is not carried out, beside ErrMalformed, ErrSignature and
+// Why an event is not carried out, beside event.ErrMalformed, event.ErrSignature and
 // transform.ErrNoRule.
 var (
 	errOversized = errors.New("larger than MAX_EVENT_BYTES")
@@ -57,11 +58,11 @@ func (a *Agent) prepare(ctx context.Context, ev *Event) (*job, error) {
 }
 
 // decode reads the record of ev and decides whether it is one for an agent.
-func (a *Agent) decode(ev *Event) (*Message, error) {
+func (a *Agent) decode(ev *Event) (*event.Message, error) {
 	if len(ev.Record) > a.cfg.MaxEventBytes {
 		return nil, fmt.Errorf("%w: %d bytes", errOversized, len(ev.Record))
 	}
-	msg, err := Decode(ev.Record)
+	msg, err := event.Decode(ev.Record)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,7 @@ func (a *Agent) decode(ev *Event) (*Message, error) {
 	case ev.ChangeLog:
 		msg.Method, msg.Run = msg.Destination, ""
 	case msg.Destination.Agent && !msg.Method.Agent:
-		return nil, fmt.Errorf("%w: a record of the runs topic that poses as a change", ErrSignature)
+		return nil, fmt.Errorf("%w: a record of the runs topic that poses as a change", event.ErrSignature)
 	}
 	if !msg.Method.Agent {
 		return nil, errNotOurs
@@ -82,11 +83,11 @@ func (a *Agent) decode(ev *Event) (*Message, error) {
 }
 
 // verify decides whether a decoded event is genuine, and not too old.
-func (a *Agent) verify(ev *Event, msg *Message) error {
+func (a *Agent) verify(ev *Event, msg *event.Message) error {
 	if ev.ChangeLog || ev.Trusted {
 		return nil
 	}
-	if err := Verify(a.signer, msg); err != nil {
+	if err := event.Verify(a.signer, msg); err != nil {
 		return err
 	}
 	return a.checkAge(msg.Timestamp)
@@ -120,7 +121,7 @@ func signedAt(timestamp string) time.Time {
 	return time.UnixMilli(int64(n * 1000))
 }
 
-func (a *Agent) newJob(ev *Event, msg *Message) *job {
+func (a *Agent) newJob(ev *Event, msg *event.Message) *job {
 	j := &job{ev: ev, body: msg.Body, run: msg.Run, sync: msg.Method.Synchronized, kind: msg.Method.Type, key: a.orderKey(ev, msg),
 		signed: signedAt(msg.Timestamp), trace: traceOf(msg, ev.Key(msg.Run)), noFollow: msg.Method.NoFollow,
 		redactor: a.Redactor, log: a.log, runLog: runLog{reporter: a.Reporter, run: msg.Run}, memory: share{budget: a.answers}}
@@ -133,7 +134,7 @@ func (a *Agent) newJob(ev *Event, msg *Message) *job {
 }
 
 // orderKey names what ev must not overtake.
-func (a *Agent) orderKey(ev *Event, msg *Message) string {
+func (a *Agent) orderKey(ev *Event, msg *event.Message) string {
 	if a.cfg.OrderBy == "partition" {
 		return "partition/" + ev.Topic + "/" + strconv.Itoa(ev.Partition)
 	}
@@ -175,8 +176,8 @@ func (a *Agent) orderByRule(ctx context.Context, j *job, root map[string]any) {
 
 // build makes the request of the event. The job keeps the event's text alone:
 // the tree is ten times as large.
-func (a *Agent) build(ctx context.Context, j *job, msg *Message) error {
-	decrypted, secrets, err := Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths)
+func (a *Agent) build(ctx context.Context, j *job, msg *event.Message) error {
+	decrypted, secrets, err := event.Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths)
 	if err != nil {
 		return err
 	}
@@ -209,7 +210,7 @@ func (a *Agent) target(ctx context.Context, j *job, root map[string]any, decrypt
 		err = fmt.Errorf("map request: %w", err)
 	}
 	return invoker.Target{
-		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: methodOf(root, j.ev.ChangeLog), Decrypted: decrypted, Conceal: j.redactor.String,
+		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: event.MethodOf(root, j.ev.ChangeLog), Decrypted: decrypted, Conceal: j.redactor.String,
 		Rule: invoker.Override{Backend: j.rule.Backend, URL: r.URL, Method: r.Method, Headers: r.Headers, Query: r.Query,
 			Body: r.Body, HasBody: r.HasBody, Timeout: j.rule.Timeout},
 		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow != nil,

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"port-agent/agent/activity"
+	"port-agent/agent/event"
 	"port-agent/invoker"
 	"port-agent/transform"
 )
@@ -181,11 +182,11 @@ func (a *Agent) applyStatus(j *job, status string, rep *Report) {
 func (a *Agent) input(j *job, res *invoker.Response) (map[string]any, error) {
 	in := map[string]any{"body": j.root, "request": nil, "response": nil}
 	if j.root == nil {
-		msg, err := Decode(j.body)
+		msg, err := event.Decode(j.body)
 		if err != nil {
 			return nil, err
 		}
-		if in["body"], _, err = Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths); err != nil {
+		if in["body"], _, err = event.Decrypt(a.Secret.Reveal(), msg.Root, j.rule.DecryptPaths); err != nil {
 			return nil, err
 		}
 	}
@@ -224,7 +225,7 @@ func (j *job) closingLine(out outcome) string {
 // count says in metrics, log and on the status page how an invocation ended;
 // status is what Port is told.
 func (a *Agent) count(j *job, out outcome, status string) {
-	event, result, reason, backend := EventInvoked, "accepted", reasonOf(out), cmp.Or(j.backend, "none")
+	kind, result, reason, backend := EventInvoked, "accepted", reasonOf(out), cmp.Or(j.backend, "none")
 	run := activity.Run{Result: cmp.Or(status, statusOpen), Attempts: out.attempts, Seconds: out.took.Seconds()}
 	line, msg := j.log.Info(), "run invoked"
 	if out.err != nil {
@@ -232,9 +233,9 @@ func (a *Agent) count(j *job, out outcome, status string) {
 		line, msg = j.log.Error().Err(out.err).Str("reason", reason), "run failed"
 	}
 	if reason == reasonInterrupted {
-		event = EventInterrupted
+		kind = EventInterrupted
 	}
-	a.Metrics.Events.WithLabelValues(j.ev.Topic, event).Inc()
+	a.Metrics.Events.WithLabelValues(j.ev.Topic, kind).Inc()
 	a.Metrics.Invocations.WithLabelValues(backend, result, reason).Inc()
 	if out.attempts > 0 {
 		a.Metrics.InvocationSeconds.WithLabelValues(backend).Observe(out.took.Seconds())

@@ -6,6 +6,7 @@ import (
 	"net/textproto"
 	"regexp"
 
+	"port-agent/agent/event"
 	"port-agent/invoker"
 )
 
@@ -26,10 +27,11 @@ type trace struct{ id, parent string }
 // traceOf takes the trace from the event's headers where Port sends one, and
 // makes one of the event's key otherwise: whoever sends the event again sends
 // the same. The span is always the agent's own.
-func traceOf(msg *Message, key string) trace {
+func traceOf(msg *event.Message, key string) trace {
 	sum := sha256.Sum256([]byte("trace of " + key))
 	id, span, flags := hex.EncodeToString(sum[:16]), hex.EncodeToString(sum[16:24]), "01"
-	for name, v := range objectAt(msg.Root, "headers") {
+	headers, _ := msg.Root["headers"].(map[string]any)
+	for name, v := range headers {
 		given, _ := v.(string)
 		m := traceParent.FindStringSubmatch(given)
 		if m != nil && textproto.CanonicalMIMEHeaderKey(name) == traceHeader && m[1] != noTrace && m[2] != noSpan {

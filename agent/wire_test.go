@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"port-agent/agent/event"
 	"port-agent/invoker"
 )
 
@@ -44,7 +45,7 @@ func TestWireSendsWhatIsSigned(t *testing.T) {
 		_, _ = io.WriteString(w, `{"n":12345678901234567890}`)
 	})
 	ev := runEvent(t, "r_1", targetURL, url, synchronized, true)
-	m, err := Decode([]byte(string(ev.Record)))
+	m, err := event.Decode([]byte(string(ev.Record)))
 	if err != nil {
 		t.Fatal(err)
 	}

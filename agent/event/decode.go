@@ -1,4 +1,8 @@
-package agent
+// Package event reads events as Port writes them: it decodes a record, checks
+// Port's signature, and decrypts fields. It is not where an event stands in its
+// source or how it is carried out. Package agent imports it, and cmd for what it
+// shows of events.
+package event
 
 import (
 	"bytes"
@@ -81,7 +85,7 @@ func Decode(record []byte) (*Message, error) {
 	}
 	msg := &d.msg
 	msg.Root, msg.Body = root, d.out
-	msg.Method, msg.Destination = methodOf(root, false), methodOf(root, true)
+	msg.Method, msg.Destination = MethodOf(root, false), MethodOf(root, true)
 	about := objectAt(root, "context")
 	msg.Run, _ = about["runId"].(string)
 	msg.Entity, _ = about["entity"].(string)
@@ -94,8 +98,9 @@ func Decode(record []byte) (*Message, error) {
 	return msg, nil
 }
 
-// methodOf reads where Port says what to invoke.
-func methodOf(root map[string]any, changeLog bool) invoker.Method {
+// MethodOf reads where a decoded record says what to invoke: a run, or a change of
+// the catalog where changeLog is set.
+func MethodOf(root map[string]any, changeLog bool) invoker.Method {
 	if changeLog {
 		return invoker.ReadMethod(objectAt(root, "changelogDestination"))
 	}

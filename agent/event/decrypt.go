@@ -1,4 +1,4 @@
-package agent
+package event
 
 import (
 	"crypto/aes"
@@ -50,6 +50,19 @@ func Decrypt(secret string, root map[string]any, paths [][]string) (tree map[str
 		return nil, nil, err
 	}
 	return v.(map[string]any), secrets, nil
+}
+
+// NotDecrypted stands where Mask has found an encrypted field.
+const NotDecrypted = "[not decrypted]"
+
+// Mask puts NotDecrypted in the place of every value that paths lead to, in a copy
+// of root, and names the places.
+func Mask(root map[string]any, paths [][]string) (tree map[string]any, places []string) {
+	v, _ := atPaths(root, paths, "", func(_ any, at string) (any, error) {
+		places = append(places, at)
+		return NotDecrypted, nil
+	})
+	return v.(map[string]any), places
 }
 
 // atPaths returns a copy of v with the values that paths lead to as edit gives

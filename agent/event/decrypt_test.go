@@ -1,4 +1,4 @@
-package agent
+package event
 
 import (
 	"encoding/json"
@@ -203,4 +203,21 @@ func tree(t *testing.T, text string) map[string]any {
 		t.Fatal(err)
 	}
 	return m.Root
+}
+
+func TestMask(t *testing.T) {
+	t.Parallel()
+	const text = `{"a":{"b":"x"},"c":[{"d":"y","e":1},{"d":null}],"f":"z"}`
+	root := tree(t, text)
+	masked, places := Mask(root, [][]string{{"a", "b"}, {"c", "*", "d"}, {"f", "g"}, {"none"}})
+	want := tree(t, `{"a":{"b":"[not decrypted]"},"c":[{"d":"[not decrypted]","e":1},{"d":null}],"f":"z"}`)
+	if !reflect.DeepEqual(masked, want) {
+		t.Errorf("tree = %v, want %v", masked, want)
+	}
+	if got := strings.Join(places, " "); got != "a.b c.0.d" {
+		t.Errorf("places = %q, want a.b c.0.d", got)
+	}
+	if !reflect.DeepEqual(root, tree(t, text)) {
+		t.Error("Mask changed the event")
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
+	"port-agent/agent/event"
 	"port-agent/agent/port"
 	"port-agent/agent/port/porttest"
 )
@@ -59,7 +60,7 @@ func TestRunsOfAnEarlierAgentAreTakenUp(t *testing.T) {
 		got := map[string]bool{} // by run, whether it was interrupted
 		handle := func(ctx context.Context, ev *agent.Event) error {
 			defer ev.Place.Done()
-			msg, err := agent.Decode(ev.Record)
+			msg, err := event.Decode(ev.Record)
 			if err != nil {
 				return err
 			}

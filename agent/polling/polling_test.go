@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
+	"port-agent/agent/event"
 	"port-agent/agent/port"
 	"port-agent/agent/port/porttest"
 )
@@ -63,7 +64,7 @@ func newWorker(t *testing.T, server *porttest.Server, cfg Config) *worker {
 func (w *worker) handle(ctx context.Context, ev *agent.Event) error {
 	w.count(1)
 	defer w.count(-1)
-	msg, err := agent.Decode(ev.Record)
+	msg, err := event.Decode(ev.Record)
 	if err != nil {
 		return err
 	}

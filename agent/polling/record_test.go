@@ -5,7 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"port-agent/agent"
+	"port-agent/agent/event"
 	"port-agent/agent/port"
 )
 
@@ -76,7 +76,7 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			return
 		}
-		msg, err := agent.Decode(text)
+		msg, err := event.Decode(text)
 		if err != nil {
 			// The agent's own limits, on depth and on the length of integers.
 			if strings.Contains(err.Error(), "nested deeper") || strings.Contains(err.Error(), "integer") {

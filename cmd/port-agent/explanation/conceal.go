@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"port-agent/agent"
+	"port-agent/agent/event"
 	"port-agent/agent/redact"
 	"port-agent/invoker"
 )
@@ -93,7 +94,7 @@ func (c concealer) walk(v any, secret bool) any {
 	}
 	switch v := v.(type) {
 	case string:
-		if secret && v != "" && v != agent.NotDecrypted {
+		if secret && v != "" && v != event.NotDecrypted {
 			return redacted
 		}
 		return c.text(v)

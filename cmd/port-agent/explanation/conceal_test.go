@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"port-agent/agent"
+	"port-agent/agent/event"
 )
 
 func TestConcealText(t *testing.T) {
@@ -43,7 +44,7 @@ func TestConcealValue(t *testing.T) {
 	if got := c.value(v); !reflect.DeepEqual(got, want) {
 		t.Errorf("value = %v, want %v", got, want)
 	}
-	if got, want := c.value([]any{"a battery staple", "hush-hush", agent.NotDecrypted}), []any{"a [redacted]", redacted, agent.NotDecrypted}; !reflect.DeepEqual(got, want) {
+	if got, want := c.value([]any{"a battery staple", "hush-hush", event.NotDecrypted}), []any{"a [redacted]", redacted, event.NotDecrypted}; !reflect.DeepEqual(got, want) {
 		t.Errorf("value = %v, want %v", got, want)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"unicode/utf16"
 
-	"port-agent/agent"
+	"port-agent/agent/event"
 	"port-agent/cmd/app"
 	"port-agent/cmd/port-agent/cases"
 	"port-agent/cmd/port-agent/explanation"
@@ -84,7 +84,7 @@ func view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanatio
 	failed("response", err)
 	polls, err := explanation.ParsePolls("the poll", []byte(in.Poll))
 	failed("poll", err)
-	if _, err := agent.Decode([]byte(in.Event)); failed("event", err) || m == nil {
+	if _, err := event.Decode([]byte(in.Event)); failed("event", err) || m == nil {
 		return
 	}
 	if v, err := e.Explain(ctx, m, []byte(in.Event), answer, polls...); !failed("event", err) {
@@ -122,7 +122,7 @@ func units(text string, offset int) int {
 
 // try evaluates an expression on the event as the body of a rule that has
 // nothing else.
-func try(ctx context.Context, cfg transform.Config, environ []string, expr, event string) *tried {
+func try(ctx context.Context, cfg transform.Config, environ []string, expr, record string) *tried {
 	rule, err := json.Marshal([]map[string]string{{"body": expr}})
 	if err != nil {
 		return &tried{Error: err.Error()}
@@ -136,7 +136,7 @@ func try(ctx context.Context, cfg transform.Config, environ []string, expr, even
 		}
 		return &tried{Error: text}
 	}
-	msg, err := agent.Decode([]byte(event))
+	msg, err := event.Decode([]byte(record))
 	if err != nil {
 		return &tried{Error: err.Error()}
 	}
