@@ -28,7 +28,7 @@ const azureVersion = "api-version=7.1"
 
 func newAzureDevOps(c Client) *System {
 	a := &api{client: c, backend: invoker.AzureDevOps, what: "build",
-		places: regexp.MustCompile(`^(/[^/]+)+/_apis/build/builds(/[0-9]+|\?buildNumber=[^&#]+)$`),
+		places: regexp.MustCompile(`^(/[^/?#]+)+/_apis/build/builds(/[0-9]+|\?buildNumber=[^&#?]+)$`),
 		unset:  "AZURE_DEVOPS_EXT_PAT is not set",
 		right:  "check AZURE_DEVOPS_EXT_PAT: it may have expired; it needs the scope Build (read)",
 	}

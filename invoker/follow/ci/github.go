@@ -26,7 +26,7 @@ var (
 
 func newGitHub(c Client) *System {
 	a := &api{client: c, backend: invoker.GitHub, what: "workflow run",
-		places: regexp.MustCompile(`^/repos/[^/]+/[^/]+/actions/(runs/[0-9]+|workflows/[^/?#]+/runs#[0-9TZ:-]+)$`),
+		places: regexp.MustCompile(`^/repos/[^/?#]+/[^/?#]+/actions/(runs/[0-9]+|workflows/[^/?#]+/runs#\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$`),
 		unset:  "neither GITHUB_TOKEN nor GITHUB_APP_ID is set",
 		right:  "check GITHUB_TOKEN or the GitHub App: it needs the permission Actions: read (scope repo of a classic token) on the repository",
 		header: http.Header{"Accept": {"application/vnd.github+json"}, "X-Github-Api-Version": {"2022-11-28"}},
