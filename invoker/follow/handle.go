@@ -45,6 +45,9 @@ func ParseHandle(line string) (Handle, bool) {
 		return Handle{}, false
 	}
 	h := Handle{Backend: m[1], Places: strings.Fields(m[2]), seal: m[3]}
+	if len(h.Places) > ci.MaxJobs {
+		return Handle{}, false
+	}
 	for _, place := range h.Places {
 		if _, err := ci.ParsePlace(place); err != nil {
 			return Handle{}, false

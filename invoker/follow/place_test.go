@@ -33,6 +33,11 @@ func TestHandleOfAStranger(t *testing.T) {
 		"gitlab https://gitlab.test/api/v4/user", "gitlab https://gitlab.test.evil/api/v4/projects/1/pipelines/1", "gitlab https://gitlab.test/api/v4/projects/a%2Fb/pipelines/1",
 		"github https://github.test/user", "github https://github.test/repos/a/b/actions/workflows/w/runs", "github https://api.github.com/repos/a/b/actions/runs/1", "github https://github.test/repos/a/../actions/runs/1",
 		"azure_devops https://dev.azure.com/a/b/_apis/build/builds/1", "azure_devops https://azure.test/a/b/_apis/git/repositories",
+		"azure_devops https://azure.test/o/_apis/serviceendpoint/endpoints?x=/_apis/build/builds/1", "azure_devops https://azure.test/o/_apis/tokens/pats#/_apis/build/builds/1",
+		"azure_devops https://azure.test/o/_apis/git/repositories?a/_apis/build/builds?buildNumber=1", "azure_devops https://azure.test/o/p/_apis/build/builds?buildNumber=1?a",
+		"github https://github.test/repos/o/r?x/actions/runs/1", "github https://github.test/repos/o?x=/y/actions/runs/1", "github https://github.test/repos/o/r#/actions/runs/1",
+		"github https://github.test/repos/o/r?x/actions/workflows/w/runs#2026-11-26T00:00:00Z", "github https://github.test/repos/o/r/actions/workflows/w/runs#ZZ",
+		"gitlab https://gitlab.test/api/v4/user?/api/v4/projects/1/pipelines/1", "jenkins https://ci.test/jenkins/script?/job/a/1/", "jenkins https://ci.test/jenkins/script#/queue/item/1/",
 		"webhook https://ci.test/", "port_api https://ci.test/",
 	} {
 		h, ok := ParseHandle("Following " + strings.ReplaceAll(line, "BASE", st.url))
@@ -47,6 +52,7 @@ func TestHandleOfAStranger(t *testing.T) {
 	for _, line := range []string{
 		"jenkins https://CI.test:443/jenkins/queue/item/1/#a", "jenkins https://ci.test/jenkins/job/a/job/b%2Fc/1/", "gitlab https://gitlab.test/api/v4/projects/1/pipelines/1",
 		"github https://github.test/repos/a/b/actions/runs/1", "azure_devops https://azure.test/a/b/_apis/build/builds/1",
+		"azure_devops https://azure.test/a/b/_apis/build/builds?buildNumber=port-r_1", "github https://github.test/repos/a/b/actions/workflows/w.yml/runs#2026-11-26T00:00:00Z",
 	} {
 		h, _ := ParseHandle("Following " + line)
 		if _, err := st.f.Resume(Run{ID: "r_1"}, h); err != nil {
@@ -258,6 +264,33 @@ func TestErrorsOfSeveralJobs(t *testing.T) {
 		}
 		if want := []ci.Line{{Text: "c #42: Running: Deploy"}}; !slices.Equal(p.Lines, want) {
 			t.Errorf("got the lines %v, want %v", p.Lines, want)
+		}
+	}
+}
+
+// Only an item of Jenkins' own queue is looked at each minute.
+func TestMaxWait(t *testing.T) {
+	t.Parallel()
+	jobs := []*job{{Job: ci.Job{Place: "https://ci.test/queue/item/1/api/json"}}}
+	systems := ci.New(nil)
+	for _, tt := range []struct {
+		system system
+		want   time.Duration
+	}{
+		{systems[invoker.Jenkins], time.Minute}, {systems[invoker.GitHub], 5 * time.Minute}, {&rule{}, 5 * time.Minute},
+	} {
+		if got := (&Watch{system: tt.system, jobs: jobs}).MaxWait(); got != tt.want {
+			t.Errorf("%s: got %v, want %v", tt.system.Name(), got, tt.want)
+		}
+	}
+}
+
+// A line with more places than a request has jobs is none of the agent's.
+func TestHandleOfTooManyPlaces(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]bool{ci.MaxJobs: true, ci.MaxJobs + 1: false} {
+		if _, got := ParseHandle("Following jenkins" + strings.Repeat(" https://ci.test/queue/item/1/", n)); got != want {
+			t.Errorf("%d places: got %t, want %t", n, got, want)
 		}
 	}
 }

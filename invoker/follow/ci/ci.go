@@ -65,8 +65,8 @@ type Line struct {
 	Text string
 }
 
-// maxJobs is how many pipelines one request may start.
-const maxJobs = 20
+// MaxJobs is how many pipelines one request may start.
+const MaxJobs = 20
 
 // System is where pipelines run. Its methods may be called from many
 // goroutines at once. Their errors are *Error.
@@ -128,8 +128,8 @@ func (s *System) Locate(ctx context.Context, t Trigger) (places []string, err er
 
 // Check refuses places that are not those of a request's pipelines.
 func (s *System) Check(places ...string) error {
-	if len(places) > maxJobs {
-		return Errorf(Refused, "the request triggered more than %d jobs", maxJobs)
+	if len(places) > MaxJobs {
+		return Errorf(Refused, "the request triggered more than %d jobs", MaxJobs)
 	}
 	for _, place := range places {
 		_, rest, err := s.below(place)
