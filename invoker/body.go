@@ -73,7 +73,11 @@ func (b Body) encode(h http.Header) (text []byte, isJSON bool, err error) {
 	return text, true, err
 }
 
-func jsonMedia(media string) bool { return media == "" || strings.HasSuffix(media, "json") }
+// jsonMedia reports whether a body of this media type is one JSON value, which
+// one of application/x-ndjson is not.
+func jsonMedia(media string) bool {
+	return media == "" || media == typeJSON || media == "text/json" || strings.HasSuffix(media, "+json")
+}
 
 // encodeForm prints an object as a form: a list repeats its key, null is left
 // out, a nested object is its JSON.

@@ -45,6 +45,8 @@ func TestBuild(t *testing.T) {
 		{name: "form as text", rule: Override{HasBody: true, Headers: form, Body: "a=1&b=2"}, wantBody: "a=1&b=2", wantType: form["content-type"]},
 		{name: "text", rule: Override{HasBody: true, Headers: map[string]string{"Content-Type": "text/plain"}, Body: "hello\n"}, wantBody: "hello\n", wantType: "text/plain"},
 		{name: "xml", rule: Override{HasBody: true, Headers: map[string]string{"Content-Type": "application/xml"}, Body: "<a/>"}, wantBody: "<a/>", wantType: "application/xml"},
+		{name: "lines of JSON", rule: Override{HasBody: true, Headers: map[string]string{"Content-Type": "application/x-ndjson"}, Body: "{}\n{}\n"}, wantBody: "{}\n{}\n", wantType: "application/x-ndjson"},
+		{name: "text in JSON", rule: Override{HasBody: true, Headers: map[string]string{"Content-Type": "application/vnd.api+json"}, Body: "hello"}, wantBody: `"hello"`, wantType: "application/vnd.api+json"},
 		{name: "an object is JSON whatever the type", rule: Override{HasBody: true, Headers: map[string]string{"Content-Type": "text/plain"}, Body: map[string]any{"a": 1}}, wantBody: `{"a":1}`, wantType: "text/plain"},
 		{name: "a JSON type of somebody", rule: Override{HasBody: true, Headers: map[string]string{"Content-Type": "application/vnd.api+json"}, Body: "x"}, wantBody: `"x"`, wantType: "application/vnd.api+json"},
 	} {
@@ -98,6 +100,9 @@ func TestBuildRefuses(t *testing.T) {
 		{"no host", map[string]any{"url": "https:///hook"}, Override{}, "the URL is not valid: it names no host"},
 		{"a number for a host", map[string]any{"url": "http://2852039166/x"}, Override{}, "the URL is not valid: its host is neither a name nor an address"},
 		{"digits in full width", map[string]any{"url": "http://１６９.254.169.254/x"}, Override{}, "the URL is not valid: its host is neither a name nor an address"},
+		{"an address before two dots", map[string]any{"url": "http://169.254.169.254../x"}, Override{}, "the URL is not valid: its host is neither a name nor an address"},
+		{"a name before two dots", map[string]any{"url": "http://metadata.google.internal../x"}, Override{}, "the URL is not valid: its host is neither a name nor an address"},
+		{"a dot for a host", map[string]any{"url": "http://./x"}, Override{}, "the URL is not valid: its host is neither a name nor an address"},
 		{"hex for a host", map[string]any{"url": "http://169.254.0xa9fe/x"}, Override{}, "the URL is not valid: its host is neither a name nor an address"},
 		{"a password that breaks the URL", map[string]any{"url": "https://u:password-canary#x@ci.test"}, Override{}, "the URL is not valid: invalid port"},
 		{"template in the path", map[string]any{"url": "https://ci.test/{{ .inputs.x }}"}, Override{}, "URL still holds {{ .inputs.x }}, which Port did not resolve"},

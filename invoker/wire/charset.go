@@ -24,7 +24,7 @@ func decodeText(body []byte, contentType string) []byte {
 	} else if m := xmlEncoding.FindSubmatch(body[:min(len(body), 1024)]); m != nil && params["charset"] == "" {
 		contentType = "text/xml; charset=" + string(m[1])
 	}
-	isJSON := media == "" || strings.HasSuffix(media, "json")
+	isJSON := media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
 	e, _, certain := charset.DetermineEncoding(body, contentType)
 	if e != encoding.Nop && (certain || !isJSON && !utf8.Valid(body)) {
 		if text, err := e.NewDecoder().Bytes(body); err == nil {

@@ -29,6 +29,7 @@ func TestCharset(t *testing.T) {
 		{"UTF-8 beyond the first kilobyte", "text/plain", strings.Repeat("a", 2000) + "é", strings.Repeat("a", 2000) + "é"},
 		{"not UTF-8", "text/plain", "caf\xe9", "café"},
 		{"not UTF-8 and JSON", "application/json", "\"caf\xe9\"", "\"caf\uFFFD\""},
+		{"not UTF-8 and lines of JSON", "application/x-ndjson", "\"caf\xe9\"", "\"café\""},
 		{"UTF-8 that quotes HTML", "application/json", `{"a":"<meta charset=iso-8859-2>é"}`, `{"a":"<meta charset=iso-8859-2>é"}`},
 		{"ISO-8859-1", "text/plain; charset=ISO-8859-1", "caf\xe9", "café"},
 		{"quoted label", `text/plain; charset="iso-8859-1"`, "caf\xe9", "café"},

@@ -98,6 +98,7 @@ func TestRedirectRefused(t *testing.T) {
 	for _, tc := range []struct{ name, to, want string }{
 		{"a loop", "/302?to=/302", "was redirected 11 times, the last time to URL/302"},
 		{"a file", "file:///etc/passwd", "was redirected, but the URL is not valid: it does not begin with http:// or https://"},
+		{"an address before two dots", "http://169.254.169.254../", "was redirected, but the URL is not valid: its host is neither a name nor an address"},
 		{"a number", "http://2852039166/", "was redirected, but the URL is not valid: its host is neither a name nor an address"},
 		{"no URL", "http://%zz", "was redirected to an address that is not a URL"},
 		{"nowhere", "", ""},

@@ -67,10 +67,12 @@ var (
 // resolvers and proxies read as an address.
 func ambiguous(host string) bool {
 	_, err := netip.ParseAddr(host)
-	return err != nil && number.MatchString(host)
+	return err != nil && number.MatchString(strings.TrimSuffix(host, "."))
 }
 
-var number = regexp.MustCompile(`(?i)(^|\.)(0x[0-9a-f]*|[0-9]+)\.?$`)
+// number is a last label of digits alone, or of none: what resolves a.. may take
+// off every dot.
+var number = regexp.MustCompile(`(?i)(^|\.)(0x[0-9a-f]*|[0-9]*)$`)
 
 // HostPort is host:port of u in lower case, with the port written out.
 func HostPort(u *url.URL) string {
