@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 )
@@ -38,8 +37,10 @@ func rootCAs(dir string, env func(string) (string, bool)) (*x509.CertPool, error
 		return nil, fmt.Errorf("CA_CERTIFICATES_DIR: %w", err)
 	}
 	for _, e := range entries {
-		if ext := filepath.Ext(e.Name()); (ext == ".crt" || ext == ".pem") && !e.IsDir() {
-			if err := addCertificates(pool, filepath.Join(dir, e.Name())); err != nil {
+		file := filepath.Join(dir, e.Name())
+		info, err := os.Stat(file) // follows the links that Kubernetes makes of mounted files
+		if ext := filepath.Ext(file); (ext == ".crt" || ext == ".pem") && (err != nil || !info.IsDir()) {
+			if err := addCertificates(pool, file); err != nil {
 				return nil, err
 			}
 		}
@@ -73,23 +74,36 @@ func (p keyPair) load(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 }
 
 // clientCertificates finds the client certificates in dir by host, and checks
-// that each can be loaded. Both files of a pair name it, so one without the other
-// is noticed.
+// that each can be loaded. HOST.crt and HOST.key name the same pair, so one
+// without the other is noticed. What Kubernetes puts beside mounted files begins
+// with a dot.
 func clientCertificates(dir string) (map[string]keyPair, error) {
 	pairs := make(map[string]keyPair)
 	if dir == "" {
 		return pairs, nil
 	}
-	for _, pattern := range []string{"*.crt", "*.key", "*/tls.crt", "*/tls.key"} {
-		files, _ := fs.Glob(os.DirFS(dir), pattern)
-		for _, file := range files {
-			name := strings.TrimSuffix(file, path.Ext(file))
-			pair := keyPair{filepath.Join(dir, name+".crt"), filepath.Join(dir, name+".key")}
-			if _, err := pair.load(nil); err != nil {
-				return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
-			}
-			pairs[strings.ToLower(strings.TrimSuffix(name, "/tls"))] = pair
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		info, err := os.Stat(path)
+		ext := filepath.Ext(path)
+		host, pair := strings.TrimSuffix(e.Name(), ext), strings.TrimSuffix(path, ext)
+		switch {
+		case err != nil, strings.HasPrefix(e.Name(), "."):
+			continue
+		case info.IsDir():
+			host, pair = e.Name(), filepath.Join(path, "tls")
+		case ext != ".crt" && ext != ".key":
+			continue
 		}
+		files := keyPair{pair + ".crt", pair + ".key"}
+		if _, err := files.load(nil); err != nil {
+			return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %w", err)
+		}
+		pairs[strings.ToLower(host)] = files
 	}
 	if len(pairs) == 0 {
 		return nil, fmt.Errorf("CLIENT_CERTIFICATES_DIR: %s holds neither HOST.crt with HOST.key nor HOST/tls.crt with HOST/tls.key", dir)

@@ -276,7 +276,8 @@ func TestBadCertificateFiles(t *testing.T) {
 		{"broken", map[string][]byte{"a.pem": broken}, true, "/a.pem holds no certificate in PEM form that can be read"},
 		{"no key", map[string][]byte{"h.crt": cert}, false, "/h.crt"},
 		{"no certificate to a key", map[string][]byte{"h.key": key}, false, "/h.crt"},
-		{"an empty folder", map[string][]byte{"h/readme": nil}, false, " holds neither HOST.crt"},
+		{"a folder without", map[string][]byte{"g.crt": cert, "g.key": key, "h/readme": nil}, false, "/h/tls.crt"},
+		{"a hidden file", map[string][]byte{".h.crt": cert}, false, " holds neither HOST.crt"},
 		{"nothing", map[string][]byte{"readme": nil}, false, " holds neither HOST.crt with HOST.key nor HOST/tls.crt with HOST/tls.key"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
