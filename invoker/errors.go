@@ -1,7 +1,6 @@
 package invoker
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,11 +49,8 @@ func (e *StatusError) Error() string {
 // unsent is a failure before any of the request has left. Nothing but a question
 // was sent, which may be asked again unless the answer to it was final.
 func unsent(what string, err error) error {
-	inner, asked := errors.AsType[*wire.Error](err)
 	status, answered := errors.AsType[*StatusError](err)
-	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	final := asked && inner.Final || answered && !status.retryable(true, nil) || untrusted
-	return &wire.Error{Endpoint: what, Final: final, Err: err}
+	return &wire.Error{Endpoint: what, Final: wire.Final(err) || answered && !status.retryable(true, nil), Err: err}
 }
 
 // scrub takes secrets out of a text.

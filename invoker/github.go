@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"sync"
 	"time"
 
@@ -45,7 +44,7 @@ var _ reviewer = (*gitHub)(nil)
 var errGitHubToken = errors.New("the environment variable GITHUB_TOKEN is not set, and no GitHub App is")
 
 func newGitHub(i *Invoker) *gitHub {
-	base, _ := url.Parse(i.cfg.GitHubAPIURL) // as Validate has done
+	base, _ := wire.ParseURL(i.cfg.GitHubAPIURL) // as Validate has done
 	return &gitHub{base: i.cfg.GitHubAPIURL, own: wire.HostPort(base), credential: i.credentials[GitHub], ask: i.ask}
 }
 

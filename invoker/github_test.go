@@ -132,6 +132,18 @@ func TestGitHubBranchIsNotAskedElsewhere(t *testing.T) {
 	}
 }
 
+// GITHUB_API_URL is the same server in each spelling.
+func TestGitHubBranchOfAServerBeyondASCII(t *testing.T) {
+	t.Parallel()
+	cfg := testConfig()
+	cfg.GitHubAPIURL = "https://GITHÜB.test/api/v3"
+	i := newInvoker(t, cfg, testDeps())
+	req := build(t, i, event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "api", "workflow": "x.yml"}, nil))
+	if got, want := req.Host(), "xn--githb-5pa.test:443"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestGitHubToken(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig()

@@ -17,6 +17,7 @@ import (
 	"context"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"port-agent/invoker/wire"
@@ -82,11 +83,13 @@ func New(cfg Config, deps Deps) (*Invoker, error) {
 	return i, nil
 }
 
-// isPort reports whether a request to u goes to Port's API, which the agent's
-// token is for: its certificate is always checked.
+// isPort reports whether a request to u goes to the host of Port's API, which the
+// agent's token is for: its certificate is always checked.
 func (i *Invoker) isPort(u *url.URL) bool {
-	return i.portAPI != nil && wire.HostPort(u) == wire.HostPort(i.portAPI)
+	return i.portAPI != nil && hostOf(u) == hostOf(i.portAPI)
 }
+
+func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
 
 func (i *Invoker) timeout(rule time.Duration) time.Duration {
 	return cmp.Or(rule, time.Duration(i.cfg.Timeout*float64(time.Second)))

@@ -1,7 +1,9 @@
 package invoker
 
 import (
+	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -66,6 +68,10 @@ func TestRetryableTransport(t *testing.T) {
 		if got := Uncertain(err); got != tc.unknown {
 			t.Errorf("%+v: uncertain: got %t", tc, got)
 		}
+	}
+	refused := &net.OpError{Op: "remote error", Err: tls.AlertError(116)} // certificate required
+	if got, _ := Retryable(unsent("get a token", fmt.Errorf("call Port: %w", refused)), post, nil); got {
+		t.Error("a token call whose handshake is refused: got true, want false")
 	}
 	if got, _ := Retryable(http.ErrBodyNotAllowed, nil, nil); got {
 		t.Error("an error of somebody else: got true, want false")

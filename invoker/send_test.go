@@ -66,7 +66,7 @@ func TestCall(t *testing.T) {
 			t.Errorf("%s: got %+v", name, req.Call)
 		}
 	}
-	for raw, want := range map[string]bool{"https://api.port.test/v1": true, "https://API.port.test:443/": true, "https://port.test/": false} {
+	for raw, want := range map[string]bool{"https://api.port.test/v1": true, "https://API.port.test:8443/": true, "http://api.port.test./": true, "https://port.test/": false} {
 		req := build(t, i, hook(t, raw))
 		if got := req.Verify; got != want {
 			t.Errorf("%s: checked: got %t, want %t", raw, got, want)

@@ -27,14 +27,17 @@ type Error struct {
 func (e *Error) Error() string { return e.Endpoint + ": " + e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
-// newError says what err means. A certificate that is not trusted, a target that
-// is refused and a handshake that the server refuses stay so.
 func newError(endpoint string, sent bool, err error) *Error {
+	return &Error{Endpoint: endpoint, Sent: sent && !refusedByPeer(err), Final: Final(err), Err: &worded{plain(err), err}}
+}
+
+// Final reports whether another call would end like the one that has failed with
+// err: its error says so, or a certificate is not trusted, a target is refused or
+// the server has refused the handshake.
+func Final(err error) bool {
+	said, called := errors.AsType[*Error](err)
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	turnedAway := refusedByPeer(err)
-	return &Error{
-		Endpoint: endpoint, Sent: sent && !turnedAway, Final: untrusted || turnedAway || errors.Is(err, errRefused), Err: &worded{plain(err), err},
-	}
+	return called && said.Final || untrusted || refusedByPeer(err) || errors.Is(err, errRefused)
 }
 
 // worded is an error in words of its own for what has led to it.
