@@ -13,7 +13,7 @@ import (
 func ReadOffline() (Config, error) {
 	var c Config
 	errs := []error{read(&c.Port)}
-	for _, p := range []part{&c.Transform, &c.Invoker, &c.Agent, &c.Follow} {
+	for _, p := range []part{&c.Transform, &c.Wire, &c.Invoker, &c.Agent, &c.Follow} {
 		errs = append(errs, read(p), p.Validate())
 	}
 	return c, errors.Join(errs...)

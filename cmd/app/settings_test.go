@@ -365,3 +365,17 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		}
 	}
 }
+
+// Commands that work without Port and Kafka name what is wrong with the other
+// settings.
+func TestReadOfflineNamesFaults(t *testing.T) {
+	for name, value := range map[string]string{
+		"EGRESS_DENY": "http://x/y", "TLS_LEGACY_HOSTS": "a/b", "WEBHOOK_VERIFY_SSL": "maybe", "GITLAB_URL": "gitlab", "FOLLOW": "perhaps",
+		"MAPPING_TIMEOUT_MS": "0", "ORDER_BY": "mood",
+	} {
+		setOnly(t, map[string]string{name: value})
+		if _, err := ReadOffline(); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s=%s: got %v", name, value, err)
+		}
+	}
+}
