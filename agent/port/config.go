@@ -68,6 +68,7 @@ func (c Config) base() (string, error) {
 	case u.User != nil, u.RawQuery != "", u.Fragment != "":
 		return "", errors.New("PORT_API_BASE_URL must hold no user, query or fragment")
 	}
+	u.ForceQuery = false
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.RawPath, "/")
 	return u.String(), nil
 }

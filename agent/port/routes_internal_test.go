@@ -8,6 +8,7 @@ func TestRouteURL(t *testing.T) {
 	for _, tt := range []struct{ base, id, want string }{
 		{"https://api.test", "r_1", "https://api.test/v1/actions/runs/r_1/logs"},
 		{"https://api.test/", "r_1", "https://api.test/v1/actions/runs/r_1/logs"},
+		{"https://api.test?", "r_1", "https://api.test/v1/actions/runs/r_1/logs"},
 		{"https://api.test:8443/port", "r_1", "https://api.test:8443/port/v1/actions/runs/r_1/logs"},
 		{"https://api.test", "a/../b?c=d#e", "https://api.test/v1/actions/runs/a%2F..%2Fb%3Fc=d%23e/logs"},
 		{"https://api.test", "50%", "https://api.test/v1/actions/runs/50%25/logs"},
