@@ -11,7 +11,7 @@ const (
 	// of each partition bounds the number of its events.
 	memoryBudget = 10 << 20
 	// memoryReserve is what the events of a partition may hold even if others have
-	// used up the budget. An answer of up to fetchBytes is not counted.
+	// used up the budget. An answer to fetchBytes is not counted.
 	memoryReserve = 512 << 10
 	// memoryOverdraft is how far the budget is exceeded so that every partition
 	// can have one event, however large.
@@ -60,9 +60,10 @@ func (s *share) acquire(ctx context.Context, cost int64) (release func(), err er
 }
 
 // keep waits until there is room for an answer to a fetch. done gives it back.
-// There is always room for one answer, so that reading never stops.
+// There is always room for one answer, so that reading never stops, and for all
+// that hold no more than was asked for: no partition waits for the events of another.
 func (b *budget) keep(ctx context.Context, size int64) (done func(), err error) {
-	if size <= fetchBytes {
+	if size <= fetchBytes+answerHead {
 		return func() {}, nil
 	}
 	fits := func() bool { return b.free >= size || b.answers == 0 }

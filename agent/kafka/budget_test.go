@@ -69,6 +69,37 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+// The events of one partition, which wait while an answer is held, keep no other
+// from an answer to what it has asked for.
+func TestBudgetOfAnswers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBudget(memoryBudget)
+		slow := shareOf(b, nil)
+		if _, err := b.keep(t.Context(), 2*fetchBytes); err != nil {
+			t.Fatal(err)
+		}
+		stop := errors.New("no room")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, stop)
+		defer cancel()
+		for err := error(nil); err == nil; {
+			_, err = slow.acquire(ctx, eventCost(2048))
+		}
+		other := shareOf(b, nil)
+		ctx, cancel = context.WithTimeoutCause(t.Context(), time.Second, stop)
+		defer cancel()
+		if _, err := other.keep(ctx, fetchBytes+58+int64(len(runsZero.Topic))); err != nil {
+			t.Error(err)
+		}
+		if _, err := other.acquire(ctx, eventCost(2048)); err != nil {
+			t.Error(err)
+		}
+		if _, err := other.keep(ctx, 2*fetchBytes); err != stop {
+			t.Errorf("a larger answer: got %v, want %v", err, stop)
+		}
+	})
+}
+
 // An event that is larger than the whole budget is taken, alone.
 func TestBudgetLargeEvent(t *testing.T) {
 	t.Parallel()

@@ -24,6 +24,8 @@ const (
 	// fetchBytes is how much of a log one fetch asks for. Brokers send a larger batch
 	// whole all the same.
 	fetchBytes = 256 << 10
+	// answerHead is more than an answer holds beside its part of the log.
+	answerHead = 4 << 10
 	// fetchWait is how long a broker holds a fetch that finds nothing. It does not
 	// delay a drain: the end of the context ends the wait for the answer.
 	fetchWait = 2 * time.Second
