@@ -119,12 +119,9 @@ func (c *Client) attempt(ctx context.Context, cl *call, auth *bearer) (err error
 	}
 	defer res.Body.Close()
 	c.count(cl.route, res.StatusCode)
-	var after time.Duration
-	var asked bool
-	if cl.route == routeToken {
-		after, asked = tokenWait(res) // Port counts these calls apart
-	} else {
-		after, asked = c.limit.note(res.StatusCode, res.Header)
+	after, asked := askedWait(res)
+	if cl.route != routeToken { // Port counts those calls apart
+		c.limit.note(res, after, asked)
 	}
 	if auth != nil && res.StatusCode != http.StatusUnauthorized {
 		c.tokens.accepted(auth)
@@ -196,10 +193,7 @@ func read(ctx context.Context, cl *call, res *http.Response) *CallError {
 	case cl.answer == nil:
 		return readAcceptance(ctx, cl, res)
 	}
-	limit := cl.max
-	if limit == 0 {
-		limit = maxAnswer
-	}
+	limit := cmp.Or(cl.max, maxAnswer)
 	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	if err != nil {
 		return fail(cl, res, transportError(ctx, err), nil)

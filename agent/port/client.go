@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"port-agent/agent"
+	"port-agent/agent/redact"
 )
 
 const (
@@ -75,7 +76,7 @@ func New(cfg Config, userAgent string, m *agent.Metrics, log zerolog.Logger) (*C
 		metrics:   m, log: log,
 		retries: log.Sample(&zerolog.BurstSampler{Burst: 3, Period: 10 * time.Second}),
 	}
-	c.tokens = newTokens(cfg, c.fetchToken)
+	c.tokens = &tokens{fetch: c.fetchToken, hidden: cmp.Or(cfg.Redactor, redact.New())}
 	for _, r := range routes {
 		for _, code := range []string{"0", "200", "401", "429", "500"} {
 			m.PortCalls.WithLabelValues(r.name, code) // other codes come as they occur

@@ -98,24 +98,19 @@ func (l *limit) low() bool {
 	return now.Before(l.closed) || now.Before(l.lowUntil)
 }
 
-// note learns from an answer, and returns the wait that it asks for.
-func (l *limit) note(status int, h http.Header) (after time.Duration, asked bool) {
-	if status == http.StatusTooManyRequests {
-		after, asked = askedWait(h)
-		if asked {
-			l.close(after)
-		} else {
-			l.close(unaskedWait)
-		}
-		return after, asked
-	}
-	left, ok := number(h, "X-Ratelimit-Remaining")
-	reset, known := untilReset(h)
-	if ok && known {
-		total, _ := number(h, "X-Ratelimit-Limit")
+// note learns from an answer, which asks for the wait after if asked is set.
+func (l *limit) note(res *http.Response, after time.Duration, asked bool) {
+	left, ok := number(res.Header, "X-Ratelimit-Remaining")
+	reset, known := untilReset(res.Header)
+	switch {
+	case res.StatusCode == http.StatusTooManyRequests && asked:
+		l.close(after)
+	case res.StatusCode == http.StatusTooManyRequests:
+		l.close(unaskedWait)
+	case ok && known:
+		total, _ := number(res.Header, "X-Ratelimit-Limit")
 		l.left(left, left*20 < total, reset)
 	}
-	return retryAfter(h)
 }
 
 // close lets no call out for d.
@@ -141,12 +136,12 @@ func (l *limit) left(calls float64, low bool, reset time.Duration) {
 	}
 }
 
-// askedWait is the wait that a 429 asks for.
-func askedWait(h http.Header) (time.Duration, bool) {
-	if d, ok := retryAfter(h); ok {
-		return d, true
+// askedWait is the wait that an answer asks for.
+func askedWait(res *http.Response) (time.Duration, bool) {
+	if d, ok := retryAfter(res.Header); ok || res.StatusCode != http.StatusTooManyRequests {
+		return d, ok
 	}
-	return untilReset(h)
+	return untilReset(res.Header)
 }
 
 // retryAfter reads Retry-After, seconds or a date.

@@ -16,7 +16,9 @@ func FuzzAskedWait(f *testing.F) {
 		h := http.Header{"Retry-After": {after}, "X-Ratelimit-Remaining": {remaining}, "X-Ratelimit-Limit": {total}, "X-Ratelimit-Reset": {reset}}
 		for _, status := range []int{200, 429, 503} {
 			var l limit
-			d, _ := l.note(status, h)
+			res := &http.Response{StatusCode: status, Header: h}
+			d, asked := askedWait(res)
+			l.note(res, d, asked)
 			if d < 0 || d > maxAsked || l.remaining() > maxAsked {
 				t.Errorf("%d with %q: got a wait of %s and a limit of %s", status, h, d, l.remaining())
 			}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"port-agent/agent/redact"
 )
 
 const (
@@ -18,17 +20,12 @@ const (
 	tokenWindow = 5 * time.Minute
 )
 
-// token is an access token and how long it may be used from now on.
-type token struct {
-	value string
-	life  time.Duration
-}
-
 // bearer is an access token, with the header that carries it. Two of the same
 // text are two: each was asked for.
 type bearer struct {
 	token  string
-	header []string // Authorization
+	header []string      // Authorization
+	life   time.Duration // how long it may be used from when Port gave it
 }
 
 // tokens keeps the access token. Port gives one for about three hours and
@@ -36,8 +33,8 @@ type bearer struct {
 // with everybody behind it), so there is one at a time, asked for by one
 // caller on behalf of all.
 type tokens struct {
-	fetch func(context.Context) (token, error)
-	hide  func(token string) (forget func())
+	fetch  func(context.Context) (*bearer, error)
+	hidden *redact.Redactor // is told of every token
 
 	mu      sync.Mutex
 	current *bearer       // nil: there is none
@@ -52,14 +49,6 @@ type tokens struct {
 	notTill time.Time     // no asking before
 	forget  []func()      // of the tokens that are hidden from logs
 	err     error         // of the last asking
-}
-
-func newTokens(cfg Config, fetch func(context.Context) (token, error)) *tokens {
-	t := &tokens{fetch: fetch}
-	if t.hide = func(string) func() { return func() {} }; cfg.Redactor != nil {
-		t.hide = cfg.Redactor.Add
-	}
-	return t
 }
 
 // get returns a token that is good for now. A caller waits only where there
@@ -124,13 +113,13 @@ func (t *tokens) ask(ctx context.Context) error {
 
 // take keeps a new token. The one before stays hidden, for calls with it are
 // still under way; the one before that need not be. The caller holds the lock.
-func (t *tokens) take(fresh token) {
-	t.current = &bearer{fresh.value, []string{"Bearer " + fresh.value}}
+func (t *tokens) take(fresh *bearer) {
+	t.current = fresh
 	t.err, t.wait = nil, backoff{}
 	t.worked = false
 	t.expires = time.Now().Add(fresh.life)
 	t.renewAt = t.expires.Add(-min(fresh.life/10, 5*time.Minute))
-	if t.forget = append(t.forget, t.hide(fresh.value)); len(t.forget) > 2 {
+	if t.forget = append(t.forget, t.hidden.Add(fresh.token)); len(t.forget) > 2 {
 		t.forget[0]()
 		t.forget = t.forget[1:]
 	}
@@ -187,13 +176,13 @@ func (c *Client) Token(ctx context.Context) (string, error) {
 }
 
 // fetchToken asks Port for an access token.
-func (c *Client) fetchToken(ctx context.Context) (token, error) {
+func (c *Client) fetchToken(ctx context.Context) (*bearer, error) {
 	body, err := json.Marshal(struct {
 		ID     string `json:"clientId"`
 		Secret string `json:"clientSecret"`
 	}{c.cfg.ClientID, c.cfg.ClientSecret.Reveal()})
 	if err != nil {
-		return token{}, fmt.Errorf("encode credentials: %w", err)
+		return nil, fmt.Errorf("encode credentials: %w", err)
 	}
 	var answer struct {
 		AccessToken string  `json:"accessToken"`
@@ -205,14 +194,14 @@ func (c *Client) fetchToken(ctx context.Context) (token, error) {
 	}
 	if err != nil {
 		c.metrics.TokenRenewals.WithLabelValues("error").Inc()
-		return token{}, tokenError(err)
+		return nil, tokenError(err)
 	}
 	c.metrics.TokenRenewals.WithLabelValues("ok").Inc()
 	life := time.Duration(answer.ExpiresIn * float64(time.Second))
 	if life <= 0 {
 		life = time.Hour // Port gives three; a 401 corrects a guess that is too long
 	}
-	return token{value: answer.AccessToken, life: life}, nil
+	return &bearer{token: answer.AccessToken, header: []string{"Bearer " + answer.AccessToken}, life: life}, nil
 }
 
 // tokenError names the settings to look at where Port has understood the
@@ -227,12 +216,4 @@ func tokenError(err error) error {
 		return fmt.Errorf("%w, or PORT_API_BASE_URL is not port's api: %w", ErrCredentials, err)
 	}
 	return fmt.Errorf("get an access token: %w", err)
-}
-
-// tokenWait is the wait that a refused token call asks for.
-func tokenWait(res *http.Response) (time.Duration, bool) {
-	if res.StatusCode == http.StatusTooManyRequests {
-		return askedWait(res.Header)
-	}
-	return retryAfter(res.Header)
 }
