@@ -15,9 +15,6 @@ import (
 
 // serve serves health and metrics until stop is called.
 func (a *App) serve() (stop func()) {
-	if a.listener == nil {
-		return func() {}
-	}
 	mux := http.NewServeMux()
 	// Only a process that does not answer is restarted: a restart does not help
 	// against faults of Kafka or Port.
@@ -68,14 +65,19 @@ type limits struct {
 
 var defaultLimits = limits{read: 5 * time.Second, write: 10 * time.Second, idle: time.Minute, connections: 64, perAddress: 16}
 
-// serveBounded serves handler on l within limits until stop is called.
+// serveBounded serves handler on l within limits until stop is called. Without a
+// listener it serves nothing.
 func serveBounded(l net.Listener, handler http.Handler, most limits, log zerolog.Logger) (stop func()) {
-	server := &http.Server{Handler: handler, ReadTimeout: most.read, WriteTimeout: most.write, IdleTimeout: most.idle, MaxHeaderBytes: 8 << 10}
-	l = &addressLimit{Listener: netutil.LimitListener(l, most.connections), most: most.perAddress, open: make(map[string]int)}
+	if l == nil {
+		return func() {}
+	}
+	each := &addressLimit{most: most.perAddress, open: make(map[string]int)}
+	server := &http.Server{Handler: handler, ReadTimeout: most.read, WriteTimeout: most.write, IdleTimeout: most.idle,
+		MaxHeaderBytes: 8 << 10, ConnState: each.changed}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(netutil.LimitListener(l, most.connections)); !errors.Is(err, http.ErrServerClosed) {
 			log.Error().Err(err).Msg("health server failed")
 		}
 	}()
@@ -87,51 +89,26 @@ func serveBounded(l net.Listener, handler http.Handler, most limits, log zerolog
 
 // addressLimit closes new connections from an address that has too many.
 type addressLimit struct {
-	net.Listener
 	most int
 
 	mu   sync.Mutex
 	open map[string]int // by address
 }
 
-func (l *addressLimit) Accept() (net.Conn, error) {
-	for {
-		c, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
-		if l.enter(host) {
-			return &limitedConn{Conn: c, leave: sync.OnceFunc(func() { l.leave(host) })}, nil
-		}
-		_ = c.Close()
-	}
-}
-
-func (l *addressLimit) enter(host string) bool {
+// changed is for http.Server.ConnState. The server reports the end of a connection
+// that is closed here like that of any other.
+func (l *addressLimit) changed(c net.Conn, state http.ConnState) {
+	host, _, _ := net.SplitHostPort(c.RemoteAddr().String())
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.open[host] >= l.most {
-		return false
+	switch state {
+	case http.StateNew:
+		if l.open[host]++; l.open[host] > l.most {
+			_ = c.Close()
+		}
+	case http.StateClosed:
+		if l.open[host]--; l.open[host] == 0 {
+			delete(l.open, host)
+		}
 	}
-	l.open[host]++
-	return true
-}
-
-func (l *addressLimit) leave(host string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[host]--; l.open[host] == 0 {
-		delete(l.open, host)
-	}
-}
-
-type limitedConn struct {
-	net.Conn
-	leave func()
-}
-
-func (c *limitedConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

@@ -213,23 +213,34 @@ func TestConnectionsPerAddress(t *testing.T) {
 	l := &addressLimit{most: 2, open: make(map[string]int)}
 	for _, step := range []struct {
 		host  string
-		leave bool
-		want  bool
+		state http.ConnState
+		want  bool // the connection stays open
 	}{
-		{"10.0.0.1", false, true}, {"10.0.0.1", false, true}, {"10.0.0.1", false, false}, {"10.0.0.2", false, true},
-		{"10.0.0.1", true, true}, {"10.0.0.1", false, true}, {"10.0.0.1", false, false},
+		{"10.0.0.1", http.StateNew, true}, {"10.0.0.1", http.StateNew, true}, {"10.0.0.1", http.StateNew, false}, {"10.0.0.1", http.StateClosed, true},
+		{"10.0.0.2", http.StateNew, true}, {"10.0.0.2", http.StateActive, true},
+		{"10.0.0.1", http.StateClosed, true}, {"10.0.0.1", http.StateNew, true}, {"10.0.0.1", http.StateNew, false}, {"10.0.0.1", http.StateClosed, true},
+		{"10.0.0.1", http.StateClosed, true}, {"10.0.0.1", http.StateClosed, true}, {"10.0.0.2", http.StateClosed, true},
 	} {
-		if step.leave {
-			l.leave(step.host)
-		} else if got := l.enter(step.host); got != step.want {
-			t.Errorf("%s: got %t, want %t", step.host, got, step.want)
+		c := &connFrom{host: step.host}
+		if l.changed(c, step.state); c.closed == step.want {
+			t.Errorf("%s, %v: closed %t, want %t", step.host, step.state, c.closed, !step.want)
 		}
 	}
-	for range 2 {
-		l.leave("10.0.0.1")
-	}
-	l.leave("10.0.0.2")
 	if len(l.open) != 0 {
 		t.Errorf("%v left", l.open)
 	}
+}
+
+// connFrom is a connection from an address.
+type connFrom struct {
+	net.Conn
+	host   string
+	closed bool
+}
+
+func (c *connFrom) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.ParseIP(c.host), Port: 4711} }
+
+func (c *connFrom) Close() error {
+	c.closed = true
+	return nil
 }
