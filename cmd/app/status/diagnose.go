@@ -17,103 +17,55 @@ const (
 	lagThought = 100              // a growing lag of more records is a fault
 )
 
-// Diagnose sets the health of s to the first fault that it finds. Faults that stop all
-// runs come before those that slow some down.
+// Diagnose sets the health of s to the first fault that it finds.
 func Diagnose(s *Status) {
-	for _, check := range []struct {
-		sentence func(*Status) string // empty: it does not hold
-		section  string               // of docs/operate.md
-	}{
-		{sourceAway, "PortAgentSourceDisconnected"},
-		{credentialsRefused, "PortAgentTokenFailing"},
-		{portLimits, "PortAgentReportsNotAccepted"},
-		{portAway, "PortAgentReportsNotAccepted"},
-		{mappingRejected, "PortAgentMappingRefused"},
-		{hostHangs, "PortAgentEventsStuck"},
-		{windowFull, "PortAgentEventsStuck"},
-		{lagGrows, "PortAgentLagGrowing"},
-	} {
-		if sentence := check.sentence(s); sentence != "" {
-			s.Health = Health{Sentence: sentence, Page: "docs/operate.md#" + strings.ToLower(check.section)}
-			return
-		}
-	}
 	s.Health = Health{Working: true, Sentence: "working"}
+	if section, sentence := fault(s); sentence != "" {
+		s.Health = Health{Sentence: sentence, Page: "docs/operate.md#" + strings.ToLower(section)}
+	}
 }
 
-func sourceAway(s *Status) string {
-	if s.Source.Connected {
-		return ""
+// fault returns the first fault and its section of docs/operate.md; both are empty
+// if there is none. Faults that stop all runs come before those that slow some down.
+func fault(s *Status) (section, sentence string) {
+	switch src := s.Source; {
+	case !src.Connected && src.Kind == "POLLING":
+		return "PortAgentSourceDisconnected", withCause("Port's API is not reached, so no events come in", src.Error)
+	case !src.Connected:
+		return "PortAgentSourceDisconnected", withCause("Kafka is not reached, so no events come in", src.Error)
+	case s.Port.Refused:
+		return "PortAgentTokenFailing", "Port refuses PORT_CLIENT_ID and PORT_CLIENT_SECRET, so no run can be reported"
+	case s.Port.Limited:
+		return "PortAgentReportsNotAccepted", fmt.Sprintf("Port's rate limit is used up (429), so reports wait until %s", clock(s.Port.Reset))
+	case s.Port.Error != "" && !s.Port.OKAt.After(s.Port.ErrorAt) && s.Time.Sub(s.Port.OKAt) >= portQuiet:
+		return "PortAgentReportsNotAccepted", withCause("Port's API accepts no calls, so reports wait", s.Port.Error)
+	case s.Mapping.Rejected != "":
+		return "PortAgentMappingRefused", withCause("the changed mapping was refused, and the one loaded at "+clock(s.Mapping.Loaded)+" stays in use", s.Mapping.Rejected)
 	}
-	name := "Kafka"
-	if s.Source.Kind == "POLLING" {
-		name = "Port's API"
-	}
-	return withCause(name+" is not reached, so no events come in", s.Source.Error)
-}
-
-func credentialsRefused(s *Status) string {
-	if !s.Port.Refused {
-		return ""
-	}
-	return "Port refuses PORT_CLIENT_ID and PORT_CLIENT_SECRET, so no run can be reported"
-}
-
-func portLimits(s *Status) string {
-	if !s.Port.Limited {
-		return ""
-	}
-	return fmt.Sprintf("Port's rate limit is used up (429), so reports wait until %s", clock(s.Port.Reset))
-}
-
-func portAway(s *Status) string {
-	if s.Port.Error == "" || s.Port.OKAt.After(s.Port.ErrorAt) || s.Time.Sub(s.Port.OKAt) < portQuiet {
-		return ""
-	}
-	return withCause("Port's API accepts no calls, so reports wait", s.Port.Error)
-}
-
-func mappingRejected(s *Status) string {
-	if s.Mapping.Rejected == "" {
-		return ""
-	}
-	return withCause("the changed mapping was refused, and the one loaded at "+clock(s.Mapping.Loaded)+" stays in use", s.Mapping.Rejected)
-}
-
-func hostHangs(s *Status) string {
 	for _, h := range s.Hosts {
 		if oldest := s.Time.Sub(h.Oldest); h.Used > 0 && h.Waiting > 0 && oldest > hangs {
-			return fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name, terminal.Count(h.Used, "request"),
-				age(oldest), terminal.Count(h.Waiting, "event"))
+			return "PortAgentEventsStuck", fmt.Sprintf("%s hangs: %s without an answer, the oldest for %s, and %s in its queue", h.Name,
+				terminal.Count(h.Used, "request"), age(oldest), terminal.Count(h.Waiting, "event"))
 		}
 	}
-	return ""
-}
-
-func windowFull(s *Status) string {
+	var worst ledger.State
 	for _, p := range s.Source.Partitions {
 		if p.Full {
 			cause := ""
 			if len(s.Oldest) > 0 {
 				cause = fmt.Sprintf("the oldest event, %s, %s", name(s.Oldest[0]), s.Oldest[0].State)
 			}
-			return withCause(fmt.Sprintf("%s/%d reads no further: its window of unsettled events is full", p.Topic, p.Partition), cause)
+			return "PortAgentEventsStuck", withCause(fmt.Sprintf("%s/%d reads no further: its window of unsettled events is full", p.Topic, p.Partition), cause)
 		}
-	}
-	return ""
-}
-
-func lagGrows(s *Status) string {
-	var worst ledger.State
-	for _, p := range s.Source.Partitions {
 		if p.Lag > lagThought && p.Lag > p.Before && p.Lag > worst.Lag {
 			worst = p
 		}
 	}
 	if worst.Lag == 0 {
-		return ""
+		return "", ""
 	}
-	return fmt.Sprintf("%s/%d falls behind: %d records, %d more than some minutes ago", worst.Topic, worst.Partition, worst.Lag, worst.Lag-worst.Before)
+	return "PortAgentLagGrowing", fmt.Sprintf("%s/%d falls behind: %d records, %d more than some minutes ago",
+		worst.Topic, worst.Partition, worst.Lag, worst.Lag-worst.Before)
 }
 
 func withCause(sentence, cause string) string {
