@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -197,14 +198,7 @@ func (a *App) work(ctx context.Context) error {
 func (a *App) announce() {
 	a.nameUnsupported()
 	m := a.mapping.current()
-	for _, w := range m.Warnings {
-		a.log.Warn().Str("finding", w.Error()).Msg("mapping warning")
-	}
-	file := m.File
-	if file == "" {
-		file = "built-in rule"
-	}
-	a.log.Info().Str("version", a.version).Str("source", strings.ToUpper(a.cfg.Process.Streamer)).Str("mapping", file).
+	a.log.Info().Str("version", a.version).Str("source", strings.ToUpper(a.cfg.Process.Streamer)).Str("mapping", cmp.Or(m.File, "built-in rule")).
 		Int("rules", len(m.Rules)).Str("address", a.Addr()).Msg("agent started")
 }
 

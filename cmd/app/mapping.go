@@ -33,10 +33,8 @@ type mapping struct {
 
 // mappingState is what a reload changes.
 type mappingState struct {
-	mapping  *transform.Mapping
-	loaded   time.Time
-	rejected string // why the current content of the file is not in use, empty if it is
-	since    time.Time
+	mapping *transform.Mapping
+	status  status.Mapping // of mapping, for the status page
 }
 
 // loadMapping loads the mapping for the first time.
@@ -46,7 +44,6 @@ func loadMapping(cfg transform.Config, metrics *agent.Metrics, log zerolog.Logge
 		return nil, err
 	}
 	m := &mapping{cfg: cfg, log: log, metrics: metrics}
-	m.seen = loaded.Hash
 	m.use(loaded)
 	return m, nil
 }
@@ -54,14 +51,21 @@ func loadMapping(cfg transform.Config, metrics *agent.Metrics, log zerolog.Logge
 // current is the mapping in use.
 func (m *mapping) current() *transform.Mapping { return m.state.Load().mapping }
 
-// use makes a mapping the one in use.
+// use makes a mapping the one in use and logs its warnings.
 func (m *mapping) use(loaded *transform.Mapping) {
-	now := time.Now()
-	m.state.Store(&mappingState{mapping: loaded, loaded: now})
+	m.seen = loaded.Hash
+	s := status.Mapping{File: loaded.File, Hash: loaded.Hash, Loaded: time.Now(), Labels: []string{}}
+	for _, r := range loaded.Rules {
+		s.Labels = append(s.Labels, r.Label())
+	}
+	m.state.Store(&mappingState{loaded, s})
 	m.metrics.MappingReloaded.Set(1)
-	m.metrics.MappingLoadedAt.Set(float64(now.Unix()))
+	m.metrics.MappingLoadedAt.Set(float64(s.Loaded.Unix()))
 	m.metrics.MappingInfo.Reset()
 	m.metrics.MappingInfo.WithLabelValues(loaded.Hash).Set(1)
+	for _, w := range loaded.Warnings {
+		m.log.Warn().Str("finding", w.Error()).Msg("mapping warning")
+	}
 }
 
 // watch looks at the file at an interval until ctx ends. An interval of 0 is never.
@@ -104,19 +108,15 @@ func (m *mapping) reload(forced bool) {
 		m.refuse(err)
 		return
 	}
-	m.seen = loaded.Hash
 	m.use(loaded)
 	m.metrics.MappingReloads.WithLabelValues("accepted").Inc()
-	for _, w := range loaded.Warnings {
-		m.log.Warn().Str("finding", w.Error()).Msg("mapping warning")
-	}
 	m.log.Info().Str("mapping", loaded.File).Int("rules", len(loaded.Rules)).Str("hash", loaded.Hash).Msg("mapping reloaded")
 }
 
 // refuse keeps the mapping in use and says why.
 func (m *mapping) refuse(err error) {
 	state := *m.state.Load()
-	state.rejected, state.since = err.Error(), time.Now()
+	state.status.Rejected, state.status.RejectedAt = err.Error(), time.Now()
 	m.state.Store(&state)
 	m.metrics.MappingReloaded.Set(0)
 	m.metrics.MappingReloads.WithLabelValues("refused").Inc()
@@ -145,14 +145,3 @@ func (a *App) Mapping() *transform.Mapping { return a.mapping.current() }
 
 // Reload loads the mapping file again, whether it has changed or not.
 func (a *App) Reload() { a.mapping.reload(true) }
-
-// status is the mapping for the status page.
-func (m *mapping) status() status.Mapping {
-	state := m.state.Load()
-	out := status.Mapping{File: state.mapping.File, Hash: state.mapping.Hash, Loaded: state.loaded, Rejected: state.rejected,
-		RejectedAt: state.since, Labels: []string{}}
-	for _, r := range state.mapping.Rules {
-		out.Labels = append(out.Labels, r.Label())
-	}
-	return out
-}

@@ -88,8 +88,8 @@ func TestMappingReload(t *testing.T) {
 			t.Errorf("%s: logged %q, want %q once", step.name, log.String(), step.logs)
 		}
 		state := m.state.Load()
-		if got := gauge(t, registry, "port_agent_mapping_reload_successful"); (got == 1) != step.ok || (state.rejected == "") != step.ok {
-			t.Errorf("%s: mapping_reload_successful is %v and rejected %q, want success: %v", step.name, got, state.rejected, step.ok)
+		if got := gauge(t, registry, "port_agent_mapping_reload_successful"); (got == 1) != step.ok || (state.status.Rejected == "") != step.ok {
+			t.Errorf("%s: mapping_reload_successful is %v and rejected %q, want success: %v", step.name, got, state.status.Rejected, step.ok)
 		}
 	}
 	if got := gauge(t, registry, "port_agent_mapping_info", m.current().Hash); got != 1 {

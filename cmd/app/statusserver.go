@@ -13,7 +13,6 @@ import (
 
 	"port-agent/agent/kafka"
 	"port-agent/agent/kafka/ledger"
-	"port-agent/agent/port"
 	"port-agent/cmd/app/status"
 	"port-agent/invoker"
 )
@@ -24,9 +23,6 @@ const statusEvents = 10
 
 // serveStatus serves the agent's status until stop is called.
 func (a *App) serveStatus() (stop func()) {
-	if a.viewers == nil {
-		return func() {}
-	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		nonce := rand.Text()
@@ -67,8 +63,9 @@ func (a *App) Status() *status.Status {
 		Time: time.Now(), Started: a.started, Version: a.version,
 		Snapshot: a.activity.Snapshot(statusEvents),
 		Slots:    status.Slots{Limit: a.cfg.Agent.MaxInFlight, PerHost: a.cfg.Agent.MaxInFlightPerHost},
-		Source:   a.sourceStatus(), Port: a.portStatus(), Mapping: a.mapping.status(), Settings: a.settingsStatus(),
+		Source:   a.sourceStatus(), Port: a.port.State(), Mapping: a.mapping.state.Load().status, Settings: a.settingsStatus(),
 	}
+	s.Port.Refused = a.credentialsRefused()
 	for _, h := range s.Hosts {
 		s.Slots.Used, s.Slots.Waiting = s.Slots.Used+h.Used, s.Slots.Waiting+h.Waiting
 	}
@@ -94,12 +91,6 @@ func (a *App) sourceStatus() status.Source {
 		out.Error = ""
 	}
 	return out
-}
-
-func (a *App) portStatus() port.State {
-	s := a.port.State()
-	s.Refused = a.credentialsRefused()
-	return s
 }
 
 // settingsStatus lists the settings that differ from their defaults.

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -164,18 +165,10 @@ func (s *Status) runsPart() section {
 func (s *Status) mappingPart() section {
 	m := s.Mapping
 	out := section{id: "mapping", title: "Mapping"}
-	file := m.File
-	if file == "" {
-		file = "the built-in rule"
-	}
-	out.note("%s, loaded %s, hash %s", file, s.ago(m.Loaded), m.Hash)
+	out.note("%s, loaded %s, hash %s", cmp.Or(m.File, "the built-in rule"), s.ago(m.Loaded), m.Hash)
 	if m.Rejected != "" {
-		for i, line := range strings.Split(m.Rejected, "\n") {
-			if i == 0 {
-				line = fmt.Sprintf("refused %s: %s", s.ago(m.RejectedAt), line)
-			}
-			out.note("%s", line)
-		}
+		refused := fmt.Sprintf("refused %s: %s", s.ago(m.RejectedAt), m.Rejected)
+		out.notes = append(out.notes, strings.Split(refused, "\n")...)
 	}
 	return out
 }
