@@ -6,6 +6,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -46,6 +47,7 @@ type App struct {
 	mapping  *mapping
 	activity *activity.Log
 	started  time.Time
+	kafkaTLS *tls.Config
 	listener net.Listener // nil: no server for health and metrics
 	viewers  net.Listener // nil: no server for the status
 	source   atomic.Value // of type source, once there is one
@@ -60,7 +62,7 @@ type source interface {
 
 // New assembles the agent from cfg; it logs to out. It makes no calls. An error
 // means that a setting, or a file that a setting names, is wrong.
-func New(cfg Config, version string, out io.Writer) (*App, error) {
+func New(cfg Config, version string, out io.Writer) (_ *App, err error) {
 	a := &App{cfg: cfg, version: version, started: time.Now(), activity: activity.New(), registry: prometheus.NewRegistry()}
 	a.redactor = redact.New(Secrets(cfg, os.Environ())...)
 	a.issued = &issued{redactor: a.redactor, most: 500}
@@ -70,22 +72,30 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 	a.metrics = agent.NewMetrics(a.registry, version)
 	userAgent := "port-agent/" + version
 
-	var err error
 	if a.mapping, err = loadMapping(cfg.Transform, a.metrics, a.log); err != nil {
 		return nil, err
 	}
-	if cfg.Port.Transport, err = wire.Transport(cfg.Wire, os.LookupEnv); err != nil {
+	way, err := wire.Transport(cfg.Wire, os.LookupEnv)
+	if err != nil {
 		return nil, err
 	}
+	cfg.Port.Transport, a.kafkaTLS = way, way.TLSClientConfig.Clone() // net/http changes its own
 	cfg.Port.Redactor = a.redactor
 	if a.port, err = port.New(cfg.Port, userAgent, a.metrics, a.log); err != nil {
 		return nil, err
 	}
-	if err = a.listenAll(); err != nil {
+	defer func() {
+		if err != nil {
+			a.closeListeners()
+		}
+	}()
+	if a.listener, err = a.listen("HTTP_ADDR", cfg.Process.HTTPAddr); err != nil {
+		return nil, err
+	}
+	if a.viewers, err = a.listen("STATUS_ADDR", cfg.Process.StatusAddr); err != nil {
 		return nil, err
 	}
 	if a.wire, err = wire.New(cfg.Wire, os.LookupEnv, a.listener, a.viewers); err != nil {
-		a.closeListeners()
 		return nil, err
 	}
 	if !cfg.Wire.VerifySSL {
@@ -98,7 +108,6 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		Wire: a.wire,
 	})
 	if err != nil {
-		a.closeListeners()
 		return nil, err
 	}
 	cfg.Agent.FollowMaxRuns = cfg.Follow.MaxRuns
@@ -108,17 +117,6 @@ func New(cfg Config, version string, out io.Writer) (*App, error) {
 		Redactor: a.redactor, LogOutput: out, Metrics: a.metrics, Activity: a.activity,
 	}, a.log)
 	return a, nil
-}
-
-// listenAll opens HTTP_ADDR and STATUS_ADDR.
-func (a *App) listenAll() (err error) {
-	if a.listener, err = a.listen("HTTP_ADDR", a.cfg.Process.HTTPAddr); err != nil {
-		return err
-	}
-	if a.viewers, err = a.listen("STATUS_ADDR", a.cfg.Process.StatusAddr); err != nil {
-		a.closeListeners()
-	}
-	return err
 }
 
 // listen opens the address of a setting. If the setting is not set, its default may
@@ -213,16 +211,12 @@ func (a *App) connect(ctx context.Context) (source, error) {
 	if err != nil {
 		return nil, err
 	}
-	way, err := wire.Transport(a.cfg.Wire, os.LookupEnv)
-	if err != nil {
-		return nil, err
-	}
 	cfg := a.cfg.Kafka.ForOrg(org)
 	if cfg.RunsTopic == cfg.ChangeLogTopic { // the topic decides what is verified: Port does not sign changes
 		return nil, fmt.Errorf("KAFKA_RUNS_TOPIC and KAFKA_CHANGE_LOG_TOPIC name the same topic, %s", cfg.RunsTopic)
 	}
 	cfg.MaxEventBytes = a.cfg.Agent.MaxEventBytes
-	return kafka.New(cfg, way.TLSClientConfig, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
+	return kafka.New(cfg, a.kafkaTLS, a.kafkaCredentials, a.agent.Handle, a.metrics, a.log), nil
 }
 
 // organization asks Port for the organisation until Port answers: an agent that

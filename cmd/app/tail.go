@@ -3,12 +3,10 @@ package app
 import (
 	"context"
 	"errors"
-	"os"
 	"strings"
 
 	"port-agent/agent"
 	"port-agent/agent/kafka"
-	"port-agent/invoker/wire"
 )
 
 // Tail reads events beside the agent's consumer group, see kafka.Tail. changes
@@ -26,17 +24,13 @@ func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(*
 	if err != nil {
 		return err
 	}
-	way, err := wire.Transport(a.cfg.Wire, os.LookupEnv)
-	if err != nil {
-		return err
-	}
 	cfg := a.cfg.Kafka.ForOrg(org)
 	topics := []string{cfg.RunsTopic, cfg.ChangeLogTopic}
-	if r.Count > 0 {
+	switch {
+	case r.Count > 0 && changes:
+		topics = topics[1:]
+	case r.Count > 0:
 		topics = topics[:1]
-		if changes {
-			topics[0] = cfg.ChangeLogTopic
-		}
 	}
-	return kafka.Tail(ctx, cfg, cred, way.TLSClientConfig, topics, r, take)
+	return kafka.Tail(ctx, cfg, cred, a.kafkaTLS, topics, r, take)
 }
