@@ -19,23 +19,6 @@ const fileSuffix = "_FILE"
 
 var secretType = reflect.TypeFor[invoker.Secret]()
 
-// fromFile reads a secret setting from the file that NAME_FILE names. It is
-// empty where that is not set.
-func fromFile(name string) (string, error) {
-	path := os.Getenv(name + fileSuffix)
-	if path == "" {
-		return "", nil
-	}
-	if os.Getenv(name) != "" {
-		return "", fmt.Errorf("%s and %s%s are both set; set one of them", name, name, fileSuffix)
-	}
-	value, err := readSecret(path)
-	if err != nil {
-		return "", fmt.Errorf("%s%s: %w", name, fileSuffix, err)
-	}
-	return value, nil
-}
-
 // readSecret returns the content of a file without the line breaks at its end.
 func readSecret(path string) (string, error) {
 	text, err := os.ReadFile(path)
@@ -53,13 +36,19 @@ func readSecret(path string) (string, error) {
 func readSecretFiles(p part) error {
 	var errs []error
 	for _, s := range settings(p) {
-		if s.value.Type() != secretType {
+		path := os.Getenv(s.name + fileSuffix)
+		if path == "" || s.value.Type() != secretType {
 			continue
 		}
-		value, err := fromFile(s.name)
-		if errs = append(errs, err); value != "" {
-			s.value.SetString(value)
+		if os.Getenv(s.name) != "" {
+			errs = append(errs, fmt.Errorf("%s and %s%s are both set; set one of them", s.name, s.name, fileSuffix))
+			continue
 		}
+		value, err := readSecret(path)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s%s: %w", s.name, fileSuffix, err))
+		}
+		s.value.SetString(value)
 	}
 	return errors.Join(errs...)
 }
@@ -77,7 +66,6 @@ type secretFile struct {
 	mu     sync.Mutex
 	value  invoker.Secret
 	looked time.Time
-	seen   os.FileInfo // of the file as it was last read; nil: not known
 }
 
 // secretFiles returns the functions that read the secret settings of cfg that come
@@ -105,20 +93,11 @@ func (f *secretFile) get() invoker.Secret {
 }
 
 func (f *secretFile) look() {
-	info, err := os.Stat(f.path)
-	if err == nil && f.seen != nil && os.SameFile(info, f.seen) && info.ModTime().Equal(f.seen.ModTime()) && info.Size() == f.seen.Size() {
-		return
-	}
-	var value string
-	if err == nil {
-		value, err = readSecret(f.path)
-	}
-	if err != nil {
+	value, err := readSecret(f.path)
+	switch {
+	case err != nil:
 		f.log.Warn().Err(err).Str("setting", f.name+fileSuffix).Msg("secret not read again, the previous one stays in use")
-		return
-	}
-	f.seen = info
-	if invoker.Secret(value) != f.value {
+	case invoker.Secret(value) != f.value:
 		f.conceal(value)
 		f.value = invoker.Secret(value)
 		f.log.Info().Str("setting", f.name+fileSuffix).Msg("secret read again")
