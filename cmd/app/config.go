@@ -172,9 +172,9 @@ func read(p part) error {
 		if !set {
 			continue
 		}
-		plain, err := normal(s.value.Kind(), value)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %q is not %w", s.name, value, err))
+		plain, want := normal(s.value.Kind(), value)
+		if want != "" {
+			errs = append(errs, fmt.Errorf("%s: %q is not %s", s.name, value, want))
 		}
 		if plain == value && (value != "" || s.empty) {
 			continue
@@ -189,50 +189,46 @@ func read(p part) error {
 	return errors.Join(append(errs, envconfig.Process("", p), readSecretFiles(p))...)
 }
 
-var (
-	errNoBool  = errors.New("true or false")
-	errNoInt   = errors.New("a whole number")
-	errNoFloat = errors.New("a number")
-)
-
 // switches are words for true and false that existing settings use and strconv
 // does not know.
 var switches = map[string]string{"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
 
-// normal returns the value of a setting in the form that envconfig reads. The
-// result is empty if the setting counts as unset. The error says what the value is
-// not.
+// normal returns the value of a setting in the form that envconfig reads. It is
+// empty if the setting counts as unset, and if the value is wrong: then want says
+// what it should be.
 //
 // Text is not changed: white space around a secret is an error that Validate names.
-func normal(kind reflect.Kind, value string) (string, error) {
+func normal(kind reflect.Kind, value string) (plain, want string) {
 	if kind == reflect.String {
-		return value, nil
+		return value, ""
 	}
 	if value = strings.TrimSpace(value); value == "" {
-		return "", nil
+		return "", ""
 	}
 	switch kind {
 	case reflect.Bool:
 		word := strings.ToLower(value)
 		if s, ok := switches[word]; ok {
-			return s, nil
+			return s, ""
 		}
 		if _, err := strconv.ParseBool(word); err != nil {
-			return "", errNoBool
+			return "", "true or false"
 		}
-		return word, nil
+		return word, ""
 	case reflect.Int:
-		if _, err := strconv.Atoi(value); err != nil {
-			return "", errNoInt
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			return "", "a whole number"
 		}
+		return strconv.Itoa(n), "" // envconfig takes 010 for 8
 	case reflect.Float64:
 		if f, err := strconv.ParseFloat(value, 64); err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-			return "", errNoFloat
+			return "", "a number"
 		}
 	case reflect.Slice:
-		return tidy(value), nil
+		return tidy(value), ""
 	}
-	return value, nil
+	return value, ""
 }
 
 // tidy removes white space and empty entries from a list.

@@ -165,6 +165,14 @@ func TestEverySettingIsRead(t *testing.T) {
 	}
 }
 
+// TestNumbersAreDecimal has a number that Go takes for octal.
+func TestNumbersAreDecimal(t *testing.T) {
+	setOnly(t, map[string]string{"MAX_IN_FLIGHT": "0100"})
+	if c, err := ReadConfig(); err != nil || c.Agent.MaxInFlight != 100 {
+		t.Errorf("MAX_IN_FLIGHT=0100 is %d, %v, want 100", c.Agent.MaxInFlight, err)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	setOnly(t, nil)
 	unset, err := ReadConfig()
