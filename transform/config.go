@@ -9,7 +9,7 @@ import (
 // Config says where the mapping is and how its expressions are run.
 type Config struct {
 	// Path is the mapping file. LegacyPath, its older name, is used where
-	// Path is empty. With neither, the usual places are searched: see Load.
+	// Path is empty. With neither, the usual places are searched: see File.
 	Path       string `envconfig:"INVOCATIONS_PATH"`
 	LegacyPath string `envconfig:"CONTROL_THE_PAYLOAD_CONFIG_PATH"`
 	// Strict makes Request fail where an expression fails at run time, instead

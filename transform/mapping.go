@@ -31,15 +31,18 @@ type Mapping struct {
 // its backend decides everything.
 const builtIn = `[{"enabled": true}]`
 
-// Load reads the mapping file: cfg.Path, else cfg.LegacyPath, else the first
-// that exists of ./invocations.json, ./control_the_payload_config.json and
-// ~/control_the_payload_config.json, else a built-in rule that takes every
-// event as it is. A file that was named has to exist.
+// File returns the mapping file: Path, else LegacyPath, else the first that
+// exists of ./invocations.json, ./control_the_payload_config.json and
+// ~/control_the_payload_config.json, else "". A file that was named has to exist.
+func (c Config) File() string { return cmp.Or(c.Path, c.LegacyPath, search()) }
+
+// Load reads the mapping file. Without one it returns a built-in rule that takes
+// every event as it is.
 //
 // environ is the environment that expressions see, as os.Environ returns it. An
 // error joins all that is wrong, each a Finding.
 func Load(cfg Config, environ []string) (*Mapping, error) {
-	file := cmp.Or(cfg.Path, cfg.LegacyPath, search())
+	file := cfg.File()
 	if file == "" {
 		return Parse("", []byte(builtIn), cfg, environ)
 	}

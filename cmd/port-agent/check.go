@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"cmp"
 	"flag"
 	"fmt"
 	"io"
@@ -40,18 +40,17 @@ func check(args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *file != "" {
-		cfg.Transform.Path = *file
-	}
-	findings, name, err := findings(cfg.Transform)
-	if err != nil {
-		return err
-	}
+	cfg.Transform.Path = cmp.Or(*file, cfg.Transform.Path)
+	name := cfg.Transform.File()
 	if name == "" {
 		fmt.Fprintln(stdout, "no mapping file: the built-in rule takes every event as it is")
 		return nil
 	}
-	failed := 0
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("read mapping: %w", err)
+	}
+	findings, failed := transform.Check(name, data, os.Environ()), 0
 	for _, f := range findings {
 		fmt.Fprintln(stdout, terminal.Printable(f.Error()))
 		if !f.Warning {
@@ -63,22 +62,4 @@ func check(args []string, stdout, _ io.Writer) error {
 		return errReported
 	}
 	return nil
-}
-
-// findings returns all that is wrong or looks wrong with the mapping of cfg, in
-// the order of the file, and the file's name. An error is one of reading it.
-func findings(cfg transform.Config) ([]transform.Finding, string, error) {
-	m, err := transform.Load(cfg, os.Environ())
-	if err == nil {
-		return m.Warnings, m.File, nil
-	}
-	first, ok := errors.AsType[transform.Finding](err)
-	if !ok {
-		return nil, "", err
-	}
-	data, err := os.ReadFile(first.File)
-	if err != nil {
-		return nil, "", fmt.Errorf("read mapping: %w", err)
-	}
-	return transform.Check(first.File, data, os.Environ()), first.File, nil
 }
