@@ -191,9 +191,9 @@ func (j *judge) compareError(c *comparison, want value) (value, error) {
 func (j *judge) explain() {
 	want, _ := j.expectedRule()
 	got := j.view.Rule
-	for i, r := range j.view.Considered {
+	for _, r := range j.view.Considered {
 		if want == nil && got == nil || want != nil && r.Rule == want.Index || r.Enabled && (want == nil || want.Index != r.Rule) {
-			j.notes = append(j.notes, "rule "+j.view.RuleLine(i))
+			j.notes = append(j.notes, fmt.Sprintf("rule %s: %s", j.mapping.Rules[r.Rule].Label(), r.Why))
 		}
 	}
 	if want != nil && got != nil && *got < want.Index {

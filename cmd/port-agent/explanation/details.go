@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 
 	"port-agent/agent"
@@ -31,12 +30,11 @@ type Details struct {
 	Notice   string `json:"notice"`   // why nothing is reported to Port
 	Followed string `json:"followed"` // the pipeline's URL; empty: it is not followed
 
-	mapping string          // the file
-	mood    terminal.Colour // of Heading
+	mood terminal.Colour // of Heading
 }
 
 func newDetails(x *agent.Explanation, m *transform.Mapping, c concealer) *Details {
-	d := &Details{Event: c.text(about(x)), ForAgent: x.ForAgent, Rules: len(m.Rules), Stopped: []string{}, Doubts: []string{}, Signed: []string{}, mapping: m.File}
+	d := &Details{Event: c.text(about(x)), ForAgent: x.ForAgent, Rules: len(m.Rules), Stopped: []string{}, Doubts: []string{}, Signed: []string{}}
 	switch {
 	case x.ChangeLog:
 		d.Verified = "unsigned"
@@ -46,9 +44,6 @@ func newDetails(x *agent.Explanation, m *transform.Mapping, c concealer) *Detail
 		d.Verified = "unchecked"
 	default:
 		d.Verified = "wrong"
-	}
-	for _, r := range x.Considered {
-		d.Names = append(d.Names, r.Name)
 	}
 	if x.Request != nil {
 		d.Signed = proofs[x.Request.Backend]
@@ -118,13 +113,4 @@ func textAt(v any, path ...string) string {
 	}
 	s, _ := v.(string)
 	return s
-}
-
-// RuleLine describes the i-th rule in Considered: its label, the verdict and why.
-func (v *View) RuleLine(i int) string {
-	r, name := v.Considered[i], ""
-	if v.Details.Names[i] != "" {
-		name = fmt.Sprintf(" %q", v.Details.Names[i])
-	}
-	return fmt.Sprintf("%d%s: %s", r.Rule, name, r.Why)
 }

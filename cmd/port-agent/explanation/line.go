@@ -1,6 +1,7 @@
 package explanation
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 
@@ -12,11 +13,7 @@ import (
 func (v *View) Line() string {
 	var parts []string
 	if x := v.explanation; x != nil {
-		kind := x.Run
-		if kind == "" {
-			kind = "change"
-		}
-		parts = append(parts, kind)
+		parts = append(parts, cmp.Or(x.Run, "change"))
 		for _, path := range [][]string{{"action"}, {"context", "entity"}} {
 			if text := textAt(x.Root, path...); text != "" {
 				parts = append(parts, v.conceal.text(text))

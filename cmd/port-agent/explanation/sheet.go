@@ -2,6 +2,7 @@ package explanation
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 
 	"port-agent/cmd/terminal"
@@ -13,17 +14,14 @@ type sheet struct {
 	coloured bool
 }
 
-const (
-	labelWidth = 11
-	nameWidth  = 9
-)
-
 // lines writes lines with a label before the first one.
 func (s *sheet) lines(label string, colour terminal.Colour, texts ...string) {
 	for _, text := range texts {
-		s.cell(labelWidth, terminal.Bold, label)
-		s.cell(0, colour, text)
-		s.WriteByte('\n')
+		text, before := terminal.Printable(text), fmt.Sprintf("%-11s", label)
+		if s.coloured {
+			text, before = colour.Paint(text), strings.Replace(before, label, terminal.Bold.Paint(label), 1)
+		}
+		s.WriteString(before + text + "\n")
 		label = ""
 	}
 }
@@ -31,20 +29,7 @@ func (s *sheet) lines(label string, colour terminal.Colour, texts ...string) {
 // parts writes lines below a label, with a name before the first one.
 func (s *sheet) parts(name string, texts ...string) {
 	for _, text := range texts {
-		s.cell(labelWidth, terminal.Plain, "")
-		s.cell(nameWidth, terminal.Plain, name)
-		s.cell(0, terminal.Plain, text)
-		s.WriteByte('\n')
+		s.lines("", terminal.Plain, fmt.Sprintf("%-9s%s", name, text))
 		name = ""
 	}
-}
-
-// cell writes text in a colour, if colours are wanted, and pads it to width.
-func (s *sheet) cell(width int, colour terminal.Colour, text string) {
-	text = terminal.Printable(text)
-	pad := strings.Repeat(" ", max(width-len(text), 0))
-	if s.coloured {
-		text = colour.Paint(text)
-	}
-	s.WriteString(text + pad)
 }

@@ -1,6 +1,7 @@
 package explanation
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -46,18 +47,15 @@ func (v *View) writeEvent(s *sheet) {
 }
 
 func (v *View) writeRules(s *sheet) {
-	file := v.Details.mapping
-	if file == "" {
-		file = "built-in rule, no mapping file found"
-	}
+	file := cmp.Or(v.mapping.File, "built-in rule, no mapping file found")
 	s.lines("mapping", terminal.Plain, fmt.Sprintf("%s, %s", file, terminal.Count(v.Details.Rules, "rule")))
 	label := "rules"
-	for i, r := range v.Considered {
+	for _, r := range v.Considered {
 		mark, colour := " ", terminal.Plain
 		if r.Enabled {
 			mark, colour = ">", terminal.Green
 		}
-		s.lines(label, colour, mark+" "+v.RuleLine(i))
+		s.lines(label, colour, fmt.Sprintf("%s %s: %s", mark, v.mapping.Rules[r.Rule].Label(), r.Why))
 		label = ""
 	}
 	switch {

@@ -24,6 +24,7 @@ type View struct {
 
 	Details *Details `json:"-"`
 
+	mapping     *transform.Mapping
 	explanation *agent.Explanation // nil: the record is no event
 	conceal     concealer
 }
@@ -58,9 +59,10 @@ type PollReport struct {
 
 // newView makes the View of an explanation.
 func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
-	v := &View{explanation: x, conceal: c, Considered: []Considered{}, Warnings: []string{}}
+	v := &View{mapping: m, explanation: x, conceal: c, Considered: []Considered{}, Warnings: []string{}}
 	v.Details = newDetails(x, m, c)
 	for i, r := range x.Considered {
+		v.Details.Names = append(v.Details.Names, r.Name)
 		v.Considered = append(v.Considered, Considered{r.Rule, r.Enabled, c.text(why(r, m.Rules[i].Enabled(), x.Root, c))})
 	}
 	if x.Rule != nil {
@@ -145,15 +147,11 @@ func (v *View) doubt(text string) {
 
 func newReport(r *agent.Report, c concealer) *Report {
 	out := &Report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
-	switch link := r.Link.(type) {
+	switch link := r.Link.(type) { // the agent leaves out an empty one
 	case string:
-		if link != "" {
-			out.Link = c.text(link)
-		}
+		out.Link = c.text(link)
 	case []string:
-		if len(link) > 0 {
-			out.Link = c.named("", link...)
-		}
+		out.Link = c.named("", link...)
 	}
 	return out
 }
