@@ -3,7 +3,6 @@ package cases
 import (
 	"context"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -56,7 +55,7 @@ func (r *runner) judge(ctx context.Context, res *result) error {
 	if err != nil {
 		return fmt.Errorf("env: %w", err)
 	}
-	m, err := r.parse(cfg.Transform, res.testCase)
+	m, err := r.load(cfg.Transform, res.testCase)
 	if err != nil {
 		return err
 	}
@@ -78,17 +77,14 @@ func (r *runner) judge(ctx context.Context, res *result) error {
 	return j.all(r.Update)
 }
 
-// parse reads the mapping of a case with its environment.
-func (r *runner) parse(cfg transform.Config, c testCase) (*transform.Mapping, error) {
+// load reads the mapping of a case with its environment.
+func (r *runner) load(cfg transform.Config, c testCase) (*transform.Mapping, error) {
 	key := strings.Join(append([]string{c.mapping}, c.environ...), "\x00")
 	if m := r.mappings[key]; m != nil {
 		return m, nil
 	}
-	data, err := os.ReadFile(c.mapping)
-	if err != nil {
-		return nil, fmt.Errorf("read mapping: %w", err)
-	}
-	m, err := transform.Parse(c.mapping, data, cfg, c.environ)
+	cfg.Path = c.mapping
+	m, err := transform.Load(cfg, c.environ)
 	r.mappings[key] = m
 	return m, err
 }

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -108,13 +108,12 @@ func bySteps(children []value) map[string]value {
 	return out
 }
 
+var plain = regexp.MustCompile(`^[\w-]+$`)
+
 // pathStep is the step to a member of an object. Names other than plain words are
 // quoted.
 func pathStep(name string) string {
-	plain := name != "" && strings.IndexFunc(name, func(r rune) bool {
-		return r != '_' && r != '-' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
-	}) < 0
-	if plain {
+	if plain.MatchString(name) {
 		return "." + name
 	}
 	return "[" + strconv.Quote(name) + "]"
