@@ -113,11 +113,7 @@ func place(text string, findings []transform.Finding) []finding {
 
 // units counts the UTF-16 units before a byte offset.
 func units(text string, offset int) int {
-	n := 0
-	for _, r := range text[:min(max(offset, 0), len(text))] {
-		n += max(utf16.RuneLen(r), 1)
-	}
-	return n
+	return len(utf16.Encode([]rune(text[:min(max(offset, 0), len(text))])))
 }
 
 // try evaluates an expression on the event as the body of a rule that has
@@ -130,11 +126,7 @@ func try(ctx context.Context, cfg transform.Config, environ []string, expr, reco
 	m, err := transform.Parse("", rule, cfg, environ)
 	if err != nil {
 		f, _ := errors.AsType[transform.Finding](err)
-		text := f.Message
-		if f.Hint != "" {
-			text += "; " + f.Hint
-		}
-		return &tried{Error: text}
+		return &tried{Error: transform.Finding{Rule: -1, Message: f.Message, Hint: f.Hint}.Error()}
 	}
 	msg, err := event.Decode([]byte(record))
 	if err != nil {
