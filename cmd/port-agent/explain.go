@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -59,9 +60,7 @@ func explain(args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if q.mapping != "" {
-		cfg.Transform.Path = q.mapping
-	}
+	cfg.Transform.Path = cmp.Or(q.mapping, cfg.Transform.Path)
 	e := &explanation.Explainer{Config: cfg, Environ: os.Environ(), ShowSecrets: *secrets}
 	v, err := q.answer(e)
 	if err != nil {

@@ -121,13 +121,11 @@ func printStatus(ctx context.Context, where string, asJSON bool, prefix string, 
 }
 
 func getStatus(ctx context.Context, where string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
-	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, where, nil)
 	if err != nil {
 		return nil, err
 	}
-	client := http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+	client := http.Client{Timeout: statusTimeout, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
 	res, err := client.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("no agent answers: %w; it listens where STATUS_ADDR says, once it has started", err)

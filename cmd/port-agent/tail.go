@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -74,9 +75,7 @@ func tailEvents(args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *mapping != "" {
-		cfg.Transform.Path = *mapping
-	}
+	cfg.Transform.Path = cmp.Or(*mapping, cfg.Transform.Path)
 	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), ShowSecrets: *secrets}
 	if err := t.run(cfg, r, *changes, stderr); err != nil {
 		return errors.New(t.explain.Redact(err.Error()))
