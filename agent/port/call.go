@@ -35,7 +35,8 @@ type call struct {
 	route    *route
 	id       string        // of the run, where the route has one
 	query    string        // of the URL
-	body     [][]byte      // JSON, in parts so that a large response is not copied; nil: none
+	value    any           // what is sent, encoded as JSON
+	body     [][]byte      // or JSON itself, in parts so that a large response is not copied
 	answer   any           // what the answer is decoded into; nil: it is not needed
 	max      int64         // bytes of the answer, maxAnswer where 0
 	timeout  time.Duration // of each attempt, callTimeout where 0
@@ -107,8 +108,8 @@ func (c *Client) attempt(ctx context.Context, cl *call, auth *bearer) (err error
 		defer cancel()
 	}
 	req, err := c.request(ctx, cl, auth)
-	if err != nil {
-		return &CallError{Route: cl.route.name, Err: err}
+	if err != nil { // nor can it be made later
+		return &CallError{Route: cl.route.name, Err: err, hopeless: true}
 	}
 	// Not by an http.Client: it would follow redirects, and repeat a PATCH as a
 	// GET whose answer looks like acceptance.
@@ -147,13 +148,21 @@ var (
 )
 
 func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Request, error) {
+	body := cl.body
+	if cl.value != nil {
+		text, err := encode(cl.value)
+		if err != nil {
+			return nil, err
+		}
+		body = [][]byte{text}
+	}
 	size := 0
-	for _, part := range cl.body {
+	for _, part := range body {
 		size += len(part)
 	}
 	var small io.Reader
-	if cl.body != nil && size <= maxJoined {
-		small = bytes.NewReader(slices.Concat(cl.body...))
+	if body != nil && size <= maxJoined {
+		small = bytes.NewReader(slices.Concat(body...))
 	}
 	req, err := http.NewRequestWithContext(ctx, cl.route.method, cl.route.url(c.base, cl.id), small)
 	if err != nil {
@@ -163,7 +172,7 @@ func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Req
 		req.ContentLength = int64(size)
 		// The transport repeats a call that a dead connection has swallowed.
 		req.GetBody = func() (io.ReadCloser, error) {
-			parts := net.Buffers(slices.Clone(cl.body))
+			parts := net.Buffers(slices.Clone(body))
 			return io.NopCloser(&parts), nil
 		}
 		req.Body, _ = req.GetBody()
@@ -172,7 +181,7 @@ func (c *Client) request(ctx context.Context, cl *call, auth *bearer) (*http.Req
 	h := req.Header
 	h["User-Agent"] = c.userAgent
 	h["Accept"] = headerJSON
-	if cl.body != nil {
+	if body != nil {
 		h["Content-Type"] = headerJSON
 	}
 	if auth != nil {
@@ -208,7 +217,7 @@ func read(ctx context.Context, cl *call, res *http.Response) *CallError {
 	}
 	if err != nil {
 		e := fail(cl, res, err, nil)
-		e.unread = true
+		e.hopeless = true
 		return e
 	}
 	return nil

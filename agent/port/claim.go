@@ -34,10 +34,6 @@ func (c *Client) Claim(ctx context.Context, limit int, nodes bool) ([]Claimed, e
 	} else {
 		ask["invocationMethod"] = "WEBHOOK"
 	}
-	body, err := encode(ask)
-	if err != nil {
-		return nil, err
-	}
 	var answer struct {
 		Runs []struct {
 			ID      string          `json:"id"`
@@ -50,7 +46,7 @@ func (c *Client) Claim(ctx context.Context, limit int, nodes bool) ([]Claimed, e
 			Until  string          `json:"claimedUntil"`
 		} `json:"nodeRuns"`
 	}
-	cl := &call{route: r, body: [][]byte{body}, answer: &answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}
+	cl := &call{route: r, value: ask, answer: &answer, max: maxClaimAnswer, timeout: claimTimeout, reserved: true}
 	if err := c.try(ctx, cl); err != nil {
 		return nil, fmt.Errorf("claim runs: %w", forbidden(err))
 	}
@@ -71,15 +67,11 @@ func (c *Client) Ack(ctx context.Context, run string) (bool, error) {
 	if agent.IsNodeRun(run) {
 		r, ask = routeNodeAck, map[string]any{"nodeRunIdentifier": run}
 	}
-	body, err := encode(ask)
-	if err != nil {
-		return false, err
-	}
 	var answer struct {
 		Count int `json:"ackedCount"`
 		Acked any `json:"acked"` // of a node run: true, or how many
 	}
-	err = c.try(ctx, &call{route: r, body: [][]byte{body}, answer: &answer, reserved: true})
+	err := c.try(ctx, &call{route: r, value: ask, answer: &answer, reserved: true})
 	if err != nil && status(err) != http.StatusConflict { // 409: someone else was first
 		return false, fmt.Errorf("ack: %w", err)
 	}

@@ -30,7 +30,7 @@ type CallError struct {
 
 	after    time.Duration // the least wait that Port asked for
 	hasAfter bool
-	unread   bool // Port's answer, but not one that the client can read
+	hopeless bool // the call cannot be made, or its answer, though Port's, not be read
 }
 
 // Error reads "PATCH /v1/actions/runs/{id} answered 403: … (trace id …)".
@@ -69,7 +69,7 @@ func (e *CallError) final() bool {
 		http.StatusTooEarly, http.StatusTooManyRequests:
 		return false
 	}
-	return e.unread || e.Status >= 400 && e.Status < 500
+	return e.hopeless || e.Status >= 400 && e.Status < 500
 }
 
 // Passing reports whether the call that gave err may succeed later without

@@ -61,15 +61,11 @@ func (c *Client) reportStatus(ctx context.Context, run string, rep agent.Report)
 // end sends lines together with the status and its label, or apart from them
 // where Port refuses that.
 func (c *Client) end(ctx context.Context, run, kind string, lines []agent.LogLine, end agent.Report) error {
-	cl, err := logCall(run, lines, end)
-	if err != nil {
-		return err
-	}
 	part := "status"
 	if end.Status == "" {
 		part = "log"
 	}
-	err = c.deliver(ctx, part, cl)
+	err := c.deliver(ctx, part, logCall(run, lines, end))
 	if !errors.Is(err, agent.ErrRejected) || end.Status == "" {
 		return c.settled(part, run, err)
 	}
@@ -95,13 +91,13 @@ func (c *Client) patch(ctx context.Context, run string, rep agent.Report) error 
 	if rep.Status == "" {
 		kind = "details"
 	}
-	err := c.send(ctx, kind, routeStatus, run, fields)
+	err := c.deliver(ctx, kind, &call{route: routeStatus, id: run, value: fields})
 	if !errors.Is(err, agent.ErrRejected) || rep.Status == "" || len(fields) == 1 {
 		return c.settled(kind, run, err)
 	}
 	_ = c.settled("details", run, err)
 	_ = c.Log(ctx, run, []agent.LogLine{leftOut(names(rep), err)})
-	err = c.send(ctx, kind, routeStatus, run, map[string]any{"status": rep.Status})
+	err = c.deliver(ctx, kind, &call{route: routeStatus, id: run, value: map[string]any{"status": rep.Status}})
 	return c.settled(kind, run, err)
 }
 
@@ -139,11 +135,8 @@ func runFields(rep agent.Report) map[string]any {
 // does not.
 func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) error {
 	if len(rep.Lines) > 0 {
-		cl, err := logCall(run, rep.Lines, agent.Report{})
-		if err != nil {
-			return err
-		}
-		if err = c.settled("log", run, c.deliver(ctx, "log", cl)); err != nil && !errors.Is(err, agent.ErrRejected) {
+		err := c.settled("log", run, c.deliver(ctx, "log", logCall(run, rep.Lines, agent.Report{})))
+		if err != nil && !errors.Is(err, agent.ErrRejected) {
 			return fmt.Errorf("send log: %w", err)
 		}
 	}
@@ -164,19 +157,10 @@ func (c *Client) reportNode(ctx context.Context, run string, rep agent.Report) e
 	if len(output) > 0 {
 		fields["output"] = output
 	}
-	if err := c.settled("status", run, c.send(ctx, "status", routeNodeStatus, run, fields)); err != nil {
+	if err := c.settled("status", run, c.deliver(ctx, "status", &call{route: routeNodeStatus, id: run, value: fields})); err != nil {
 		return fmt.Errorf("send status: %w", err)
 	}
 	return nil
-}
-
-// send repeats a call until it is accepted.
-func (c *Client) send(ctx context.Context, kind string, r *route, run string, fields map[string]any) error {
-	body, err := encode(fields)
-	if err != nil {
-		return fmt.Errorf("%w: %w", agent.ErrRejected, err)
-	}
-	return c.deliver(ctx, kind, &call{route: r, id: run, body: [][]byte{body}})
 }
 
 // deliver repeats a call of a report, and counts how often.

@@ -17,11 +17,9 @@ func (c *Client) Log(ctx context.Context, run string, lines []agent.LogLine) err
 	if len(lines) == 0 {
 		return nil
 	}
-	cl, err := logCall(run, shown(agent.Report{Lines: lines}).Lines, agent.Report{})
-	if err != nil {
-		return err
-	}
-	if err = c.once(ctx, cl); errors.Is(err, errDropped) || errors.Is(err, agent.ErrRunEnded) {
+	cl := logCall(run, shown(agent.Report{Lines: lines}).Lines, agent.Report{})
+	err := c.once(ctx, cl)
+	if errors.Is(err, errDropped) || errors.Is(err, agent.ErrRunEnded) {
 		return nil
 	}
 	return err
@@ -49,23 +47,17 @@ func (c *Client) Progress(ctx context.Context, run string, news agent.Report) (a
 	left := news
 	left.Lines = nil
 	var cl *call
-	var err error
 	switch fields, node := runFields(news), agent.IsNodeRun(run); {
 	case len(fields) > 0 && !node && (news.Link != nil || len(news.Lines) == 0): // a node run has no place for them while it goes on
 		left = agent.Report{Lines: news.Lines}
-		cl = &call{route: routeStatus, id: run}
-		body, encodeErr := encode(fields)
-		cl.body, err = [][]byte{body}, encodeErr
+		cl = &call{route: routeStatus, id: run, value: fields}
 	case len(news.Lines) > 0:
 		left.StatusLabel = ""
-		cl, err = logCall(run, news.Lines, agent.Report{StatusLabel: news.StatusLabel})
+		cl = logCall(run, news.Lines, agent.Report{StatusLabel: news.StatusLabel})
 	default:
 		return agent.Report{}, nil
 	}
-	if err != nil {
-		return left, fmt.Errorf("%w: %w", agent.ErrRejected, err)
-	}
-	err = c.once(ctx, cl)
+	err := c.once(ctx, cl)
 	if err == nil || errors.Is(err, agent.ErrRejected) || errors.Is(err, agent.ErrRunEnded) {
 		return left, err
 	}
@@ -74,7 +66,7 @@ func (c *Client) Progress(ctx context.Context, run string, news agent.Report) (a
 
 // logCall adds lines to a run's log, those of an action run together with the
 // status and label of with.
-func logCall(run string, lines []agent.LogLine, with agent.Report) (*call, error) {
+func logCall(run string, lines []agent.LogLine, with agent.Report) *call {
 	if agent.IsNodeRun(run) {
 		type line struct {
 			Level   string `json:"level"`
@@ -84,19 +76,17 @@ func logCall(run string, lines []agent.LogLine, with agent.Report) (*call, error
 		for i, l := range lines {
 			batch[i] = line(l)
 		}
-		body, err := encode(map[string]any{"logs": batch})
-		return &call{route: routeNodeLog, id: run, body: [][]byte{body}}, err
+		return &call{route: routeNodeLog, id: run, value: map[string]any{"logs": batch}}
 	}
 	messages := make([]string, len(lines))
 	for i, l := range lines {
 		messages[i] = l.Message
 	}
-	body, err := encode(struct {
+	return &call{route: routeLog, id: run, value: struct {
 		Message string `json:"message"`
 		Status  string `json:"terminationStatus,omitempty"`
 		Label   string `json:"statusLabel,omitempty"`
-	}{strings.Join(messages, "\n"), with.Status, with.StatusLabel})
-	return &call{route: routeLog, id: run, body: [][]byte{body}}, err
+	}{strings.Join(messages, "\n"), with.Status, with.StatusLabel}}
 }
 
 // maxLines is how many bytes of lines go in one call, which has to stay below

@@ -68,11 +68,8 @@ const (
 // from, in one attempt. The agent works without it, so an error deserves a
 // warning and no more.
 func (c *Client) SetStreamer(ctx context.Context, name string) error {
-	body, err := encode(map[string]any{"settings": map[string]any{"portAgentStreamerName": name}})
-	if err != nil {
-		return err
-	}
-	if err := c.try(ctx, &call{route: routeStreamer, body: [][]byte{body}}); err != nil {
+	settings := map[string]any{"settings": map[string]any{"portAgentStreamerName": name}}
+	if err := c.try(ctx, &call{route: routeStreamer, value: settings}); err != nil {
 		return fmt.Errorf("set the organisation's streamer to %s: %w", name, err)
 	}
 	return nil

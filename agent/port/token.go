@@ -2,7 +2,6 @@ package port
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -177,18 +176,12 @@ func (c *Client) Token(ctx context.Context) (string, error) {
 
 // fetchToken asks Port for an access token.
 func (c *Client) fetchToken(ctx context.Context) (*bearer, error) {
-	body, err := json.Marshal(struct {
-		ID     string `json:"clientId"`
-		Secret string `json:"clientSecret"`
-	}{c.cfg.ClientID, c.cfg.ClientSecret.Reveal()})
-	if err != nil {
-		return nil, fmt.Errorf("encode credentials: %w", err)
-	}
+	ask := map[string]any{"clientId": c.cfg.ClientID, "clientSecret": c.cfg.ClientSecret.Reveal()}
 	var answer struct {
 		AccessToken string  `json:"accessToken"`
 		ExpiresIn   float64 `json:"expiresIn"` // seconds
 	}
-	err = c.attempt(ctx, &call{route: routeToken, body: [][]byte{body}, answer: &answer}, nil)
+	err := c.attempt(ctx, &call{route: routeToken, value: ask, answer: &answer}, nil)
 	if err == nil && answer.AccessToken == "" {
 		err = &CallError{Route: routeToken.name, Status: http.StatusOK, Err: errors.New("the answer holds no accessToken")}
 	}
