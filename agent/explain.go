@@ -83,7 +83,10 @@ func (e *Explainer) Explain(ctx context.Context, record []byte, answer *Answer, 
 	if x.ChangeLog {
 		msg.Method, msg.Run = msg.Destination, ""
 	} else {
-		x.Run, x.Signature = msg.Run, e.verify(msg)
+		x.Run, x.Signature = msg.Run, ErrUnchecked
+		if e.Secret != "" {
+			x.Signature = event.Verify(invoker.NewSigner(e.Secret), msg)
+		}
 	}
 	x.ForAgent, x.Sync = msg.Method.Agent, msg.Method.Synchronized
 	told := &listener{}
@@ -114,13 +117,6 @@ func (e *Explainer) agent(port Reporter) *Agent {
 	return New(Config{MaxInFlight: 1, MaxInFlightPerHost: 1}, Deps{
 		Reporter: port, Follower: e.Follower, Redactor: redact.New(), Metrics: NewMetrics(prometheus.NewRegistry(), ""),
 	}, zerolog.Nop())
-}
-
-func (e *Explainer) verify(msg *event.Message) error {
-	if e.Secret == "" {
-		return ErrUnchecked
-	}
-	return event.Verify(invoker.NewSigner(e.Secret), msg)
 }
 
 // request does what build does for an event on its way, and goes on where that
