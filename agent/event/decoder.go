@@ -102,7 +102,8 @@ func (d *decoder) object(headers bool) (map[string]any, error) {
 		delete(tree, timestampHeader)
 	}
 	d.out = append(d.out, '}')
-	return tree, d.close()
+	_, err := d.in.ReadToken()
+	return tree, err
 }
 
 // keepAside takes the text of a header that Port signs with. A value of another
@@ -136,7 +137,8 @@ func (d *decoder) array() ([]any, error) {
 		list = append(list, v)
 	}
 	d.out = append(d.out, ']')
-	return list, d.close()
+	_, err := d.in.ReadToken()
+	return list, err
 }
 
 // open reads the start of an object or array.
@@ -144,12 +146,6 @@ func (d *decoder) open() error {
 	if d.in.StackDepth() == maxDepth {
 		return fmt.Errorf("nested deeper than %d levels", maxDepth)
 	}
-	_, err := d.in.ReadToken()
-	return err
-}
-
-// close reads its end.
-func (d *decoder) close() error {
 	_, err := d.in.ReadToken()
 	return err
 }
