@@ -64,21 +64,18 @@ var logLevels = map[string]zerolog.Level{
 // Validate names everything that is wrong with p.
 func (p *Process) Validate() error {
 	var errs []error
-	if s := strings.ToUpper(p.Streamer); s != sourceKafka && s != sourcePolling {
-		errs = append(errs, fmt.Errorf("STREAMER_NAME: %q is neither KAFKA nor POLLING", p.Streamer))
+	check := func(ok bool, format string, value any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, value))
+		}
 	}
-	if _, ok := logLevels[strings.ToUpper(p.LogLevel)]; !ok {
-		errs = append(errs, fmt.Errorf("LOG_LEVEL: %q is none of DEBUG, INFO, WARNING, ERROR", p.LogLevel))
-	}
-	if p.LogFormat != "json" && p.LogFormat != "console" {
-		errs = append(errs, fmt.Errorf("LOG_FORMAT: %q is neither json nor console", p.LogFormat))
-	}
-	if !(p.ShutdownTimeout >= 1 && p.ShutdownTimeout <= 3600) {
-		errs = append(errs, fmt.Errorf("SHUTDOWN_TIMEOUT_SECONDS: %v is not between 1 and 3600", p.ShutdownTimeout))
-	}
-	if !(p.MappingReload >= 0 && p.MappingReload <= 86400) {
-		errs = append(errs, fmt.Errorf("MAPPING_RELOAD_SECONDS: %v is not between 0 and 86400", p.MappingReload))
-	}
+	streamer := strings.ToUpper(p.Streamer)
+	_, level := logLevels[strings.ToUpper(p.LogLevel)]
+	check(streamer == sourceKafka || streamer == sourcePolling, "STREAMER_NAME: %q is neither KAFKA nor POLLING", p.Streamer)
+	check(level, "LOG_LEVEL: %q is none of DEBUG, INFO, WARNING, ERROR", p.LogLevel)
+	check(p.LogFormat == "json" || p.LogFormat == "console", "LOG_FORMAT: %q is neither json nor console", p.LogFormat)
+	check(p.ShutdownTimeout >= 1 && p.ShutdownTimeout <= 3600, "SHUTDOWN_TIMEOUT_SECONDS: %v is not between 1 and 3600", p.ShutdownTimeout)
+	check(p.MappingReload >= 0 && p.MappingReload <= 86400, "MAPPING_RELOAD_SECONDS: %v is not between 0 and 86400", p.MappingReload)
 	return errors.Join(errs...)
 }
 

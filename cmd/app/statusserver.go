@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -42,12 +43,8 @@ func (a *App) serveStatus() (stop func()) {
 // could read the status through a name that it points to 127.0.0.1.
 func onlyHere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host := r.Host
-		if h, _, err := net.SplitHostPort(host); err == nil {
-			host = h
-		}
-		ip := net.ParseIP(strings.Trim(host, "[]"))
-		if !strings.EqualFold(host, "localhost") && (ip == nil || !ip.IsLoopback()) {
+		host := (&url.URL{Host: r.Host}).Hostname()
+		if !strings.EqualFold(host, "localhost") && !net.ParseIP(host).IsLoopback() {
 			answer(w, http.StatusMisdirectedRequest, "this server answers to 127.0.0.1 and localhost only")
 			return
 		}

@@ -51,6 +51,7 @@ func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []
 	if limit := e.Config.Agent.MaxEventBytes; len(record) > limit {
 		v.doubt(fmt.Sprintf("the event is larger than MAX_EVENT_BYTES (%d): the agent drops it", limit))
 	}
+	v.Warnings = append(v.Details.Stopped, v.Details.Doubts...)
 	return v, nil
 }
 

@@ -59,7 +59,7 @@ type PollReport struct {
 
 // newView makes the View of an explanation.
 func newView(x *agent.Explanation, m *transform.Mapping, c concealer) *View {
-	v := &View{mapping: m, explanation: x, conceal: c, Considered: []Considered{}, Warnings: []string{}}
+	v := &View{mapping: m, explanation: x, conceal: c, Considered: []Considered{}}
 	v.Details = newDetails(x, m, c)
 	for i, r := range x.Considered {
 		v.Details.Names = append(v.Details.Names, r.Name)
@@ -96,10 +96,7 @@ func why(r transform.Considered, expr string, event map[string]any, c concealer)
 
 // addStopped says why nothing is sent.
 func (v *View) addStopped(x *agent.Explanation) {
-	stopped := func(text string) {
-		text = v.conceal.text(text)
-		v.Details.Stopped, v.Warnings = append(v.Details.Stopped, text), append(v.Warnings, text)
-	}
+	stopped := func(text string) { v.Details.Stopped = append(v.Details.Stopped, v.conceal.text(text)) }
 	if !x.ForAgent {
 		stopped("the event is not for the agent: its invocation method does not say agent: true")
 	}
@@ -140,10 +137,7 @@ func (v *View) addDoubts(x *agent.Explanation, m *transform.Mapping) {
 	}
 }
 
-func (v *View) doubt(text string) {
-	text = v.conceal.text(text)
-	v.Details.Doubts, v.Warnings = append(v.Details.Doubts, text), append(v.Warnings, text)
-}
+func (v *View) doubt(text string) { v.Details.Doubts = append(v.Details.Doubts, v.conceal.text(text)) }
 
 func newReport(r *agent.Report, c concealer) *Report {
 	out := &Report{Status: r.Status, Summary: c.text(r.Summary), ExternalRunID: c.text(r.ExternalRunID), StatusLabel: c.text(r.StatusLabel)}
