@@ -153,15 +153,7 @@ func (a *App) Run(ctx context.Context) error {
 	defer a.serve()()
 	defer a.serveStatus()()
 	a.announce()
-	told := make(chan struct{})
-	quiet := context.AfterFunc(ctx, func() {
-		defer close(told)
-		a.log.Info().Msg("agent stopping")
-	})
 	err := a.work(ctx)
-	if !quiet() {
-		<-told
-	}
 	if ctx.Err() != nil {
 		err = nil
 	}
@@ -169,13 +161,18 @@ func (a *App) Run(ctx context.Context) error {
 	return err
 }
 
-// work runs the source and the watchers beside it until ctx ends or one of them
+// work runs the source and the watchers beside it until asked ends or one of them
 // gives up.
-func (a *App) work(ctx context.Context) error {
-	ctx, stop := context.WithCancelCause(ctx)
+func (a *App) work(asked context.Context) error {
+	ctx, stop := context.WithCancelCause(asked)
 	var beside sync.WaitGroup
 	defer beside.Wait()
 	defer stop(nil)
+	beside.Go(func() {
+		if <-ctx.Done(); asked.Err() != nil {
+			a.log.Info().Msg("agent stopping")
+		}
+	})
 	beside.Go(func() { a.watchCredentials(ctx, stop) })
 	beside.Go(func() { a.mapping.watch(ctx, a.cfg.Process.reloadInterval()) })
 	if !a.cfg.Kafka.Local {

@@ -186,9 +186,9 @@ func read(p part) error {
 	return errors.Join(append(errs, envconfig.Process("", p), readSecretFiles(p))...)
 }
 
-// switches are words for true and false that existing settings use and strconv
-// does not know.
-var switches = map[string]string{"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
+// switches are the words for true and false that settings use, in lower case.
+var switches = map[string]string{"true": "true", "t": "true", "1": "true", "yes": "true", "y": "true", "on": "true",
+	"false": "false", "f": "false", "0": "false", "no": "false", "n": "false", "off": "false"}
 
 // normal returns the value of a setting in the form that envconfig reads. It is
 // empty if the setting counts as unset, and if the value is wrong: then want says
@@ -204,14 +204,10 @@ func normal(kind reflect.Kind, value string) (plain, want string) {
 	}
 	switch kind {
 	case reflect.Bool:
-		word := strings.ToLower(value)
-		if s, ok := switches[word]; ok {
-			return s, ""
+		if word, ok := switches[strings.ToLower(value)]; ok {
+			return word, ""
 		}
-		if _, err := strconv.ParseBool(word); err != nil {
-			return "", "true or false"
-		}
-		return word, ""
+		return "", "true or false"
 	case reflect.Int:
 		n, err := strconv.Atoi(value)
 		if err != nil {

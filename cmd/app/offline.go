@@ -31,8 +31,7 @@ var environment sync.Mutex
 func OfflineFrom(environ []string) (Config, error) {
 	environment.Lock()
 	defer environment.Unlock()
-	own := os.Environ()
-	defer replaceEnv(own)
+	defer replaceEnv(os.Environ())
 	replaceEnv(environ)
 	for _, v := range environ {
 		if name, _, _ := strings.Cut(v, "="); strings.HasSuffix(name, "_FILE") {
