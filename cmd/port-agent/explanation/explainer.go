@@ -43,7 +43,11 @@ func (e *Explainer) Explain(ctx context.Context, m *transform.Mapping, record []
 		Follower: follow.New(e.Config.Follow, &recording{live: inv, answers: polls}),
 		StandIn:  func() (*invoker.Invoker, error) { return e.invoker(notSet) },
 	}
-	x, err := engine.Explain(ctx, trimBOM(record), answer.given(), len(polls) > 0)
+	var given *agent.Answer
+	if answer != nil {
+		given = &agent.Answer{Response: answer.response(), Value: answer.value()}
+	}
+	x, err := engine.Explain(ctx, trimBOM(record), given, len(polls) > 0)
 	if err != nil {
 		return nil, fmt.Errorf("%w: the agent drops it", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 
-	"port-agent/agent"
 	"port-agent/invoker"
 	"port-agent/invoker/follow"
 	"port-agent/invoker/wire"
@@ -53,14 +52,6 @@ func (a *Answer) value() map[string]any {
 		v["json"], _ = given.JSON()
 	}
 	return v
-}
-
-// given is the answer for agent.Explainer.
-func (a *Answer) given() *agent.Answer {
-	if a == nil {
-		return nil
-	}
-	return &agent.Answer{Response: a.response(), Value: a.value()}
 }
 
 // recording answers polls with recorded answers and sends nothing. Its credentials
