@@ -53,6 +53,7 @@ type delivered struct {
 	reached    bool // bytes of a request came to the backend
 	accepted   bool
 	status     string // at Port
+	endedBy    any    // the generation that has told it
 	summary    string
 	log        []string
 }
@@ -102,10 +103,13 @@ func (d *delivery) agent() *fixture {
 	return f
 }
 
+// generationKey is for the generation that a call to Port is of.
+type generationKey struct{}
+
 // generation hands all unsettled events to f, as three partitions, and gives
 // how many are left.
 func (d *delivery) generation(f *fixture, ends bool) int {
-	ctx, cancel := context.WithCancelCause(d.t.Context())
+	ctx, cancel := context.WithCancelCause(context.WithValue(d.t.Context(), generationKey{}, new(int)))
 	defer cancel(nil)
 	ended := make(chan time.Time, 1)
 	if ends {
@@ -205,17 +209,24 @@ func (d *delivery) trouble(n int) bool {
 	return d.rnd.n(n) == 0 && faulty
 }
 
+// takeLog is Port's log of a run. A line that an owner has left on its way when a
+// run went to the next one may come too late; none comes behind the status that
+// its own owner has told.
 func (d *delivery) takeLog(ctx context.Context, run string, lines []LogLine) error {
 	if err := Pause(ctx, d.rnd.upTo(2*time.Second)); err != nil || d.trouble(8) {
 		return errNetwork
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, l := range lines {
-		d.byRun[run].log = append(d.byRun[run].log, l.Message)
+	e := d.byRun[run]
+	if e.status != "" {
+		if e.endedBy == ctx.Value(generationKey{}) {
+			d.t.Errorf("%s: %q came after its status", run, lines)
+		}
+		return ErrRunEnded
 	}
-	if d.byRun[run].status != "" {
-		d.t.Errorf("%s: %q came after its status", run, lines)
+	for _, l := range lines {
+		e.log = append(e.log, l.Message)
 	}
 	return nil
 }
@@ -235,7 +246,7 @@ func (d *delivery) takeReport(ctx context.Context, run string, rep Report) error
 		d.t.Errorf("%s had ended with %s and is told %s", run, e.status, rep.Status)
 	}
 	if rep.Status != "" {
-		e.status, e.summary = rep.Status, rep.Summary
+		e.status, e.summary, e.endedBy = rep.Status, rep.Summary, ctx.Value(generationKey{})
 	}
 	return nil
 }
