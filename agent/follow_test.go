@@ -12,7 +12,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"port-agent/agent/activity"
+	"port-agent/agent/redact"
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 )
 
 // pipelineEvent is an event of an action that triggers a pipeline of GitLab.
@@ -551,4 +554,16 @@ func TestFollowHangingHost(t *testing.T) {
 			t.Errorf("%v ended with their time, want %d", got, n)
 		}
 	})
+}
+
+// News of which nothing is left when it is cleaned takes nothing away that Port is
+// still to be told.
+func TestNewsOfNothing(t *testing.T) {
+	t.Parallel()
+	f := &followed{j: &job{redactor: redact.New(testSecret), work: activity.New().Begin(activity.Event{})}}
+	n := &news{owed: Report{Link: "https://ci.test/1", Summary: "one", StatusLabel: "Running"}}
+	n.add(f, follow.Progress{Links: []string{"javascript:1"}, Summary: "\u202e", Label: "\u202e"})
+	if n.owed.Link != "https://ci.test/1" || n.owed.Summary != "one" || n.owed.StatusLabel != "Running" {
+		t.Errorf("got %+v, want what was owed", n.owed)
+	}
 }

@@ -89,21 +89,25 @@ func (n *news) add(f *followed, p follow.Progress) {
 		n.owed.Lines = append(n.owed.Lines, LogLine{Level: LevelInfo, Message: p.Moved.String()})
 		n.move(p.Moved)
 	}
-	if p.Label != "" {
-		n.label, n.owed.StatusLabel = true, clean(p.Label)
-		f.j.work.At(activity.Followed, n.owed.StatusLabel)
-	}
+	later := Report{StatusLabel: clean(p.Label), Link: editLinks(n.allLinks(p.Links), clean)}
 	if p.ExternalRunID != "" && p.ExternalRunID != n.id {
-		n.id, n.owed.ExternalRunID = p.ExternalRunID, clean(p.ExternalRunID)
+		n.id, later.ExternalRunID = p.ExternalRunID, clean(p.ExternalRunID)
 	}
-	if p.Summary != "" && !p.Over {
-		n.owed.Summary = clean(p.Summary)
+	if !p.Over {
+		later.Summary = clean(p.Summary)
 	}
-	if links := n.allLinks(p.Links); links != nil {
-		n.owed.Link = editLinks(links, clean)
-	}
-	for _, note := range n.owed.Clean() {
+	for _, note := range later.Clean() {
 		n.line(LevelWarn, note)
+	}
+	if p.Label != "" {
+		n.label = true
+		f.j.work.At(activity.Followed, later.StatusLabel)
+	}
+	owed := &n.owed // what cleaning has left nothing of replaces nothing
+	owed.StatusLabel, owed.Summary = cmp.Or(later.StatusLabel, owed.StatusLabel), cmp.Or(later.Summary, owed.Summary)
+	owed.ExternalRunID = cmp.Or(later.ExternalRunID, owed.ExternalRunID)
+	if later.Link != nil {
+		owed.Link = later.Link
 	}
 }
 

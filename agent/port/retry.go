@@ -44,7 +44,7 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
 		}
 		refusal := refusalOf(err)
-		if done && refusal.ended() {
+		if done && cl.id != "" && refusal.ended() {
 			return nil
 		}
 		if refusal.Status >= http.StatusInternalServerError {
@@ -61,7 +61,11 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 			retried()
 		}
 		d := refusal.delay(&wait)
-		c.retries.Warn().Err(err).Str("run", cl.id).Int("attempt", attempt).
+		log := c.retries
+		if cl.attempts > 0 { // a few calls at the start
+			log = c.log
+		}
+		log.Warn().Err(err).Str("run", cl.id).Int("attempt", attempt).
 			Int64("wait_ms", d.Milliseconds()).Msg("call to port not accepted, repeated later")
 		if cause := agent.Pause(ctx, d); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
