@@ -124,7 +124,7 @@ func (e *Explainer) agent(port Reporter) *Agent {
 func (e *Explainer) request(ctx context.Context, a *Agent, j *job, x *Explanation) {
 	x.decrypt(e.Secret)
 	j.root = x.Root
-	t, err := a.target(ctx, j, x.Root, len(x.Secrets)+len(x.Encrypted) > 0)
+	t, err := a.target(ctx, j, x.Root, event.MethodOf(x.Root, x.ChangeLog), len(x.Secrets)+len(x.Encrypted) > 0)
 	t.Key = cmp.Or(x.Run, "topic:partition:offset")
 	x.Draft = t.Rule
 	if x.Backend, _ = e.Invoker.Choose(t); err != nil {

@@ -182,7 +182,11 @@ func (a *Agent) build(ctx context.Context, j *job, msg *event.Message) error {
 		return err
 	}
 	a.conceal(j, secrets)
-	target, err := a.target(ctx, j, decrypted, len(secrets) > 0)
+	method := msg.Method
+	if len(secrets) > 0 { // some may be in the method
+		method = event.MethodOf(decrypted, j.ev.ChangeLog)
+	}
+	target, err := a.target(ctx, j, decrypted, method, len(secrets) > 0)
 	if err != nil {
 		return err
 	}
@@ -197,8 +201,9 @@ func (a *Agent) build(ctx context.Context, j *job, msg *event.Message) error {
 }
 
 // target returns what the request of an event is made of, root the event with
-// its decrypted fields. On an error it holds what the rule gives all the same.
-func (a *Agent) target(ctx context.Context, j *job, root map[string]any, decrypted bool) (invoker.Target, error) {
+// its decrypted fields and method the one in it. On an error it holds what the
+// rule gives all the same.
+func (a *Agent) target(ctx context.Context, j *job, root map[string]any, method invoker.Method, decrypted bool) (invoker.Target, error) {
 	r, warnings, err := j.rule.Request(ctx, root)
 	for _, w := range warnings {
 		a.mappingFailed(j, w)
@@ -210,7 +215,7 @@ func (a *Agent) target(ctx context.Context, j *job, root map[string]any, decrypt
 		err = fmt.Errorf("map request: %w", err)
 	}
 	return invoker.Target{
-		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: event.MethodOf(root, j.ev.ChangeLog), Decrypted: decrypted, Conceal: j.redactor.String,
+		Key: j.ev.Key(j.run), Event: j.body, Root: root, Method: method, Decrypted: decrypted, Conceal: j.redactor.String,
 		Rule: invoker.Override{Backend: j.rule.Backend, URL: r.URL, Method: r.Method, Headers: r.Headers, Query: r.Query,
 			Body: r.Body, HasBody: r.HasBody, Timeout: j.rule.Timeout},
 		NeedBody: j.sync || j.rule.HasReport() || j.rule.Follow != nil,
