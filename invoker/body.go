@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"port-agent/invoker/wire"
 )
 
 const (
@@ -63,7 +65,7 @@ func (b Body) encode(h http.Header) (text []byte, isJSON bool, err error) {
 			return encodeForm(fields), false, nil
 		}
 	}
-	if s, ok := b.Value.(string); ok && !jsonMedia(media) {
+	if s, ok := b.Value.(string); ok && !wire.IsJSON(media) {
 		return []byte(s), false, nil
 	}
 	if b.JSON != nil {
@@ -71,12 +73,6 @@ func (b Body) encode(h http.Header) (text []byte, isJSON bool, err error) {
 	}
 	text, err = marshal(b.Value)
 	return text, true, err
-}
-
-// jsonMedia reports whether a body of this media type is one JSON value, which
-// one of application/x-ndjson is not.
-func jsonMedia(media string) bool {
-	return media == "" || media == typeJSON || media == "text/json" || strings.HasSuffix(media, "+json")
 }
 
 // encodeForm prints an object as a form: a list repeats its key, null is left

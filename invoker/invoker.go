@@ -17,7 +17,6 @@ import (
 	"context"
 	"net/url"
 	"os"
-	"strings"
 	"time"
 
 	"port-agent/invoker/wire"
@@ -86,10 +85,8 @@ func New(cfg Config, deps Deps) (*Invoker, error) {
 // isPort reports whether a request to u goes to the host of Port's API, which the
 // agent's token is for: its certificate is always checked.
 func (i *Invoker) isPort(u *url.URL) bool {
-	return i.portAPI != nil && hostOf(u) == hostOf(i.portAPI)
+	return i.portAPI != nil && wire.HostName(u.Hostname()) == wire.HostName(i.portAPI.Hostname())
 }
-
-func hostOf(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
 
 func (i *Invoker) timeout(rule time.Duration) time.Duration {
 	return cmp.Or(rule, time.Duration(i.cfg.Timeout*float64(time.Second)))

@@ -24,9 +24,8 @@ func decodeText(body []byte, contentType string) []byte {
 	} else if m := xmlEncoding.FindSubmatch(body[:min(len(body), 1024)]); m != nil && params["charset"] == "" {
 		contentType = "text/xml; charset=" + string(m[1])
 	}
-	isJSON := media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
 	e, _, certain := charset.DetermineEncoding(body, contentType)
-	if e != encoding.Nop && (certain || !isJSON && !utf8.Valid(body)) {
+	if e != encoding.Nop && (certain || !IsJSON(media) && !utf8.Valid(body)) {
 		if text, err := e.NewDecoder().Bytes(body); err == nil {
 			body = text
 		}
@@ -36,6 +35,12 @@ func decodeText(body []byte, contentType string) []byte {
 		return body
 	}
 	return bytes.ToValidUTF8(body, []byte("\uFFFD"))
+}
+
+// IsJSON reports whether a body of a media type is one JSON value. An empty type
+// counts as JSON; application/x-ndjson, which is many values, does not.
+func IsJSON(media string) bool {
+	return media == "" || media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json")
 }
 
 var xmlEncoding = regexp.MustCompile(`^\s*<\?xml[^>]*\sencoding\s*=\s*["']([A-Za-z0-9._-]+)["']`)

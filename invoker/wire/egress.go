@@ -101,7 +101,7 @@ var metadata = []netip.Prefix{
 // about to be made to. The address is the zero Addr where a proxy resolves the
 // name and connects.
 func (g *guard) check(host string, to netip.AddrPort) error {
-	host = hostName(host)
+	host = HostName(host)
 	addr := bare(to.Addr())
 	target := host
 	if addr.IsValid() && host != addr.String() {

@@ -65,7 +65,7 @@ type way struct {
 
 // transport returns the transport for a call.
 func (c *Client) transport(call *Call, proxied bool) *http.Transport {
-	host := hostName(call.URL.Hostname())
+	host := HostName(call.URL.Hostname())
 	addr, _ := netip.ParseAddr(host)
 	w := way{legacy: c.legacy.match(host, addr), unverified: !c.verify && !call.Verify, proxied: proxied}
 	pair, shown := c.certificates[host]

@@ -76,7 +76,7 @@ var number = regexp.MustCompile(`(?i)(^|\.)(0x[0-9a-f]*|[0-9]*)$`)
 
 // HostPort is host:port of u in lower case, with the port written out.
 func HostPort(u *url.URL) string {
-	return net.JoinHostPort(hostName(u.Hostname()), portOf(u))
+	return net.JoinHostPort(HostName(u.Hostname()), portOf(u))
 }
 
 // portOf is the port that a URL leads to.
@@ -90,8 +90,8 @@ func portOf(u *url.URL) string {
 	return "80"
 }
 
-// hostName gives a host in one spelling.
-func hostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
+// HostName returns a host in lower case, without the dot of a full name.
+func HostName(host string) string { return strings.ToLower(strings.TrimSuffix(host, ".")) }
 
 // Place is a URL without user info, query and fragment, as logs and errors show
 // it.
