@@ -11,7 +11,7 @@ const (
 	// of each partition bounds the number of its events.
 	memoryBudget = 10 << 20
 	// memoryReserve is what the events of a partition may hold even if others have
-	// used up the budget. An answer to fetchBytes is not counted.
+	// used up the budget. Answers of the size that was asked for are not counted.
 	memoryReserve = 512 << 10
 	// memoryOverdraft is how far the budget is exceeded so that every partition
 	// can have one event, however large.
