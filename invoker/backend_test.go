@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"port-agent/invoker/wire"
+	"port-agent/invoker/wire/wiretest"
 )
 
 func TestChoose(t *testing.T) {
@@ -59,14 +60,14 @@ func TestChoose(t *testing.T) {
 
 // checkAzure checks a signature as Azure DevOps does: sha1= and the HMAC-SHA1
 // of the raw body in hex, nothing else.
-func checkAzure(t *testing.T, seen exchange) {
+func checkAzure(t *testing.T, seen wiretest.Exchange) {
 	t.Helper()
 	mac := hmac.New(sha1.New, []byte(testSigner))
-	mac.Write(seen.body)
-	if got, want := seen.header.Get(headerSignature), "sha1="+hex.EncodeToString(mac.Sum(nil)); got != want {
+	mac.Write(seen.Body)
+	if got, want := seen.Header.Get(headerSignature), "sha1="+hex.EncodeToString(mac.Sum(nil)); got != want {
 		t.Errorf("signature: got %s, want %s", got, want)
 	}
-	if got := seen.header.Get(headerTimestamp); got != "" {
+	if got := seen.Header.Get(headerTimestamp); got != "" {
 		t.Errorf("timestamp: got %s, want none", got)
 	}
 }
@@ -86,7 +87,7 @@ func acceptsJenkins(header string, body []byte) bool {
 
 func TestAzureDevOps(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, nil)
+	s := wiretest.New(t, nil)
 	cfg := testConfig()
 	cfg.AzureDevOpsURL = s.URL + "/"
 	i := newInvoker(t, cfg, testDeps())
@@ -95,11 +96,11 @@ func TestAzureDevOps(t *testing.T) {
 	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil {
 		t.Fatal(err)
 	}
-	seen := s.only(t)
-	if got, want := seen.uri, "/acme%20corp/_apis/public/distributedtask/webhooks/deploy?api-version=6.0-preview"; got != want {
+	seen := s.Only(t)
+	if got, want := seen.URI, "/acme%20corp/_apis/public/distributedtask/webhooks/deploy?api-version=6.0-preview"; got != want {
 		t.Errorf("path: got %s, want %s", got, want)
 	}
-	if got, want := string(seen.body), string(target.Event); got != want {
+	if got, want := string(seen.Body), string(target.Event); got != want {
 		t.Errorf("body: got %s, want %s", got, want)
 	}
 	checkAzure(t, seen)
@@ -107,7 +108,7 @@ func TestAzureDevOps(t *testing.T) {
 
 func TestAzureDevOpsPayload(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, nil)
+	s := wiretest.New(t, nil)
 	i := newInvoker(t, testConfig(), testDeps())
 	target := event(t, map[string]any{
 		"type": "AZURE-DEVOPS", "url": s.URL + azurePath + "deploy",
@@ -116,8 +117,8 @@ func TestAzureDevOpsPayload(t *testing.T) {
 	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil {
 		t.Fatal(err)
 	}
-	seen := s.only(t)
-	if got, want := string(seen.body), `{"branch":"<main>","n":12345678901}`; got != want {
+	seen := s.Only(t)
+	if got, want := string(seen.Body), `{"branch":"<main>","n":12345678901}`; got != want {
 		t.Errorf("body: got %s, want %s", got, want)
 	}
 	checkAzure(t, seen)
@@ -165,7 +166,7 @@ func TestJenkins(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+			s := wiretest.New(t, func(w http.ResponseWriter, r *http.Request) {
 				if r.URL.Query().Get("token") != "query-canary" {
 					w.WriteHeader(http.StatusNotFound)
 				}
@@ -176,11 +177,11 @@ func TestJenkins(t *testing.T) {
 			target := hook(t, s.URL+"/jenkins/generic-webhook-trigger/invoke?token=query-canary")
 			req := build(t, i, target)
 			res, err := i.Do(t.Context(), req)
-			seen := s.only(t)
-			if !acceptsJenkins(seen.header.Get(headerSignature), seen.body) {
-				t.Errorf("the plugin would not accept the signature %q", seen.header.Get(headerSignature))
+			seen := s.Only(t)
+			if !acceptsJenkins(seen.Header.Get(headerSignature), seen.Body) {
+				t.Errorf("the plugin would not accept the signature %q", seen.Header.Get(headerSignature))
 			}
-			if got, want := string(seen.body), string(target.Event); got != want {
+			if got, want := string(seen.Body), string(target.Event); got != want {
 				t.Errorf("body: got %s, want %s", got, want)
 			}
 			if tc.wantErr != "" {
@@ -211,7 +212,7 @@ func TestJenkins(t *testing.T) {
 
 func TestGitLab(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusCreated)
 		_, _ = w.Write([]byte(`{"id":90071992547409931,"web_url":"https://gitlab.test/acme/-/pipelines/9"}`))
 	})
@@ -227,12 +228,12 @@ func TestGitLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := s.only(t)
-	if got, want := seen.uri, "/api/v4/projects/acme%2Fplatform%2Fapi/trigger/pipeline"; got != want {
+	seen := s.Only(t)
+	if got, want := seen.URI, "/api/v4/projects/acme%2Fplatform%2Fapi/trigger/pipeline"; got != want {
 		t.Errorf("path: got %s, want %s", got, want)
 	}
 	want := `{"port_payload":` + string(target.Event) + `,"ref":"trunk","token":"` + testGitLab + `","variables":{"N":"2","REGION":"eu","n":"3","name":"a<b","none":"null","on":"true","tags":"[\"x\",1]"}}`
-	if got := string(seen.body); got != want {
+	if got := string(seen.Body); got != want {
 		t.Errorf("body: got %s, want %s", got, want)
 	}
 	checkV1(t, seen)
@@ -303,7 +304,7 @@ func TestGitLabToken(t *testing.T) {
 
 func TestPortAPI(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, nil)
+	s := wiretest.New(t, nil)
 	deps := testDeps()
 	deps.PortAPI = s.URL
 	i := newInvoker(t, testConfig(), deps)
@@ -311,14 +312,14 @@ func TestPortAPI(t *testing.T) {
 	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil {
 		t.Fatal(err)
 	}
-	seen := s.only(t)
-	if got, want := string(seen.body), `{"identifier":"a"}`; got != want {
+	seen := s.Only(t)
+	if got, want := string(seen.Body), `{"identifier":"a"}`; got != want {
 		t.Errorf("body: got %s, want %s", got, want)
 	}
-	if got, want := seen.header.Get("Authorization"), "Bearer "+testToken; got != want {
+	if got, want := seen.Header.Get("Authorization"), "Bearer "+testToken; got != want {
 		t.Errorf("authorization: got %q, want %q", got, want)
 	}
-	if got := seen.header.Get(headerSignature); got != "" {
+	if got := seen.Header.Get(headerSignature); got != "" {
 		t.Errorf("signature: got %q, want none", got)
 	}
 }

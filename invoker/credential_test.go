@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"port-agent/invoker/follow/cistand"
+	"port-agent/invoker/wire/wiretest"
 )
 
 // A URL that only looks like Port's API, and one that a rule has made of
@@ -72,7 +73,7 @@ func TestPortTokenGoesToItsOriginOnly(t *testing.T) {
 // The error of a hidden answer does not quote it.
 func TestHiddenAnswerIsNotQuoted(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		_, _ = w.Write([]byte(`{"members":["ceo@corp.example"]}`))
 	})

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 // A call with credentials stays at its origin; one without follows a GET.
@@ -24,9 +26,9 @@ func TestFetchRedirects(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			end := newStandIn(t, nil)
-			var first *standIn
-			first = newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+			end := wiretest.New(t, nil)
+			var first *wiretest.StandIn
+			first = wiretest.New(t, func(w http.ResponseWriter, r *http.Request) {
 				to := first.URL
 				if tc.elsewhere {
 					to = end.URL
@@ -40,11 +42,11 @@ func TestFetchRedirects(t *testing.T) {
 			if refused := err != nil; refused != tc.refused || res == nil {
 				t.Fatalf("got %v, %v, want refused %t", res, err, tc.refused)
 			}
-			if tc.refused && (!strings.Contains(err.Error(), "was redirected to "+end.URL+"/end") || len(end.exchanges()) != 0) {
-				t.Errorf("got %v and %d requests", err, len(end.exchanges()))
+			if tc.refused && (!strings.Contains(err.Error(), "was redirected to "+end.URL+"/end") || len(end.Exchanges()) != 0) {
+				t.Errorf("got %v and %d requests", err, len(end.Exchanges()))
 			}
 			if tc.header != "Accept" {
-				checkSecrets(t, "the other origin", fmt.Sprint(end.exchanges()))
+				checkSecrets(t, "the other origin", fmt.Sprint(end.Exchanges()))
 			}
 			if !tc.refused && res.StatusCode != http.StatusOK {
 				t.Errorf("got %d", res.StatusCode)
@@ -56,13 +58,13 @@ func TestFetchRedirects(t *testing.T) {
 // Fetch leaves statuses to its caller.
 func TestFetchStatus(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
 	i := newInvoker(t, testConfig(), testDeps())
 	res, err := i.Fetch(t.Context(), FetchRequest{URL: s.URL + "/job/1"})
 	if err != nil || res.StatusCode != http.StatusNotFound {
 		t.Errorf("got %v, %v", res, err)
 	}
-	if got := s.only(t); got.method != "GET" || got.header.Get("User-Agent") != testUserAgent || got.header.Get(headerSignature) != "" {
+	if got := s.Only(t); got.Method != "GET" || got.Header.Get("User-Agent") != testUserAgent || got.Header.Get(headerSignature) != "" {
 		t.Errorf("got %+v", got)
 	}
 	if _, err := i.Fetch(t.Context(), FetchRequest{URL: "http://169.254.169.254/"}); err == nil || !strings.Contains(err.Error(), "egress") {

@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"port-agent/invoker/wire"
+	"port-agent/invoker/wire/wiretest"
 )
 
 // newGitHubStandIn is an Enterprise server with one repository.
-func newGitHubStandIn(t *testing.T) (*standIn, *Invoker) {
+func newGitHubStandIn(t *testing.T) (*wiretest.StandIn, *Invoker) {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v3/repos/acme/api", func(w http.ResponseWriter, _ *http.Request) {
@@ -23,7 +24,7 @@ func newGitHubStandIn(t *testing.T) (*standIn, *Invoker) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	s := newStandIn(t, mux.ServeHTTP)
+	s := wiretest.New(t, mux.ServeHTTP)
 	cfg := testConfig()
 	cfg.GitHubAPIURL = s.URL + "/api/v3"
 	return s, newInvoker(t, cfg, testDeps())
@@ -39,21 +40,21 @@ func TestGitHub(t *testing.T) {
 	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil {
 		t.Fatal(err)
 	}
-	seen := s.only(t)
-	if got, want := seen.uri, "/api/v3/repos/acme/api/actions/workflows/deploy.yml/dispatches"; got != want {
+	seen := s.Only(t)
+	if got, want := seen.URI, "/api/v3/repos/acme/api/actions/workflows/deploy.yml/dispatches"; got != want {
 		t.Errorf("path: got %s, want %s", got, want)
 	}
 	want := asJSON(t, map[string]any{"ref": "v2", "return_run_details": true, "inputs": map[string]any{
 		"dry": "true", "tags": `["a<b"]`, "level": "2", "port_payload": string(target.Event),
 	}})
-	body := Response{Response: wire.Response{Body: seen.body}}
+	body := Response{Response: wire.Response{Body: seen.Body}}
 	if got := asJSON(t, must(body.JSON())); got != want {
 		t.Errorf("body: got %s, want %s", got, want)
 	}
-	if got := seen.header.Get(headerSignature); got != "" {
+	if got := seen.Header.Get(headerSignature); got != "" {
 		t.Errorf("signature: got %q, want none", got)
 	}
-	if got, want := seen.header.Get("Accept"), "application/vnd.github+json"; got != want {
+	if got, want := seen.Header.Get("Accept"), "application/vnd.github+json"; got != want {
 		t.Errorf("accept: got %q, want %q", got, want)
 	}
 }
@@ -70,7 +71,7 @@ func TestGitHubDefaultBranch(t *testing.T) {
 	if got, want := asJSON(t, req.Value()["body"]), `{"inputs":{},"ref":"[default branch of acme/api]","return_run_details":true}`; got != want {
 		t.Errorf("before: got %s, want %s", got, want)
 	}
-	if got := len(s.exchanges()); got != 0 {
+	if got := len(s.Exchanges()); got != 0 {
 		t.Fatalf("got %d requests before Do, want 0", got)
 	}
 	if _, err := i.Do(t.Context(), req); err != nil {
@@ -83,8 +84,8 @@ func TestGitHubDefaultBranch(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, e := range s.exchanges() {
-		got = append(got, e.method+" "+strings.TrimPrefix(e.uri, "/api/v3/repos/acme/api")+" "+string(e.body))
+	for _, e := range s.Exchanges() {
+		got = append(got, e.Method+" "+strings.TrimPrefix(e.URI, "/api/v3/repos/acme/api")+" "+string(e.Body))
 	}
 	dispatch := `POST /actions/workflows/4711/dispatches {"inputs":{},"ref":"trunk","return_run_details":true}`
 	if want := "GET  |" + dispatch + "|" + dispatch; strings.Join(got, "|") != want {
@@ -118,7 +119,7 @@ func TestGitHubLookupFails(t *testing.T) {
 func TestGitHubBranchIsNotAskedElsewhere(t *testing.T) {
 	t.Parallel()
 	s, i := newGitHubStandIn(t)
-	other := newStandIn(t, nil)
+	other := wiretest.New(t, nil)
 	target := event(t, map[string]any{"type": "GITHUB", "org": "acme", "repo": "api", "workflow": "x.yml"}, nil)
 	target.Rule.URL = ptr(other.URL + "/repos/acme/api/actions/workflows/x.yml/dispatches")
 	target.Rule.Headers = map[string]string{"Authorization": "token rule-canary"}
@@ -127,7 +128,7 @@ func TestGitHubBranchIsNotAskedElsewhere(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	target.Method.Ref = "main"
-	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil || len(s.exchanges()) != 0 || len(other.exchanges()) != 1 {
+	if _, err := i.Do(t.Context(), build(t, i, target)); err != nil || len(s.Exchanges()) != 0 || len(other.Exchanges()) != 1 {
 		t.Errorf("with a ref: got %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"port-agent/invoker/wire"
+	"port-agent/invoker/wire/wiretest"
 )
 
 // targetsOf gives a target for each backend that leads to the server at base.
@@ -55,7 +56,7 @@ func TestBackends(t *testing.T) {
 
 func testBackend(t *testing.T, name string) {
 	// The server repeats whatever it was sent, as a badly written one might.
-	s := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+	s := wiretest.New(t, func(w http.ResponseWriter, r *http.Request) {
 		status, err := strconv.Atoi(r.Header.Get("X-Want"))
 		if err != nil {
 			status = http.StatusOK
@@ -129,19 +130,19 @@ func testBackend(t *testing.T, name string) {
 	t.Run("canceled", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		before := len(s.exchanges())
+		before := len(s.Exchanges())
 		_, err := i.Do(ctx, request(nil))
 		if !errors.Is(err, context.Canceled) || Sent(err) {
 			t.Errorf("got %v, sent %t", err, Sent(err))
 		}
-		if got := len(s.exchanges()) - before; got != 0 {
+		if got := len(s.Exchanges()) - before; got != 0 {
 			t.Errorf("got %d requests, want 0", got)
 		}
 		checkSecrets(t, "error", fmt.Sprint(err))
 	})
 	t.Run("key", func(t *testing.T) {
-		seen := s.exchanges()
-		h := seen[len(seen)-1].header
+		seen := s.Exchanges()
+		h := seen[len(seen)-1].Header
 		if got := h.Get("Idempotency-Key") + " " + h.Get("X-Port-Run-Id") + " " + h.Get("User-Agent"); got != "r_1 r_1 "+testUserAgent {
 			t.Errorf("got %s", got)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"port-agent/invoker/wire"
+	"port-agent/invoker/wire/wiretest"
 )
 
 func TestBuild(t *testing.T) {
@@ -135,7 +136,7 @@ func TestBuildRefuses(t *testing.T) {
 
 func TestBuildHeaders(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, nil)
+	s := wiretest.New(t, nil)
 	i := newInvoker(t, testConfig(), testDeps())
 	target := hook(t, strings.Replace(s.URL, "http://", "http://me:password-canary@", 1)+"/hook")
 	target.Rule.Headers = map[string]string{
@@ -146,17 +147,17 @@ func TestBuildHeaders(t *testing.T) {
 	if _, err := i.Do(t.Context(), req); err != nil {
 		t.Fatal(err)
 	}
-	seen := s.only(t)
+	seen := s.Only(t)
 	for k, want := range map[string]string{
 		"User-Agent": "mine", "Idempotency-Key": "k", "X-Port-Run-Id": "own",
 		"Authorization": "Basic bWU6cGFzc3dvcmQtY2FuYXJ5",
 	} {
-		if got := seen.header.Values(k); len(got) != 1 || got[0] != want {
+		if got := seen.Header.Values(k); len(got) != 1 || got[0] != want {
 			t.Errorf("%s: got %q, want %q", k, got, want)
 		}
 	}
-	if seen.host != "virtual.test" {
-		t.Errorf("host: got %s, want virtual.test", seen.host)
+	if seen.Host != "virtual.test" {
+		t.Errorf("host: got %s, want virtual.test", seen.Host)
 	}
 	checkV1(t, seen)
 	checkSecrets(t, "URL", req.URL.String()+req.Endpoint()+asJSON(t, req.Value()["url"]))

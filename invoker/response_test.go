@@ -9,12 +9,13 @@ import (
 	"golang.org/x/text/encoding/unicode"
 
 	"port-agent/invoker/wire"
+	"port-agent/invoker/wire/wiretest"
 )
 
 // An error quotes the answer in its own characters.
 func TestCharsetInSummary(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=iso-8859-1")
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = w.Write([]byte("caf\xe9 closed"))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"port-agent/invoker/wire"
+	"port-agent/invoker/wire/wiretest"
 )
 
 // Every status from 100 to 599, for a method that may be repeated and for one
@@ -104,7 +105,7 @@ func TestRetryAfter(t *testing.T) {
 
 func TestRetryAfterOfAnswer(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+	s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "12")
 		w.WriteHeader(http.StatusTooManyRequests)
 	})
@@ -142,7 +143,7 @@ func TestRateLimits(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+			s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 				for k, v := range tc.header {
 					if n, ok := strings.CutPrefix(v, epoch); ok {
 						d, _ := strconv.Atoi(n)

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 func TestStatusErrorText(t *testing.T) {
@@ -19,7 +21,7 @@ func TestStatusErrorText(t *testing.T) {
 		{strings.Repeat("x", 495) + "query-canary", ": " + strings.Repeat("x", 495) + "[reda…"},
 		{strings.Repeat("x", 495) + "decrypted \n input", ": " + strings.Repeat("x", 495) + "[reda…"},
 	} {
-		s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+		s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusInternalServerError)
 			_, _ = io.WriteString(w, tc.body)
 		})
@@ -40,7 +42,7 @@ func TestStatusErrorText(t *testing.T) {
 // A redirect that is not followed is a refusal without a response.
 func TestRedirectNotFollowed(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/end", http.StatusFound) })
+	s := wiretest.New(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/end", http.StatusFound) })
 	i := newInvoker(t, testConfig(), testDeps())
 	req := build(t, i, hook(t, s.URL+"/hook"))
 	res, err := i.Do(t.Context(), req)
@@ -51,7 +53,7 @@ func TestRedirectNotFollowed(t *testing.T) {
 	if retry, _ := Retryable(err, req, []int{http.StatusFound}); retry || !Sent(err) {
 		t.Errorf("got retryable %t, sent %t, want false, true", retry, Sent(err))
 	}
-	s.only(t)
+	s.Only(t)
 }
 
 // The certificate of Port's API is checked whatever the settings say, and only

@@ -50,6 +50,7 @@ func list(t *testing.T, args ...string) []listed {
 var mayImport = map[string][]string{
 	"invoker":                {"invoker/wire"},
 	"invoker/wire":           nil,
+	"invoker/wire/wiretest":  nil,
 	"invoker/follow":         {"invoker", "invoker/follow/ci", "invoker/wire", "transform"},
 	"invoker/follow/ci":      {"invoker", "invoker/wire"},
 	"invoker/follow/cistand": nil,

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 const stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
@@ -319,7 +321,7 @@ func TestContentEncoding(t *testing.T) {
 		for _, asked := range []string{"", "gzip", "identity"} {
 			t.Run(fmt.Sprintf("%s %q asked %q", tc.encoding, tc.body, asked), func(t *testing.T) {
 				t.Parallel()
-				s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+				s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 					w.Header().Set("Content-Encoding", tc.encoding)
 					_, _ = io.WriteString(w, tc.body)
 				})

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 // authority is a certificate authority of a test.
@@ -88,11 +90,11 @@ func (a *authority) pair(t *testing.T) tls.Certificate {
 }
 
 // serveTLS starts a stand-in with a certificate of the authority.
-func (a *authority) serveTLS(t *testing.T, config *tls.Config) *standIn {
+func (a *authority) serveTLS(t *testing.T, config *tls.Config) *wiretest.StandIn {
 	t.Helper()
 	config.Certificates = []tls.Certificate{a.pair(t)}
-	s := new(standIn)
-	s.Server = httptest.NewUnstartedServer(s.record(nil))
+	s := new(wiretest.StandIn)
+	s.Server = httptest.NewUnstartedServer(s.Record(nil))
 	s.TLS = config
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()

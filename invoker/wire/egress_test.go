@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 // resolver answers from a table of host names, over DNS on 127.0.0.1.
@@ -68,7 +70,7 @@ func answerDNS(query []byte, hosts map[string]string) []byte {
 
 func TestEgress(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+	s := wiretest.New(t, func(w http.ResponseWriter, r *http.Request) {
 		if to := r.URL.Query().Get("to"); to != "" {
 			http.Redirect(w, r, to, http.StatusFound)
 		}
@@ -216,7 +218,7 @@ func (l listener) Addr() net.Addr { return net.TCPAddrFromAddrPort(netip.MustPar
 // A call never leads to the agent's own listeners, whatever is allowed.
 func TestEgressOwnListeners(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, nil)
+	s := wiretest.New(t, nil)
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	for _, tc := range []struct {
 		listener, host string

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http/httpguts"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 // The bytes of a request are what its signature and its receiver expect.
@@ -223,7 +225,7 @@ func TestDeadConnection(t *testing.T) {
 	}{{"with a body", post}, {"without a body", empty}, {"GET", get}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStandIn(t, nil)
+			s := wiretest.New(t, nil)
 			c := newClient(t, verified, nil)
 			var first, later atomic.Bool
 			var dials atomic.Int64
@@ -256,7 +258,7 @@ func TestDeadConnection(t *testing.T) {
 			if got := dials.Load(); got != 3 {
 				t.Errorf("got %d connections, want 3", got)
 			}
-			if got := len(s.exchanges()); got != 3 {
+			if got := len(s.Exchanges()); got != 3 {
 				t.Errorf("got %d requests, want 3", got)
 			}
 		})

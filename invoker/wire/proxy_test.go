@@ -14,13 +14,15 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 // newProxy is a forward proxy that takes every host for 127.0.0.1, on the
 // port that was asked for.
-func newProxy(t *testing.T) *standIn {
+func newProxy(t *testing.T) *wiretest.StandIn {
 	t.Helper()
-	return newStandIn(t, forward)
+	return wiretest.New(t, forward)
 }
 
 func forward(w http.ResponseWriter, r *http.Request) {
@@ -121,7 +123,7 @@ func TestProxy(t *testing.T) {
 			t.Parallel()
 			proxy := newProxy(t)
 			a := newAuthority(t)
-			backend, scheme := newStandIn(t, nil), "http"
+			backend, scheme := wiretest.New(t, nil), "http"
 			cfg := verified
 			if tc.tls {
 				backend, scheme = a.serveTLS(t, new(tls.Config)), "https"
@@ -136,19 +138,19 @@ func TestProxy(t *testing.T) {
 			if _, err := do(t, c, post(t, scheme+"://backend.test:"+port+"/hook")); err != nil {
 				t.Fatal(err)
 			}
-			backend.only(t)
+			backend.Only(t)
 			if tc.want == "" {
-				if got := len(proxy.exchanges()); got != 0 {
+				if got := len(proxy.Exchanges()); got != 0 {
 					t.Errorf("the proxy was asked %d times", got)
 				}
 				return
 			}
-			seen := proxy.only(t)
-			if got, want := seen.method+" "+seen.uri, strings.Replace(tc.want, "PORT", port, 1); got != want {
+			seen := proxy.Only(t)
+			if got, want := seen.Method+" "+seen.URI, strings.Replace(tc.want, "PORT", port, 1); got != want {
 				t.Errorf("proxy: got %s, want %s", got, want)
 			}
 			want := "Basic " + base64.StdEncoding.EncodeToString([]byte("me:password-canary"))
-			if got := seen.header.Get("Proxy-Authorization"); got != want {
+			if got := seen.Header.Get("Proxy-Authorization"); got != want {
 				t.Errorf("proxy authorization: got %q, want %q", got, want)
 			}
 		})
@@ -198,7 +200,7 @@ func TestProxyKinds(t *testing.T) {
 					t.Cleanup(proxy.Close)
 					address = proxy.Listener.Addr().String()
 				}
-				backend := newStandIn(t, nil)
+				backend := wiretest.New(t, nil)
 				if scheme == "https" {
 					backend = a.serveTLS(t, new(tls.Config))
 				}
@@ -211,12 +213,12 @@ func TestProxyKinds(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				for _, seen := range backend.exchanges() {
-					if seen.header.Get("Proxy-Authorization") != "" && (scheme == "https" || strings.HasPrefix(kind, "socks")) {
+				for _, seen := range backend.Exchanges() {
+					if seen.Header.Get("Proxy-Authorization") != "" && (scheme == "https" || strings.HasPrefix(kind, "socks")) {
 						t.Error("the backend was told the proxy's login")
 					}
 				}
-				if got := len(backend.exchanges()); got != 2 {
+				if got := len(backend.Exchanges()); got != 2 {
 					t.Errorf("got %d requests, want 2", got)
 				}
 				if got := conns.Load(); got != 1 {
@@ -230,7 +232,7 @@ func TestProxyKinds(t *testing.T) {
 
 func TestProxyFails(t *testing.T) {
 	t.Parallel()
-	refusing := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
+	refusing := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) })
 	for _, tc := range []struct{ name, proxy, want string }{
 		{"nobody there", "http://me:password-canary@127.0.0.1:1", "proxy: connection refused"},
 		{"no such name", "http://proxy.test:3128", "proxy: no such host"},
@@ -258,7 +260,7 @@ func TestProxyFails(t *testing.T) {
 func TestProxyEgress(t *testing.T) {
 	t.Parallel()
 	proxy := newProxy(t)
-	backend := newStandIn(t, nil)
+	backend := wiretest.New(t, nil)
 	_, port, _ := net.SplitHostPort(backend.Listener.Addr().String())
 	for _, tc := range []struct {
 		host        string

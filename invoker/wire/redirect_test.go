@@ -5,10 +5,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 // newRedirecting redirects /STATUS to the URL in to, and answers the rest.
-func newRedirecting(t *testing.T) *standIn {
+func newRedirecting(t *testing.T) *wiretest.StandIn {
 	t.Helper()
 	mux := http.NewServeMux()
 	mux.HandleFunc("/{status}", func(w http.ResponseWriter, r *http.Request) {
@@ -19,7 +21,7 @@ func newRedirecting(t *testing.T) *standIn {
 		w.Header().Set("Location", r.URL.Query().Get("to"))
 		w.WriteHeader(status)
 	})
-	return newStandIn(t, mux.ServeHTTP)
+	return wiretest.New(t, mux.ServeHTTP)
 }
 
 func TestRedirect(t *testing.T) {
@@ -71,23 +73,23 @@ func TestRedirect(t *testing.T) {
 			if res.Refusal != "" {
 				t.Errorf("got the refusal %s", res.Refusal)
 			}
-			seen := last.exchanges()
+			seen := last.Exchanges()
 			end := seen[len(seen)-1]
-			got := end.method + " " + end.uri
-			if len(end.body) > 0 {
+			got := end.Method + " " + end.URI
+			if len(end.Body) > 0 {
 				got += " body"
 			}
-			if end.header.Get("X-Port-Signature") != "" {
+			if end.Header.Get("X-Port-Signature") != "" {
 				got += " signed"
 			}
-			if end.header.Get("Authorization") != "" {
+			if end.Header.Get("Authorization") != "" {
 				got += " authorized"
 			}
 			if got != tc.want {
 				t.Errorf("got %s, want %s", got, tc.want)
 			}
 			if tc.other {
-				checkSecrets(t, "redirected request", fmt.Sprint(end.header, string(end.body)))
+				checkSecrets(t, "redirected request", fmt.Sprint(end.Header, string(end.Body)))
 			}
 		})
 	}
@@ -112,7 +114,7 @@ func TestRedirectRefused(t *testing.T) {
 				}
 				w.WriteHeader(http.StatusFound)
 			})
-			s := newStandIn(t, mux.ServeHTTP)
+			s := wiretest.New(t, mux.ServeHTTP)
 			c := newClient(t, verified, nil)
 			res, err := do(t, c, get(t, s.URL+"/302"))
 			if err != nil {

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"port-agent/invoker/wire/wiretest"
 )
 
 // rawServer hands each connection to serve, numbered from 0.
@@ -158,7 +160,7 @@ func TestSent(t *testing.T) {
 		{
 			name: "hangs after the request",
 			url: func(t *testing.T) string {
-				return newStandIn(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).URL
+				return wiretest.New(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).URL
 			},
 			wantSent: true,
 			timeout:  300 * time.Millisecond,
@@ -186,7 +188,7 @@ func TestSent(t *testing.T) {
 		{
 			name: "trickles for ever",
 			url: func(t *testing.T) string {
-				return newStandIn(t, func(w http.ResponseWriter, r *http.Request) {
+				return wiretest.New(t, func(w http.ResponseWriter, r *http.Request) {
 					_, _ = io.WriteString(w, "begin")
 					w.(http.Flusher).Flush()
 					<-r.Context().Done()
@@ -245,7 +247,7 @@ func TestNoSuchHost(t *testing.T) {
 
 func TestCanceled(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(t, nil)
+	s := wiretest.New(t, nil)
 	c := newClient(t, verified, nil)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errors.New("the agent was stopped"))
@@ -255,7 +257,7 @@ func TestCanceled(t *testing.T) {
 	if want := "POST " + s.URL + ": the agent was stopped"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if fault(t, err).Sent || len(s.exchanges()) != 0 {
+	if fault(t, err).Sent || len(s.Exchanges()) != 0 {
 		t.Error("a request was sent")
 	}
 }
@@ -277,7 +279,7 @@ func TestBodyLimit(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			s := newStandIn(t, func(w http.ResponseWriter, _ *http.Request) {
+			s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
 				if tc.chunked {
 					w.(http.Flusher).Flush()
 				}

@@ -1,16 +1,13 @@
 package wire
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
@@ -67,57 +64,6 @@ func fault(t testing.TB, err error) *Error {
 		t.Fatalf("got %v, want an *Error", err)
 	}
 	return e
-}
-
-// exchange is one request as a stand-in has seen it.
-type exchange struct {
-	method, uri, host string
-	header            http.Header
-	body              []byte
-}
-
-// standIn is a server that records its requests and answers what it is told.
-type standIn struct {
-	*httptest.Server
-	mu   sync.Mutex
-	seen []exchange
-}
-
-// newStandIn answers with handle, or with an empty 200 where it is nil.
-func newStandIn(t testing.TB, handle http.HandlerFunc) *standIn {
-	t.Helper()
-	s := new(standIn)
-	s.Server = httptest.NewServer(s.record(handle))
-	t.Cleanup(s.Close)
-	return s
-}
-
-func (s *standIn) record(handle http.HandlerFunc) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		s.mu.Lock()
-		s.seen = append(s.seen, exchange{r.Method, r.RequestURI, r.Host, r.Header.Clone(), body})
-		s.mu.Unlock()
-		if handle != nil {
-			r.Body = io.NopCloser(bytes.NewReader(body))
-			handle(w, r)
-		}
-	}
-}
-
-func (s *standIn) exchanges() []exchange {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]exchange(nil), s.seen...)
-}
-
-func (s *standIn) only(t testing.TB) exchange {
-	t.Helper()
-	seen := s.exchanges()
-	if len(seen) != 1 {
-		t.Fatalf("got %d requests, want 1", len(seen))
-	}
-	return seen[0]
 }
 
 // checkSecrets fails the test where a text holds one of the canaries.
