@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const testsAtOnce = 6
+const testsAtOnce = 10
 
 const (
 	testSecret = "test-client-secret-0123456789abcdef"
