@@ -3,10 +3,8 @@ package invoker
 import (
 	"bytes"
 	"errors"
-	"math"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -83,31 +81,14 @@ func (r *Response) Limited() (after time.Duration, limit bool) {
 	return retryAfter(r.Header, limit), limit
 }
 
-// maxReset bounds a wait that a rate limit names.
-const maxReset = 24 * time.Hour
-
-// retryAfter reads how long the backend asks to wait: Retry-After in seconds
-// or as a date, else when its rate limit begins anew. GitHub, GitLab and Azure
-// DevOps give that in seconds since 1970, the drafts of the IETF in seconds
-// from now. It counts where the limit is what the answer is about.
+// retryAfter is how long an answer asks to wait: by Retry-After, else until its
+// rate limit begins anew. That counts where the limit is what the answer is about.
 func retryAfter(h http.Header, limit bool) time.Duration {
-	v := strings.TrimSpace(h.Get("Retry-After"))
-	if seconds, err := strconv.ParseFloat(v, 64); err == nil && seconds <= math.MaxInt32 {
-		return max(0, time.Duration(seconds*float64(time.Second)))
-	}
-	if at, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(at))
-	}
+	d, asked := wire.RetryAfter(h)
 	for _, name := range []string{"RateLimit-Reset", "X-RateLimit-Reset"} {
-		n, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
-		if err != nil || n < 0 || !limit {
-			continue
+		if limit && !asked {
+			d, asked = wire.UntilReset(h, name)
 		}
-		wait := time.Duration(min(n, maxReset.Seconds()) * float64(time.Second))
-		if n > 1e9 {
-			wait = time.Until(time.Unix(int64(min(n, 1e11)), 0))
-		}
-		return max(0, min(wait, maxReset))
 	}
-	return 0
+	return d
 }

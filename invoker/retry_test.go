@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"port-agent/invoker/wire"
@@ -79,30 +78,6 @@ func TestRetryableTransport(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		in := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
-		for _, tc := range []struct {
-			header string
-			want   time.Duration
-		}{
-			{"7", 7 * time.Second},
-			{"0", 0},
-			{"-3", 0},
-			{in(90 * time.Second), 90 * time.Second},
-			{in(-time.Hour), 0},
-			{"soon", 0},
-			{"99999999999999", 0},
-			{"", 0},
-		} {
-			if got := retryAfter(http.Header{"Retry-After": {tc.header}}, false); got != tc.want {
-				t.Errorf("%q: got %v, want %v", tc.header, got, tc.want)
-			}
-		}
-	})
-}
-
 func TestRetryAfterOfAnswer(t *testing.T) {
 	t.Parallel()
 	s := wiretest.New(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -136,7 +111,7 @@ func TestRateLimits(t *testing.T) {
 		{"the draft of the IETF", 429, map[string]string{"RateLimit-Reset": "17"}, true, 17 * time.Second},
 		{"a reset long ago", 429, map[string]string{"RateLimit-Reset": epoch + "-3600"}, true, 0},
 		{"a reset without sense", 429, map[string]string{"RateLimit-Reset": "soon"}, true, 0},
-		{"a reset at the end of time", 429, map[string]string{"RateLimit-Reset": "1e300"}, true, maxReset},
+		{"a reset at the end of time", 429, map[string]string{"RateLimit-Reset": "1e300"}, true, wire.MaxWait},
 		{"a right that lacks", 403, map[string]string{"X-RateLimit-Remaining": "4999", "X-RateLimit-Reset": epoch + "60"}, false, 0},
 		{"another refusal", 404, map[string]string{"X-RateLimit-Remaining": "0"}, false, 0},
 		{"a pause of a server that says its limits always", 503, map[string]string{"RateLimit-Remaining": "99", "RateLimit-Reset": epoch + "60"}, true, 0},

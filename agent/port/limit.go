@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"port-agent/agent"
+	"port-agent/invoker/wire"
 )
 
 const (
@@ -138,42 +139,16 @@ func (l *limit) left(calls float64, low bool, reset time.Duration) {
 
 // askedWait is the wait that an answer asks for.
 func askedWait(res *http.Response) (time.Duration, bool) {
-	if d, ok := retryAfter(res.Header); ok || res.StatusCode != http.StatusTooManyRequests {
-		return d, ok
+	d, asked := wire.RetryAfter(res.Header)
+	if !asked && res.StatusCode == http.StatusTooManyRequests {
+		d, asked = untilReset(res.Header)
 	}
-	return untilReset(res.Header)
+	return min(d, maxAsked), asked
 }
 
-// retryAfter reads Retry-After, seconds or a date.
-func retryAfter(h http.Header) (time.Duration, bool) {
-	text := h.Get("Retry-After")
-	if text == "" {
-		return 0, false
-	}
-	if at, err := http.ParseTime(text); err == nil {
-		return bounded(at.Sub(serverNow(h))), true
-	}
-	s, ok := number(h, "Retry-After")
-	return seconds(s), ok
-}
-
-// untilReset reads x-ratelimit-reset. Port's documentation gives it as epoch
-// seconds in one edition and as seconds from now in another; their sizes tell
-// them apart.
 func untilReset(h http.Header) (time.Duration, bool) {
-	reset, ok := number(h, "X-Ratelimit-Reset")
-	if reset >= 1e8 { // three years
-		reset -= float64(serverNow(h).Unix())
-	}
-	return seconds(reset), ok
-}
-
-// serverNow is the time by the server's clock, on which its dates are meant.
-func serverNow(h http.Header) time.Time {
-	if date, err := http.ParseTime(h.Get("Date")); err == nil {
-		return date
-	}
-	return time.Now()
+	d, ok := wire.UntilReset(h, "X-Ratelimit-Reset")
+	return min(d, maxAsked), ok
 }
 
 func number(h http.Header, name string) (float64, bool) {
@@ -184,9 +159,3 @@ func number(h http.Header, name string) (float64, bool) {
 	n, err := strconv.ParseFloat(text, 64)
 	return n, err == nil
 }
-
-func seconds(s float64) time.Duration {
-	return bounded(time.Duration(min(max(s, 0), maxAsked.Seconds()) * float64(time.Second)))
-}
-
-func bounded(d time.Duration) time.Duration { return min(max(d, 0), maxAsked) }

@@ -12,6 +12,7 @@ func FuzzAskedWait(f *testing.F) {
 	f.Add("Mon, 02 Jan 2006 15:04:05 GMT", "0", "15000", "")
 	f.Add("", "-1", "NaN", "1751234567")
 	f.Add("1e400", "Inf", "-Inf", "-9223372036854775808")
+	f.Add("NaN", "", "", "NaN")
 	f.Fuzz(func(t *testing.T, after, remaining, total, reset string) {
 		h := http.Header{"Retry-After": {after}, "X-Ratelimit-Remaining": {remaining}, "X-Ratelimit-Limit": {total}, "X-Ratelimit-Reset": {reset}}
 		for _, status := range []int{200, 429, 503} {
