@@ -62,9 +62,9 @@ func newFixture(t testing.TB, mapping string, edit ...func(*Config)) *fixture {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	rules, err := transform.Parse("invocations.json", []byte(mapping), transform.Config{TimeoutMS: 1000}, nil)
-	if err != nil {
-		t.Fatal(err)
+	rules, findings := transform.Parse("invocations.json", []byte(mapping), transform.Config{TimeoutMS: 1000}, nil)
+	if rules == nil {
+		t.Fatal(findings)
 	}
 	calls, err := wire.New(wire.Config{VerifySSL: true}, func(string) (string, bool) { return "", false })
 	if err != nil {

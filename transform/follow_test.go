@@ -137,11 +137,11 @@ func TestCheckFollow(t *testing.T) {
 	}
 	for _, test := range tests {
 		var got []string
-		for _, f := range Check("", []byte(`[{"follow": `+test.follow+`}]`), testEnv) {
+		for _, f := range check(`[{"follow": `+test.follow+`}]`, testEnv) {
 			if f.Line == 0 {
 				t.Errorf("%s has no place", f)
 			}
-			f.Rule, f.Warning = -1, false
+			f.File, f.Rule, f.Warning = "", -1, false
 			got = append(got, f.Error())
 		}
 		if s := strings.Join(got, "; "); s != test.want {

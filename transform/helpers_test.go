@@ -20,6 +20,12 @@ func decode(tb testing.TB, s string) any {
 	return v
 }
 
+// check returns the findings about a mapping.
+func check(file string, environ []string) []Finding {
+	_, findings := Parse("m.json", []byte(file), Config{}, environ)
+	return findings
+}
+
 func asJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {

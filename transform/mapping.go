@@ -42,15 +42,15 @@ func (c Config) File() string { return cmp.Or(c.Path, c.LegacyPath, search()) }
 // environ is the environment that expressions see, as os.Environ returns it. An
 // error joins all that is wrong, each a Finding.
 func Load(cfg Config, environ []string) (*Mapping, error) {
-	file := cfg.File()
-	if file == "" {
-		return Parse("", []byte(builtIn), cfg, environ)
+	file, data := cfg.File(), []byte(builtIn)
+	if file != "" {
+		var err error
+		if data, err = os.ReadFile(file); err != nil {
+			return nil, fmt.Errorf("read mapping: %w", err)
+		}
 	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read mapping: %w", err)
-	}
-	return Parse(file, data, cfg, environ)
+	m, findings := Parse(file, data, cfg, environ)
+	return m, joinErrors(findings)
 }
 
 // search returns the first mapping file in the usual places, "" without one.
@@ -69,25 +69,18 @@ func search() string {
 	return ""
 }
 
-// Parse reads a mapping from data; file is the name it goes by in findings.
-// For cfg only what concerns evaluation counts. See Load for the rest. It may
-// be called at any time: mappings share nothing with one another.
-func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, error) {
+// Parse reads a mapping from data. It returns everything that is wrong or looks
+// wrong with it, rule by rule; the mapping is nil where a finding is more than a
+// warning. file is the name that findings show. Of cfg only Strict and TimeoutMS
+// count. See Load for environ.
+func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, []Finding) {
 	p := parser{cfg: cfg, env: jq.NewEnvironment(environ, cfg.timeout())}
 	rules := p.parse(file, data)
-	if err := joinErrors(p.findings); err != nil {
-		return nil, err
+	if joinErrors(p.findings) != nil {
+		return nil, p.findings
 	}
 	sum := sha256.Sum256(data)
-	return &Mapping{File: file, Hash: hex.EncodeToString(sum[:]), Rules: rules, Warnings: p.findings}, nil
-}
-
-// Check returns everything that is wrong or looks wrong with a mapping, rule by
-// rule.
-func Check(file string, data []byte, environ []string) []Finding {
-	p := parser{env: jq.NewEnvironment(environ, Config{}.timeout())}
-	p.parse(file, data)
-	return p.findings
+	return &Mapping{File: file, Hash: hex.EncodeToString(sum[:]), Rules: rules, Warnings: p.findings}, p.findings
 }
 
 // Match returns the first rule that is enabled for event. Where there is none

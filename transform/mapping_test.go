@@ -13,9 +13,9 @@ import (
 
 func parse(t *testing.T, file string, cfg Config) *Mapping {
 	t.Helper()
-	m, err := Parse("m.json", []byte(file), cfg, testEnv)
-	if err != nil {
-		t.Fatal(err)
+	m, findings := Parse("m.json", []byte(file), cfg, testEnv)
+	if m == nil {
+		t.Fatal(findings)
 	}
 	return m
 }
@@ -73,9 +73,9 @@ func TestLoad(t *testing.T) {
 
 func TestBuiltInRule(t *testing.T) {
 	t.Parallel()
-	m, err := Parse("", []byte(builtIn), Config{}, nil)
-	if err != nil {
-		t.Fatal(err)
+	m, findings := Parse("", []byte(builtIn), Config{}, nil)
+	if m == nil {
+		t.Fatal(findings)
 	}
 	r, err := m.Match(t.Context(), map[string]any{"a": 1})
 	if err != nil {

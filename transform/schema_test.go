@@ -199,8 +199,8 @@ func TestSchemaAgrees(t *testing.T) {
 		}
 	}
 	for _, good := range []string{`[{}]`, `{"$schema": "x", "rules": [{"enabled": 1, "follow": true}]}`, `[{"headers": ".h", "query": {"a": ["1"], "b": null}, "body": [1, {}]}]`} {
-		if at := fault([]byte(good)); at != "" || len(Check("", []byte(good), nil)) > 0 {
-			t.Errorf("%s is refused at %s, findings %v", good, at, Check("", []byte(good), nil))
+		if at := fault([]byte(good)); at != "" || len(check(good, nil)) > 0 {
+			t.Errorf("%s is refused at %s, findings %v", good, at, check(good, nil))
 		}
 	}
 	for _, bad := range []string{
@@ -208,14 +208,14 @@ func TestSchemaAgrees(t *testing.T) {
 		`[{"fieldsToDecryptPaths": [""]}]`, `[{"timeout": 0}]`, `[{"timeout": "5"}]`, `[{"onInterrupted": "stop"}]`, `[{"retry": {"attempts": 0.5}}]`, `[{"retry": {"statuses": [200]}}]`,
 		`[{"follow": 1}]`, `[{"follow": {"interval": -1}}]`, `[{"follow": {"success": []}}]`, `[{"follow": {"dome": "true"}}]`, `[{"orderBy": true}]`, `[{"bodi": 1}]`, `{"rules": {}}`, `[1]`, `{"rules": [], "rule": 1}`,
 	} {
-		findings := Check("", []byte(bad), nil)
+		findings := check(bad, nil)
 		at := fault([]byte(bad))
 		if at == "" || len(findings) == 0 {
 			t.Errorf("%s: refused by the schema at %q, findings %v", bad, at, findings)
 			continue
 		}
 		if got := "#" + pointerAt(bad, findings[0].Start); got != at && !strings.HasPrefix(got, at) {
-			t.Errorf("%s: refused by the schema at %s, by Check at %s: %v", bad, at, got, findings[0])
+			t.Errorf("%s: refused by the schema at %s, by Parse at %s: %v", bad, at, got, findings[0])
 		}
 	}
 }

@@ -181,9 +181,9 @@ func stories(t *testing.T, src source) map[string]story {
 
 func pipeline(t *testing.T, client *port.Client, m *agent.Metrics, backend string) polling.Handler {
 	t.Helper()
-	rules, err := transform.Parse("invocations.json", []byte(mapping), transform.Config{TimeoutMS: 10_000}, []string{"BACKEND=" + backend})
-	if err != nil {
-		t.Fatal(err)
+	rules, findings := transform.Parse("invocations.json", []byte(mapping), transform.Config{TimeoutMS: 10_000}, []string{"BACKEND=" + backend})
+	if rules == nil {
+		t.Fatal(findings)
 	}
 	calls, err := wire.New(wire.Config{VerifySSL: true}, os.LookupEnv)
 	if err != nil {

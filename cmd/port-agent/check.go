@@ -50,7 +50,8 @@ func check(args []string, stdout, _ io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("read mapping: %w", err)
 	}
-	findings, failed := transform.Check(name, data, os.Environ()), 0
+	failed := 0
+	_, findings := transform.Parse(name, data, cfg.Transform, os.Environ())
 	for _, f := range findings {
 		fmt.Fprintln(stdout, terminal.Printable(f.Error()))
 		if !f.Warning {

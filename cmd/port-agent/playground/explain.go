@@ -63,7 +63,7 @@ func explain(ctx context.Context, in question) (*verdict, error) {
 		out.Faults["env"] = err.Error()
 		return out, nil
 	}
-	m, findings := parse(cfg.Transform, in.Mapping, environ)
+	m, findings := transform.Parse(mappingName, []byte(in.Mapping), cfg.Transform, environ)
 	out.Findings = place(in.Mapping, findings)
 	view(ctx, out, m, &explanation.Explainer{Config: cfg, Environ: environ, ShowSecrets: true}, in.state)
 	if in.JQ != "" {
@@ -92,15 +92,6 @@ func view(ctx context.Context, out *verdict, m *transform.Mapping, e *explanatio
 	}
 }
 
-// parse compiles a mapping; it is nil where it has errors.
-func parse(cfg transform.Config, text string, environ []string) (*transform.Mapping, []transform.Finding) {
-	m, err := transform.Parse(mappingName, []byte(text), cfg, environ)
-	if err != nil {
-		return nil, transform.Check(mappingName, []byte(text), environ)
-	}
-	return m, m.Warnings
-}
-
 // place converts findings, whose offsets count bytes of text.
 func place(text string, findings []transform.Finding) []finding {
 	out := make([]finding, len(findings))
@@ -123,10 +114,11 @@ func try(ctx context.Context, cfg transform.Config, environ []string, expr, reco
 	if err != nil {
 		return &tried{Error: err.Error()}
 	}
-	m, err := transform.Parse("", rule, cfg, environ)
-	if err != nil {
-		f, _ := errors.AsType[transform.Finding](err)
-		return &tried{Error: transform.Finding{Rule: -1, Message: f.Message, Hint: f.Hint}.Error()}
+	m, findings := transform.Parse("", rule, cfg, environ)
+	for _, f := range findings {
+		if !f.Warning {
+			return &tried{Error: transform.Finding{Rule: -1, Message: f.Message, Hint: f.Hint}.Error()}
+		}
 	}
 	msg, err := event.Decode([]byte(record))
 	if err != nil {
