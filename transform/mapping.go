@@ -88,18 +88,17 @@ func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, []
 // them may have been meant. Any other error is that of ctx.
 func (m *Mapping) Match(ctx context.Context, event any) (*Rule, error) {
 	var failed []string
-	for _, r := range m.Rules {
-		v, err := r.evalEnabled(ctx, event)
-		switch {
-		case v == true:
-			return r, nil
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case err != nil && len(failed) < maxTold:
+	rule := m.first(ctx, event, func(_ *Rule, _ any, err error) {
+		if err != nil && len(failed) < maxTold {
 			failed = append(failed, err.Error())
 		}
-	}
-	if len(failed) > 0 {
+	})
+	switch {
+	case rule != nil:
+		return rule, nil
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case len(failed) > 0:
 		return nil, fmt.Errorf("%w: %s", ErrNoRule, strings.Join(failed, "; "))
 	}
 	return nil, ErrNoRule
@@ -119,15 +118,26 @@ type Considered struct {
 // Consider does what Match does and returns every rule that it looked at, in
 // order. The rule is nil where none matches or ctx has ended.
 func (m *Mapping) Consider(ctx context.Context, event any) (rule *Rule, considered []Considered) {
-	for _, r := range m.Rules {
-		v, err := r.evalEnabled(ctx, event)
+	rule = m.first(ctx, event, func(r *Rule, v any, err error) {
 		considered = append(considered, Considered{Rule: r.Index, Name: r.Name, Enabled: v == true, Why: r.why(v, err)})
+	})
+	return rule, considered
+}
+
+// first returns the first rule that is enabled for event, nil where there is none
+// or ctx has ended. It calls each with the result of enabled of every rule that it
+// looks at.
+func (m *Mapping) first(ctx context.Context, event any, each func(r *Rule, v any, err error)) *Rule {
+	for _, r := range m.Rules {
+		ev := evaluation{rule: r, input: event}
+		v, err := ev.required(ctx, r.enabled)
+		each(r, v, err)
 		if v == true {
-			return r, considered
+			return r
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, considered
+	return nil
 }

@@ -78,14 +78,7 @@ func (r *Rule) OrderKey(ctx context.Context, event any) (key string, set bool, e
 	return Text(v), true, nil
 }
 
-// evalEnabled returns the value of enabled: the rule is for event where that is
-// true.
-func (r *Rule) evalEnabled(ctx context.Context, event any) (any, error) {
-	ev := evaluation{rule: r, input: event}
-	return ev.required(ctx, r.enabled)
-}
-
-// why says in words what evalEnabled gave.
+// why says in words what enabled gave.
 func (r *Rule) why(v any, err error) string {
 	on, constant := r.enabled.value.(bool)
 	switch {
