@@ -44,8 +44,8 @@ func (r *Response) RawJSON() (text json.RawMessage, ok bool) {
 }
 
 // JSON is the body decoded, anew at each call; ok is false where it is not
-// JSON, is not complete, or holds more than 100,000 values or an integer of
-// more than 1,000 digits. Numbers are int, *big.Int or float64.
+// JSON, is not complete, or holds more than 100,000 values. Numbers are as Number
+// returns them.
 func (r *Response) JSON() (v any, ok bool) {
 	text := r.UTF8()
 	if r.Truncated || r.Broken || len(text) > maxValues && countValues(text) > maxValues {
@@ -64,7 +64,7 @@ func decodeJSON(text []byte) (v any, ok bool) {
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, false
 	}
-	return numbers(v)
+	return numbers(v), true
 }
 
 // countValues counts the values of a JSON text, within one for each object
@@ -96,44 +96,36 @@ func (r *Response) Value() map[string]any {
 	}
 }
 
-// numbers replaces the json.Numbers in v, in place where it can; ok is false
-// where one is too long.
-func numbers(v any) (_ any, ok bool) {
+// numbers replaces the json.Numbers in v, in place where it can.
+func numbers(v any) any {
 	switch v := v.(type) {
 	case json.Number:
 		return Number(v.String())
 	case []any:
 		for n := range v {
-			if v[n], ok = numbers(v[n]); !ok {
-				return nil, false
-			}
+			v[n] = numbers(v[n])
 		}
 	case map[string]any:
 		for k := range v {
-			if v[k], ok = numbers(v[k]); !ok {
-				return nil, false
-			}
+			v[k] = numbers(v[k])
 		}
 	}
-	return v, true
+	return v
 }
 
-// Number returns the value of a JSON number's text. A number without fraction and
-// exponent keeps every digit, as an int or a *big.Int; ok is false where they
-// are more than 1,000. Anything else is a float64, the largest there is where
-// it would be infinite.
-func Number(s string) (v any, ok bool) {
-	if !strings.ContainsAny(s, ".eE") {
+// Number returns the value of a JSON number's text as expressions keep numbers. One
+// of at most 1,000 digits without fraction and exponent keeps every digit, as an
+// int or a *big.Int. Anything else is a float64, the largest there is where it
+// would be infinite.
+func Number(s string) any {
+	if len(strings.TrimPrefix(s, "-")) <= maxDigits && !strings.ContainsAny(s, ".eE") {
 		if n, err := strconv.Atoi(s); err == nil {
-			return n, true
-		}
-		if len(strings.TrimPrefix(s, "-")) > maxDigits {
-			return nil, false
+			return n
 		}
 		if n, ok := new(big.Int).SetString(s, 10); ok {
-			return n, true
+			return n
 		}
 	}
 	f, _ := strconv.ParseFloat(s, 64)
-	return max(-math.MaxFloat64, min(f, math.MaxFloat64)), true
+	return max(-math.MaxFloat64, min(f, math.MaxFloat64))
 }

@@ -59,8 +59,7 @@ type Message struct {
 
 // Decode reads a record. Every error wraps ErrMalformed and holds no text of
 // the record: not JSON, not an object, trailing data, a name that occurs twice
-// in an object, invalid UTF-8, nested deeper than 512 levels, an integer of
-// more than 1,000 digits.
+// in an object, invalid UTF-8, nested deeper than 512 levels.
 //
 // Names that occur twice are refused because readers differ in which one they
 // take: what is verified must be what is carried out. Names that differ in

@@ -71,24 +71,20 @@ func decoded(t *testing.T, body []byte) map[string]any {
 	if err := dec.Decode(&v); err != nil {
 		t.Fatal(err)
 	}
-	return numbered(t, v).(map[string]any)
+	return numbered(v).(map[string]any)
 }
 
-func numbered(t *testing.T, v any) any {
+func numbered(v any) any {
 	switch v := v.(type) {
 	case json.Number:
-		n, ok := invoker.Number(v.String())
-		if !ok {
-			t.Fatalf("%.20s… is too long", v)
-		}
-		return n
+		return invoker.Number(v.String())
 	case map[string]any:
 		for name := range v {
-			v[name] = numbered(t, v[name])
+			v[name] = numbered(v[name])
 		}
 	case []any:
 		for i := range v {
-			v[i] = numbered(t, v[i])
+			v[i] = numbered(v[i])
 		}
 	}
 	return v
@@ -208,7 +204,6 @@ func TestDecodeMalformed(t *testing.T) {
 		{"too deep", nested(maxDepth + 1), "nested deeper than 512 levels"},
 		{"far too deep", nested(100_000), "nested deeper than 512 levels"},
 		{"far too deep, never closed", strings.Repeat(`{"a":`, 100_000), "nested deeper than 512 levels"},
-		{"integer too long", `{"a":` + strings.Repeat("9", 1001) + `}`, "an integer of more than 1000 digits"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -222,7 +217,7 @@ func TestDecodeMalformed(t *testing.T) {
 			}
 		})
 	}
-	for _, record := range []string{nested(maxDepth), `{"a":` + strings.Repeat("9", 1000) + `}`} {
+	for _, record := range []string{nested(maxDepth), `{"a":` + strings.Repeat("9", 1<<20) + `}`} {
 		if _, err := Decode([]byte(record)); err != nil {
 			t.Errorf("at the limit: %v", err)
 		}

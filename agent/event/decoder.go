@@ -2,7 +2,6 @@ package event
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -54,11 +53,7 @@ func (d *decoder) value(headers bool) (any, error) {
 		return d.str(raw), nil
 	default:
 		d.out = append(d.out, raw...)
-		n, ok := invoker.Number(string(raw))
-		if !ok {
-			return nil, errors.New("an integer of more than 1000 digits")
-		}
-		return n, nil
+		return invoker.Number(string(raw)), nil
 	}
 }
 

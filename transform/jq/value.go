@@ -35,12 +35,12 @@ func scalar(v any) bool {
 // one takes more than linear time.
 const maxDigits = 1000
 
-// Number returns n as expressions keep numbers: without fraction and exponent an
-// int or, where it does not fit, a *big.Int; otherwise a float64, and the largest
-// one where it is too large.
+// Number returns n as expressions keep numbers. One of at most 1,000 digits without
+// fraction and exponent keeps every digit, as an int or a *big.Int. Anything else is
+// a float64, the largest there is where it would be infinite.
 func Number(n json.Number) any {
 	s := n.String()
-	if len(s) <= maxDigits && !strings.ContainsAny(s, ".eE") {
+	if len(strings.TrimPrefix(s, "-")) <= maxDigits && !strings.ContainsAny(s, ".eE") {
 		if i, err := strconv.Atoi(s); err == nil {
 			return i
 		}
