@@ -268,19 +268,23 @@ func TestErrorsOfSeveralJobs(t *testing.T) {
 	}
 }
 
-// Only an item of Jenkins' own queue is looked at each minute.
+// What is in Jenkins' queue is looked at each minute, also by a rule.
 func TestMaxWait(t *testing.T) {
 	t.Parallel()
-	jobs := []*job{{Job: ci.Job{Place: "https://ci.test/queue/item/1/api/json"}}}
-	systems := ci.New(nil)
-	for _, tt := range []struct {
-		system system
-		want   time.Duration
-	}{
-		{systems[invoker.Jenkins], time.Minute}, {systems[invoker.GitHub], 5 * time.Minute}, {&rule{}, 5 * time.Minute},
+	for places, want := range map[string]time.Duration{
+		"/queue/item/1/#a":                   time.Minute,
+		"/job/b/7/ /queue/item/1/":           time.Minute,
+		"/queue/item/1/api/json":             time.Minute,
+		"/job/queue/job/item/1/":             5 * time.Minute,
+		"/repos/a/b/actions/runs/1":          5 * time.Minute,
+		"/api/v4/projects/12/pipelines/4711": 5 * time.Minute,
 	} {
-		if got := (&Watch{system: tt.system, jobs: jobs}).MaxWait(); got != tt.want {
-			t.Errorf("%s: got %v, want %v", tt.system.Name(), got, tt.want)
+		var w Watch
+		for place := range strings.FieldsSeq(places) {
+			w.jobs = append(w.jobs, &job{Job: ci.Job{Place: "https://ci.test" + place}})
+		}
+		if got := w.MaxWait(); got != want {
+			t.Errorf("%s: got %v, want %v", places, got, want)
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"port-agent/invoker"
 	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/wire"
 )
@@ -52,7 +51,7 @@ func (w *Watch) Host() string {
 
 // MaxWait bounds the time to the next look, also after errors.
 func (w *Watch) MaxWait() time.Duration {
-	if w.Backend() == invoker.Jenkins && slices.ContainsFunc(w.jobs, func(j *job) bool { return j.Fleeting() }) {
+	if slices.ContainsFunc(w.jobs, func(j *job) bool { return j.Fleeting() }) {
 		return time.Minute
 	}
 	return 5 * time.Minute
