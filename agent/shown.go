@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
 	"port-agent/invoker/wire"
 	"port-agent/transform"
 )
@@ -25,14 +26,17 @@ const (
 
 // Clean leaves of r what the page of a run can show. Texts that a backend or a
 // user gave become one line of at most 4,096 characters without control
-// characters and direction marks. A link that is not http or https is left out;
-// notes say so, for the run's log.
+// characters and direction marks. The line that says where a pipeline is followed
+// is the agent's own, and kept whole: a next owner goes by all of its URLs. A link
+// that is not http or https is left out; notes say so, for the run's log.
 func (r *Report) Clean() (notes []string) {
 	for _, text := range []*string{&r.StatusLabel, &r.Summary, &r.ExternalRunID} {
 		*text = wire.OneLine(*text, maxShown)
 	}
 	for i, line := range r.Lines {
-		r.Lines[i].Message = wire.OneLine(line.Message, maxShown)
+		if _, handle := follow.ParseHandle(line.Message); !handle {
+			r.Lines[i].Message = wire.OneLine(line.Message, maxShown)
+		}
 	}
 	r.Link = editLinks(r.Link, func(link string) string {
 		why := badLink(link)

@@ -3,12 +3,15 @@ package agent
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"port-agent/invoker"
+	"port-agent/invoker/follow"
+	"port-agent/invoker/follow/ci"
 	"port-agent/invoker/wire"
 )
 
@@ -49,6 +52,25 @@ func TestClean(t *testing.T) {
 				tt.notes = 0
 			}
 		})
+	}
+}
+
+// The line that a next owner goes by names every job of a request, however long
+// their names are. What only begins like it is cut like any other line.
+func TestCleanKeepsAHandleWhole(t *testing.T) {
+	t.Parallel()
+	h := follow.Handle{Backend: invoker.Jenkins}
+	for n := range ci.MaxJobs {
+		h.Places = append(h.Places, fmt.Sprintf("https://ci.test/queue/item/%d/#%s", n, strings.Repeat("team%2Fdeploy-", 20)))
+	}
+	long := "Following " + strings.Repeat("the docs ", 1000)
+	rep := Report{Lines: []LogLine{{LevelInfo, h.String()}, {LevelInfo, long}}}
+	rep.Clean()
+	if got := readLog([]string{rep.Lines[0].Message}).following; !reflect.DeepEqual(got, h) {
+		t.Errorf("got %d places, want %d", len(got.Places), len(h.Places))
+	}
+	if got := utf8.RuneCountInString(rep.Lines[1].Message); got > maxShown+1 {
+		t.Errorf("a line of %d characters has %d, want at most %d", len(long), got, maxShown+1)
 	}
 }
 

@@ -8,8 +8,8 @@ import (
 )
 
 // Handle says where the pipeline of a run is to be looked at. Its String goes
-// into the run's log, where the next owner of the run finds it. It holds no
-// credential.
+// into the run's log, where the next owner of the run finds it. It has at most
+// ci.MaxJobs places of 4,096 bytes each, and no credential.
 type Handle struct {
 	// Backend is jenkins, gitlab, github, azure_devops or rule.
 	Backend string

@@ -298,3 +298,21 @@ func TestHandleOfTooManyPlaces(t *testing.T) {
 		}
 	}
 }
+
+// What a run's log has no room for could not be followed after a restart: it is
+// not followed at all, and the log says so.
+func TestPlaceIsTooLong(t *testing.T) {
+	t.Parallel()
+	name := strings.Repeat("x", 4096)
+	clock := cistand.NewClock(begin)
+	st := jenkinsStage(t, clock, cistand.NewJenkins(clock, cistand.JenkinsJob{Name: name, Token: "t", Plan: twoStages}))
+	webhook := map[string]any{"type": "WEBHOOK", "url": st.url + "/generic-webhook-trigger/invoke?token=t"}
+	for _, tc := range []struct{ rule, want string }{
+		{`{"follow": true}`, "Not followed: the URL to poll is longer than 4096 bytes"},
+		{`{"follow": {"url": "\"BASE/` + name + `\"", "done": "true"}}`, "Not followed: follow.url: the URL to poll is longer than 4096 bytes"},
+	} {
+		if _, w, why := st.trigger(t, webhook, tc.rule); w != nil || why != tc.want {
+			t.Errorf("%.20s: got %v, %q; want %q", tc.rule, w != nil, why, tc.want)
+		}
+	}
+}

@@ -44,6 +44,9 @@ func (f *rule) Locate(ctx context.Context, t ci.Trigger) ([]string, error) {
 	case u.User != nil:
 		return nil, ci.Errorf(ci.Refused, "follow.url holds user info, which a run's log would show; put it into follow.headers")
 	}
+	if _, err = ci.ParsePlace(u.String()); err != nil {
+		return nil, ci.Errorf(ci.Refused, "follow.url: %w", err)
+	}
 	if t.Response == nil {
 		_, err = f.Look(ctx, &ci.Job{Place: u.String()})
 	}

@@ -36,20 +36,16 @@ func (a *api) base() string {
 	return ""
 }
 
-// below returns the credential, and what follows its base in a URL.
-func (a *api) below(raw string) (c *invoker.Credential, rest string, err error) {
+// below returns the credential, and what follows its base in the path of u.
+func (a *api) below(u *url.URL) (c *invoker.Credential, path string, err error) {
 	if c = a.client.Credential(a.backend); c == nil {
 		return nil, "", Errorf(None, "%s", a.unset)
-	}
-	u, err := ParsePlace(raw)
-	if err != nil {
-		return nil, "", err
 	}
 	path, ok := c.Rest(u)
 	if !ok {
 		return nil, "", Errorf(None, "%s is not below %s, the only place that the credential is sent to", u.Host, c.Base())
 	}
-	return c, path + strings.TrimPrefix(raw, bare(raw)), nil
+	return c, path, nil
 }
 
 // get reads one JSON answer into v.
@@ -64,13 +60,16 @@ func (a *api) get(ctx context.Context, place string, v any) error {
 // fetch asks with the credential. An answer that is neither 2xx nor 304 is an
 // error.
 func (a *api) fetch(ctx context.Context, place string, header http.Header) (res *invoker.Response, err error) {
-	c, _, err := a.below(place)
+	u, err := ParsePlace(place)
+	if err != nil {
+		return nil, Errorf(Hopeless, "%w", err)
+	}
+	c, _, err := a.below(u)
 	if err != nil {
 		return nil, Errorf(Hopeless, "%w", err)
 	}
 	call := invoker.FetchRequest{URL: place, Header: http.Header{"Accept": {"application/json"}}}
 	maps.Copy(call.Header, header)
-	u, _ := ParsePlace(place) // below has parsed it
 	if err = c.Authorize(ctx, u, call.Header); err == nil {
 		res, err = a.client.Fetch(ctx, call)
 	}
@@ -132,11 +131,18 @@ func isPage(res *invoker.Response) bool {
 	return strings.Contains(strings.ToLower(res.Header.Get("Content-Type")), "html") || bytes.HasPrefix(start, []byte("<!doctype html")) || bytes.HasPrefix(start, []byte("<html"))
 }
 
-// ParsePlace parses an absolute http or https URL without user info.
+// maxPlace is how many bytes of a run's log one URL may take.
+const maxPlace = 4 << 10
+
+// ParsePlace parses an absolute http or https URL of at most 4,096 bytes without
+// user info.
 func ParsePlace(place string) (*url.URL, error) {
 	u, err := url.Parse(place)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https" {
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https":
 		return nil, Errorf(Refused, "the URL to poll is not an http or https URL without user info")
+	case len(place) > maxPlace:
+		return nil, Errorf(Refused, "the URL to poll is longer than %d bytes", maxPlace)
 	}
 	return u, nil
 }

@@ -10,6 +10,7 @@ package ci
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"port-agent/invoker"
@@ -98,7 +99,7 @@ func New(c Client) Systems {
 // the request's backend, but for the Runs API of Azure DevOps.
 func (s Systems) Of(req *invoker.Request) *System {
 	azure := s[invoker.AzureDevOps]
-	if _, path, err := azure.below(bare(req.URL.String())); err == nil && azureRuns.MatchString(path) {
+	if _, path, err := azure.below(req.URL); err == nil && azureRuns.MatchString(path) {
 		return azure
 	}
 	return s[req.Backend]
@@ -112,7 +113,7 @@ func (s *System) Name() string { return s.backend }
 // hold the id of the run. An error of the kind None says that there is none, or
 // none that can be told from others.
 func (s *System) Locate(ctx context.Context, t Trigger) (places []string, err error) {
-	if _, t.path, err = s.below(bare(t.Request.URL.String())); err != nil {
+	if _, t.path, err = s.below(t.Request.URL); err != nil {
 		return nil, err
 	}
 	if t.Response != nil {
@@ -132,11 +133,15 @@ func (s *System) Check(places ...string) error {
 		return Errorf(Refused, "the request triggered more than %d jobs", MaxJobs)
 	}
 	for _, place := range places {
-		_, rest, err := s.below(place)
+		u, err := ParsePlace(place)
 		if err != nil {
 			return err
 		}
-		if !s.places.MatchString(rest) {
+		_, path, err := s.below(u)
+		if err != nil {
+			return err
+		}
+		if rest := strings.TrimPrefix(place, bare(place)); !s.places.MatchString(path + rest) {
 			return Errorf(Refused, "%s is no %s", bare(place), s.what)
 		}
 	}
