@@ -239,6 +239,7 @@ func TestCasesThatCannotRun(t *testing.T) {
 		{"rule of another kind", `"rule": true`, "must be a name, an index or null"},
 		{"request of another kind", `"request": 1`, "request: must be an object or null"},
 		{"misspelt", `"request": {"header": {}}`, `unknown key "header": a request has method, url, headers, query, body`},
+		{"misspelt where nothing is sent", `"env": {"VERB": "none"}, "request": {"methd": "POST"}`, `unknown key "methd": a request has method, url, headers, query, body`},
 		{"no response", `"rule": 0, "report": {}`, "report: the case has no response; add one"},
 		{"settings", `"rule": 0, "env": {"STRICT_MAPPING": "maybe"}`, `env: STRICT_MAPPING: "maybe" is not true or false`},
 		{"response", `"rule": 0, "response": {"statusCode": "x"}`, "response: statusCode is a JSON string"},
@@ -247,7 +248,7 @@ func TestCasesThatCannotRun(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := write(t, map[string]string{
 				"m_test.json": `[{"event": ` + event + `, ` + tt.one + `}, {"event": ` + event + `, "rule": "one"}]`,
-				"m.json":      `[{"name": "one"}]`,
+				"m.json":      `[{"name": "one", "method": "env.VERB"}]`,
 			})
 			ok, text, err := run(t, Options{}, Output{}, dir)
 			if ok || err != nil || !strings.Contains(text, tt.want) || !strings.Contains(text, "2 cases, 1 failed") {

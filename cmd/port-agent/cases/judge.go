@@ -137,14 +137,19 @@ func (j *judge) compareRequest(c *comparison, want value) (value, error) {
 	}
 	switch want.Kind() {
 	case jsontext.KindBeginObject:
+		fields := got
+		if sent == nil {
+			fields, _ = newValue(explanation.Request{})
+		}
+		if fields, err = project(want, fields); err != nil {
+			return got, err
+		}
 		if sent == nil {
 			c.differ(want, "request", "a request", "none: "+j.notSent())
 			break
 		}
-		if got, err = project(want, got); err == nil {
-			c.whole("request", want, got)
-		}
-		return got, err
+		c.whole("request", want, fields)
+		return fields, nil
 	case jsontext.KindNull:
 		if sent != nil {
 			c.differ(want, "request", "none", string(got.Value))
