@@ -6,10 +6,12 @@ package explanation
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"port-agent/agent"
@@ -102,12 +104,18 @@ func ParseAnswer(file string, data []byte) (*Answer, error) {
 	if data = bytes.TrimSpace(trimBOM(data)); len(data) == 0 {
 		return nil, nil
 	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields() // a misspelt statusCode would count as 200
 	var a Answer
-	if err := json.Unmarshal(data, &a); err != nil {
+	if err := dec.Decode(&a); err != nil {
 		if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-			return nil, fmt.Errorf("%s: %s is a JSON %s, where %s is needed", file, kind.Field, kind.Value, kind.Type)
+			needed := map[reflect.Kind]string{reflect.Int: "a whole number", reflect.String: "a string"}[kind.Type.Kind()]
+			return nil, fmt.Errorf("%s: %s is a JSON %s, where %s is needed", file, cmp.Or(kind.Field, "the answer"), kind.Value, cmp.Or(needed, "an object"))
 		}
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "json: "))
+	}
+	if rest := bytes.TrimSpace(data[dec.InputOffset():]); len(rest) > 0 {
+		return nil, fmt.Errorf("%s: more after the JSON value", file)
 	}
 	return &a, nil
 }

@@ -43,3 +43,22 @@ func TestAnswer(t *testing.T) {
 		})
 	}
 }
+
+// A fault of the file is named in its words, and a misspelt key is no answer of
+// status 200.
+func TestParseAnswerFaults(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"misspelt", `{"statusCod":500}`, `f.json: unknown field "statusCod"`},
+		{"list", `[1]`, "f.json: the answer is a JSON array, where an object is needed"},
+		{"status as text", `{"statusCode":"500"}`, "f.json: statusCode is a JSON string, where a whole number is needed"},
+		{"header of another type", `{"headers":{"a":1}}`, "f.json: headers is a JSON number, where a string is needed"},
+		{"headers of another type", `{"headers":[]}`, "f.json: headers is a JSON array, where an object is needed"},
+		{"more", `{} {}`, "f.json: more after the JSON value"},
+		{"cut", `{"text":`, "f.json: unexpected EOF"},
+	} {
+		if _, err := ParseAnswer("f.json", []byte(tt.text)); err == nil || err.Error() != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.name, err, tt.want)
+		}
+	}
+}
