@@ -38,6 +38,8 @@ type Event struct {
 	Place Place
 	// Ledger keeps the event's started mark. It is never nil.
 	Ledger Ledger
+
+	run string // that the event belongs to, once it is known to be genuine
 }
 
 // Ledger keeps account of one event in its source.

@@ -170,8 +170,11 @@ func (a *Agent) drop(ev *Event, why error) error {
 		level = zerolog.DebugLevel
 	}
 	log := a.log.Sample(a.seldom[kind])
-	log.WithLevel(level).Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset).
-		Str("reason", kind).Err(why).Msg("event dropped")
+	line := log.WithLevel(level).Str("topic", ev.Topic).Int("partition", ev.Partition).Int64("offset", ev.Offset)
+	if ev.run != "" {
+		line = line.Str("run", ev.run)
+	}
+	line.Str("reason", kind).Err(why).Msg("event dropped")
 	return nil
 }
 

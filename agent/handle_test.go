@@ -139,6 +139,10 @@ func TestHandleDrops(t *testing.T) {
 				if got := strings.Count(f.log.String(), `"level":"warn"`); got != map[bool]int{true: 1}[tt.warned] {
 					t.Errorf("warnings: got %d, want them %t: %s", got, tt.warned, f.log)
 				}
+				genuine := ev.Topic == runsTopic && (tt.outcome == EventNoRule || tt.outcome == EventExpired)
+				if got := strings.Contains(f.log.String(), `"run":"r_1"`); got != genuine {
+					t.Errorf("the log names the run: %t, want %t: %s", got, genuine, f.log)
+				}
 				if got, want := f.count(t, "mapping_errors_total"), strings.Count(tt.name, "one failed"); got != float64(want) {
 					t.Errorf("mapping errors: got %v, want %d", got, want)
 				}
@@ -265,7 +269,7 @@ func TestHandleReplay(t *testing.T) {
 		again := runEvent(t, "r_1")
 		again.Offset = 200
 		f.settle(t, again)
-		if got := strings.Count(f.log.String(), `"level":"warn"`); got != 2 {
+		if got := strings.Count(f.log.String(), `"level":"warn"`); got != 2 || strings.Count(f.log.String(), `"run":"r_1","reason":"replayed"`) != 2 {
 			t.Errorf("got %d warnings, want one for the first and one half a minute later: %s", got, f.log)
 		}
 	})

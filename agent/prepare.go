@@ -84,11 +84,15 @@ func (a *Agent) decode(ev *Event) (*event.Message, error) {
 
 // verify decides whether a decoded event is genuine, and not too old.
 func (a *Agent) verify(ev *Event, msg *event.Message) error {
-	if ev.ChangeLog || ev.Trusted {
-		return nil
+	unsigned := ev.ChangeLog || ev.Trusted
+	if !unsigned {
+		if err := event.Verify(a.signer, msg); err != nil {
+			return err
+		}
 	}
-	if err := event.Verify(a.signer, msg); err != nil {
-		return err
+	ev.run = msg.Run
+	if unsigned {
+		return nil
 	}
 	return a.checkAge(msg.Timestamp)
 }
