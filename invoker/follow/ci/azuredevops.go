@@ -132,7 +132,7 @@ func (f *azureDevOps) look(ctx context.Context, j *Job) (v View, err error) {
 		return View{}, err
 	}
 	v = View{Name: strings.TrimSpace(b.Definition.Name + " " + b.Number), Links: []string{b.Links.Web.Href}, ID: b.ID.String()}
-	timeline := func() *parts { return f.timeline(ctx, j.Place) }
+	timeline := func() *parts { return f.timeline(ctx, j.Place, b.Result) }
 	switch {
 	case b.Status == "completed" && b.Result != "" && b.Result != "none":
 		v.over(j, azureEnds, b.Result, between(b.Started, b.Finished), timeline)
@@ -151,22 +151,24 @@ func (f *azureDevOps) look(ctx context.Context, j *Job) (v View, err error) {
 
 // record is a stage, job, task or checkpoint of a build.
 type record struct {
-	ID, ParentID, Type, Name, State, Result string
-	Issues                                  []struct{ Type, Message string }
+	ID, ParentID, Type, Name, State, Result, FinishTime string
+	Issues                                              []struct{ Type, Message string }
 }
 
-// timeline asks for what a build consists of.
-func (f *azureDevOps) timeline(ctx context.Context, place string) *parts {
+// timeline asks for what a build consists of. In one that failed, tasks that have
+// only issues are not the reason.
+func (f *azureDevOps) timeline(ctx context.Context, place, result string) *parts {
 	var t struct{ Records []record }
 	_ = f.get(ctx, place+"/timeline?"+azureVersion, &t) // for display only
+	slices.SortStableFunc(t.Records, func(a, b record) int { return strings.Compare(a.FinishTime, b.FinishTime) })
 	p := new(parts)
 	for _, r := range t.Records {
 		switch {
 		case r.State == "inProgress" && r.Type == "Checkpoint.Approval":
 			p.waits = "Waiting for approval"
-		case r.State == "inProgress" && r.Type == "Stage" && r.Name != "__default":
-			p.runs(r.Name)
-		case r.Type == "Task" && (r.Result == "failed" || r.Result == "succeededWithIssues"):
+		case r.State == "inProgress" && r.Type == "Stage":
+			p.runs(stageOf(t.Records, r))
+		case r.Type == "Task" && (r.Result == "failed" || r.Result == "succeededWithIssues" && result == "partiallySucceeded"):
 			where, why := "task "+r.Name, ""
 			if stage := stageOf(t.Records, r); stage != "" {
 				where = "stage " + stage + ", " + where
@@ -182,7 +184,7 @@ func (f *azureDevOps) timeline(ctx context.Context, place string) *parts {
 	return p
 }
 
-// stageOf is the name of the stage that a record belongs to.
+// stageOf is the name of the stage that a record belongs to, or is.
 func stageOf(all []record, r record) string {
 	for range 8 { // a task is three levels below its stage
 		if r.Type == "Stage" && r.Name != "__default" {

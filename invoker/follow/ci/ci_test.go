@@ -193,15 +193,23 @@ func TestLook(t *testing.T) {
 			tree(build, buildFields):    `{"result": "FAILURE", "number": 42, "fullDisplayName": "a #42", "duration": 190000}`,
 			build + "wfapi/describe":    `{"stages": [{"name": "Deploy", "status": "FAILED", "error": {"message": "exit code 1"}}]}`,
 		}, View{Name: "a #42", ID: "42", Links: []string{base + build}, Over: true, Summary: "a #42 failed after 3 min 10 s in stage Deploy: exit code 1"}, build},
+		{"a stage that fails aborts another beside it", invoker.Jenkins, build, map[string]string{
+			tree(build, buildFields): `{"result": "FAILURE", "number": 42, "fullDisplayName": "a #42"}`,
+			build + "wfapi/describe": `{"stages": [{"name": "Flaky", "status": "UNSTABLE"}, {"name": "Beside", "status": "ABORTED"}, {"name": "Deploy", "status": "FAILED", "error": {"message": "exit code 1"}}]}`,
+		}, View{Name: "a #42", ID: "42", Links: []string{base + build}, Over: true, Summary: "a #42 failed in stage Deploy: exit code 1"}, ""},
+		{"an unstable stage", invoker.Jenkins, build, map[string]string{
+			tree(build, buildFields): `{"result": "UNSTABLE", "number": 42, "fullDisplayName": "a #42"}`,
+			build + "wfapi/describe": `{"stages": [{"name": "Build", "status": "SUCCESS"}, {"name": "Test", "status": "UNSTABLE"}]}`,
+		}, View{Name: "a #42", ID: "42", Links: []string{base + build}, Over: true, Summary: "a #42 ended unstable in stage Test"}, ""},
 		{"a manual job", invoker.GitLab, pipeline, map[string]string{pipeline: `{"id": 2, "status": "manual", "web_url": "https://gitlab.test/acme/shop/-/pipelines/2"}`},
 			View{Name: "acme/shop pipeline #2", Label: "Waiting for a manual job", ID: "2", Links: []string{"https://gitlab.test/acme/shop/-/pipelines/2"}}, ""},
 		{"two jobs of a stage", invoker.GitLab, pipeline, map[string]string{
 			pipeline: `{"id": 2, "status": "running"}`,
-			pipeline + "/jobs?per_page=100&scope%5B%5D=running": `[{"stage": "test"}, {"stage": "lint"}, {"stage": "test"}]`,
+			pipeline + "/jobs?per_page=100&scope%5B%5D=running": `[{"stage": "lint"}, {"stage": "test"}, {"stage": "test"}]`,
 		}, View{Name: "Pipeline #2", Label: "Running: test, lint", ID: "2", Links: []string{""}}, ""},
-		{"a failed job, another that may fail", invoker.GitLab, pipeline, map[string]string{
+		{"a failed job, one before that may fail, one after", invoker.GitLab, pipeline, map[string]string{
 			pipeline: `{"id": 2, "status": "failed", "duration": 3725}`,
-			pipeline + "/jobs?per_page=100&scope%5B%5D=failed": `[{"name": "x", "allow_failure": true}, {"name": "up", "stage": "deploy", "failure_reason": "script_failure"}]`,
+			pipeline + "/jobs?per_page=100&scope%5B%5D=failed": `[{"name": "clean", "stage": "after"}, {"name": "up", "stage": "deploy", "failure_reason": "script_failure"}, {"name": "x", "allow_failure": true}]`,
 		}, View{Name: "Pipeline #2", ID: "2", Links: []string{""}, Over: true, Summary: "Pipeline #2 failed after 1 h 2 min in stage deploy, job up: script failure"}, ""},
 		{"found by the id in its title", invoker.GitHub, "/repos/a/b/actions/workflows/w/runs#2026-01-02T09:00:00Z", map[string]string{
 			"/repos/a/b/actions/workflows/w/runs?created=%3E%3D2026-01-02T09%3A00%3A00Z&event=workflow_dispatch&per_page=100": `{"workflow_runs": [{"id": 8, "name": "r_10"}, {"id": 9, "display_title": "up r_1"}]}`,
@@ -216,6 +224,14 @@ func TestLook(t *testing.T) {
 			azure + "?" + azureVersion:                                     `{"id": 5, "status": "inProgress", "buildNumber": "port-r_1", "definition": {"name": "up"}}`,
 			azure + "/timeline?" + azureVersion:                            `{"records": [{"type": "Stage", "name": "Deploy", "state": "inProgress"}, {"type": "Checkpoint.Approval", "state": "inProgress"}]}`,
 		}, View{Name: "up port-r_1", Label: "Waiting for approval", ID: "5", Links: []string{""}}, azure},
+		{"a failed task, one before that has only issues, one after", invoker.AzureDevOps, azure, map[string]string{
+			azure + "?" + azureVersion: `{"id": 5, "status": "completed", "result": "failed", "buildNumber": "1", "definition": {"name": "up"}}`,
+			azure + "/timeline?" + azureVersion: `{"records": [
+				{"type": "Task", "name": "clean", "result": "failed", "finishTime": "2026-01-02T09:00:03.25Z"},
+				{"type": "Task", "name": "lint", "result": "succeededWithIssues", "finishTime": "2026-01-02T09:00:01Z", "issues": [{"type": "warning", "message": "3 warnings"}]},
+				{"type": "Task", "name": "ship", "result": "failed", "finishTime": "2026-01-02T09:00:02Z", "issues": [{"type": "error", "message": "exit code 1"}]},
+				{"type": "Task", "name": "never", "result": "skipped", "finishTime": null}]}`,
+		}, View{Name: "up 1", ID: "5", Links: []string{""}, Over: true, Summary: "up 1 failed in task ship: exit code 1"}, ""},
 		{"partially succeeded", invoker.AzureDevOps, azure, map[string]string{
 			azure + "?" + azureVersion: `{"id": 5, "status": "completed", "result": "partiallySucceeded", "buildNumber": "1", "definition": {"name": "up"}}`,
 			azure + "/timeline?" + azureVersion: `{"records": [{"id": "s", "type": "Stage", "name": "Test"}, {"id": "j", "parentId": "s", "type": "Job"},

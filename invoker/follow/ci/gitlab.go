@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -175,7 +176,7 @@ func gitLabName(p gitLabPipeline) string {
 	return "Pipeline #" + p.ID.String()
 }
 
-// jobs asks for those in one state, running or failed.
+// jobs asks for those in one state, running or failed. The latest come first.
 func (f *gitLab) jobs(ctx context.Context, place, state string) *parts {
 	var jobs []struct {
 		Name, Stage string
@@ -184,7 +185,7 @@ func (f *gitLab) jobs(ctx context.Context, place, state string) *parts {
 	}
 	_ = f.get(ctx, place+"/jobs?per_page=100&scope%5B%5D="+state, &jobs) // for display only
 	p := new(parts)
-	for _, j := range jobs {
+	for _, j := range slices.Backward(jobs) {
 		if state == "running" {
 			p.runs(j.Stage)
 		} else if !j.AllowedTo {

@@ -155,8 +155,13 @@ func (f *jenkins) stages(ctx context.Context, j *Job) *parts {
 			p.waits = "Waiting for input"
 		case "IN_PROGRESS":
 			p.runs(s.Name)
-		case "FAILED", "ABORTED":
-			p.failed("stage "+s.Name, s.Error.Message)
+		}
+	}
+	for _, status := range []string{"FAILED", "ABORTED", "UNSTABLE"} { // one that fails may abort those that run beside it
+		for _, s := range run.Stages {
+			if s.Status == status {
+				p.failed("stage "+s.Name, s.Error.Message)
+			}
 		}
 	}
 	return p

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -122,7 +123,7 @@ func (g *GitLab) pipeline(p *pipeline) object {
 
 func (g *GitLab) jobs(p *pipeline, scope string) []object {
 	list := []object{}
-	for _, s := range p.at(g.clock.Now()).stages {
+	for _, s := range slices.Backward(p.at(g.clock.Now()).stages) { // the latest first
 		job := object{"name": s.Name + "-job", "stage": s.Name, "status": s.state, "allow_failure": false}
 		if s.state == "failed" {
 			job["failure_reason"] = s.Error
