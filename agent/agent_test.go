@@ -72,6 +72,8 @@ func TestMetricsArePresent(t *testing.T) {
 		"oldest_unsettled_seconds": 1, "unsettled_events": 1,
 		"events_total":          len(EventOutcomes),
 		"invocations_total":     backends * (1 + len(reasons)),
+		"attempt_seconds":       backends - 1,
+		"invocation_seconds":    backends - 1,
 		"reports_total":         16,
 		"mapping_reloads_total": 2, "mapping_reload_successful": 1, "mapping_reload_success_timestamp_seconds": 1,
 		"following":            len(follow.Backends),

@@ -83,8 +83,10 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 	}
 	gauge := func(name, help string) prometheus.Gauge { return gauges(name, help, "").WithLabelValues() }
 	seconds := func(name, help string) *prometheus.HistogramVec {
-		return made.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help,
+		h := made.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: name, Help: help,
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120}}, []string{"backend"})
+		preset([][]string{backends[1:]}, nil, func(set []string) { h.WithLabelValues(set...) }) // no request has none
+		return h
 	}
 	m := &Metrics{
 		waiting:           func() (int, time.Time) { return 0, time.Time{} },

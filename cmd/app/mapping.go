@@ -57,6 +57,7 @@ func (m *mapping) use(loaded *transform.Mapping) {
 	s := status.Mapping{File: loaded.File, Hash: loaded.Hash, Loaded: time.Now(), Labels: []string{}}
 	for _, r := range loaded.Rules {
 		s.Labels = append(s.Labels, r.Label())
+		m.metrics.RuleMatches.WithLabelValues(r.Label()) // present before its first event
 	}
 	m.state.Store(&mappingState{loaded, s})
 	m.metrics.MappingReloaded.Set(1)
