@@ -90,32 +90,32 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 	}
 	m := &Metrics{
 		waiting:           func() (int, time.Time) { return 0, time.Time{} },
-		Events:            counter("events_total", "Events taken from the source, by what became of them.", "topic outcome"),
+		Events:            counter("events_total", "Events taken from the source, by topic and outcome.", "topic outcome"),
 		Invocations:       counter("invocations_total", "Invocations that ended, by backend, outcome and reason.", "backend outcome reason", backends, []string{"failed"}, reasons),
 		AttemptSeconds:    seconds("attempt_seconds", "Duration of one HTTP request to a backend."),
 		InvocationSeconds: seconds("invocation_seconds", "Duration of an invocation from its first attempt to its end, waits between attempts included."),
-		InFlight:          gauge("in_flight", "Invocations that hold a slot now."),
+		InFlight:          gauge("in_flight", "HTTP requests to backends under way."),
 		Following:         gauges("following", "Runs whose pipeline is followed now.", "backend", follow.Backends),
-		FollowPolls:       counter("follow_polls_total", "Looks at pipelines, by backend and outcome.", "backend outcome", follow.Backends, pollOutcomes),
+		FollowPolls:       counter("follow_polls_total", "Polls of pipelines, by backend and outcome.", "backend outcome", follow.Backends, pollOutcomes),
 		FollowEnded: counter("follow_ended_total", "Runs that are no longer followed, by backend and outcome.", "backend outcome", follow.Backends,
 			[]string{endedSuccess, endedFailure, endedNotFollowed, endedTimeout, endedElsewhere}),
 		Lag: gauges("lag", "Records between the committed offset and the end of an assigned partition.", "topic partition"),
-		Reports: counter("reports_total", "Calls that tell Port of a run, by kind and outcome.", "kind outcome",
+		Reports: counter("reports_total", "Calls that report on a run to Port, by kind and outcome.", "kind outcome",
 			[]string{"log", "response", "details", "status"}, []string{"accepted", "refused", "retried", "dropped"}),
-		PortCalls:     counter("port_api_calls_total", "Calls to Port's API by route and status code; code 0 is no answer.", "route code"),
-		TokenRenewals: counter("token_renewals_total", "Access tokens asked of Port.", "outcome", []string{"ok", "error"}),
+		PortCalls:     counter("port_api_calls_total", "Calls to Port's API, by route and status code; code 0 means no answer.", "route code"),
+		TokenRenewals: counter("token_renewals_total", "Requests for an access token.", "outcome", []string{"ok", "error"}),
 		RuleMatches:   counter("rule_matches_total", "Events that a rule of the mapping matched.", "rule"),
 		MappingErrors: counter("mapping_errors_total", "Expressions of the mapping that failed on an event.", "field",
 			[]string{"enabled", "url", "method", "headers", "query", "body", "report", "orderBy"}),
-		Interrupted: counter("interrupted_total", "Events found started but not settled when a partition was taken over.", "outcome",
+		Interrupted: counter("interrupted_total", "Events that an earlier owner of the partition had started and not settled.", "outcome",
 			[]string{"already_ended", "failed", "followed", "sent_again"}),
 		Commits:         counter("commits_total", "Offset commits.", "outcome", []string{"ok", "retried", "fenced"}),
 		Rebalances:      counter("rebalances_total", "Generations of the consumer group joined.", "").WithLabelValues(),
 		SourceConnected: gauge("source_connected", "1 while the source of events is connected."),
-		MappingInfo:     gauges("mapping_info", "1, with the SHA-256 of the file of the mapping in force.", "hash"),
-		MappingReloads:  counter("mapping_reloads_total", "Reloads of a mapping file that had changed.", "outcome", []string{"accepted", "refused"}),
-		MappingReloaded: gauge("mapping_reload_successful", "1 while the mapping file as it is now is in force, 0 where it was refused."),
-		MappingLoadedAt: gauge("mapping_reload_success_timestamp_seconds", "When the mapping in force was loaded, in Unix time."),
+		MappingInfo:     gauges("mapping_info", "1, with the SHA-256 of the mapping file in use.", "hash"),
+		MappingReloads:  counter("mapping_reloads_total", "Reloads of a changed mapping file.", "outcome", []string{"accepted", "refused"}),
+		MappingReloaded: gauge("mapping_reload_successful", "1 if the current mapping file is in use, 0 if it was refused."),
+		MappingLoadedAt: gauge("mapping_reload_success_timestamp_seconds", "When the mapping in use was loaded, in Unix time."),
 	}
 	preset([][]string{backends, {"accepted"}, {reasonOK}}, nil, func(set []string) { m.Invocations.WithLabelValues(set...) })
 	gauges("build_info", "1, with the version as labels.", "version go_version").WithLabelValues(version, runtime.Version()).Set(1)
@@ -137,7 +137,7 @@ func (m *Metrics) registerWaiting(made promauto.Factory) {
 		return float64(n)
 	})
 	made.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "oldest_unsettled_seconds",
-		Help: "Age of the oldest of them, 0 where there is none."}, func() float64 {
+		Help: "Age of the oldest unsettled event, 0 if there is none."}, func() float64 {
 		if n, oldest := m.waiting(); n > 0 {
 			return time.Since(oldest).Seconds()
 		}
