@@ -203,7 +203,7 @@ func (f *followed) look(ctx context.Context) (ended bool, err error) {
 	fault, missed := errors.AsType[*ci.Error](err)
 	outcome := pollOK
 	if missed {
-		outcome = fault.Kind.String()
+		outcome = fault.Kind.Error()
 	}
 	f.Metrics.FollowPolls.WithLabelValues(f.watch.Backend(), outcome).Inc()
 	f.news.add(f, progress)
@@ -236,7 +236,7 @@ func (f *followed) reached() {
 // missed decides what follows from a look that told nothing of the pipeline.
 func (f *followed) missed(ctx context.Context, fault *ci.Error) (ended bool, err error) {
 	now := time.Now()
-	f.j.about(f.j.log.Debug()).Err(fault).Str("kind", fault.Kind.String()).Msg("pipeline not seen")
+	f.j.about(f.j.log.Debug()).Err(fault).Str("kind", fault.Kind.Error()).Msg("pipeline not seen")
 	switch fault.Kind {
 	case ci.Busy:
 		f.backoff = max(min(fault.RetryAfter, time.Hour), min(max(2*f.backoff, jitter(15*time.Second)), f.watch.MaxWait()))

@@ -125,7 +125,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 
 var (
 	backends     = []string{"none", invoker.Webhook, invoker.AzureDevOps, invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker.PortAPI}
-	pollOutcomes = []string{pollOK, ci.Busy.String(), ci.Missing.String(), ci.Deleted.String(), ci.Refused.String(), ci.Hopeless.String()}
+	pollOutcomes = []string{pollOK, ci.Busy.Error(), ci.Missing.Error(), ci.Deleted.Error(), ci.Refused.Error(), ci.Hopeless.Error()}
 )
 
 // registerWaiting makes the gauges of events that wait, which are read from the

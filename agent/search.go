@@ -44,7 +44,7 @@ func (a *Agent) search(ctx context.Context, j *job, state RunState) (watch *foll
 		if left <= 0 || wait > left {
 			return nil, fault
 		}
-		j.about(j.log.Debug()).Err(fault).Str("kind", fault.Kind.String()).Msg("pipeline not found")
+		j.about(j.log.Debug()).Err(fault).Str("kind", fault.Kind.Error()).Msg("pipeline not found")
 		if err := Pause(ctx, wait); err != nil {
 			return nil, err
 		}

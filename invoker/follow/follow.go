@@ -92,7 +92,7 @@ func New(cfg Config, inv Invoker) *Follower {
 // or empty where neither the rule nor a setting asks for that.
 func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res *invoker.Response) (w *Watch, why string) {
 	w, err := f.begin(ctx, &run, ci.Trigger{Request: req, Response: res})
-	if err == nil || run.Follow == nil && none(err) {
+	if err == nil || run.Follow == nil && errors.Is(err, ci.None) {
 		return w, ""
 	}
 	return nil, "Not followed: " + err.Error()
@@ -110,18 +110,12 @@ const findSkew = 5 * time.Minute
 func (f *Follower) Find(ctx context.Context, run Run, req *invoker.Request, since time.Time) (*Watch, error) {
 	w, err := f.begin(ctx, &run, ci.Trigger{Request: req, Since: since.Add(-findSkew).UTC()})
 	switch {
-	case none(err):
+	case errors.Is(err, ci.None):
 		return nil, nil
 	case err != nil && ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
 	return w, err
-}
-
-// none reports whether an error says that there is nothing to follow.
-func none(err error) bool {
-	fault, ok := errors.AsType[*ci.Error](err)
-	return ok && fault.Kind == ci.None
 }
 
 // begin makes the Watch of a run that was not followed before. It returns nil

@@ -62,11 +62,11 @@ func (a *api) get(ctx context.Context, place string, v any) error {
 func (a *api) fetch(ctx context.Context, place string, header http.Header) (res *invoker.Response, err error) {
 	u, err := ParsePlace(place)
 	if err != nil {
-		return nil, Errorf(Hopeless, "%w", err)
+		return nil, Errorf(Hopeless, "%v", err)
 	}
 	c, _, err := a.below(u)
 	if err != nil {
-		return nil, Errorf(Hopeless, "%w", err)
+		return nil, Errorf(Hopeless, "%v", err)
 	}
 	call := invoker.FetchRequest{URL: place, Header: http.Header{"Accept": {"application/json"}}}
 	maps.Copy(call.Header, header)
@@ -153,10 +153,4 @@ func bare(place string) string {
 		return place[:n]
 	}
 	return place
-}
-
-// missing reports whether err is a 404.
-func missing(err error) bool {
-	fault, ok := errors.AsType[*Error](err)
-	return ok && fault.Kind == Missing
 }

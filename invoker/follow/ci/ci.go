@@ -155,7 +155,7 @@ func (s *System) Look(ctx context.Context, j *Job) (View, error) {
 	v, err := s.own.look(ctx, j)
 	if err == nil && j.Place != before {
 		if bad := s.Check(j.Place); bad != nil { // maybe another process goes on there
-			err = Errorf(Refused, "%w", bad)
+			err = Errorf(Refused, "%v", bad)
 		}
 	}
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Kind says what an error means. None of them is the result of a pipeline. Of
-// two, the higher one matters more.
+// Kind says what an error means; errors.Is finds it. None of them is the result of
+// a pipeline. Of two, the higher one matters more.
 type Kind int
 
 const (
@@ -29,7 +29,7 @@ const (
 	None
 )
 
-func (k Kind) String() string {
+func (k Kind) Error() string {
 	return [...]string{"busy", "missing", "deleted", "refused", "hopeless", "none"}[k]
 }
 
@@ -58,5 +58,8 @@ func (e *Error) Error() string {
 	}
 	return e.Err.Error() + "; " + e.Hint
 }
+
+// Is reports whether target is the kind of e.
+func (e *Error) Is(target error) bool { return target == e.Kind }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -105,7 +105,7 @@ func (f *gitLab) startedBy(ctx context.Context, place string) (string, error) {
 	}
 	var variables []struct{ Key, Value string }
 	if err := f.get(ctx, place+"/variables", &variables); err != nil {
-		if missing(err) { // deleted just now
+		if errors.Is(err, Missing) { // deleted just now
 			return "", nil
 		}
 		if fault, ok := errors.AsType[*Error](err); ok && fault.Hint != "" {

@@ -2,6 +2,7 @@ package ci
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"path"
 	"regexp"
@@ -71,7 +72,7 @@ func (f *jenkins) look(ctx context.Context, j *Job) (View, error) {
 	name, _ = url.PathUnescape(name)
 	err := f.get(ctx, tree(bare(j.Place), queueFields), &item)
 	switch {
-	case missing(err) && name != "":
+	case errors.Is(err, Missing) && name != "":
 		j.Place, err = f.search(ctx, j, name)
 	case err != nil:
 	case item.Cancelled:
@@ -148,7 +149,7 @@ func (f *jenkins) stages(ctx context.Context, j *Job) *parts {
 			Error        struct{ Message string }
 		}
 	}
-	j.plain = missing(f.get(ctx, j.Place+"wfapi/describe", &run))
+	j.plain = errors.Is(f.get(ctx, j.Place+"wfapi/describe", &run), Missing)
 	for _, s := range run.Stages {
 		switch s.Status {
 		case "PAUSED_PENDING_INPUT":
