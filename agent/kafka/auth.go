@@ -53,6 +53,7 @@ func (c *Config) sasl() bool { return securityProtocols[strings.ToUpper(c.Securi
 type cluster struct {
 	group     string
 	brokers   []string
+	maxEvent  int // bytes of the largest record whose value is read
 	dialer    *kafka.Dialer
 	transport *kafka.Transport
 	client    *kafka.Client
@@ -83,6 +84,7 @@ func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, er
 	return &cluster{
 		group:     cfg.GroupID,
 		brokers:   cred.Brokers,
+		maxEvent:  cfg.MaxEventBytes,
 		dialer:    &kafka.Dialer{ClientID: clientID, Timeout: dialTimeout, DualStack: true, TLS: tlsConfig, SASLMechanism: mechanism},
 		transport: transport,
 		client:    &kafka.Client{Addr: kafka.TCP(cred.Brokers...), Timeout: callTimeout, Transport: transport},

@@ -217,10 +217,7 @@ func TestCoordinatorAndLeadersMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	cfg := Config{
-		Local: true, Brokers: c.Brokers, SecurityProtocol: "plaintext", Mechanism: "none", SessionTimeoutMS: 6000,
-		AutoOffsetReset: "earliest", Delivery: exactlyOnce, DrainTimeout: 5 * time.Second, watchInterval: 200 * time.Millisecond,
-	}.ForOrg("moving")
+	cfg := configOf(c.Brokers, "moving")
 	createTopics(t, c, cfg, 3)
 	w, got := watchCommits(t, c, cfg), newSeen()
 	s := start(t, cfg, w.handler(got, nil))
@@ -559,8 +556,8 @@ func secured(t *testing.T, opts ...kfake.Opt) []string {
 
 func securedConfig(t *testing.T, protocol, mechanism string) Config {
 	t.Helper()
-	cfg := Config{SecurityProtocol: protocol, Mechanism: mechanism, SessionTimeoutMS: 6000, AutoOffsetReset: "earliest",
-		Delivery: exactlyOnce, DrainTimeout: time.Second}.ForOrg("secured")
+	cfg := configOf(nil, "secured")
+	cfg.Local, cfg.SecurityProtocol, cfg.Mechanism = false, protocol, mechanism
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}

@@ -39,10 +39,30 @@ const (
 // steps yields the steps from an offset on. An error ends it.
 type steps = iter.Seq2[batch.Record, error]
 
-// fetch reads from p's leader, beginning at offset. It waits until memory has room
-// for the answer, and the steps wait for each record's. The steps have to be ranged
-// over: that gives back the memory of the answer.
-func (c *cluster) fetch(ctx context.Context, p ledger.Place, offset int64, limit int, memory *share) (steps, error) {
+// fetch reads from p's leader, beginning at offset; c.maxEvent is the size of the
+// largest record that comes with its value. It waits until memory has room for the
+// answer, and then for each record.
+func (c *cluster) fetch(ctx context.Context, p ledger.Place, offset int64, memory *share) steps {
+	return func(yield func(batch.Record, error) bool) {
+		answer, done, err := c.ask(ctx, p, offset, memory)
+		if err != nil {
+			yield(batch.Record{}, err)
+			return
+		}
+		defer done()
+		batches, err := recordsOf(p.Topic, answer)
+		if err != nil {
+			yield(batch.Record{}, err)
+			return
+		}
+		room := func(size int) (func(), error) { return memory.acquire(ctx, eventCost(size)) }
+		batch.Read(batches, len(answer) == answerMax, offset, c.maxEvent, room)(yield)
+	}
+}
+
+// ask makes the call of a fetch. The function that it returns gives back the memory
+// of the answer.
+func (c *cluster) ask(ctx context.Context, p ledger.Place, offset int64, memory *share) ([]byte, func(), error) {
 	req := &fetch.Request{
 		ReplicaID: -1, MaxWaitTime: int32(fetchWait.Milliseconds()), MinBytes: 1, MaxBytes: fetchBytes,
 		IsolationLevel: int8(kafka.ReadCommitted), SessionID: -1, SessionEpoch: -1,
@@ -60,19 +80,10 @@ func (c *cluster) fetch(ctx context.Context, p ledger.Place, offset int64, limit
 		answer, done, err = fetchAnswer(conn, req, func(size int64) (func(), error) { return memory.keep(ctx, size) })
 		return req, err
 	}})
-	if err != nil {
-		return nil, err
+	if err != nil { // if ctx has ended, do may still be at work
+		return nil, nil, err
 	}
-	batches, err := recordsOf(p.Topic, answer)
-	if err != nil {
-		done()
-		return nil, err
-	}
-	return func(yield func(batch.Record, error) bool) {
-		defer done()
-		room := func(size int) (func(), error) { return memory.acquire(ctx, eventCost(size)) }
-		batch.Read(batches, len(answer) == answerMax, offset, limit, room)(yield)
-	}, nil
+	return answer, done, nil
 }
 
 // fetchAnswer sends the request and reads the bytes of its answer, once keep has

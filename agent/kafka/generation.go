@@ -157,10 +157,7 @@ func (g *generation) worker(p ledger.Place, t *ledger.Tracker, c *committer, los
 	return &worker{
 		place: p, changeLog: p.Topic == g.src.cfg.ChangeLogTopic, tracker: t, committer: c, lost: lost,
 		marks: g.src.cfg.Delivery == exactlyOnce, handle: g.src.handle, events: g.src.metrics.Events, log: g.partitionLog(p),
-		memory: &share{budget: g.memory, full: t.Full},
-		fetch: func(ctx context.Context, offset int64, memory *share) (steps, error) {
-			return g.cluster.fetch(ctx, p, offset, g.src.cfg.MaxEventBytes, memory)
-		},
+		memory: &share{budget: g.memory, full: t.Full}, fetch: g.cluster.fetch,
 	}
 }
 

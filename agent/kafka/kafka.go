@@ -53,7 +53,7 @@ type Config struct {
 	// DrainTimeout is how long a handler may take to return once its context
 	// has ended. Other members of the group wait that long for a rebalance.
 	DrainTimeout time.Duration `ignored:"true"`
-	// MaxEventBytes is the size of the largest record that is handled; 0 means 4 MiB.
+	// MaxEventBytes is the size of the largest record that is read.
 	MaxEventBytes int `ignored:"true"`
 	// watchInterval is the time between two looks at topics and their ends.
 	watchInterval time.Duration

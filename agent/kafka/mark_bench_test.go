@@ -25,14 +25,13 @@ func BenchmarkStartedMark(b *testing.B) {
 				b.Fatal(err)
 			}
 			b.Cleanup(c.Close)
-			cfg := Config{SecurityProtocol: "plaintext", Mechanism: "none", SessionTimeoutMS: 10_000, AutoOffsetReset: "earliest",
-				Delivery: exactlyOnce, DrainTimeout: time.Second}.ForOrg("bench")
+			cfg := configOf(c.Brokers, "bench")
+			cfg.watchInterval = 0
 			for _, topic := range cfg.topics() {
 				if err := c.CreateTopic(b.Context(), topic, 1); err != nil {
 					b.Fatal(err)
 				}
 			}
-			cfg.Brokers = c.Brokers
 			marked := make(chan time.Duration)
 			startSource(b, cfg, func(ctx context.Context, ev *agent.Event) error {
 				begun := time.Now()

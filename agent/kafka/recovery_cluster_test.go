@@ -90,10 +90,8 @@ func TestIdleConnectionsClosed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	cfg := Config{
-		Local: true, Brokers: c.Brokers, SecurityProtocol: "plaintext", Mechanism: "none", SessionTimeoutMS: 6000,
-		AutoOffsetReset: "earliest", Delivery: exactlyOnce, DrainTimeout: 5 * time.Second, watchInterval: time.Hour,
-	}.ForOrg("idle")
+	cfg := configOf(c.Brokers, "idle")
+	cfg.watchInterval = time.Hour
 	createTopics(t, c, cfg, 4)
 	for p := range int32(4) { // the coordinator is the broker with nothing to fetch from
 		if err := c.Fake.MoveTopicPartition(cfg.RunsTopic, p, 1-c.Fake.CoordinatorFor(cfg.GroupID)); err != nil {
@@ -142,10 +140,8 @@ func TestLeavesForItsOldSelf(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	cfg := Config{
-		Local: true, Brokers: c.Brokers, SecurityProtocol: "plaintext", Mechanism: "none", SessionTimeoutMS: 30_000,
-		AutoOffsetReset: "earliest", Delivery: exactlyOnce, DrainTimeout: 5 * time.Second,
-	}.ForOrg("ghost")
+	cfg := configOf(c.Brokers, "ghost")
+	cfg.SessionTimeoutMS, cfg.watchInterval = 30_000, 0
 	createTopics(t, c, cfg, 1)
 	got := newSeen()
 	start(t, cfg, settling(got))

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -53,12 +54,7 @@ type Source struct {
 // means the system's roots. New makes no calls.
 func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (Credentials, error), handle Handler,
 	m *agent.Metrics, log zerolog.Logger) *Source {
-	if cfg.MaxEventBytes == 0 {
-		cfg.MaxEventBytes = 4 << 20
-	}
-	if cfg.watchInterval == 0 {
-		cfg.watchInterval = watchInterval
-	}
+	cfg.watchInterval = cmp.Or(cfg.watchInterval, watchInterval)
 	for _, topic := range cfg.topics() {
 		m.PresetTopic(topic)
 	}

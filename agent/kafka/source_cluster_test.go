@@ -29,11 +29,15 @@ func openCluster(t *testing.T) (*kafkatest.Cluster, Config) {
 	}
 	t.Cleanup(c.Close)
 	org := strings.NewReplacer("/", "_").Replace(fmt.Sprintf("%s_%d", t.Name(), time.Now().UnixNano()))
-	cfg := Config{
-		Local: true, Brokers: c.Brokers, SecurityProtocol: "plaintext", Mechanism: "none", SessionTimeoutMS: 6000,
-		AutoOffsetReset: "earliest", Delivery: exactlyOnce, DrainTimeout: 5 * time.Second, watchInterval: 200 * time.Millisecond,
+	return c, configOf(c.Brokers, org)
+}
+
+// configOf is the settings of a member that looks at topics and their ends often.
+func configOf(brokers []string, org string) Config {
+	return Config{
+		Local: true, Brokers: brokers, SecurityProtocol: "plaintext", Mechanism: "none", SessionTimeoutMS: 6000, AutoOffsetReset: "earliest",
+		Delivery: exactlyOnce, DrainTimeout: 5 * time.Second, MaxEventBytes: 4 << 20, watchInterval: 200 * time.Millisecond,
 	}.ForOrg(org)
-	return c, cfg
 }
 
 func createTopics(t *testing.T, c *kafkatest.Cluster, cfg Config, partitions int) {

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"math"
 	"sync"
-	"time"
 
-	"github.com/segmentio/kafka-go"
 	"golang.org/x/sync/errgroup"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/batch"
 	"port-agent/agent/kafka/ledger"
 )
 
@@ -26,21 +25,18 @@ type Range struct {
 	Begun func()
 }
 
-const (
-	// tailWait is how long a broker holds a fetch that finds nothing.
-	tailWait = 500 * time.Millisecond
-	// tailMaxBytes bounds one fetch.
-	tailMaxBytes = 8 << 20
-)
+// tailTries is how often in a row a fetch may fail.
+const tailTries = 4
 
 // Tail reads records without joining a group and passes each to take, one at a
-// time. If r has a Count it reads that many records of one partition of topics[0],
-// or fewer if its log ends before, else all that is published to the topics from
-// now on. It commits nothing.
+// time; dropped is why the agent drops a record whose value is not read. If r has a
+// Count it reads that many records of one partition of topics[0], or fewer if its log
+// ends before, else all that is published to the topics from now on. It commits
+// nothing.
 //
-// It returns when all is read, when ctx ends (nil), or with the first error of
-// the cluster or of take.
-func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Config, topics []string, r Range, take func(*agent.Event) error) error {
+// It returns when all is read, when ctx ends (nil), or with an error: the first of
+// take, or the last of tailTries failed fetches in a row.
+func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Config, topics []string, r Range, take func(ev *agent.Event, dropped error) error) error {
 	cl, err := connect(&cfg, cred, tlsConfig)
 	if err != nil {
 		return err
@@ -53,14 +49,15 @@ func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Conf
 	if r.Begun != nil {
 		r.Begun()
 	}
+	memory := &share{budget: newBudget(memoryBudget), full: func() bool { return false }}
 	var taking sync.Mutex
 	readers, reading := errgroup.WithContext(ctx)
 	for p, b := range places {
 		readers.Go(func() error {
-			return cl.tailPartition(reading, p, b, r.Count, func(ev *agent.Event) error {
+			return cl.tailPartition(reading, p, b, r.Count, memory, func(rec batch.Record) error {
 				taking.Lock()
 				defer taking.Unlock()
-				return take(ev)
+				return take(&agent.Event{Topic: p.Topic, Partition: p.Partition, Offset: rec.Next - 1, Time: rec.Time, Record: rec.Value}, rec.Err)
 			})
 		})
 	}
@@ -71,23 +68,30 @@ func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Conf
 }
 
 // tailPartition passes the records within b to take, at most count if that is not 0.
-func (c *cluster) tailPartition(ctx context.Context, p ledger.Place, b bounds, count int, take func(*agent.Event) error) error {
-	reader := kafka.NewReader(kafka.ReaderConfig{Brokers: c.brokers, Dialer: c.dialer, Topic: p.Topic, Partition: p.Partition,
-		MaxWait: tailWait, QueueCapacity: 1, MaxBytes: tailMaxBytes})
-	defer reader.Close()
-	if err := reader.SetOffset(b.first); err != nil {
-		return err
-	}
-	for n := 1; ; n++ {
-		msg, err := reader.FetchMessage(ctx)
-		if err != nil {
-			return fmt.Errorf("read %s: %w", p, err)
+func (c *cluster) tailPartition(ctx context.Context, p ledger.Place, b bounds, count int, memory *share, take func(batch.Record) error) error {
+	for next, failures := b.first, 0; next < b.end; {
+		for rec, err := range c.fetch(ctx, p, next, memory) {
+			if err != nil {
+				if failures++; failures == tailTries || ctx.Err() != nil {
+					return fmt.Errorf("read %s: %w", p, err)
+				}
+				sleep(ctx, readRetryMax)
+				break
+			}
+			next, failures = rec.Next, 0
+			if rec.Count == 0 {
+				continue
+			}
+			err = take(rec)
+			if rec.Release != nil {
+				rec.Release()
+			}
+			if count--; err != nil || count == 0 {
+				return err
+			}
 		}
-		err = take(&agent.Event{Topic: p.Topic, Partition: p.Partition, Offset: msg.Offset, Time: msg.Time, Record: msg.Value})
-		if err != nil || n == count || msg.Offset+1 >= b.end {
-			return err
-		}
 	}
+	return nil
 }
 
 // tailPlaces returns the partitions to read, and from where to where.

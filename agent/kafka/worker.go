@@ -25,7 +25,7 @@ type worker struct {
 	tracker   *ledger.Tracker
 	committer *committer
 	marks     bool // started marks are committed
-	fetch     func(ctx context.Context, offset int64, memory *share) (steps, error)
+	fetch     func(ctx context.Context, p ledger.Place, offset int64, memory *share) steps
 	lost      func(error) // ends the generation
 	handle    Handler
 	events    *prometheus.CounterVec // topic, outcome
@@ -80,14 +80,10 @@ func (w *worker) read(ctx context.Context, from int64) error {
 		return err
 	}
 	release()
-	records, err := w.fetch(ctx, from, w.memory)
-	if err != nil {
-		return fmt.Errorf("fetch records: %w", err)
-	}
-	for rec, err := range records {
+	for rec, err := range w.fetch(ctx, w.place, from, w.memory) {
 		switch {
 		case err != nil:
-			return fmt.Errorf("read records: %w", err)
+			return fmt.Errorf("fetch records: %w", err)
 		case rec.Err != nil:
 			w.drop(rec)
 		case rec.Count == 0:

@@ -40,7 +40,21 @@ var errFetch = errors.New("connection reset")
 
 const fakeAnswer = 7 // records in an answer
 
-func (l *fakeLog) fetch(ctx context.Context, offset int64, memory *share) (steps, error) {
+func (l *fakeLog) fetch(ctx context.Context, _ ledger.Place, offset int64, memory *share) steps {
+	return func(yield func(batch.Record, error) bool) {
+		offsets, err := l.answer(ctx, offset)
+		if err != nil {
+			yield(batch.Record{}, err)
+		}
+		for _, o := range offsets {
+			if !yield(l.step(ctx, o, memory)) {
+				return
+			}
+		}
+	}
+}
+
+func (l *fakeLog) answer(ctx context.Context, offset int64) ([]int64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i, _ := slices.BinarySearch(l.offsets, offset)
@@ -55,13 +69,7 @@ func (l *fakeLog) fetch(ctx context.Context, offset int64, memory *share) (steps
 		l.refuse--
 		return nil, errFetch
 	}
-	return func(yield func(batch.Record, error) bool) {
-		for _, o := range l.offsets[i:min(i+fakeAnswer, len(l.offsets))] {
-			if !yield(l.step(ctx, o, memory)) {
-				return
-			}
-		}
-	}, nil
+	return l.offsets[i:min(i+fakeAnswer, len(l.offsets))], nil
 }
 
 func (l *fakeLog) step(ctx context.Context, offset int64, memory *share) (batch.Record, error) {
@@ -454,11 +462,11 @@ func TestWorkerOvertakenByRetention(t *testing.T) {
 			}
 			return nil
 		}, func(w *worker) {
-			w.fetch = func(ctx context.Context, offset int64, memory *share) (steps, error) {
+			w.fetch = func(ctx context.Context, p ledger.Place, offset int64, memory *share) steps {
 				if offset == 5 {
-					return nil, kafka.OffsetOutOfRange
+					return func(yield func(batch.Record, error) bool) { yield(batch.Record{}, kafka.OffsetOutOfRange) }
 				}
-				return log.fetch(ctx, offset, memory)
+				return log.fetch(ctx, p, offset, memory)
 			}
 		})
 		begun := time.Now()

@@ -12,7 +12,7 @@ import (
 // Tail reads events beside the agent's consumer group, see kafka.Tail. changes
 // reads the change-log topic alone where r names one partition; else both
 // topics are read.
-func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(*agent.Event) error) error {
+func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(ev *agent.Event, dropped error) error) error {
 	if strings.ToUpper(a.cfg.Process.Streamer) == sourcePolling {
 		return errors.New("STREAMER_NAME is POLLING: runs are claimed from Port one by one, and there is no topic to read; the agent's log and `port-agent status` show them")
 	}
@@ -25,6 +25,7 @@ func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(*
 		return err
 	}
 	cfg := a.cfg.Kafka.ForOrg(org)
+	cfg.MaxEventBytes = a.cfg.Agent.MaxEventBytes
 	topics := []string{cfg.RunsTopic, cfg.ChangeLogTopic}
 	switch {
 	case r.Count > 0 && changes:

@@ -111,13 +111,13 @@ func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writ
 	if r.Count == 0 {
 		r.Begun = func() { fmt.Fprintln(stderr, "reading what is published from now on; end with Ctrl-C") }
 	}
-	return a.Tail(ctx, r, changes, func(ev *agent.Event) error { return t.show(ctx, ev) })
+	return a.Tail(ctx, r, changes, func(ev *agent.Event, dropped error) error { return t.show(ctx, ev, dropped) })
 }
 
-// show prints one event and saves it.
-func (t *tailer) show(ctx context.Context, ev *agent.Event) error {
+// show prints one event and saves it, unless dropped is why it was not read.
+func (t *tailer) show(ctx context.Context, ev *agent.Event, dropped error) error {
 	name := fmt.Sprintf("%s-%d-%d.json", ev.Topic, ev.Partition, ev.Offset)
-	if t.dir != "" {
+	if t.dir != "" && dropped == nil {
 		if err := os.MkdirAll(t.dir, 0o700); err != nil {
 			return fmt.Errorf("save event: %w", err)
 		}
@@ -125,7 +125,11 @@ func (t *tailer) show(ctx context.Context, ev *agent.Event) error {
 			return fmt.Errorf("save event: %w", err)
 		}
 	}
-	v, err := t.explain.Explain(ctx, t.mapping, ev.Record, nil)
+	var v *explanation.View
+	err := dropped
+	if err == nil {
+		v, err = t.explain.Explain(ctx, t.mapping, ev.Record, nil)
+	}
 	if err != nil {
 		v = explanation.Dropped(err)
 	}

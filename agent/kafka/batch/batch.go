@@ -18,6 +18,7 @@ import (
 	"hash/crc32"
 	"io"
 	"iter"
+	"time"
 )
 
 // A record batch of Kafka: 61 bytes of header, then the records, compressed
@@ -49,7 +50,8 @@ type batch struct {
 
 // Record is a step in the reading of a partition.
 type Record struct {
-	Next    int64 // the offset where reading goes on behind it
+	Next    int64     // the offset where reading goes on behind it
+	Time    time.Time // of the producer; only with a value
 	Value   []byte
 	Release func() // gives back the memory of the value, nil where there is none
 	// Count is how many records there are in this step: one, none where offsets
@@ -108,7 +110,7 @@ func (b *batch) read(from int64, limit int, room Room, yield func(Record, error)
 	unpacked := &io.LimitedReader{R: packed, N: unpackedMax}
 	r := &recordReader{Reader: bufio.NewReader(unpacked)}
 	for n := range b.count {
-		rec, size := r.head(b.first)
+		rec, size := r.head(b)
 		switch {
 		case rec.Next <= from:
 			r.skip(size)
@@ -171,11 +173,11 @@ func (r *recordReader) bytes(n int64) []byte {
 }
 
 // head reads up to a record's value, and returns the value's size.
-func (r *recordReader) head(first int64) (rec Record, size int64) {
+func (r *recordReader) head(b *batch) (rec Record, size int64) {
 	r.varint() // length
 	r.skip(1)  // attributes
-	r.varint() // timestamp
-	rec = Record{Next: first + r.varint() + 1, Count: 1}
+	rec = Record{Count: 1, Time: time.UnixMilli(int64(binary.BigEndian.Uint64(b.raw[27:])) + r.varint())}
+	rec.Next = b.first + r.varint() + 1
 	r.skip(r.varint()) // key
 	return rec, r.varint()
 }
