@@ -104,7 +104,11 @@ func printStatus(ctx context.Context, where string, asJSON bool, prefix string, 
 		return err
 	}
 	var s status.Status
-	if err := json.Unmarshal(body, &s); err != nil {
+	err = json.Unmarshal(body, &s)
+	if err == nil && s.Health.Sentence == "" {
+		err = errors.New("another program answers")
+	}
+	if err != nil {
 		return fmt.Errorf("%s is not the status of a port-agent: %w", where, err)
 	}
 	text := bytes.NewBufferString(prefix)

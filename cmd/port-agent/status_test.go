@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -238,5 +239,18 @@ func TestStatusIsForThisMachine(t *testing.T) {
 				t.Errorf("the page does not go with its policy %q", csp)
 			}
 		}
+	}
+}
+
+// Another program listens at the address of the status and answers JSON: that is
+// no agent that does nothing.
+func TestStatusOfAnotherProgram(t *testing.T) {
+	t.Parallel()
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"ok":true}`) }))
+	t.Cleanup(other.Close)
+	var stdout, stderr strings.Builder
+	code := dispatch([]string{"status", "-addr", strings.TrimPrefix(other.URL, "http://")}, &stdout, &stderr)
+	if want := "is not the status of a port-agent: another program answers"; code != exitFailed || stdout.Len() > 0 || !strings.Contains(stderr.String(), want) {
+		t.Errorf("exit code %d, %q, %q; want %d and %q", code, stdout.String(), stderr.String(), exitFailed, want)
 	}
 }
