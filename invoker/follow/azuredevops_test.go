@@ -111,6 +111,35 @@ func TestAzureBuildIsDeleted(t *testing.T) {
 	s.run(t, st, "azure", azureRun(st))
 }
 
+// A server refuses a version of the API that it does not have: 2020 ends with 6.0,
+// 2022 with 7.0.
+func TestAzureDevOpsServerOf2020(t *testing.T) {
+	t.Parallel()
+	st, a := azureStage(t, twoStages)
+	a.Latest = "6.0"
+	method := map[string]any{"url": st.url + "/acme/Web%20Shop/_apis/pipelines/7/runs?api-version=6.0-preview.1"}
+	rule := `{"body": {"variables": {"port_run": {"value": ".context.runId"}}}}`
+	run, w, why := st.trigger(t, method, rule)
+	if w == nil {
+		t.Fatalf("not followed: %s", why)
+	}
+	p := Progress{}
+	for range 10 {
+		st.clock.Advance(20 * time.Second)
+		var err error
+		if p, err = w.Look(t.Context()); err != nil || p.Over {
+			break
+		}
+	}
+	if !p.Success || p.Summary != "Deploy shop 20260102.3 succeeded after 50 s" {
+		t.Errorf("got %+v, want a success", p)
+	}
+	_, req := st.build(t, run.ID, method, rule)
+	if found, err := st.f.Find(t.Context(), run, req, begin); err != nil || found == nil {
+		t.Errorf("looked for after a crash: got %v, %v", found, err)
+	}
+}
+
 // The build of an incoming webhook is found by its number where the rule says
 // in which project to look.
 func TestAzureWebhook(t *testing.T) {

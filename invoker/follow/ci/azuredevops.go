@@ -24,7 +24,9 @@ var (
 	azureWebhook = regexp.MustCompile(`^(/.+)/_apis/public/distributedtask/webhooks/[^/]+/?$`)
 )
 
-const azureVersion = "api-version=7.1"
+// azureVersion is the one of Azure DevOps Server 2020. Servers refuse a version
+// that is newer than they are, and answer older ones.
+const azureVersion = "api-version=6.0"
 
 func newAzureDevOps(c Client) *System {
 	a := &api{client: c, backend: invoker.AzureDevOps, what: "build",

@@ -14,6 +14,9 @@ type AzureDevOps struct {
 	PAT      string
 	Plan     Plan // of each build
 	Redirect bool // a PAT that is not valid is sent to a login page: 302 instead of 203
+	// Latest is the version of the API that the server has, such as 7.0; it refuses
+	// newer ones. Empty: there are none.
+	Latest string
 	// BuildNumber is the number of the next builds, as the pipeline's name
 	// makes it.
 	BuildNumber string
@@ -40,7 +43,10 @@ func (a *AzureDevOps) guard(f func(*http.Request) any) http.HandlerFunc {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		user, pat, _ := r.BasicAuth()
+		version, _, _ := strings.Cut(r.URL.Query().Get("api-version"), "-")
 		switch {
+		case a.Latest != "" && version > a.Latest:
+			writeJSON(w, http.StatusBadRequest, object{"message": "The requested REST API version of " + version + " is out of range for this server."})
 		case user == "" && pat == a.PAT && r.PathValue("project") == "Web Shop":
 			if v := f(r); v != nil {
 				writeJSON(w, http.StatusOK, v)
