@@ -65,8 +65,11 @@ func (c *Client) repeat(ctx context.Context, cl *call, retried func()) error {
 		if cl.attempts > 0 { // a few calls at the start
 			log = c.log
 		}
-		log.Warn().Err(err).Str("run", cl.id).Int("attempt", attempt).
-			Int64("wait_ms", d.Milliseconds()).Msg("call to port not accepted, repeated later")
+		line := log.Warn()
+		if cl.id != "" {
+			line = line.Str("run", cl.id)
+		}
+		line.Err(err).Int("attempt", attempt).Int64("retry_in_ms", d.Milliseconds()).Msg("call to port not accepted, repeated later")
 		if cause := agent.Pause(ctx, d); cause != nil {
 			return fmt.Errorf("%w: %w", cause, err)
 		}

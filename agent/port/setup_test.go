@@ -44,6 +44,9 @@ func TestStartWithoutPort(t *testing.T) {
 			if took := time.Since(begun); err == nil || took > time.Minute {
 				t.Errorf("%+v: got %v after %s, want an error within a minute", fault, err, took)
 			}
+			if log := f.log.String(); !strings.Contains(log, `"retry_in_ms":`) || strings.Contains(log, `"run":`) {
+				t.Errorf("%+v: the log is %s, want when the call is repeated, and no run", fault, log)
+			}
 			f.server.ClearFaults()
 			f.server.Fault("GET /v1/organization", porttest.Fault{Times: 2, Status: 502})
 			time.Sleep(time.Minute) // until a token may be asked for again
