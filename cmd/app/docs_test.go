@@ -353,7 +353,7 @@ func doubtful(call *ast.CallExpr) bool {
 				level = m
 			}
 		}
-		return true
+		return level == "" // what follows are fields, whose values may be errors as texts
 	})
 	return level == "" || level == "Warn" || level == "Error"
 }
