@@ -347,13 +347,13 @@ func method(call *ast.CallExpr) string {
 func doubtful(call *ast.CallExpr) bool {
 	level := ""
 	ast.Inspect(call, func(n ast.Node) bool {
-		if c, ok := n.(*ast.CallExpr); ok && len(c.Args) == 0 {
+		if c, ok := n.(*ast.CallExpr); ok && len(c.Args) == 0 && level == "" { // the first: fields follow, and one may be an error's text
 			switch m := method(c); m {
 			case "Trace", "Debug", "Info", "Warn", "Error":
 				level = m
 			}
 		}
-		return level == "" // what follows are fields, whose values may be errors as texts
+		return true
 	})
 	return level == "" || level == "Warn" || level == "Error"
 }
