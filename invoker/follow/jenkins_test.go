@@ -149,3 +149,34 @@ func TestJenkinsElsewhere(t *testing.T) {
 		t.Errorf("the rule asks: got %v, %q, want %q", w, why, want)
 	}
 }
+
+// The name of a branch's job is escaped by Jenkins already; a folder may be called
+// job. Such names lead to the queue item, the build and the build of an item that
+// is gone.
+func TestJenkinsNames(t *testing.T) {
+	t.Parallel()
+	for name, path := range map[string]string{
+		"team/shop/feature%2Fx": "/job/team/job/shop/job/feature%252Fx/42/",
+		"a b/ü#1?":              "/job/a%20b/job/%C3%BC%231%3F/42/",
+		"job/job/x":             "/job/job/job/job/job/x/42/",
+	} {
+		for _, away := range []time.Duration{30 * time.Second, 10 * time.Minute} {
+			clock := cistand.NewClock(begin)
+			st := jenkinsStage(t, clock, cistand.NewJenkins(clock, cistand.JenkinsJob{Name: name, Token: "t", Plan: failing, Run: "context.runId"}))
+			run, w, _ := st.trigger(t, jenkinsMethod(st), "")
+			clock.Advance(away)
+			h, _ := ParseHandle(w.Handle().String())
+			w, err := st.f.Resume(run, h)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p, err := w.Look(t.Context()); err != nil || len(p.Moved.Places) != 1 || p.Moved.Places[0] != st.url+path {
+				t.Errorf("%s after %s: got %v, %v; want %s", name, away, p.Moved, err, path)
+			}
+			_, req := st.build(t, run.ID, jenkinsMethod(st), "")
+			if found, err := st.f.Find(t.Context(), run, req, begin); err != nil || found.Handle().Places[0] != st.url+path {
+				t.Errorf("%s after a crash and %s: got %v, %v; want %s", name, away, found, err, path)
+			}
+		}
+	}
+}
