@@ -115,7 +115,8 @@ func (a *Agent) watchRun(ctx context.Context, j *job, out outcome) (f *followed,
 // followRun is what a Follower needs to know of a run. Only a rule's own
 // follow asks for the input.
 func (a *Agent) followRun(j *job) follow.Run {
-	run := follow.Run{ID: j.run, Sync: j.sync, NoFollow: j.noFollow, Input: func() (map[string]any, error) { return a.input(j, j.answer) }}
+	run := follow.Run{ID: j.run, Sync: j.sync, NoFollow: j.noFollow, Conceal: j.redactor.String,
+		Input: func() (map[string]any, error) { return a.input(j, j.answer) }}
 	if j.rule != nil {
 		run.Follow = j.rule.Follow
 	}

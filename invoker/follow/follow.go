@@ -45,6 +45,9 @@ type Run struct {
 	// body, request and response, the last one nil after a restart. It is
 	// called once per look that follows by the rule, and for no other.
 	Input func() (map[string]any, error)
+	// Conceal replaces secrets in a text. A URL that it changes is not polled: it
+	// would have to stand in the run's log.
+	Conceal func(text string) string
 }
 
 // generic reports whether the rule says itself where to look.

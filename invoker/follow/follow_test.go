@@ -92,7 +92,8 @@ func (s *stage) build(t *testing.T, id string, method map[string]any, ruleJSON s
 		t.Fatal(err)
 	}
 	target := invoker.Target{Key: id, Event: event, Root: root, Method: invoker.ReadMethod(method), NeedBody: true}
-	run := Run{ID: id, Sync: target.Method.Synchronized, NoFollow: target.Method.NoFollow}
+	run := Run{ID: id, Sync: target.Method.Synchronized, NoFollow: target.Method.NoFollow,
+		Conceal: func(text string) string { return strings.ReplaceAll(text, "rule-token", "[redacted]") }}
 	if ruleJSON != "" {
 		rule := s.rule(t, ruleJSON)
 		run.Follow = rule.Follow

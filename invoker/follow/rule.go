@@ -2,7 +2,9 @@ package follow
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 
 	"port-agent/invoker"
 	"port-agent/invoker/follow/ci"
@@ -38,19 +40,20 @@ func (f *rule) Locate(ctx context.Context, t ci.Trigger) ([]string, error) {
 		return nil, ci.Errorf(ci.None, "follow.url gave null")
 	}
 	u, err := wire.ParseURL(*raw)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, ci.Errorf(ci.Refused, "follow.url: %w", err)
-	case u.User != nil:
-		return nil, ci.Errorf(ci.Refused, "follow.url holds user info, which a run's log would show; put it into follow.headers")
 	}
-	if _, err = ci.ParsePlace(u.String()); err != nil {
+	place := u.String()
+	if u.User != nil || f.run.Conceal(place) != place || slices.ContainsFunc(slices.Collect(maps.Keys(u.Query())), invoker.NamesSecret) {
+		return nil, ci.Errorf(ci.Refused, "follow.url holds user info or a secret, which a run's log would show; put it into follow.headers")
+	}
+	if _, err = ci.ParsePlace(place); err != nil {
 		return nil, ci.Errorf(ci.Refused, "follow.url: %w", err)
 	}
 	if t.Response == nil {
-		_, err = f.Look(ctx, &ci.Job{Place: u.String()})
+		_, err = f.Look(ctx, &ci.Job{Place: place})
 	}
-	return []string{u.String()}, err
+	return []string{place}, err
 }
 
 // Look makes one poll.

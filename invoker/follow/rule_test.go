@@ -84,6 +84,8 @@ func TestRuleStories(t *testing.T) {
 		{name: "unknown-outcome", from: `else \"FAILURE\" end`, to: `else .poll.json.state end`, set: func(c *ownCI) { c.fail = true }},
 		{name: "null-url", from: `\"BASE/jobs/\\(.response.json.job)?a=1&b=2\"`, to: `null`},
 		{name: "user-info", from: `\"BASE/jobs/\\(.response.json.job)?a=1&b=2\"`, to: `\"https://u:p@host/\"`},
+		{name: "secret-in-path", from: `\"BASE/jobs/\\(.response.json.job)?a=1&b=2\"`, to: `\"BASE/jobs/\" + env.CI_TOKEN`},
+		{name: "secret-in-query", from: `\"BASE/jobs/\\(.response.json.job)?a=1&b=2\"`, to: `\"BASE/jobs?access_token=\\(.response.json.job)\"`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
