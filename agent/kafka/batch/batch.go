@@ -80,7 +80,7 @@ func Read(data []byte, cut bool, from int64, limit int, room Room) iter.Seq2[Rec
 			}
 			b := batch{raw: data[:min(size, len(data))], first: int64(binary.BigEndian.Uint64(data))}
 			b.next = b.first + int64(int32(binary.BigEndian.Uint32(data[23:]))) + 1
-			b.count = int(max(0, int32(binary.BigEndian.Uint32(data[57:]))))
+			b.count = int(max(0, min(b.next-b.first, int64(int32(binary.BigEndian.Uint32(data[57:]))))))
 			switch {
 			case size > len(data):
 				if head && cut {
@@ -114,6 +114,8 @@ func (b *batch) read(from int64, limit int, room Room, yield func(Record, error)
 		switch {
 		case rec.Next <= from:
 			r.skip(size)
+		case r.err == nil && rec.Next > b.next: // brokers check it in compressed batches alone
+			r.err = fmt.Errorf("%w: it has offset %d", errDamaged, rec.Next-1)
 		case size > int64(limit):
 			rec.Err = fmt.Errorf("%w: a record of %d bytes", ErrOversized, size)
 			r.skip(size)

@@ -147,6 +147,11 @@ func TestRead(t *testing.T) {
 			[]string{"error record batch is damaged: wrong checksum at offset 5"}},
 		{"fewer records than it says", func() []byte { b := batchOf(5, 0, "a"); b.count = 3; return b.bytes(t) }(), 5,
 			[]string{"5=a", "7: 2 dropped: EOF"}},
+		{"a record outside of its batch", func() []byte {
+			b := batchOf(5, 0, "a", "b").bytes(t)
+			b[headerSize+3] = 40 // twice the distance of the first record from the batch's first offset
+			return withChecksum(b)
+		}(), 5, []string{"6: 2 dropped: record batch is damaged: it has offset 25"}},
 		{"a compression that is not known", withChecksum(func() []byte { b := batchOf(5, 0, "a", "b").bytes(t); b[22] = 7; return b }()), 5,
 			[]string{"6: 2 dropped: unpack: compression 7 is not known"}},
 	} {
@@ -176,15 +181,22 @@ func TestReadCut(t *testing.T) {
 	}
 }
 
-// TestReadCountBelowZero takes a count that is none for a batch without records.
-func TestReadCountBelowZero(t *testing.T) {
+// TestReadCountThatLies has batches that claim fewer records than none, and more
+// than they have offsets.
+func TestReadCountThatLies(t *testing.T) {
 	t.Parallel()
-	b := batchOf(5, 0, "a")
-	b.count, b.tail = -1, 2
-	for data, cut := b.bytes(t), 0; cut < 2; cut++ {
-		for rec, err := range Read(data[:len(data)-cut], true, 5, 1000, plenty) {
-			if rec.Count != 0 || err != nil {
-				t.Errorf("%d bytes missing: got %d records, %v", cut, rec.Count, err)
+	for count, want := range map[int32]int{-1: 0, 1 << 30: 2} {
+		b := batchOf(5, 0, "a")
+		b.count, b.tail = count, 2-count
+		for data, cut := b.bytes(t), 0; cut < 2; cut++ {
+			got := 0
+			for rec, err := range Read(data[:len(data)-cut], true, 5, 1000, plenty) {
+				if got += rec.Count; err != nil {
+					t.Error(err)
+				}
+			}
+			if got != want {
+				t.Errorf("%d records claimed, %d bytes missing: got %d, want %d", count, cut, got, want)
 			}
 		}
 	}
@@ -294,11 +306,18 @@ func FuzzRead(f *testing.F) {
 		binary.BigEndian.PutUint64(raw, uint64(from))
 		binary.BigEndian.PutUint32(raw[8:], uint32(len(raw)-lengthEnd))
 		raw[16] = 2
-		read := 0
+		next, end := from, from+int64(int32(binary.BigEndian.Uint32(raw[23:])))+1
 		for rec, err := range Read(withChecksum(raw), false, from, 1<<20, plenty) {
-			if read++; err != nil && rec.Count > 0 {
-				t.Errorf("step %d has records and the error %v", read, err)
+			if err != nil && rec.Count > 0 {
+				t.Errorf("step at %d has records and the error %v", next, err)
 			}
+			if err == nil && (rec.Next < next || rec.Next == next && rec.Err == nil || rec.Next > end) {
+				t.Errorf("after %d of a batch that ends at %d comes %d", next, end, rec.Next)
+			}
+			if int64(rec.Count) > max(0, end-from) {
+				t.Errorf("%d records from %d on in a batch that ends at %d", rec.Count, from, end)
+			}
+			next = rec.Next
 			if len(rec.Value) > 1<<20 {
 				t.Errorf("a record of %d bytes", len(rec.Value))
 			}
