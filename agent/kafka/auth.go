@@ -54,7 +54,6 @@ type cluster struct {
 	group     string
 	brokers   []string
 	maxEvent  int // bytes of the largest record whose value is read
-	dialer    *kafka.Dialer
 	transport *kafka.Transport
 	client    *kafka.Client
 	// coordinator is the broker that coordinates the group, nil if it is not known.
@@ -85,7 +84,6 @@ func connect(cfg *Config, cred Credentials, tlsConfig *tls.Config) (*cluster, er
 		group:     cfg.GroupID,
 		brokers:   cred.Brokers,
 		maxEvent:  cfg.MaxEventBytes,
-		dialer:    &kafka.Dialer{ClientID: clientID, Timeout: dialTimeout, DualStack: true, TLS: tlsConfig, SASLMechanism: mechanism},
 		transport: transport,
 		client:    &kafka.Client{Addr: kafka.TCP(cred.Brokers...), Timeout: callTimeout, Transport: transport},
 	}, nil

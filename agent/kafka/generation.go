@@ -57,8 +57,8 @@ func (g *generation) run(ctx, genCtx context.Context) {
 	defer beats.Wait()
 	defer dead()
 
-	trackers, ok := g.takeOver(work)
-	if !ok {
+	trackers := g.takeOver(work)
+	if trackers == nil {
 		return
 	}
 	g.src.lookout.enter(g.member.generation, trackers)
@@ -67,26 +67,22 @@ func (g *generation) run(ctx, genCtx context.Context) {
 	g.log.Info().AnErr("cause", context.Cause(work)).Msg("partitions drained")
 }
 
-// takeOver finds where each partition stands. It tries until work ends.
-func (g *generation) takeOver(work context.Context) (map[ledger.Place]*ledger.Tracker, bool) {
+// takeOver finds where each partition stands, or returns nil when work ends.
+func (g *generation) takeOver(work context.Context) map[ledger.Place]*ledger.Tracker {
 	for delay := commitRetryMin; work.Err() == nil; delay = min(2*delay, commitRetryMax) {
 		trackers, err := g.positions(work)
 		if err == nil {
-			return trackers, true
+			return trackers
 		}
 		if work.Err() == nil {
 			g.log.Warn().Err(err).Dur("retry_in_ms", delay).Msg("offsets of partitions not read")
 		}
 		sleep(work, delay)
 	}
-	return nil, false
+	return nil
 }
 
 func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tracker, error) {
-	trackers := make(map[ledger.Place]*ledger.Tracker, len(g.partitions))
-	if len(g.partitions) == 0 {
-		return trackers, nil
-	}
 	committed, err := g.cluster.committed(ctx)
 	if err != nil {
 		return nil, err
@@ -98,7 +94,7 @@ func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tr
 	// If the group has committed offsets of a topic, a partition without one was
 	// added later: to begin at its end would skip what was produced before the group
 	// noticed it.
-	begun := make(map[string]bool)
+	begun, trackers := map[string]bool{}, map[ledger.Place]*ledger.Tracker{}
 	for p := range committed {
 		begun[p.Topic] = true
 	}

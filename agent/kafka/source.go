@@ -119,10 +119,10 @@ func (s *Source) session(ctx context.Context) error {
 // the error that made kafka-go forget the id.
 func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	s.memberships++
-	dialer := *cl.dialer
-	dialer.ClientID = fmt.Sprintf("%s-%d", s.clientID, s.memberships)
+	id := fmt.Sprintf("%s-%d", s.clientID, s.memberships)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: s.cfg.GroupID, Brokers: cl.brokers, Dialer: &dialer, Topics: s.cfg.topics(),
+		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.cfg.topics(),
+		Dialer:            &kafka.Dialer{ClientID: id, Timeout: dialTimeout, TLS: cl.transport.TLS, SASLMechanism: cl.transport.SASL},
 		GroupBalancers:    []kafka.GroupBalancer{kafka.RangeGroupBalancer{}, kafka.RoundRobinGroupBalancer{}},
 		SessionTimeout:    s.cfg.sessionTimeout(),
 		HeartbeatInterval: s.cfg.sessionTimeout() / heartbeatDivisor,
@@ -139,7 +139,7 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	defer leaving.Wait()
 	defer done()
 	if s.memberships > 1 {
-		leaving.Go(func() { s.leaveFormer(joining, cl, dialer.ClientID) })
+		leaving.Go(func() { s.leaveFormer(joining, cl, id) })
 	}
 	for ctx.Err() == nil {
 		gen, err := group.Next(ctx)

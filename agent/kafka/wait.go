@@ -25,10 +25,8 @@ func closed(ch <-chan struct{}) bool {
 
 // wait returns after d, when early receives, or when ctx ends.
 func wait(ctx context.Context, d time.Duration, early <-chan struct{}) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 	case <-early:
 	case <-ctx.Done():
 	}

@@ -58,9 +58,6 @@ func (g *generation) partitionsLeftOver(ctx context.Context) (bool, error) {
 
 // lookAtLogs updates the lag of each partition.
 func (g *generation) lookAtLogs(ctx context.Context, trackers map[ledger.Place]*ledger.Tracker) error {
-	if len(trackers) == 0 {
-		return nil
-	}
 	logs, err := g.cluster.logBounds(ctx, g.partitions)
 	if err != nil {
 		return err
