@@ -21,6 +21,12 @@ const (
 	commitRetryMin = 50 * time.Millisecond
 	commitRetryMax = 2 * time.Second
 	refusedRetry   = 200 * time.Millisecond
+
+	// lateCommit is how long a call that was given up may still reach the broker, on
+	// a connection of its own, and undo the commits made since. Meanwhile everything
+	// is committed again, every lateRepeat at the least.
+	lateCommit = 30 * time.Second
+	lateRepeat = 5 * time.Second
 )
 
 // committer makes every commit of one generation, one after another:
@@ -38,7 +44,9 @@ type committer struct {
 	lazily chan struct{} // something was settled
 	fenced chan struct{} // closed when the member has been replaced
 
-	failures int // in a row; used by run, and by flush after it
+	// Used by run, and by flush after it.
+	failures int       // in a row
+	givenUp  time.Time // when the last call failed that may arrive late
 }
 
 // refusedError is the broker's reason for each partition whose offset it refused.
@@ -114,6 +122,9 @@ func (c *committer) run(ctx context.Context) error {
 		switch _, partly := errors.AsType[refusedError](err); {
 		case err == nil:
 			delay = commitRetryMin
+			if c.unsure() {
+				again = time.After(lateRepeat)
+			}
 		case errors.Is(err, errFenced):
 			return err
 		case partly: // the refused partitions must not delay the others
@@ -139,6 +150,9 @@ func (c *committer) flush(ctx context.Context) error {
 	}
 }
 
+// unsure reports whether the broker may have undone the last commit.
+func (c *committer) unsure() bool { return time.Since(c.givenUp) < lateCommit }
+
 // push commits what has changed. What is not accepted is left to a later push.
 func (c *committer) push(ctx context.Context) error {
 	if closed(c.fenced) {
@@ -146,7 +160,7 @@ func (c *committer) push(ctx context.Context) error {
 	}
 	snapshots, commits := map[ledger.Place]*ledger.Snapshot{}, map[ledger.Place]ledger.Commit{}
 	for p, t := range c.trackers {
-		if s := t.Snapshot(); s != nil {
+		if s := t.Snapshot(c.unsure()); s != nil {
 			snapshots[p], commits[p] = s, s.Commit
 		}
 	}
@@ -155,6 +169,9 @@ func (c *committer) push(ctx context.Context) error {
 	}
 	err := c.commit(ctx, commits)
 	refused, partly := errors.AsType[refusedError](err)
+	if err != nil && !partly {
+		c.givenUp = time.Now()
+	}
 	for p, s := range snapshots {
 		if err == nil || partly && refused[p] == nil {
 			s.Accepted()

@@ -494,6 +494,60 @@ func TestCommitterEndsWithoutBroker(t *testing.T) {
 	})
 }
 
+// TestCommitThatArrivesLate has a commit reach the broker behind others that were
+// made since it was given up, as one does that waits for a lost packet to be sent
+// again. What it takes back is committed again, at the latest with the last commit.
+func TestCommitThatArrivesLate(t *testing.T) {
+	t.Parallel()
+	for _, drained := range []bool{false, true} {
+		inBubble(t, func(t *testing.T, b *bench) {
+			whole, lost := b.committer.commit, true
+			b.committer.commit = func(ctx context.Context, commits map[ledger.Place]ledger.Commit) error {
+				if !lost {
+					return whole(ctx, commits)
+				}
+				lost = false
+				time.AfterFunc(callTimeout+2*time.Second, func() {
+					b.broker.mu.Lock()
+					defer b.broker.mu.Unlock()
+					maps.Copy(b.broker.last, commits)
+				})
+				sleep(ctx, callTimeout)
+				return context.DeadlineExceeded
+			}
+			e := b.events(t, runsZero, 1)
+			first := make(chan error, 1)
+			go func() { first <- b.start(t.Context(), e[0]) }()
+			time.Sleep(time.Second) // the commit is under way
+			e = append(e, b.events(t, runsZero, 1)...)
+			if err := errors.Join(b.start(t.Context(), e[1]), <-first); err != nil {
+				t.Fatal(err)
+			}
+			b.settle(runsZero, e[0])
+			b.settle(runsZero, e[1])
+			time.Sleep(2 * time.Second)
+			if offset, l := b.broker.ledgerOf(t, runsZero); offset != 0 || l.high != 1 {
+				t.Fatalf("got %d %v, want the first commit, which has arrived", offset, l)
+			}
+			if drained {
+				b.stop()
+				if err := errors.Join(<-b.ended, b.flush(t.Context())); err != nil {
+					t.Error(err)
+				}
+			}
+			time.Sleep(lateRepeat + time.Second)
+			if offset, l := b.broker.ledgerOf(t, runsZero); offset != 2 || len(l.entries) > 0 {
+				t.Errorf("drained %t: got %d %v, want both events settled", drained, offset, l)
+			}
+			b.broker.made()
+			time.Sleep(time.Hour)
+			if n := len(b.broker.made()); n > 10 {
+				t.Errorf("got %d more commits, want an end of them", n)
+			}
+		})
+	}
+}
+
 // TestCommitterRefusedPartition has the broker refuse one partition for good,
 // as it does where its topic was deleted: the marks of others are committed as
 // ever, and once the broker changes its mind, the one is too.

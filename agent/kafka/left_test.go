@@ -37,7 +37,7 @@ func (l left) at(p ledger.Place, offset int64) ledger.Commit {
 		}
 	}
 	tr.Skip(l.high)
-	return tr.Snapshot().Commit
+	return tr.Snapshot(false).Commit
 }
 
 // leftBy takes p over from cm, and reads all that there was to read.
@@ -63,10 +63,7 @@ func leftBy(t *testing.T, p ledger.Place, cm ledger.Commit) left {
 func clean(p ledger.Place, offset int64) ledger.Commit { return left{high: offset}.at(p, offset) }
 
 // again is what tr would commit now, whether or not it has changed.
-func again(tr *ledger.Tracker) ledger.Commit {
-	tr.Skip(0) // nothing, but has it committed
-	return tr.Snapshot().Commit
-}
+func again(tr *ledger.Tracker) ledger.Commit { return tr.Snapshot(true).Commit }
 
 // resumed takes p over where the last owner committed offset and left l.
 func resumed(t *testing.T, p ledger.Place, offset int64, l left) *ledger.Tracker {

@@ -77,7 +77,7 @@ func TestResume(t *testing.T) {
 				t.Errorf("first offset to be read: got %d, want %d", next, tc.next)
 			}
 			pinned := int64(noPin)
-			if s := tr.Snapshot(); s != nil {
+			if s := tr.Snapshot(false); s != nil {
 				pinned = s.Offset
 			}
 			if pinned != tc.pinned {

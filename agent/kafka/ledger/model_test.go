@@ -175,7 +175,7 @@ func (r *rig) settle() {
 // commit takes a snapshot, which the broker may not accept.
 func (r *rig) commit(accepted bool) {
 	base, want := r.now.base(), r.now.ledger()
-	snapshot, cm := r.tr.Snapshot(), r.last
+	snapshot, cm := r.tr.Snapshot(false), r.last
 	if snapshot != nil {
 		cm = snapshot.Commit
 	}

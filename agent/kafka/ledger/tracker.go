@@ -195,11 +195,12 @@ type Snapshot struct {
 	asked   []chan struct{}
 }
 
-// Snapshot returns nil if nothing has changed since the last one.
-func (t *Tracker) Snapshot() *Snapshot {
+// Snapshot returns nil if nothing has changed since the last one, unless it is
+// wanted anyway.
+func (t *Tracker) Snapshot(anyway bool) *Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.dirty {
+	if !t.dirty && !anyway {
 		return nil
 	}
 	s := &Snapshot{t.encode(t.place, t.base()), t, t.asked}

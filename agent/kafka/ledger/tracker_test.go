@@ -150,7 +150,7 @@ func TestTrackerCommits(t *testing.T) {
 			}
 			tc.steps(tr, e)
 			wantCommit(t, tr, tc.offset, tc.l)
-			if s := tr.Snapshot(); s != nil {
+			if s := tr.Snapshot(false); s != nil {
 				t.Errorf("committed again without a change: %v", s.Commit)
 			}
 			tr.Skip(0) // nothing, but has it committed again
@@ -164,7 +164,7 @@ func TestTrackerCommits(t *testing.T) {
 func TestTrackerOffsetAlone(t *testing.T) {
 	t.Parallel()
 	tr := tracked(t, 5, ledger{high: 5})
-	if s := tr.Snapshot(); s != nil {
+	if s := tr.Snapshot(false); s != nil {
 		t.Errorf("a position that was committed is committed again: %v", s.Commit)
 	}
 	read(t, tr, 5, arrivedNew).Settle()
@@ -175,7 +175,7 @@ func TestTrackerOffsetAlone(t *testing.T) {
 
 func mustSnapshot(t *testing.T, tr *Tracker) *Snapshot {
 	t.Helper()
-	s := tr.Snapshot()
+	s := tr.Snapshot(false)
 	if s == nil {
 		t.Fatal("nothing to commit")
 	}
