@@ -99,7 +99,7 @@ func NewMetrics(reg prometheus.Registerer, version string) *Metrics {
 		FollowPolls:       counter("follow_polls_total", "Polls of pipelines, by backend and outcome.", "backend outcome", follow.Backends, pollOutcomes),
 		FollowEnded: counter("follow_ended_total", "Runs that are no longer followed, by backend and outcome.", "backend outcome", follow.Backends,
 			[]string{endedSuccess, endedFailure, endedNotFollowed, endedTimeout, endedElsewhere}),
-		Lag: gauges("lag", "Records between the committed offset and the end of an assigned partition.", "topic partition"),
+		Lag: gauges("lag", "Records of an assigned partition that are not settled, up to its end.", "topic partition"),
 		Reports: counter("reports_total", "Calls that report on a run to Port, by kind and outcome.", "kind outcome",
 			[]string{"log", "response", "details", "status"}, []string{"accepted", "refused", "retried", "dropped"}),
 		PortCalls:     counter("port_api_calls_total", "Calls to Port's API, by route and status code; code 0 means no answer.", "route code"),
