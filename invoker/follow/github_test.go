@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -116,6 +117,38 @@ func TestGitHubRunsThatCannotBeTold(t *testing.T) {
 	st.invoke(t, gitHubMethod(), "")
 	s := story{name: "ambiguous"}
 	s.run(t, st, "github", gitHubMethod())
+}
+
+// The only run that an older server lists may be another's, as long as it does not
+// list the own one yet.
+func TestGitHubListsRunsLate(t *testing.T) {
+	t.Parallel()
+	for _, another := range []bool{false, true} {
+		st, g := gitHubStage(t, twoStages)
+		g.Old, g.Lag = true, 4*time.Second
+		if another {
+			st.invoke(t, gitHubMethod(), "")
+			st.clock.Advance(3 * time.Second)
+		}
+		_, w, why := st.trigger(t, gitHubMethod(), "")
+		if w == nil {
+			t.Fatal(why)
+		}
+		for _, pause := range []time.Duration{2, 1, 2, 3} { // 8 s in all
+			st.clock.Advance(pause * time.Second)
+			if p, err := w.Look(t.Context()); err == nil || !p.Moved.IsZero() {
+				t.Errorf("another %t, early: got %+v, want an error", another, p)
+			}
+		}
+		st.clock.Advance(4 * time.Second)
+		_, err := w.Look(t.Context())
+		if another && !errors.Is(err, ci.Refused) {
+			t.Errorf("two runs: got %v at %s, want refused", err, w.Handle())
+		}
+		if !another && (err != nil || w.Handle().Places[0] != st.url+"/repos/acme/shop/actions/runs/1") {
+			t.Errorf("one run: got %v at %s", err, w.Handle())
+		}
+	}
 }
 
 func TestGitHubRateLimit(t *testing.T) {

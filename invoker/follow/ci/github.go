@@ -34,9 +34,13 @@ func newGitHub(c Client) *System {
 	return &System{a, &gitHub{a}}
 }
 
-// gitHubSkew is how far the time of a run that GitHub has just started may lie
-// before the time of its answer.
-const gitHubSkew = 5 * time.Second
+const (
+	// gitHubSkew is how far the time of a run that GitHub has just started may lie
+	// before the time of its answer.
+	gitHubSkew = 5 * time.Second
+	// gitHubLag is how long after its dispatch a run may not be listed.
+	gitHubLag = 10 * time.Second
+)
 
 func (f *gitHub) start(_ context.Context, t Trigger) ([]string, error) {
 	runs, err := f.dispatched(t)
@@ -49,11 +53,16 @@ func (f *gitHub) start(_ context.Context, t Trigger) ([]string, error) {
 	if json.Unmarshal(t.Response.Body, &answer) == nil && answer.ID != "" {
 		return []string{gitHubPlace(runs, answer.ID)}, nil
 	}
-	at, err := http.ParseTime(t.Response.Header.Get("Date"))
+	return []string{runs + "#" + answered(t.Response).Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
+}
+
+// answered is the time of an answer by the server's clock.
+func answered(res *invoker.Response) time.Time {
+	at, err := http.ParseTime(res.Header.Get("Date"))
 	if err != nil {
-		at = time.Now()
+		return time.Now()
 	}
-	return []string{runs + "#" + at.Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
+	return at
 }
 
 func (f *gitHub) find(ctx context.Context, t Trigger) ([]string, error) {
@@ -134,17 +143,22 @@ func (f *gitHub) look(ctx context.Context, j *Job) (v View, err error) {
 
 // search looks for the run of a dispatch that GitHub did not name, and returns its
 // place: the earliest run of the workflow whose title holds the id of the run at
-// Port or, where only one has begun since the dispatch, that one. byID rules out
-// the latter.
+// Port or, where only one has begun since the dispatch, that one, once no other
+// can be missing from the list. byID rules out the latter.
 func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (string, error) {
 	runs, since, _ := strings.Cut(place, "#")
 	var list struct {
 		Runs []gitHubRun `json:"workflow_runs"`
 	}
 	query := url.Values{"event": {"workflow_dispatch"}, "created": {">=" + since}, "per_page": {"100"}}
-	if err := f.get(ctx, runs+"?"+query.Encode(), &list); err != nil {
+	res, err := f.fetch(ctx, runs+"?"+query.Encode(), f.header)
+	if err == nil {
+		err = decode(runs, res, &list)
+	}
+	if err != nil {
 		return "", err
 	}
+	began, _ := time.Parse(time.RFC3339, since) // a place has no other text there
 	id := json.Number("")
 	for _, r := range list.Runs { // the latest first
 		if names(run, r.Title, r.Name) {
@@ -157,6 +171,8 @@ func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (stri
 		return "", Errorf(Missing, "no run of the workflow has the id %s in its title", run).hint(gitHubName)
 	case n == 0:
 		return "", Errorf(Missing, "GitHub lists no run of the workflow since it was dispatched").hint(f.right)
+	case n == 1 && answered(res).Sub(began) < gitHubSkew+gitHubLag:
+		return "", Errorf(Missing, "GitHub may not list all runs of the workflow yet").hint(gitHubName)
 	case n == 1:
 		id = list.Runs[0].ID
 	default:

@@ -15,11 +15,12 @@ import (
 // GitHub is a stand-in for the API of a GitHub with the repository acme/shop.
 type GitHub struct {
 	server
-	Token string // a token that may read and write Actions
-	Plan  Plan   // of each run
-	Old   bool   // knows no return_run_details, and names no run
-	Limit int    // how many requests may be made; 0: any number. A 304 costs nothing
-	Name  string // display_title of the next runs; empty: that of the workflow
+	Token string        // a token that may read and write Actions
+	Plan  Plan          // of each run
+	Old   bool          // knows no return_run_details, and names no run
+	Limit int           // how many requests may be made; 0: any number. A 304 costs nothing
+	Name  string        // display_title of the next runs; empty: that of the workflow
+	Lag   time.Duration // how long a run is not listed
 
 	// AppKey is the public key of an App with the id 4711 and the installation
 	// 17, whose tokens live for an hour.
@@ -108,7 +109,7 @@ func (g *GitHub) page(p *pipeline) string {
 func (g *GitHub) list(_ http.ResponseWriter, r *http.Request) any {
 	runs := []object{}
 	for _, p := range g.since(strings.TrimPrefix(r.URL.Query().Get("created"), ">=")) {
-		if r.URL.Query().Get("event") == "workflow_dispatch" {
+		if r.URL.Query().Get("event") == "workflow_dispatch" && g.clock.Now().Sub(p.began) >= g.Lag {
 			runs = append(runs, g.value(p))
 		}
 	}
