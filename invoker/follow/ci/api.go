@@ -77,7 +77,8 @@ func (a *api) fetch(ctx context.Context, place string, header http.Header) (res 
 	if fault == nil {
 		return res, nil
 	}
-	if fault.Kind == Refused || fault.Kind == Missing {
+	_, network := errors.AsType[*wire.Error](err) // no right helps against a certificate that is not trusted
+	if !network && (fault.Kind == Refused || fault.Kind == Missing) {
 		fault.Hint = a.right
 	}
 	return nil, fault

@@ -19,6 +19,7 @@ import (
 // 404.
 type recorded struct {
 	answers map[string]string
+	fault   error // in place of every answer
 	asked   []http.Header
 	none    bool // no credential is set
 }
@@ -27,6 +28,9 @@ const base = "https://ci.test/root"
 
 func (r *recorded) Fetch(_ context.Context, f invoker.FetchRequest) (*invoker.Response, error) {
 	r.asked = append(r.asked, f.Header)
+	if r.fault != nil {
+		return nil, r.fault
+	}
 	body, found := r.answers[strings.TrimPrefix(f.URL, base)]
 	res := &invoker.Response{Response: wire.Response{StatusCode: http.StatusOK, Header: http.Header{"Etag": {`"` + body + `"`}}, Body: []byte(body)}}
 	switch {
@@ -298,6 +302,27 @@ func TestJenkinsItemIsNowhere(t *testing.T) {
 		j := &Job{Place: base + "/queue/item/7/#a", Seen: seen}
 		if v, err := New(client)[invoker.Jenkins].Look(t.Context(), j); kindOf(err) != want || j.Place != base+"/queue/item/7/#a" {
 			t.Errorf("seen %t: got %+v, %v at %s; want %s at the item", seen, v, err, j.Place, want)
+		}
+	}
+}
+
+// What the network or a certificate is to blame for brings no hint at a credential.
+func TestHintOnlyWhereTheSystemAnswered(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		fault error
+		kind  Kind
+		hint  bool
+	}{
+		{&wire.Error{Endpoint: "GET https://ci.test", Final: true, Err: errors.New("certificate not trusted")}, Refused, false},
+		{&wire.Error{Endpoint: "GET https://ci.test", Err: errors.New("connection refused")}, Busy, false},
+		{&invoker.StatusError{Endpoint: "POST https://ci.test/token", StatusCode: http.StatusUnauthorized}, Refused, true},
+		{nil, Missing, true},
+	} {
+		j := &Job{Place: base + "/repos/a/b/actions/runs/1"}
+		_, err := New(&recorded{fault: tc.fault})[invoker.GitHub].Look(t.Context(), j)
+		if fault, ok := errors.AsType[*Error](err); !ok || fault.Kind != tc.kind || (fault.Hint != "") != tc.hint {
+			t.Errorf("%v: got %v, want %s, a hint: %t", tc.fault, err, tc.kind, tc.hint)
 		}
 	}
 }
