@@ -18,7 +18,8 @@ const (
 	// are apart from the slots of invocations: neither waits for the other.
 	pollSlots    = 16
 	pollsPerHost = 4
-	// settling is how long after its trigger a pipeline may not be there yet.
+	// settling is how long after its trigger a pipeline may not be there yet, and
+	// how long one that was seen has to be away to count as deleted.
 	settling = time.Minute
 	// patience is for how long a look may be refused, or a backend not be
 	// reached, before the run's log says so.
@@ -249,8 +250,10 @@ func (f *followed) missed(ctx context.Context, fault *ci.Error) (ended bool, err
 			f.news.line(LevelWarn, fmt.Sprintf("Not reached for %s, the pipeline counts as running: %v", lasting(patience), fault))
 		}
 		return false, nil
-	case ci.Deleted:
-		return true, f.end(ctx, endedFailure, fmt.Sprintf("the pipeline was deleted while it was followed: %v", fault))
+	case ci.Deleted: // a proxy may say so too while the system behind it restarts
+		if !f.refused.IsZero() && now.Sub(f.refused) >= settling {
+			return true, f.end(ctx, endedFailure, fmt.Sprintf("the pipeline was deleted while it was followed: %v", fault))
+		}
 	case ci.Missing:
 		if now.Sub(f.since) < settling {
 			return false, nil

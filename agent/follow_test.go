@@ -131,8 +131,17 @@ func TestFollowEnds(t *testing.T) {
 			want: "INFO Invocation ended (SUCCESS): group/project pipeline #7 was canceled after 3 min 10 s | SUCCESS"},
 		{name: "timeout of the rule", mapping: rule(`{"timeout": 90}`), state: func(time.Duration) string { return "running" }, after: 90 * time.Second, outcome: endedTimeout,
 			want: "ERROR Invocation ended (FAILURE): still running after 1m30s, no longer followed"},
-		{name: "deleted", state: until(time.Minute, "running", "HTTP 404"), after: time.Minute, outcome: endedFailure,
+		{name: "deleted", state: until(time.Minute, "running", "HTTP 404"), after: time.Minute + settling, outcome: endedFailure,
 			want: "ERROR Invocation ended (FAILURE): the pipeline was deleted while it was followed: "},
+		{name: "gone for a moment", state: func(age time.Duration) string {
+			switch {
+			case age < time.Minute:
+				return "running"
+			case age < 100*time.Second:
+				return "HTTP 404"
+			}
+			return "success"
+		}, after: 100 * time.Second, outcome: endedSuccess, want: "INFO Invocation ended (SUCCESS)"},
 		{name: "not there for a moment", state: func(age time.Duration) string {
 			switch {
 			case age < 40*time.Second:
