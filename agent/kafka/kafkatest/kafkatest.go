@@ -48,23 +48,21 @@ const maxRecord = 8 << 20
 func Connect(brokers ...string) (*Cluster, error) { return connect(&Cluster{Brokers: brokers}) }
 
 // Start starts a cluster in memory, of one broker unless opts say otherwise.
-func Start(opts ...kfake.Opt) (*Cluster, error) {
-	fake, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
-	if err != nil {
-		return nil, fmt.Errorf("start in-memory kafka: %w", err)
-	}
-	return connect(&Cluster{Brokers: fake.ListenAddrs(), Fake: fake})
-}
+func Start(opts ...kfake.Opt) (*Cluster, error) { return start(opts) }
 
 // StartWithLogin starts a cluster in memory that wants SCRAM-SHA-512 with one
 // user's name and password.
 func StartWithLogin(user, password string, opts ...kfake.Opt) (*Cluster, error) {
-	opts = append([]kfake.Opt{kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", user, password)}, opts...)
-	fake, err := kfake.NewCluster(opts...)
+	return start(append(opts, kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-512", user, password)),
+		kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()))
+}
+
+func start(opts []kfake.Opt, client ...kgo.Opt) (*Cluster, error) {
+	fake, err := kfake.NewCluster(append([]kfake.Opt{kfake.NumBrokers(1)}, opts...)...)
 	if err != nil {
 		return nil, fmt.Errorf("start in-memory kafka: %w", err)
 	}
-	return connect(&Cluster{Brokers: fake.ListenAddrs(), Fake: fake}, kgo.SASL(scram.Auth{User: user, Pass: password}.AsSha512Mechanism()))
+	return connect(&Cluster{Brokers: fake.ListenAddrs(), Fake: fake}, client...)
 }
 
 func connect(c *Cluster, opts ...kgo.Opt) (*Cluster, error) {
@@ -105,13 +103,19 @@ func (c *Cluster) DeleteTopic(ctx context.Context, name string) error {
 	if _, err := c.admin.DeleteTopic(ctx, name); err != nil {
 		return fmt.Errorf("delete topic %s: %w", name, err)
 	}
+	err := c.waitFor(ctx, name, func(t kadm.TopicDetail) bool { return t.Topic == "" || t.Err == kerr.UnknownTopicOrPartition })
+	c.client.PurgeTopicsFromProducing(name) // a topic made again has another id
+	return err
+}
+
+// waitFor lists a topic until it is as wanted.
+func (c *Cluster) waitFor(ctx context.Context, name string, wanted func(kadm.TopicDetail) bool) error {
 	for {
 		topics, err := c.admin.ListTopics(ctx, name)
 		if err != nil {
-			return fmt.Errorf("delete topic %s: %w", name, err)
+			return fmt.Errorf("list topic %s: %w", name, err)
 		}
-		if t, ok := topics[name]; !ok || t.Err == kerr.UnknownTopicOrPartition {
-			c.client.PurgeTopicsFromProducing(name) // a topic made again has another id
+		if wanted(topics[name]) {
 			return nil
 		}
 		select {
@@ -130,22 +134,9 @@ func (c *Cluster) AddPartitions(ctx context.Context, name string, partitions int
 	}
 	// A real broker answers before it knows of them itself; a client that asks
 	// too early does not ask again for minutes.
-	for {
-		topics, err := c.admin.ListTopics(ctx, name)
-		if err != nil {
-			return fmt.Errorf("list topic %s: %w", name, err)
-		}
-		if len(topics[name].Partitions) >= partitions {
-			break
-		}
-		select {
-		case <-time.After(20 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
+	err := c.waitFor(ctx, name, func(t kadm.TopicDetail) bool { return len(t.Partitions) >= partitions })
 	c.client.ForceMetadataRefresh()
-	return nil
+	return err
 }
 
 // DeleteRecords removes what lies before offset, as retention does.
