@@ -77,7 +77,7 @@ func (c *cluster) ask(ctx context.Context, p ledger.Place, offset int64, memory 
 		if !ok || version < fetchVersion {
 			return nil, errors.New("fetch: the broker is older than Kafka 2.1")
 		}
-		answer, done, err = fetchAnswer(conn, req, func(size int64) (func(), error) { return memory.keep(ctx, size) })
+		answer, done, err = fetchAnswer(ctx, conn, req, memory)
 		return req, err
 	}})
 	if err != nil { // if ctx has ended, do may still be at work
@@ -86,9 +86,9 @@ func (c *cluster) ask(ctx context.Context, p ledger.Place, offset int64, memory 
 	return answer, done, nil
 }
 
-// fetchAnswer sends the request and reads the bytes of its answer, once keep has
+// fetchAnswer sends the request and reads the bytes of its answer, once memory has
 // room for them. kafka-go would unpack all of it, whatever its size.
-func fetchAnswer(conn net.Conn, req *fetch.Request, keep func(size int64) (done func(), err error)) (answer []byte, done func(), err error) {
+func fetchAnswer(ctx context.Context, conn net.Conn, req *fetch.Request, memory *share) (answer []byte, done func(), err error) {
 	defer conn.SetDeadline(time.Time{})
 	conn.SetDeadline(time.Now().Add(fetchWait + callTimeout))
 	if err := protocol.WriteRequest(conn, fetchVersion, 1, clientID, req); err != nil {
@@ -100,7 +100,7 @@ func fetchAnswer(conn net.Conn, req *fetch.Request, keep func(size int64) (done 
 	}
 	size := max(0, int64(head.Size)-4)
 	kept := min(size, answerMax)
-	if done, err = keep(kept); err != nil {
+	if done, err = memory.keep(ctx, kept); err != nil {
 		return nil, nil, err
 	}
 	conn.SetDeadline(time.Now().Add(answerTime))

@@ -123,12 +123,9 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
 		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.cfg.topics(),
 		Dialer:            &kafka.Dialer{ClientID: id, Timeout: dialTimeout, TLS: cl.transport.TLS, SASLMechanism: cl.transport.SASL},
-		GroupBalancers:    []kafka.GroupBalancer{kafka.RangeGroupBalancer{}, kafka.RoundRobinGroupBalancer{}},
 		SessionTimeout:    s.cfg.sessionTimeout(),
 		HeartbeatInterval: s.cfg.sessionTimeout() / heartbeatDivisor,
 		RebalanceTimeout:  s.cfg.DrainTimeout + rejoinMargin,
-		StartOffset:       kafka.FirstOffset,
-		Timeout:           callTimeout,
 	})
 	if err != nil {
 		return err

@@ -19,7 +19,8 @@ import (
 type Range struct {
 	Partition int
 	Offset    int64 // of the first record
-	Count     int   // of records; 0 means no end, and the two above are ignored
+	Changes   bool  // of the topic of catalog changes
+	Count     int   // of records; 0 means no end, and the fields above are ignored
 	// Begun is called when the positions are known: what is published later is not
 	// missed. It may be nil.
 	Begun func()
@@ -30,18 +31,24 @@ const tailTries = 4
 
 // Tail reads records without joining a group and passes each to take, one at a
 // time; dropped is why the agent drops a record whose value is not read. If r has a
-// Count it reads that many records of one partition of topics[0], or fewer if its log
-// ends before, else all that is published to the topics from now on. It commits
-// nothing.
+// Count it reads that many records of one partition, or fewer if its log ends before,
+// else all that is published to both topics from now on. It commits nothing.
 //
 // It returns when all is read, when ctx ends (nil), or with an error: the first of
 // take, or the last of tailTries failed fetches in a row.
-func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Config, topics []string, r Range, take func(ev *agent.Event, dropped error) error) error {
+func Tail(ctx context.Context, cfg Config, cred Credentials, tlsConfig *tls.Config, r Range, take func(ev *agent.Event, dropped error) error) error {
 	cl, err := connect(&cfg, cred, tlsConfig)
 	if err != nil {
 		return err
 	}
 	defer cl.close()
+	topics := cfg.topics()
+	switch {
+	case r.Count > 0 && r.Changes:
+		topics = topics[1:]
+	case r.Count > 0:
+		topics = topics[:1]
+	}
 	places, err := cl.tailPlaces(ctx, topics, r)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func TestTailPassesByARecordOfZeros(t *testing.T) {
 	var got []string
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	err := Tail(t.Context(), cfg, Credentials{Brokers: c.Brokers}, nil, []string{cfg.RunsTopic}, Range{Count: 9}, func(ev *agent.Event, dropped error) error {
+	err := Tail(t.Context(), cfg, Credentials{Brokers: c.Brokers}, nil, Range{Count: 9}, func(ev *agent.Event, dropped error) error {
 		got = append(got, fmt.Sprintf("%d %q", ev.Offset, ev.Record))
 		if isZeros := ev.Offset == 1; errors.Is(dropped, batch.ErrOversized) != isZeros {
 			t.Errorf("offset %d: dropped for %v", ev.Offset, dropped)
@@ -65,7 +65,7 @@ func TestTailGoesOnWhereLeadersMove(t *testing.T) {
 	got, positions, ended := newSeen(), make(chan struct{}), make(chan error, 1)
 	ctx, stop := context.WithCancel(t.Context())
 	go func() {
-		ended <- Tail(ctx, cfg, Credentials{Brokers: c.Brokers}, nil, cfg.topics(), Range{Begun: func() { close(positions) }}, func(ev *agent.Event, dropped error) error {
+		ended <- Tail(ctx, cfg, Credentials{Brokers: c.Brokers}, nil, Range{Begun: func() { close(positions) }}, func(ev *agent.Event, dropped error) error {
 			got.add(string(ev.Record))
 			return dropped
 		})
@@ -96,7 +96,7 @@ func TestTailEndsWithoutACluster(t *testing.T) {
 	}
 	cfg := configOf(c.Brokers, "gone")
 	createTopics(t, c, cfg, 1)
-	err = Tail(t.Context(), cfg, Credentials{Brokers: c.Brokers}, nil, cfg.topics(), Range{Begun: c.Close}, nil)
+	err = Tail(t.Context(), cfg, Credentials{Brokers: c.Brokers}, nil, Range{Begun: c.Close}, nil)
 	if err == nil {
 		t.Error("ended without an error")
 	}

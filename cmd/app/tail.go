@@ -9,10 +9,8 @@ import (
 	"port-agent/agent/kafka"
 )
 
-// Tail reads events beside the agent's consumer group, see kafka.Tail. changes
-// reads the change-log topic alone where r names one partition; else both
-// topics are read.
-func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(ev *agent.Event, dropped error) error) error {
+// Tail reads events beside the agent's consumer group, see kafka.Tail.
+func (a *App) Tail(ctx context.Context, r kafka.Range, take func(ev *agent.Event, dropped error) error) error {
 	if strings.ToUpper(a.cfg.Process.Streamer) == sourcePolling {
 		return errors.New("STREAMER_NAME is POLLING: runs are claimed from Port one by one, and there is no topic to read; the agent's log and `port-agent status` show them")
 	}
@@ -26,12 +24,5 @@ func (a *App) Tail(ctx context.Context, r kafka.Range, changes bool, take func(e
 	}
 	cfg := a.cfg.Kafka.ForOrg(org)
 	cfg.MaxEventBytes = a.cfg.Agent.MaxEventBytes
-	topics := []string{cfg.RunsTopic, cfg.ChangeLogTopic}
-	switch {
-	case r.Count > 0 && changes:
-		topics = topics[1:]
-	case r.Count > 0:
-		topics = topics[:1]
-	}
-	return kafka.Tail(ctx, cfg, cred, a.kafkaTLS, topics, r, take)
+	return kafka.Tail(ctx, cfg, cred, a.kafkaTLS, r, take)
 }

@@ -60,7 +60,7 @@ func tailEvents(args []string, stdout, stderr io.Writer) error {
 	flags.IntVar(&r.Partition, "partition", -1, "")
 	flags.Int64Var(&r.Offset, "offset", -1, "")
 	flags.IntVar(&r.Count, "count", 0, "")
-	changes := flags.Bool("changes", false, "")
+	flags.BoolVar(&r.Changes, "changes", false, "")
 	mapping := flags.String("mapping", "", "")
 	flags.BoolVar(&t.whole, "v", false, "")
 	flags.StringVar(&t.dir, "o", "", "")
@@ -77,7 +77,7 @@ func tailEvents(args []string, stdout, stderr io.Writer) error {
 	}
 	cfg.Transform.Path = cmp.Or(*mapping, cfg.Transform.Path)
 	t.explain = &explanation.Explainer{Config: cfg, Environ: os.Environ(), ShowSecrets: *secrets}
-	if err := t.run(cfg, r, *changes, stderr); err != nil {
+	if err := t.run(cfg, r, stderr); err != nil {
 		return errors.New(t.explain.Redact(err.Error()))
 	}
 	return nil
@@ -97,7 +97,7 @@ func place(r *kafka.Range) error {
 	return nil
 }
 
-func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writer) error {
+func (t *tailer) run(cfg app.Config, r kafka.Range, stderr io.Writer) error {
 	// It runs beside an agent, whose addresses are taken, and prints no log lines
 	// between the events.
 	cfg.Process.HTTPAddr, cfg.Process.StatusAddr, cfg.Process.LogLevel = "", "", "ERROR"
@@ -111,7 +111,7 @@ func (t *tailer) run(cfg app.Config, r kafka.Range, changes bool, stderr io.Writ
 	if r.Count == 0 {
 		r.Begun = func() { fmt.Fprintln(stderr, "reading what is published from now on; end with Ctrl-C") }
 	}
-	return a.Tail(ctx, r, changes, func(ev *agent.Event, dropped error) error { return t.show(ctx, ev, dropped) })
+	return a.Tail(ctx, r, func(ev *agent.Event, dropped error) error { return t.show(ctx, ev, dropped) })
 }
 
 // show prints one event and saves it, unless dropped is why it was not read.
