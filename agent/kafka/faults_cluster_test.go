@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rs/zerolog"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -242,11 +244,18 @@ func TestTopicAppearsLate(t *testing.T) {
 	t.Parallel()
 	c, cfg := openCluster(t)
 	w, got := watchCommits(t, c, cfg), newSeen()
-	s := start(t, cfg, w.handler(got, nil))
+	var log bytes.Buffer
+	s := startSource(t, cfg, w.handler(got, nil), zerolog.SyncWriter(&log))
 	waitFor(t, s.Ready) // without partitions it is a healthy member
 	createTopics(t, c, cfg, 1)
 	produce(t, c, cfg.RunsTopic, 0, records("", 5)...)
 	wantOnce(t, "topic appearing late", got.wait(t, 5), 5)
+	s.stop()
+	for _, topic := range cfg.topics() { // which would otherwise look like standing by
+		if line := fmt.Sprintf(`"topic":%q,"message":"topic not found"`, topic); !strings.Contains(log.String(), line) {
+			t.Errorf("the log lacks %s:\n%s", line, &log)
+		}
+	}
 }
 
 func waitFor(t *testing.T, done func() bool) {

@@ -91,6 +91,15 @@ func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tr
 	if err != nil {
 		return nil, err
 	}
+	exist, err := g.cluster.partitionCounts(ctx, g.src.cfg.topics())
+	if err != nil {
+		return nil, err
+	}
+	for _, topic := range g.src.cfg.topics() {
+		if exist[topic] == 0 { // not to be told from standing by otherwise
+			g.log.Warn().Str("topic", topic).Msg("topic not found")
+		}
+	}
 	// If the group has committed offsets of a topic, a partition without one was
 	// added later: to begin at its end would skip what was produced before the group
 	// noticed it.

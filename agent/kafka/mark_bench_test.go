@@ -33,7 +33,7 @@ func BenchmarkStartedMark(b *testing.B) {
 				}
 			}
 			marked := make(chan time.Duration)
-			startSource(b, cfg, func(ctx context.Context, ev *agent.Event) error {
+			start(b, cfg, func(ctx context.Context, ev *agent.Event) error {
 				begun := time.Now()
 				err := ev.Ledger.Start(ctx)
 				marked <- time.Since(begun)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
@@ -55,16 +56,19 @@ type running struct {
 	stop func() // as SIGTERM does; returns when the source has stopped
 }
 
-func start(t *testing.T, cfg Config, handle Handler) *running { return startSource(t, cfg, handle) }
-
-func startSource(t testing.TB, cfg Config, handle Handler) *running {
+func start(t testing.TB, cfg Config, handle Handler) *running {
 	t.Helper()
-	log := zerolog.Nop()
+	log := io.Discard
 	if os.Getenv("TEST_LOG") != "" {
-		log = zerolog.New(zerolog.NewTestWriter(t))
+		log = zerolog.NewTestWriter(t)
 	}
+	return startSource(t, cfg, handle, log)
+}
+
+func startSource(t testing.TB, cfg Config, handle Handler, log io.Writer) *running {
+	t.Helper()
 	s := New(cfg, nil, func(context.Context) (Credentials, error) { return Credentials{Brokers: cfg.Brokers}, nil },
-		handle, agent.NewMetrics(prometheus.NewRegistry(), "test"), log)
+		handle, agent.NewMetrics(prometheus.NewRegistry(), "test"), zerolog.New(log))
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
