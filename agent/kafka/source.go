@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,7 @@ type Source struct {
 
 	// For Run.
 	met      bool          // it has joined before
+	missing  []string      // topics that did not exist at the last look
 	failures int           // to join, in a row, with the present credentials
 	delay    time.Duration // before credentials are requested again
 }
@@ -105,6 +107,9 @@ func (s *Source) session(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if err == nil {
+			continue
+		}
 		if refused(err) {
 			return fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
 		}
@@ -115,13 +120,14 @@ func (s *Source) session(ctx context.Context) error {
 	}
 }
 
-// membership is in the group under one member id. It ends with ctx, or with
-// the error that made kafka-go forget the id.
+// membership is in the group under one member id. It ends with ctx, with the error
+// that made kafka-go forget the id, or with nil when it has to subscribe to other
+// topics.
 func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	s.memberships++
 	id := fmt.Sprintf("%s-%d", s.clientID, s.memberships)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.cfg.topics(),
+		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.subscription(),
 		Dialer:            &kafka.Dialer{ClientID: id, Timeout: dialTimeout, TLS: cl.transport.TLS, SASLMechanism: cl.transport.SASL},
 		SessionTimeout:    s.cfg.sessionTimeout(),
 		HeartbeatInterval: s.cfg.sessionTimeout() / heartbeatDivisor,
@@ -148,9 +154,37 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 		default:
 			done()
 			s.member(ctx, cl, group, gen)
+			idle := !slices.ContainsFunc(s.cfg.topics(), func(topic string) bool { return len(gen.Assignments[topic]) > 0 })
+			if (idle || len(s.missing) > 0) && s.lookForTopics(ctx, cl) {
+				return nil
+			}
 		}
 	}
 	return nil
+}
+
+// lookForTopics notes which topics are missing, and reports whether these are others
+// than before. kafka-go assigns no partition at all while one of the topics that a
+// member subscribes to is missing.
+func (s *Source) lookForTopics(ctx context.Context, cl *cluster) (changed bool) {
+	missing, err := cl.missing(ctx, s.cfg.topics())
+	if err != nil || slices.Equal(missing, s.missing) {
+		return false
+	}
+	for _, topic := range missing {
+		s.log.Warn().Str("topic", topic).Msg("topic not found")
+	}
+	s.missing = missing
+	return true
+}
+
+// subscription is the topics that are not missing, or all if there are no others.
+func (s *Source) subscription() []string {
+	there := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return slices.Contains(s.missing, topic) })
+	if len(there) == 0 {
+		return s.cfg.topics()
+	}
+	return there
 }
 
 // leaveFormer removes this process's former memberships from the group, until ctx
