@@ -2,9 +2,7 @@ package kafka
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/rs/zerolog"
@@ -60,22 +58,6 @@ func (c *cluster) partitionCounts(ctx context.Context, topics []string) (map[str
 		counts[t.Name] = len(t.Partitions)
 	}
 	return counts, nil
-}
-
-// missing asks which of the topics do not exist. One that may not be read counts as
-// there: joining the group says so.
-func (c *cluster) missing(ctx context.Context, topics []string) (missing []string, err error) {
-	res, err := c.client.Metadata(ctx, &kafka.MetadataRequest{Topics: topics})
-	if err != nil {
-		return nil, fmt.Errorf("read metadata: %w", err)
-	}
-	for _, t := range res.Topics {
-		if errors.Is(t.Error, kafka.UnknownTopicOrPartition) {
-			missing = append(missing, t.Name)
-		}
-	}
-	slices.Sort(missing)
-	return missing, nil
 }
 
 // describe asks the coordinator for the state and the members of the group.

@@ -167,12 +167,10 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 // than before. kafka-go assigns no partition at all while one of the topics that a
 // member subscribes to is missing.
 func (s *Source) lookForTopics(ctx context.Context, cl *cluster) (changed bool) {
-	missing, err := cl.missing(ctx, s.cfg.topics())
+	counts, err := cl.partitionCounts(ctx, s.cfg.topics())
+	missing := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return counts[topic] > 0 })
 	if err != nil || slices.Equal(missing, s.missing) {
 		return false
-	}
-	for _, topic := range missing {
-		s.log.Warn().Str("topic", topic).Msg("topic not found")
 	}
 	s.missing = missing
 	return true
