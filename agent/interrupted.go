@@ -105,7 +105,7 @@ func (a *Agent) settleEnded(ctx context.Context, j *job, state RunState, past pa
 	a.Metrics.Events.WithLabelValues(j.ev.Topic, EventSettled).Inc()
 	a.countTakenOver(j, "already_ended")
 	log := j.log.Sample(a.seldom[EventSettled])
-	j.about(log.Info()).Str("status", state.Status).Msg("run had ended before")
+	j.about(log.Info()).Str("run_status", state.Status).Msg("run had ended before")
 	if state.Ended {
 		return nil
 	}
