@@ -49,7 +49,7 @@ func (g *generation) partitionsLeftOver(ctx context.Context) (bool, error) {
 	}
 	for topic, n := range exist {
 		if n > shared[topic] {
-			g.log.Info().Str("topic", topic).Int("partitions", n).Int("assigned", shared[topic]).Msg("partitions without an owner found, joining again")
+			g.log.Info().Str("topic", topic).Int("partition_count", n).Int("assigned", shared[topic]).Msg("partitions without an owner found, joining again")
 			return true, nil
 		}
 	}

@@ -304,6 +304,45 @@ type logLine struct {
 func loggedMessages(t *testing.T, dirs ...string) map[string]logLine {
 	t.Helper()
 	found := map[string]logLine{}
+	inspectCalls(t, func(call *ast.CallExpr, decl ast.Decl, at string) {
+		if method(call) != "Msg" {
+			return
+		}
+		for _, text := range textsOf(call.Args[0], decl) {
+			found[text] = logLine{at, found[text].doubtful || doubtful(call)}
+		}
+	}, dirs...)
+	return found
+}
+
+// TestLogFieldsHaveOneType finds fields of the log that are a number in one line and
+// a text in another: stores that type their fields refuse one of the two.
+func TestLogFieldsHaveOneType(t *testing.T) {
+	t.Parallel()
+	kinds := map[string]string{"Str": "text", "AnErr": "text", "Bytes": "text", "Int": "number", "Int32": "number", "Int64": "number",
+		"Float64": "number", "Dur": "number", "Any": "list", "Strs": "list"}
+	type use struct{ kind, at string }
+	fields := map[string]use{}
+	inspectCalls(t, func(call *ast.CallExpr, decl ast.Decl, at string) {
+		kind := kinds[method(call)]
+		if kind == "" || len(call.Args) != 2 {
+			return
+		}
+		for _, name := range textsOf(call.Args[0], decl) {
+			if first, known := fields[name]; known && first.kind != kind {
+				t.Errorf("%s is a %s at %s and a %s at %s", name, first.kind, first.at, kind, at)
+			}
+			fields[name] = use{kind, at}
+		}
+	}, "agent", "cmd/app")
+	if len(fields) < 25 {
+		t.Errorf("%d fields found in the code, want 25 or more", len(fields))
+	}
+}
+
+// inspectCalls shows f each call in the code of dirs.
+func inspectCalls(t *testing.T, f func(call *ast.CallExpr, decl ast.Decl, at string), dirs ...string) {
+	t.Helper()
 	for _, dir := range dirs {
 		err := filepath.WalkDir(filepath.Join(root, dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
@@ -316,11 +355,8 @@ func loggedMessages(t *testing.T, dirs ...string) map[string]logLine {
 			}
 			for _, decl := range file.Decls {
 				ast.Inspect(decl, func(n ast.Node) bool {
-					call, ok := n.(*ast.CallExpr)
-					if ok && method(call) == "Msg" {
-						for _, text := range textsOf(call.Args[0], decl) {
-							found[text] = logLine{files.Position(call.Pos()).String(), found[text].doubtful || doubtful(call)}
-						}
+					if call, ok := n.(*ast.CallExpr); ok {
+						f(call, decl, files.Position(call.Pos()).String())
 					}
 					return true
 				})
@@ -331,7 +367,6 @@ func loggedMessages(t *testing.T, dirs ...string) map[string]logLine {
 			t.Fatal(err)
 		}
 	}
-	return found
 }
 
 // method is the name of the method that is called, "" for a function.
