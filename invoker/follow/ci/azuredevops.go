@@ -43,11 +43,7 @@ func (f *azureDevOps) start(ctx context.Context, t Trigger) ([]string, error) {
 		place, err := f.numbered(ctx, t)
 		return []string{place}, err
 	}
-	var started struct{ ID json.Number }
-	if json.Unmarshal(t.Response.Body, &started) != nil || started.ID == "" {
-		return nil, Errorf(Refused, "the answer of Azure DevOps names no run")
-	}
-	return []string{f.base() + m[1] + "/_apis/build/builds/" + started.ID.String()}, nil
+	return []string{f.base() + m[1] + "/_apis/build/builds/" + t.Response.ExternalRunID}, nil
 }
 
 // numbered is the place of the build that an incoming webhook starts.

@@ -72,31 +72,31 @@ const (
 func TestLocateByAnswer(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name, backend, url, answer, project string
-		want                                []string // below the base
-		kind                                Kind
+		name, backend, url, answer, id, project string
+		want                                    []string // below the base
+		kind                                    Kind
 	}{
-		{"two jobs, one not triggered", invoker.Jenkins, hook, `{"jobs": {"b c": {"triggered": true, "id": 2}, "a/x": {"triggered": true, "id": 1}, "n": {"triggered": false}}}`, "",
+		{"two jobs, one not triggered", invoker.Jenkins, hook, `{"jobs": {"b c": {"triggered": true, "id": 2}, "a/x": {"triggered": true, "id": 1}, "n": {"triggered": false}}}`, "", "",
 			[]string{"/queue/item/1/#a/x", "/queue/item/2/#b%20c"}, 0},
-		{"a dry run", invoker.Jenkins, hook, `{"jobs": {"a": {"triggered": true, "id": 0}}}`, "", nil, None},
-		{"a silent trigger", invoker.Jenkins, hook, ``, "", nil, None},
-		{"a pipeline", invoker.GitLab, trigger, `{"id": 42, "project_id": 12}`, "", []string{"/api/v4/projects/12/pipelines/42"}, 0},
-		{"no pipeline", invoker.GitLab, trigger, `{"id": 42}`, "", nil, Refused},
-		{"an id that is none", invoker.GitLab, trigger, `{"id": 4.2, "project_id": 12}`, "", nil, Refused},
-		{"run details", invoker.GitHub, dispatch, `{"workflow_run_id": 9}`, "", []string{"/repos/acme/shop/actions/runs/9"}, 0},
-		{"an older GitHub", invoker.GitHub, dispatch, ``, "", []string{"/repos/acme/shop/actions/workflows/deploy.yml/runs#2026-01-02T08:59:55Z"}, 0},
-		{"another dispatch", invoker.GitHub, "/repos/acme/shop/dispatches", ``, "", nil, None},
-		{"the Runs API, whatever the backend", invoker.Webhook, runsAPI, `{"id": 5}`, "", []string{"/acme/Web%20Shop/_apis/build/builds/5"}, 0},
-		{"the Runs API names no run", invoker.Webhook, runsAPI, `{}`, "", nil, Refused},
-		{"an incoming webhook", invoker.AzureDevOps, incoming, ``, "Web Shop", []string{"/acme/Web%20Shop/_apis/build/builds?buildNumber=port-r_1"}, 0},
-		{"an incoming webhook without a project", invoker.AzureDevOps, incoming, ``, "", nil, None},
+		{"a dry run", invoker.Jenkins, hook, `{"jobs": {"a": {"triggered": true, "id": 0}}}`, "", "", nil, None},
+		{"a silent trigger", invoker.Jenkins, hook, ``, "", "", nil, None},
+		{"a pipeline", invoker.GitLab, trigger, `{"id": 42, "project_id": 12}`, "", "", []string{"/api/v4/projects/12/pipelines/42"}, 0},
+		{"no pipeline", invoker.GitLab, trigger, `{"id": 42}`, "", "", nil, Refused},
+		{"an id that is none", invoker.GitLab, trigger, `{"id": 4.2, "project_id": 12}`, "", "", nil, Refused},
+		{"run details", invoker.GitHub, dispatch, `{"workflow_run_id": 9}`, "9", "", []string{"/repos/acme/shop/actions/runs/9"}, 0},
+		{"an older GitHub", invoker.GitHub, dispatch, ``, "", "", []string{"/repos/acme/shop/actions/workflows/deploy.yml/runs#2026-01-02T08:59:55Z"}, 0},
+		{"another dispatch", invoker.GitHub, "/repos/acme/shop/dispatches", ``, "", "", nil, None},
+		{"the Runs API, whatever the backend", invoker.Webhook, runsAPI, `{"id": 5}`, "5", "", []string{"/acme/Web%20Shop/_apis/build/builds/5"}, 0},
+		{"the Runs API names no run", invoker.Webhook, runsAPI, `{}`, "", "", nil, Refused},
+		{"an incoming webhook", invoker.AzureDevOps, incoming, ``, "", "Web Shop", []string{"/acme/Web%20Shop/_apis/build/builds?buildNumber=port-r_1"}, 0},
+		{"an incoming webhook without a project", invoker.AzureDevOps, incoming, ``, "", "", nil, None},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			client := &recorded{}
 			req := request(t, tc.backend, base+tc.url)
 			places, err := New(client).Of(req).Locate(t.Context(), Trigger{Run: "r_1", Request: req,
-				Response: &invoker.Response{Response: wire.Response{StatusCode: 200, Header: http.Header{"Date": {"Fri, 02 Jan 2026 09:00:00 GMT"}}, Body: []byte(tc.answer)}},
+				Response: &invoker.Response{ExternalRunID: tc.id, Response: wire.Response{StatusCode: 200, Header: http.Header{"Date": {"Fri, 02 Jan 2026 09:00:00 GMT"}}, Body: []byte(tc.answer)}},
 				Project:  func(context.Context) (string, error) { return tc.project, nil }})
 			for n := range places {
 				places[n] = strings.TrimPrefix(places[n], base)

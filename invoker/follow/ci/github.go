@@ -47,11 +47,8 @@ func (f *gitHub) start(_ context.Context, t Trigger) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var answer struct {
-		ID json.Number `json:"workflow_run_id"`
-	}
-	if json.Unmarshal(t.Response.Body, &answer) == nil && answer.ID != "" {
-		return []string{gitHubPlace(runs, answer.ID)}, nil
+	if id := t.Response.ExternalRunID; id != "" {
+		return []string{gitHubPlace(runs, id)}, nil
 	}
 	return []string{runs + "#" + answered(t.Response).Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
 }
@@ -84,8 +81,8 @@ func (f *gitHub) dispatched(t Trigger) (runs string, err error) {
 }
 
 // gitHubPlace is the place of a run of a workflow.
-func gitHubPlace(runs string, id json.Number) string {
-	return gitHubRuns.ReplaceAllString(runs, "/runs/"+id.String())
+func gitHubPlace(runs, id string) string {
+	return gitHubRuns.ReplaceAllString(runs, "/runs/"+id)
 }
 
 // gitHubName lets the run of a dispatch be found.
@@ -159,10 +156,10 @@ func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (stri
 		return "", err
 	}
 	began, _ := time.Parse(time.RFC3339, since) // a place has no other text there
-	id := json.Number("")
+	id := ""
 	for _, r := range list.Runs { // the latest first
 		if names(run, r.Title, r.Name) {
-			id = r.ID
+			id = r.ID.String()
 		}
 	}
 	switch n := len(list.Runs); {
@@ -174,7 +171,7 @@ func (f *gitHub) search(ctx context.Context, place, run string, byID bool) (stri
 	case n == 1 && answered(res).Sub(began) < gitHubSkew+gitHubLag:
 		return "", Errorf(Missing, "GitHub may not list all runs of the workflow yet").hint(gitHubName)
 	case n == 1:
-		id = list.Runs[0].ID
+		id = list.Runs[0].ID.String()
 	default:
 		return "", Errorf(Refused, "GitHub lists %d runs of the workflow since it was dispatched, and none holds the id %s", n, run).
 			hint(gitHubName + ", or use a server that returns run details")
