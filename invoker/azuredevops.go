@@ -49,7 +49,7 @@ var (
 // AZURE_DEVOPS_URL and says so.
 func (i *Invoker) azureRun(req *Request) {
 	if rest, ok := i.azure.Rest(req.URL); ok && azureRuns.MatchString(rest) {
-		req.backend, req.NeedBody = azureRun{req.backend, i.credentials[AzureDevOps]}, true
+		req.System, req.backend, req.NeedBody = AzureDevOps, azureRun{req.backend, i.credentials[AzureDevOps]}, true
 	}
 }
 

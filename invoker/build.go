@@ -14,7 +14,7 @@ func (i *Invoker) Build(t Target) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	req := &Request{Backend: name, backend: i.backends[name], Timeout: i.timeout(t.Rule.Timeout), conceal: t.Conceal}
+	req := &Request{Backend: name, System: name, backend: i.backends[name], Timeout: i.timeout(t.Rule.Timeout), conceal: t.Conceal}
 	req.NeedBody = t.NeedBody
 	req.SkipBody = name == Webhook || name == PortAPI // from the other answers something is taken, needed or not
 	if req.Method, err = method(&t); err != nil {

@@ -262,13 +262,17 @@ func TestAzureRuns(t *testing.T) {
 	i := newInvoker(t, cfg, testDeps())
 	const path = "/acme/Web%20Shop/_apis/pipelines/7/runs?api-version=7.1"
 	target := hook(t, server.URL+path)
-	res, err := i.Do(t.Context(), build(t, i, target))
+	req := build(t, i, target)
+	if req.Backend != Webhook || req.System != AzureDevOps {
+		t.Errorf("got the backend %s and pipelines of %s", req.Backend, req.System)
+	}
+	res, err := i.Do(t.Context(), req)
 	if err != nil || res.ExternalRunID != "1" || res.Link != "https://azure.test/acme/Web%20Shop/_build/results?buildId=1" {
 		t.Errorf("got %+v, %v", res, err)
 	}
 	for _, u := range []string{"https://evil.test" + path, server.URL + "/acme/Web%20Shop/_apis/git/repositories", strings.Replace(server.URL, "http:", "https:", 1) + path} {
-		if got := build(t, i, hook(t, u)).Header.Get("Authorization"); got != "" {
-			t.Errorf("%s: got %q, want no credential", u, got)
+		if req := build(t, i, hook(t, u)); req.Header.Get("Authorization") != "" || req.System != Webhook {
+			t.Errorf("%s: got %q and pipelines of %s, want no credential and a webhook", u, req.Header.Get("Authorization"), req.System)
 		}
 	}
 	target.Rule.Headers = map[string]string{"Authorization": "Bearer rule-canary"}

@@ -18,6 +18,7 @@ type Request struct {
 	// set before Do.
 	wire.Call
 	Backend string
+	System  string        // where it starts pipelines: Backend, but for the Runs API of Azure DevOps
 	Timeout time.Duration // of one attempt, see Invoker.Do
 	// HideAnswer is set where the answer is that of Port's API and the user may
 	// have shaped the URL: it must not become the run's response, since the

@@ -130,7 +130,7 @@ func (f *Follower) begin(ctx context.Context, run *Run, t ci.Trigger) (*Watch, e
 	}
 	var by system = &rule{f.inv, run}
 	if !run.generic() {
-		s := f.systems.Of(t.Request)
+		s := f.systems[t.Request.System]
 		if s == nil {
 			return nil, ci.Errorf(ci.None, "the backend %s has no pipelines; give the rule's follow a url and done", t.Request.Backend)
 		}

@@ -86,23 +86,14 @@ type dialect interface {
 	look(ctx context.Context, j *Job) (View, error)
 }
 
-// Systems are all kinds of systems, by the names of their backends.
+// Systems are all kinds of systems, by the System of the requests that start
+// pipelines there.
 type Systems map[string]*System
 
 // New makes the Systems, also those that the client has no credential for. It
 // calls nobody.
 func New(c Client) Systems {
 	return Systems{invoker.Jenkins: newJenkins(c), invoker.GitLab: newGitLab(c), invoker.GitHub: newGitHub(c), invoker.AzureDevOps: newAzureDevOps(c)}
-}
-
-// Of returns the system where a request starts pipelines, or nil. It is that of
-// the request's backend, but for the Runs API of Azure DevOps.
-func (s Systems) Of(req *invoker.Request) *System {
-	azure := s[invoker.AzureDevOps]
-	if _, path, err := azure.below(req.URL); err == nil && azureRuns.MatchString(path) {
-		return azure
-	}
-	return s[req.Backend]
 }
 
 // Name is that of the backend.

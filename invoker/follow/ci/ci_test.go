@@ -86,16 +86,16 @@ func TestLocateByAnswer(t *testing.T) {
 		{"run details", invoker.GitHub, dispatch, `{"workflow_run_id": 9}`, "9", "", []string{"/repos/acme/shop/actions/runs/9"}, 0},
 		{"an older GitHub", invoker.GitHub, dispatch, ``, "", "", []string{"/repos/acme/shop/actions/workflows/deploy.yml/runs#2026-01-02T08:59:55Z"}, 0},
 		{"another dispatch", invoker.GitHub, "/repos/acme/shop/dispatches", ``, "", "", nil, None},
-		{"the Runs API, whatever the backend", invoker.Webhook, runsAPI, `{"id": 5}`, "5", "", []string{"/acme/Web%20Shop/_apis/build/builds/5"}, 0},
-		{"the Runs API names no run", invoker.Webhook, runsAPI, `{}`, "", "", nil, Refused},
+		{"the Runs API", invoker.AzureDevOps, runsAPI, `{"id": 5}`, "5", "", []string{"/acme/Web%20Shop/_apis/build/builds/5"}, 0},
+		{"the Runs API names no run", invoker.AzureDevOps, runsAPI, `{}`, "", "", nil, Refused},
 		{"an incoming webhook", invoker.AzureDevOps, incoming, ``, "", "Web Shop", []string{"/acme/Web%20Shop/_apis/build/builds?buildNumber=port-r_1"}, 0},
 		{"an incoming webhook without a project", invoker.AzureDevOps, incoming, ``, "", "", nil, None},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			client := &recorded{}
-			req := request(t, tc.backend, base+tc.url)
-			places, err := New(client).Of(req).Locate(t.Context(), Trigger{Run: "r_1", Request: req,
+			req := request(t, base+tc.url)
+			places, err := New(client)[tc.backend].Locate(t.Context(), Trigger{Run: "r_1", Request: req,
 				Response: &invoker.Response{ExternalRunID: tc.id, Response: wire.Response{StatusCode: 200, Header: http.Header{"Date": {"Fri, 02 Jan 2026 09:00:00 GMT"}}, Body: []byte(tc.answer)}},
 				Project:  func(context.Context) (string, error) { return tc.project, nil }})
 			for n := range places {
@@ -114,13 +114,13 @@ func TestLocateByAnswer(t *testing.T) {
 	}
 }
 
-func request(t *testing.T, backend, raw string) *invoker.Request {
+func request(t *testing.T, raw string) *invoker.Request {
 	t.Helper()
 	u, err := url.Parse(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &invoker.Request{Backend: backend, Call: wire.Call{URL: u}}
+	return &invoker.Request{Call: wire.Call{URL: u}}
 }
 
 // Without a credential, or below another base, there is nothing to look at, and
@@ -131,16 +131,13 @@ func TestLocateElsewhere(t *testing.T) {
 		for _, backend := range []string{invoker.Jenkins, invoker.GitLab, invoker.GitHub, invoker.AzureDevOps} {
 			for _, none := range []bool{false, true} {
 				client := &recorded{none: none}
-				req := request(t, backend, raw+map[string]string{
+				req := request(t, raw+map[string]string{
 					invoker.Jenkins: hook, invoker.GitLab: trigger, invoker.GitHub: dispatch, invoker.AzureDevOps: runsAPI}[backend])
-				if places, err := New(client).Of(req).Locate(t.Context(), Trigger{Run: "r_1", Request: req, Since: time.Now()}); kindOf(err) != None || len(client.asked) != 0 {
+				if places, err := New(client)[backend].Locate(t.Context(), Trigger{Run: "r_1", Request: req, Since: time.Now()}); kindOf(err) != None || len(client.asked) != 0 {
 					t.Errorf("%s %s, no credential %t: got %q, %v after %d requests; want none", backend, raw, none, places, err, len(client.asked))
 				}
 			}
 		}
-	}
-	if s := New(&recorded{}).Of(request(t, invoker.Webhook, base)); s != nil {
-		t.Errorf("a webhook: got %s, want no system", s.Name())
 	}
 }
 
