@@ -53,8 +53,7 @@ type Run struct {
 // generic reports whether the rule says itself where to look.
 func (r *Run) generic() bool { return r.Follow != nil && r.Follow.Generic() }
 
-// project is where the rule wants the build of an incoming webhook to be looked
-// for.
+// project is the rule's follow.project, "" where there is none.
 func (r *Run) project(ctx context.Context) (string, error) {
 	if r.Follow == nil {
 		return "", nil
@@ -85,14 +84,14 @@ type system interface {
 	Look(ctx context.Context, j *ci.Job) (ci.View, error)
 }
 
-// New returns a Follower. It calls nobody.
+// New returns a Follower. It makes no calls.
 func New(cfg Config, inv Invoker) *Follower {
 	return &Follower{cfg: cfg, inv: inv, systems: ci.New(inv)}
 }
 
 // Start makes the Watch of a run whose request was accepted with res. Where it
-// returns nil, the run is not followed; why is then a line for the run's log,
-// or empty where neither the rule nor a setting asks for that.
+// returns nil, the run is not followed; why is then a line for the run's log, or
+// empty where neither the rule nor a setting asks to follow it.
 func (f *Follower) Start(ctx context.Context, run Run, req *invoker.Request, res *invoker.Response) (w *Watch, why string) {
 	w, err := f.begin(ctx, &run, ci.Trigger{Request: req, Response: res})
 	if err == nil || run.Follow == nil && errors.Is(err, ci.None) {

@@ -20,15 +20,15 @@ import (
 type api struct {
 	client  Client
 	backend string
-	what    string         // that a place leads to
+	what    string         // at a place, for errors: "pipeline"
 	places  *regexp.Regexp // what follows the base in a place, query and fragment included
-	unset   string         // what to say where there is no credential
-	right   string         // what the credential needs, as a hint beside a refusal
+	unset   string         // the error without a credential
+	right   string         // the hint of a refusal: what the credential needs
 	header  http.Header
 }
 
 // base is the URL that paths are appended to. Without a credential it is empty,
-// and fetch refuses what is made of it.
+// and fetch refuses the result.
 func (a *api) base() string {
 	if c := a.client.Credential(a.backend); c != nil {
 		return c.Base()
@@ -84,8 +84,8 @@ func (a *api) fetch(ctx context.Context, place string, header http.Header) (res 
 	return nil, fault
 }
 
-// Judge says why what came of a call tells nothing of a pipeline. It returns nil
-// where it may tell something.
+// Judge returns why the result of a call says nothing about a pipeline, or nil
+// where its answer can be read. err is that of the call or of its credential.
 func Judge(method, place string, res *invoker.Response, err error) *Error {
 	if status, ok := errors.AsType[*invoker.StatusError](err); ok && res == nil {
 		res = &invoker.Response{Response: wire.Response{StatusCode: status.StatusCode}} // of the call for a token

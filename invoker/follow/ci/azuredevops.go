@@ -76,7 +76,7 @@ func (f *azureDevOps) find(ctx context.Context, t Trigger) ([]string, error) {
 	if err := f.get(ctx, place+"?"+query.Encode()+"&"+azureVersion, &list); err != nil {
 		return nil, err
 	}
-	for _, b := range slices.Backward(list.Value) { // whoever queues it again with the same parameters comes later
+	for _, b := range slices.Backward(list.Value) { // the first one: others may be queued again with its parameters
 		if names(t.Run, string(b.Parameters), string(b.TemplateParameters)) {
 			return []string{place + "/" + b.ID.String()}, nil
 		}
@@ -153,11 +153,11 @@ type record struct {
 	Issues                                              []struct{ Type, Message string }
 }
 
-// timeline asks for what a build consists of. In one that failed, tasks that have
-// only issues are not the reason.
+// timeline reads the stages and tasks of a build, for display only. A task with
+// only issues is not why a build failed.
 func (f *azureDevOps) timeline(ctx context.Context, place, result string) *parts {
 	var t struct{ Records []record }
-	_ = f.get(ctx, place+"/timeline?"+azureVersion, &t) // for display only
+	_ = f.get(ctx, place+"/timeline?"+azureVersion, &t)
 	slices.SortStableFunc(t.Records, func(a, b record) int { return strings.Compare(a.FinishTime, b.FinishTime) })
 	p := new(parts)
 	for _, r := range t.Records {

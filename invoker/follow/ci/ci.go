@@ -40,7 +40,7 @@ type Job struct {
 	Place   string   // an absolute URL without user info; Look moves it on
 	Run     string   // as in Trigger
 	Success []string // end states that count as success; nil: the system's usual ones
-	Seen    bool     // a look has told of it
+	Seen    bool     // a look has found it
 
 	plain bool               // Jenkins: there are no stages to ask for
 	run   answer[gitHubRun]  // GitHub
@@ -91,12 +91,12 @@ type dialect interface {
 type Systems map[string]*System
 
 // New makes the Systems, also those that the client has no credential for. It
-// calls nobody.
+// makes no calls.
 func New(c Client) Systems {
 	return Systems{invoker.Jenkins: newJenkins(c), invoker.GitLab: newGitLab(c), invoker.GitHub: newGitHub(c), invoker.AzureDevOps: newAzureDevOps(c)}
 }
 
-// Name is that of the backend.
+// Name is the name of the backend.
 func (s *System) Name() string { return s.backend }
 
 // Locate returns the places of the pipelines that a request has started. It

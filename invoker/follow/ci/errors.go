@@ -21,11 +21,11 @@ const (
 	// Refused: 401, 403, a login page, an answer that cannot be read, an
 	// expression that fails.
 	Refused
-	// Hopeless: no later look can go better, as with a place that is not the
-	// credential's.
+	// Hopeless: another look ends the same way, for example at a place outside of
+	// the credential's base.
 	Hopeless
-	// None: the request has started no pipeline that can be looked at, as where
-	// no credential is set.
+	// None: the request started no pipeline, or none that can be followed, for
+	// example because no credential is set.
 	None
 )
 
@@ -37,7 +37,7 @@ func (k Kind) Error() string {
 type Error struct {
 	Kind       Kind
 	RetryAfter time.Duration // what the system asked for; 0: nothing
-	Hint       string        // which setting and which right to look at; may be empty
+	Hint       string        // the setting and the right to check; may be empty
 	Err        error
 }
 

@@ -85,7 +85,7 @@ func gitHubPlace(runs, id string) string {
 	return gitHubRuns.ReplaceAllString(runs, "/runs/"+id)
 }
 
-// gitHubName lets the run of a dispatch be found.
+// gitHubName is how to make the run of a dispatch known by its title.
 const gitHubName = "put the input that holds the Port run id into run-name of the workflow"
 
 type gitHubRun struct {
@@ -186,12 +186,12 @@ type gitHubJobs struct {
 	}
 }
 
-// jobs asks for them.
+// jobs reads those of a run, for display only.
 func (f *gitHub) jobs(ctx context.Context, j *Job) *parts {
 	p := new(parts)
 	list, err := recall(ctx, f.api, j.Place+"/jobs?per_page=100", &j.jobs)
 	if err != nil {
-		return p // for display only
+		return p
 	}
 	for _, job := range list.Jobs {
 		switch {

@@ -34,7 +34,7 @@ func newGitLab(c Client) *System {
 	return &System{a, &gitLab{api: a, runs: map[string]string{}}}
 }
 
-// gitLabPipeline is how GitLab tells of a pipeline.
+// gitLabPipeline is a pipeline in GitLab's answers.
 type gitLabPipeline struct {
 	ID       json.Number
 	Project  json.Number `json:"project_id"`
@@ -176,14 +176,15 @@ func gitLabName(p gitLabPipeline) string {
 	return "Pipeline #" + p.ID.String()
 }
 
-// jobs asks for those in one state, running or failed. The latest come first.
+// jobs reads those in one state, running or failed, for display only. GitLab
+// lists the latest first.
 func (f *gitLab) jobs(ctx context.Context, place, state string) *parts {
 	var jobs []struct {
 		Name, Stage string
 		Reason      string `json:"failure_reason"`
 		AllowedTo   bool   `json:"allow_failure"`
 	}
-	_ = f.get(ctx, place+"/jobs?per_page=100&scope%5B%5D="+state, &jobs) // for display only
+	_ = f.get(ctx, place+"/jobs?per_page=100&scope%5B%5D="+state, &jobs)
 	p := new(parts)
 	for _, j := range slices.Backward(jobs) {
 		if state == "running" {

@@ -104,7 +104,7 @@ func (f *jenkins) search(ctx context.Context, j *Job, name string) (place string
 		}
 	}
 	kind := Missing
-	if j.Seen { // Jenkins was restarted, or the build came and went: nobody knows how it ended
+	if j.Seen { // Jenkins was restarted, or the build is gone already: its result is not known
 		kind = Refused
 	}
 	return "", Errorf(kind, "item %s is neither in the queue nor among the last 100 builds of %s", item, name)
@@ -136,8 +136,8 @@ var jenkinsEnds = map[string]end{
 	"NOT_BUILT": {verb: "was not built", partsTell: true},
 }
 
-// stages asks for those of a Pipeline, as the plugin Pipeline: REST API tells
-// them: without it there are none.
+// stages reads those of a Pipeline, for display only. They need the plugin
+// "Pipeline: REST API".
 func (f *jenkins) stages(ctx context.Context, j *Job) *parts {
 	p := new(parts)
 	if j.plain {
@@ -168,7 +168,7 @@ func (f *jenkins) stages(ctx context.Context, j *Job) *parts {
 	return p
 }
 
-// tree asks for no more of an object than is needed.
+// tree is the URL of an object with these fields alone.
 func tree(place, fields string) string { return place + "api/json?tree=" + url.QueryEscape(fields) }
 
 // jobPath is the path of a job or build from the first /job/ on, with a slash
