@@ -95,11 +95,16 @@ func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tr
 	if err != nil {
 		return nil, err
 	}
+	missing := ""
 	for _, topic := range g.src.cfg.topics() {
 		if exist[topic] == 0 { // not to be told from standing by otherwise
 			g.log.Warn().Str("topic", topic).Msg("topic not found")
+			if topic == g.src.cfg.RunsTopic {
+				missing = topic
+			}
 		}
 	}
+	g.src.lookout.miss(missing)
 	// If the group has committed offsets of a topic, a partition without one was
 	// added later: to begin at its end would skip what was produced before the group
 	// noticed it.

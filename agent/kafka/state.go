@@ -15,6 +15,7 @@ import (
 type State struct {
 	Error      string         `json:"error,omitempty"` // of the last try to join, empty if that succeeded
 	Group      string         `json:"group,omitempty"`
+	Missing    string         `json:"missing,omitempty"`    // the topic of runs if it does not exist
 	Generation int32          `json:"generation,omitempty"` // 0 while it has none
 	Partitions []ledger.State `json:"partitions"`           // by topic and number
 }
@@ -26,6 +27,7 @@ type lookout struct {
 	mu         sync.Mutex
 	joined     bool
 	err        error // of the last try to join
+	missing    string
 	generation int32
 	trackers   map[ledger.Place]*ledger.Tracker
 }
@@ -39,6 +41,13 @@ func (l *lookout) set(joined bool, err error) {
 	if joined {
 		l.connected.Set(1)
 	}
+}
+
+// miss notes the topic of runs if it does not exist, else nothing.
+func (l *lookout) miss(topic string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.missing = topic
 }
 
 // enter begins a generation; 0 and nil end it.
@@ -61,7 +70,7 @@ func (s *Source) State() State {
 	l := &s.lookout
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := State{Group: s.cfg.GroupID, Generation: l.generation, Partitions: []ledger.State{}}
+	out := State{Group: s.cfg.GroupID, Missing: l.missing, Generation: l.generation, Partitions: []ledger.State{}}
 	if l.err != nil {
 		out.Error = l.err.Error()
 	}

@@ -70,6 +70,11 @@ func TestStatusNamesTheFault(t *testing.T) {
 			want: "Kafka is not reached, so no events come in: ",
 		},
 		{
+			name: "topic missing",
+			env:  func(*world) []string { return []string{"KAFKA_RUNS_TOPIC=org.misspelt"} },
+			want: "the topic org.misspelt is not found, so no runs come in",
+		},
+		{
 			name: "credentials refused",
 			fault: func(w *world) {
 				w.port.ExpireTokens()

@@ -33,6 +33,8 @@ func fault(s *Status) (section, sentence string) {
 		return "PortAgentSourceDisconnected", withCause("Port's API is not reached, so no events come in", src.Error)
 	case !src.Connected:
 		return "PortAgentSourceDisconnected", withCause("Kafka is not reached, so no events come in", src.Error)
+	case src.Missing != "":
+		return "PortAgentSourceDisconnected", fmt.Sprintf("the topic %s is not found, so no runs come in: see KAFKA_RUNS_TOPIC", src.Missing)
 	case s.Port.Refused:
 		return "PortAgentTokenFailing", "Port refuses PORT_CLIENT_ID and PORT_CLIENT_SECRET, so no run can be reported"
 	case s.Port.Limited:
