@@ -176,7 +176,7 @@ func TestRuleFields(t *testing.T) {
 	t.Parallel()
 	m := parse(t, `[{"name": "n", "backend": "azure-devops", "timeout": 0.25, "onInterrupted": "retry",
 		"retry": {"attempts": 3, "statuses": [502, 504]},
-		"fieldsToDecryptPaths": [".payload.properties.a", "payload.list.0.b", "payload.list.*.c", "x[0].y", "x[][1]", "x[\"k\"]"]},
+		"fieldsToDecryptPaths": [".payload.properties.a", "payload.list.0.b", "payload.list.*.c", "x[0].y", "x[][1]", "x[\"k\"]", " .payload.d\n"]},
 		{"backend": "GITHUB", "timeout": 30}, {}]`, Config{})
 	r := m.Rules[0]
 	if r.Name != "n" || r.Backend != "AZURE_DEVOPS" || r.Timeout != 250*time.Millisecond || r.OnInterrupted != "retry" ||
@@ -184,7 +184,7 @@ func TestRuleFields(t *testing.T) {
 		t.Errorf("rule %+v, retry %+v", r, r.Retry)
 	}
 	want := [][]string{{"payload", "properties", "a"}, {"payload", "list", "0", "b"}, {"payload", "list", "*", "c"},
-		{"x", "0", "y"}, {"x", "*", "1"}, {"x", "k"}}
+		{"x", "0", "y"}, {"x", "*", "1"}, {"x", "k"}, {"payload", "d"}}
 	if got := r.DecryptPaths; !reflect.DeepEqual(got, want) {
 		t.Errorf("paths %q, want %q", got, want)
 	}

@@ -107,7 +107,7 @@ var path = shape{`{"type": "string", "minLength": 1}`, func(p *parser, n *node) 
 	if !ok {
 		return p.wrong(n, "not a path", "")
 	}
-	steps := strings.Split(strings.TrimPrefix(brackets.Replace(s), "."), ".")
+	steps := strings.Split(strings.TrimPrefix(brackets.Replace(strings.TrimSpace(s)), "."), ".")
 	if slices.Contains(steps, "") {
 		return p.bad(n, "a step of the path is empty", "write it like payload.properties.password")
 	}
