@@ -61,8 +61,8 @@ func (g *generation) run(ctx, genCtx context.Context) {
 	if trackers == nil {
 		return
 	}
-	g.src.lookout.enter(g.member.generation, trackers)
-	defer g.src.lookout.enter(0, nil)
+	g.src.enter(g.member.generation, trackers)
+	defer g.src.enter(0, nil)
 	g.serve(work, stop, trackers)
 	g.log.Info().AnErr("cause", context.Cause(work)).Msg("partitions drained")
 }
@@ -97,14 +97,14 @@ func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tr
 	}
 	missing := ""
 	for _, topic := range g.src.cfg.topics() {
-		if exist[topic] == 0 { // not to be told from standing by otherwise
+		if exist[topic] == 0 { // otherwise it looks as if the member stood by
 			g.log.Warn().Str("topic", topic).Msg("topic not found")
 			if topic == g.src.cfg.RunsTopic {
 				missing = topic
 			}
 		}
 	}
-	g.src.lookout.miss(missing)
+	g.src.miss(missing)
 	// If the group has committed offsets of a topic, a partition without one was
 	// added later: to begin at its end would skip what was produced before the group
 	// noticed it.

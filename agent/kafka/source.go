@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"port-agent/agent"
+	"port-agent/agent/kafka/ledger"
 )
 
 const (
@@ -36,19 +37,25 @@ const (
 type Source struct {
 	cfg         Config
 	clientID    string // the prefix of the client ids of all its memberships
-	memberships int
 	tls         *tls.Config
 	credentials func(context.Context) (Credentials, error)
 	handle      Handler
 	metrics     *agent.Metrics
 	log         zerolog.Logger
-	lookout     lookout
 
 	// For Run.
-	met      bool          // it has joined before
-	missing  []string      // topics that did not exist at the last look
-	failures int           // to join, in a row, with the present credentials
-	delay    time.Duration // before credentials are requested again
+	memberships int
+	met         bool          // it has joined before
+	missing     []string      // topics that did not exist at the last look
+	failures    int           // to join, in a row, with the present credentials
+	delay       time.Duration // before credentials are requested again
+
+	mu         sync.Mutex // of what State and Ready report
+	joined     bool
+	err        error  // of the last try to join
+	absent     string // the topic of runs if it does not exist
+	generation int32
+	trackers   map[ledger.Place]*ledger.Tracker
 }
 
 // New returns a member of the group that cfg names; cfg must come from ForOrg.
@@ -61,8 +68,7 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 		m.PresetTopic(topic)
 	}
 	id := clientID + "-" + strings.ToLower(rand.Text()[:8])
-	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log,
-		lookout: lookout{connected: m.SourceConnected}, delay: sessionBackoffMin}
+	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log, delay: sessionBackoffMin}
 }
 
 // Run is a member of the group until ctx ends; it then drains, leaves the
@@ -70,7 +76,7 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 // credentials or the group before the first join. After it, Run connects again,
 // with new credentials, whatever happens.
 func (s *Source) Run(ctx context.Context) error {
-	defer s.lookout.set(false, nil)
+	defer s.setJoined(false, nil)
 	for ctx.Err() == nil {
 		err := s.session(ctx)
 		if ctx.Err() != nil {
@@ -82,7 +88,7 @@ func (s *Source) Run(ctx context.Context) error {
 			}
 			return err
 		}
-		s.lookout.set(false, err)
+		s.setJoined(false, err)
 		s.hinted(s.log.Error(), err).Dur("retry_in_ms", s.delay).Msg("kafka not reached")
 		sleep(ctx, s.delay)
 		s.delay = min(2*s.delay, sessionBackoffMax)
@@ -114,7 +120,7 @@ func (s *Source) session(ctx context.Context) error {
 			return fmt.Errorf("join group %s: %w", s.cfg.GroupID, err)
 		}
 		s.failures++
-		s.lookout.set(false, err)
+		s.setJoined(false, err)
 		s.hinted(seldom(s.log, s.failures), err).Str("group", s.cfg.GroupID).Int("attempt", s.failures).Msg("joining the group failed")
 		sleep(ctx, rejoinDelay)
 	}
@@ -217,7 +223,7 @@ func seldom(log zerolog.Logger, n int) *zerolog.Event {
 // member works through one generation. If ctx has ended it also leaves the group,
 // because kafka-go joins again as soon as the generation's function returns.
 func (s *Source) member(ctx context.Context, cl *cluster, group *kafka.ConsumerGroup, gen *kafka.Generation) {
-	s.lookout.set(true, nil)
+	s.setJoined(true, nil)
 	s.met, s.failures, s.delay = true, 0, sessionBackoffMin
 	s.metrics.Rebalances.Inc()
 	drained, ended := make(chan struct{}), make(chan struct{})

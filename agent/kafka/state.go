@@ -3,9 +3,6 @@ package kafka
 import (
 	"cmp"
 	"slices"
-	"sync"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"port-agent/agent/kafka/ledger"
 )
@@ -20,61 +17,48 @@ type State struct {
 	Partitions []ledger.State `json:"partitions"`           // by topic and number
 }
 
-// lookout keeps what State and Ready report. It is safe for concurrent use.
-type lookout struct {
-	connected prometheus.Gauge // 1 while joined
-
-	mu         sync.Mutex
-	joined     bool
-	err        error // of the last try to join
-	missing    string
-	generation int32
-	trackers   map[ledger.Place]*ledger.Tracker
-}
-
-// set notes whether the member is in touch with the group, and the reason if not.
-func (l *lookout) set(joined bool, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.joined, l.err = joined, err
-	l.connected.Set(0)
+// setJoined notes whether the member is in touch with the group, and the reason if not.
+func (s *Source) setJoined(joined bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.joined, s.err = joined, err
+	s.metrics.SourceConnected.Set(0)
 	if joined {
-		l.connected.Set(1)
+		s.metrics.SourceConnected.Set(1)
 	}
 }
 
 // miss notes the topic of runs if it does not exist, else nothing.
-func (l *lookout) miss(topic string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.missing = topic
+func (s *Source) miss(topic string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent = topic
 }
 
 // enter begins a generation; 0 and nil end it.
-func (l *lookout) enter(generation int32, trackers map[ledger.Place]*ledger.Tracker) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.generation, l.trackers = generation, trackers
+func (s *Source) enter(generation int32, trackers map[ledger.Place]*ledger.Tracker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation, s.trackers = generation, trackers
 }
 
 // Ready reports whether the member has joined the group and is in touch with
 // it. A member without partitions is ready too.
 func (s *Source) Ready() bool {
-	s.lookout.mu.Lock()
-	defer s.lookout.mu.Unlock()
-	return s.lookout.joined
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.joined
 }
 
 // State returns the member's view of the group.
 func (s *Source) State() State {
-	l := &s.lookout
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := State{Group: s.cfg.GroupID, Missing: l.missing, Generation: l.generation, Partitions: []ledger.State{}}
-	if l.err != nil {
-		out.Error = l.err.Error()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := State{Group: s.cfg.GroupID, Missing: s.absent, Generation: s.generation, Partitions: []ledger.State{}}
+	if s.err != nil {
+		out.Error = s.err.Error()
 	}
-	for _, t := range l.trackers {
+	for _, t := range s.trackers {
 		out.Partitions = append(out.Partitions, t.State())
 	}
 	slices.SortFunc(out.Partitions, func(a, b ledger.State) int {

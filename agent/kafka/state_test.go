@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"port-agent/agent"
 	"port-agent/agent/kafka/ledger"
 )
 
@@ -19,7 +20,7 @@ func TestStateOfPartitions(t *testing.T) {
 	for _, p := range []ledger.Place{{Topic: "org.runs", Partition: 10}, {Topic: "org.runs", Partition: 9}, {Topic: "org.change.log", Partition: 3}} {
 		trackers[p] = ledger.Begin(p, 100, 100)
 	}
-	s.lookout.enter(7, trackers)
+	s.enter(7, trackers)
 	want := State{Group: "group", Generation: 7, Partitions: []ledger.State{
 		{Topic: "org.change.log", Partition: 3, Committed: 100, Position: 100, End: -1},
 		{Topic: "org.runs", Partition: 9, Committed: 100, Position: 100, End: -1},
@@ -33,13 +34,13 @@ func TestStateOfPartitions(t *testing.T) {
 // TestStateNamesTheFault keeps why the group is not joined until it is.
 func TestStateNamesTheFault(t *testing.T) {
 	t.Parallel()
-	connected := prometheus.NewGauge(prometheus.GaugeOpts{Name: "connected"})
-	s := &Source{lookout: lookout{connected: connected}}
-	s.lookout.set(false, errors.New("connection refused"))
+	s := &Source{metrics: agent.NewMetrics(prometheus.NewRegistry(), "test")}
+	connected := s.metrics.SourceConnected
+	s.setJoined(false, errors.New("connection refused"))
 	if got := s.State(); got.Error != "connection refused" || s.Ready() || testutil.ToFloat64(connected) != 0 {
 		t.Errorf("got %+v, want the reason", got)
 	}
-	s.lookout.set(true, nil)
+	s.setJoined(true, nil)
 	if got := s.State(); got.Error != "" || !s.Ready() || testutil.ToFloat64(connected) != 1 {
 		t.Errorf("got %+v, want no reason once it has joined", got)
 	}
