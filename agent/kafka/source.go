@@ -46,7 +46,7 @@ type Source struct {
 	// For Run.
 	memberships int
 	met         bool          // it has joined before
-	missing     []string      // topics that did not exist at the last look
+	topics      []string      // to subscribe to
 	failures    int           // to join, in a row, with the present credentials
 	delay       time.Duration // before credentials are requested again
 
@@ -68,7 +68,8 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 		m.PresetTopic(topic)
 	}
 	id := clientID + "-" + strings.ToLower(rand.Text()[:8])
-	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log, delay: sessionBackoffMin}
+	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log,
+		topics: cfg.topics(), delay: sessionBackoffMin}
 }
 
 // Run is a member of the group until ctx ends; it then drains, leaves the
@@ -133,7 +134,7 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	s.memberships++
 	id := fmt.Sprintf("%s-%d", s.clientID, s.memberships)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.subscription(),
+		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.topics,
 		Dialer:            &kafka.Dialer{ClientID: id, Timeout: dialTimeout, TLS: cl.transport.TLS, SASLMechanism: cl.transport.SASL},
 		SessionTimeout:    s.cfg.sessionTimeout(),
 		HeartbeatInterval: s.cfg.sessionTimeout() / heartbeatDivisor,
@@ -161,7 +162,7 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 			done()
 			s.member(ctx, cl, group, gen)
 			idle := !slices.ContainsFunc(s.cfg.topics(), func(topic string) bool { return len(gen.Assignments[topic]) > 0 })
-			if (idle || len(s.missing) > 0) && s.lookForTopics(ctx, cl) {
+			if (idle || len(s.topics) < len(s.cfg.topics())) && s.lookForTopics(ctx, cl) {
 				return nil
 			}
 		}
@@ -169,26 +170,17 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	return nil
 }
 
-// lookForTopics notes which topics are missing, and reports whether these are others
-// than before. kafka-go assigns no partition at all while one of the topics that a
-// member subscribes to is missing.
+// lookForTopics chooses the topics to subscribe to, and reports whether these are
+// others than before. kafka-go assigns no partition at all while one of the topics
+// that a member subscribes to is missing.
 func (s *Source) lookForTopics(ctx context.Context, cl *cluster) (changed bool) {
 	counts, err := cl.partitionCounts(ctx, s.cfg.topics())
-	missing := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return counts[topic] > 0 })
-	if err != nil || slices.Equal(missing, s.missing) {
+	there := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return counts[topic] == 0 })
+	if err != nil || len(there) == 0 || slices.Equal(there, s.topics) {
 		return false
 	}
-	s.missing = missing
+	s.topics = there
 	return true
-}
-
-// subscription is the topics that are not missing, or all if there are no others.
-func (s *Source) subscription() []string {
-	there := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return slices.Contains(s.missing, topic) })
-	if len(there) == 0 {
-		return s.cfg.topics()
-	}
-	return there
 }
 
 // leaveFormer removes this process's former memberships from the group, until ctx
