@@ -37,13 +37,21 @@ func newAzureDevOps(c Client) *System {
 	return &System{a, &azureDevOps{a}}
 }
 
-func (f *azureDevOps) start(ctx context.Context, t Trigger) ([]string, error) {
+func (f *azureDevOps) locate(ctx context.Context, t Trigger) ([]string, error) {
 	m := azureRuns.FindStringSubmatch(t.path)
 	if m == nil {
 		place, err := f.numbered(ctx, t)
+		if err == nil && t.Response == nil {
+			place, err = f.byNumber(ctx, place)
+		}
 		return []string{place}, err
 	}
-	return []string{f.base() + m[1] + "/_apis/build/builds/" + t.Response.ExternalRunID}, nil
+	builds := f.base() + m[1] + "/_apis/build/builds"
+	if t.Response == nil {
+		place, err := f.find(ctx, t, builds, m[2])
+		return []string{place}, err
+	}
+	return []string{builds + "/" + t.Response.ExternalRunID}, nil
 }
 
 // numbered is the place of the build that an incoming webhook starts.
@@ -59,29 +67,20 @@ func (f *azureDevOps) numbered(ctx context.Context, t Trigger) (place string, er
 	return f.base() + m[1] + "/" + url.PathEscape(project) + "/_apis/build/builds?buildNumber=port-" + url.QueryEscape(t.Run), nil
 }
 
-// find looks among the latest builds of the pipeline, whose parameters are those
-// of the request. The build of an incoming webhook has its number in any case.
-func (f *azureDevOps) find(ctx context.Context, t Trigger) ([]string, error) {
-	m := azureRuns.FindStringSubmatch(t.path)
-	if m == nil {
-		place, err := f.numbered(ctx, t)
-		if err == nil {
-			place, err = f.byNumber(ctx, place)
-		}
-		return []string{place}, err
-	}
+// find looks among the latest builds of a pipeline, whose parameters are those of
+// the request.
+func (f *azureDevOps) find(ctx context.Context, t Trigger, builds, pipeline string) (place string, err error) {
 	var list struct{ Value []azureBuild }
-	place := f.base() + m[1] + "/_apis/build/builds"
-	query := url.Values{"definitions": {m[2]}, "minTime": {t.Since.Format(time.RFC3339)}, "queryOrder": {"queueTimeDescending"}, "$top": {"100"}}
-	if err := f.get(ctx, place+"?"+query.Encode()+"&"+azureVersion, &list); err != nil {
-		return nil, err
+	query := url.Values{"definitions": {pipeline}, "minTime": {t.Since.Format(time.RFC3339)}, "queryOrder": {"queueTimeDescending"}, "$top": {"100"}}
+	if err := f.get(ctx, builds+"?"+query.Encode()+"&"+azureVersion, &list); err != nil {
+		return "", err
 	}
 	for _, b := range slices.Backward(list.Value) { // the first one: others may be queued again with its parameters
 		if names(t.Run, string(b.Parameters), string(b.TemplateParameters)) {
-			return []string{place + "/" + b.ID.String()}, nil
+			return builds + "/" + b.ID.String(), nil
 		}
 	}
-	return nil, Errorf(Missing, "no build of pipeline %s has the id %s among its parameters", m[2], t.Run).
+	return "", Errorf(Missing, "no build of pipeline %s has the id %s among its parameters", pipeline, t.Run).
 		hint("put .context.runId into templateParameters or variables of the request")
 }
 

@@ -78,10 +78,9 @@ type System struct {
 
 // dialect is what is particular to one kind of system.
 type dialect interface {
-	// start reads the places from the answer of a trigger.
-	start(ctx context.Context, t Trigger) (places []string, err error)
-	// find looks for the pipelines that hold the id of a run.
-	find(ctx context.Context, t Trigger) (places []string, err error)
+	// locate reads the places from the answer of a trigger or, where that is not
+	// known, looks for the pipelines that hold the id of the run.
+	locate(ctx context.Context, t Trigger) (places []string, err error)
 	// look may set another place of j.
 	look(ctx context.Context, j *Job) (View, error)
 }
@@ -107,12 +106,7 @@ func (s *System) Locate(ctx context.Context, t Trigger) (places []string, err er
 	if _, t.path, err = s.below(t.Request.URL); err != nil {
 		return nil, err
 	}
-	if t.Response != nil {
-		places, err = s.own.start(ctx, t)
-	} else {
-		places, err = s.own.find(ctx, t)
-	}
-	if err == nil {
+	if places, err = s.own.locate(ctx, t); err == nil {
 		err = s.Check(places...)
 	}
 	return places, err

@@ -42,15 +42,20 @@ const (
 	gitHubLag = 10 * time.Second
 )
 
-func (f *gitHub) start(_ context.Context, t Trigger) ([]string, error) {
-	runs, err := f.dispatched(t)
-	if err != nil {
-		return nil, err
+func (f *gitHub) locate(ctx context.Context, t Trigger) ([]string, error) {
+	m := gitHubDispatch.FindStringSubmatch(t.path)
+	if m == nil {
+		return nil, Errorf(None, "the request was no workflow dispatch")
 	}
-	if id := t.Response.ExternalRunID; id != "" {
-		return []string{gitHubPlace(runs, id)}, nil
+	runs := f.base() + m[1] + "/runs"
+	switch {
+	case t.Response == nil:
+		place, err := f.search(ctx, gitHubSince(runs, t.Since), t.Run, true)
+		return []string{place}, err
+	case t.Response.ExternalRunID != "":
+		return []string{gitHubPlace(runs, t.Response.ExternalRunID)}, nil
 	}
-	return []string{runs + "#" + answered(t.Response).Add(-gitHubSkew).UTC().Format(time.RFC3339)}, nil
+	return []string{gitHubSince(runs, answered(t.Response).Add(-gitHubSkew))}, nil
 }
 
 // answered is the time of an answer by the server's clock.
@@ -62,23 +67,8 @@ func answered(res *invoker.Response) time.Time {
 	return at
 }
 
-func (f *gitHub) find(ctx context.Context, t Trigger) ([]string, error) {
-	runs, err := f.dispatched(t)
-	if err != nil {
-		return nil, err
-	}
-	place, err := f.search(ctx, runs+"#"+t.Since.Format(time.RFC3339), t.Run, true)
-	return []string{place}, err
-}
-
-// dispatched returns the URL of the runs of the workflow that a request dispatches.
-func (f *gitHub) dispatched(t Trigger) (runs string, err error) {
-	m := gitHubDispatch.FindStringSubmatch(t.path)
-	if m == nil {
-		return "", Errorf(None, "the request was no workflow dispatch")
-	}
-	return f.base() + m[1] + "/runs", nil
-}
+// gitHubSince is the place of the one run of a workflow since a time.
+func gitHubSince(runs string, at time.Time) string { return runs + "#" + at.UTC().Format(time.RFC3339) }
 
 // gitHubPlace is the place of a run of a workflow.
 func gitHubPlace(runs, id string) string {

@@ -47,7 +47,10 @@ func (f *gitLab) place(p gitLabPipeline) string {
 	return fmt.Sprintf("%s/api/v4/projects/%s/pipelines/%s", f.base(), p.Project, p.ID)
 }
 
-func (f *gitLab) start(_ context.Context, t Trigger) ([]string, error) {
+func (f *gitLab) locate(ctx context.Context, t Trigger) ([]string, error) {
+	if t.Response == nil {
+		return f.find(ctx, t)
+	}
 	var p gitLabPipeline
 	if json.Unmarshal(t.Response.Body, &p) != nil || p.ID == "" || p.Project == "" {
 		return nil, Errorf(Refused, "the answer of GitLab names no pipeline")

@@ -41,7 +41,10 @@ func newJenkins(c Client) *System {
 // pipeline has begun, as an item of Jenkins' queue is.
 func (j *Job) Fleeting() bool { return strings.Contains(j.Place, jenkinsQueue) }
 
-func (f *jenkins) start(_ context.Context, t Trigger) (places []string, err error) {
+func (f *jenkins) locate(ctx context.Context, t Trigger) (places []string, err error) {
+	if t.Response == nil {
+		return f.find(ctx, t.Run)
+	}
 	jobs, _, err := invoker.JenkinsJobs(t.Response)
 	if err != nil {
 		return nil, Errorf(None, "Jenkins named no job, as where the trigger is set to answer silently")

@@ -42,7 +42,7 @@ const (
 
 // find looks at the queue, at what the executors build and, where nothing of the
 // run is there, at the latest builds of all jobs.
-func (f *jenkins) find(ctx context.Context, t Trigger) (places []string, err error) {
+func (f *jenkins) find(ctx context.Context, run string) (places []string, err error) {
 	jobs := fmt.Sprintf(jobFields, "")
 	for range 3 { // folders
 		jobs = fmt.Sprintf(jobFields, ","+jobs)
@@ -62,7 +62,7 @@ func (f *jenkins) find(ctx context.Context, t Trigger) (places []string, err err
 		}
 		for _, o := range answer.all() {
 			id := max(o.ID, o.QueueID)
-			if !o.of(t.Run) || known[id] {
+			if !o.of(run) || known[id] {
 				continue
 			}
 			known[id] = true
@@ -74,7 +74,7 @@ func (f *jenkins) find(ctx context.Context, t Trigger) (places []string, err err
 		}
 	}
 	if len(places) == 0 {
-		return nil, Errorf(Missing, "no item in the queue and no recent build has the id %s in a parameter or in its cause", t.Run).hint("let the trigger put it there, and " + f.right)
+		return nil, Errorf(Missing, "no item in the queue and no recent build has the id %s in a parameter or in its cause", run).hint("let the trigger put it there, and " + f.right)
 	}
 	return places, nil
 }
