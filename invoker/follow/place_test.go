@@ -286,6 +286,12 @@ func TestMaxWait(t *testing.T) {
 		if got := w.MaxWait(); got != want {
 			t.Errorf("%s: got %v, want %v", places, got, want)
 		}
+		if w.Interval = time.Hour; want != time.Minute { // the rule's own, but for the queue
+			want = time.Hour
+		}
+		if got := w.MaxWait(); got != want {
+			t.Errorf("%s by the hour: got %v, want %v", places, got, want)
+		}
 	}
 }
 

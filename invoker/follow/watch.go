@@ -49,12 +49,13 @@ func (w *Watch) Host() string {
 	return strings.ToLower(u.Host)
 }
 
-// MaxWait bounds the time to the next look, also after errors.
+// MaxWait bounds the time to the next look, also after errors: to the rule's
+// interval or five minutes, and to one minute while Jenkins has a job in its queue.
 func (w *Watch) MaxWait() time.Duration {
 	if slices.ContainsFunc(w.jobs, func(j *job) bool { return j.Fleeting() }) {
 		return time.Minute
 	}
-	return 5 * time.Minute
+	return max(5*time.Minute, w.Interval)
 }
 
 // Look asks once how the pipeline is. An error is a *ci.Error, or the cause of
