@@ -1,6 +1,7 @@
 package transform
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -74,8 +75,9 @@ func search() string {
 // warning. file is the name that findings show. Of cfg only Strict and TimeoutMS
 // count. See Load for environ.
 func Parse(file string, data []byte, cfg Config, environ []string) (*Mapping, []Finding) {
-	p := parser{cfg: cfg, env: jq.NewEnvironment(environ, cfg.timeout())}
-	rules := p.parse(file, data)
+	text := bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
+	p := parser{cfg: cfg, env: jq.NewEnvironment(environ, cfg.timeout()), file: file, data: text, mark: len(data) - len(text)}
+	rules := p.rules()
 	if joinErrors(p.findings) != nil {
 		return nil, p.findings
 	}

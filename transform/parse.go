@@ -1,7 +1,6 @@
 package transform
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -25,14 +24,8 @@ type parser struct {
 	rule     *Rule // the one that is read, nil before the first
 }
 
-// parse returns the rules of a mapping. They can be used where no finding is an
+// rules returns the rules of the mapping. They can be used where no finding is an
 // error.
-func (p *parser) parse(file string, data []byte) []*Rule {
-	p.file, p.data = file, bytes.TrimPrefix(data, []byte("\ufeff")) // a byte order mark, as some editors write one
-	p.mark = len(data) - len(p.data)
-	return p.rules()
-}
-
 func (p *parser) rules() []*Rule {
 	root := p.decode()
 	if root == nil {

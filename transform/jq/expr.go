@@ -55,15 +55,11 @@ func (env *Environment) Compile(text string) (*Expr, *Fault) {
 	if i := strings.IndexByte(text, 0); i >= 0 { // where gojq would stop to read
 		return nil, &Fault{Message: "the expression holds a NUL character", Hint: "remove it", Start: i, End: i + 1}
 	}
-	src := text
-	if strings.TrimSpace(src) == "" {
-		src = "." // as it has always been
-	}
-	q, err := gojq.Parse(src)
+	q, err := gojq.Parse(text)
 	if err != nil {
 		return nil, parseError(text, err)
 	}
-	if q.Term == nil && q.Left == nil { // nothing but comments
+	if q.Term == nil && q.Left == nil { // nothing but blanks and comments
 		q.Term = &gojq.Term{Type: gojq.TermTypeIdentity}
 	}
 	e := &Expr{Text: text, Literals: literals(text, q), env: env}
