@@ -21,6 +21,7 @@ var guards = map[string]function{
 	"_sides":    {2, func(r *run, _ any, args []any) (any, error) { return slices.Clone(args), r.make(shallow(args...)) }},
 	"_compared": {1, compared},
 	"_count":    {1, func(r *run, in any, args []any) (any, error) { return in, r.make(min(whole(args[0]), maxBytes+1)) }},
+	"_copied":   {0, func(r *run, in any, _ []any) (any, error) { return in, r.make(shallow(in)) }},
 	"_sized":    {0, func(r *run, in any, _ []any) (any, error) { return in, r.make(2 * weigh(in, maxBytes)) }},
 	"_parts":    {1, parts},
 	"_work":     {1, func(r *run, in any, args []any) (any, error) { return in, r.work(whole(args[0])) }},

@@ -113,7 +113,9 @@ func (w *walker) visit(node any) {
 	}
 }
 
-var formats = []string{"@text", "@json", "@html", "@uri", "@urid", "@csv", "@tsv", "@sh", "@base64", "@base64d"}
+// formats are those that exist, with the functions that gojq calls for them.
+var formats = map[string]string{"@text": "tostring", "@json": "tojson", "@html": "_tohtml", "@uri": "_touri", "@urid": "_tourid",
+	"@csv": "_tocsv", "@tsv": "_totsv", "@sh": "_tosh", "@base64": "_tobase64", "@base64d": "_tobase64d"}
 
 // term rewrites text with values in it as a sum.
 func (w *walker) term(t *gojq.Term) {
@@ -121,10 +123,10 @@ func (w *walker) term(t *gojq.Term) {
 		w.reads(t.SuffixList)
 	}
 	if t.Format != "" {
-		if !slices.Contains(formats, t.Format) {
+		if formats[t.Format] == "" {
 			w.format = t.Format
 		}
-		w.uses["_touri/0"] = w.uses["_touri/0"] || t.Format == "@uri"
+		w.uses[signature(formats[t.Format], 0)] = true
 	}
 	if t.Str == nil || t.Str.Queries == nil || w.prelude {
 		return
