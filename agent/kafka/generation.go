@@ -91,20 +91,6 @@ func (g *generation) positions(ctx context.Context) (map[ledger.Place]*ledger.Tr
 	if err != nil {
 		return nil, err
 	}
-	exist, err := g.cluster.partitionCounts(ctx, g.src.cfg.topics())
-	if err != nil {
-		return nil, err
-	}
-	missing := ""
-	for _, topic := range g.src.cfg.topics() {
-		if exist[topic] == 0 { // otherwise it looks as if the member stood by
-			g.log.Warn().Str("topic", topic).Msg("topic not found")
-			if topic == g.src.cfg.RunsTopic {
-				missing = topic
-			}
-		}
-	}
-	g.src.miss(missing)
 	// If the group has committed offsets of a topic, a partition without one was
 	// added later: to begin at its end would skip what was produced before the group
 	// noticed it.

@@ -46,14 +46,13 @@ type Source struct {
 	// For Run.
 	memberships int
 	met         bool          // it has joined before
-	topics      []string      // to subscribe to
 	failures    int           // to join, in a row, with the present credentials
 	delay       time.Duration // before credentials are requested again
 
 	mu         sync.Mutex // of what State and Ready report
 	joined     bool
-	err        error  // of the last try to join
-	absent     string // the topic of runs if it does not exist
+	err        error    // of the last try to join
+	missing    []string // topics that did not exist at the last look
 	generation int32
 	trackers   map[ledger.Place]*ledger.Tracker
 }
@@ -68,8 +67,7 @@ func New(cfg Config, tlsConfig *tls.Config, credentials func(context.Context) (C
 		m.PresetTopic(topic)
 	}
 	id := clientID + "-" + strings.ToLower(rand.Text()[:8])
-	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log,
-		topics: cfg.topics(), delay: sessionBackoffMin}
+	return &Source{cfg: cfg, clientID: id, tls: tlsConfig, credentials: credentials, handle: handle, metrics: m, log: log, delay: sessionBackoffMin}
 }
 
 // Run is a member of the group until ctx ends; it then drains, leaves the
@@ -134,7 +132,7 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 	s.memberships++
 	id := fmt.Sprintf("%s-%d", s.clientID, s.memberships)
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
-		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.topics,
+		ID: s.cfg.GroupID, Brokers: cl.brokers, Topics: s.subscription(),
 		Dialer:            &kafka.Dialer{ClientID: id, Timeout: dialTimeout, TLS: cl.transport.TLS, SASLMechanism: cl.transport.SASL},
 		SessionTimeout:    s.cfg.sessionTimeout(),
 		HeartbeatInterval: s.cfg.sessionTimeout() / heartbeatDivisor,
@@ -160,27 +158,41 @@ func (s *Source) membership(ctx context.Context, cl *cluster) error {
 			return err
 		default:
 			done()
-			s.member(ctx, cl, group, gen)
 			idle := !slices.ContainsFunc(s.cfg.topics(), func(topic string) bool { return len(gen.Assignments[topic]) > 0 })
-			if (idle || len(s.topics) < len(s.cfg.topics())) && s.lookForTopics(ctx, cl) {
+			if (idle || len(s.missing) > 0) && s.lookForTopics(ctx, cl) {
 				return nil
 			}
+			s.member(ctx, cl, group, gen)
 		}
 	}
 	return nil
 }
 
-// lookForTopics chooses the topics to subscribe to, and reports whether these are
-// others than before. kafka-go assigns no partition at all while one of the topics
-// that a member subscribes to is missing.
+// lookForTopics notes which topics are missing, and reports whether these are others
+// than before. kafka-go assigns no partition at all while one of the topics that a
+// member subscribes to is missing.
 func (s *Source) lookForTopics(ctx context.Context, cl *cluster) (changed bool) {
 	counts, err := cl.partitionCounts(ctx, s.cfg.topics())
-	there := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return counts[topic] == 0 })
-	if err != nil || len(there) == 0 || slices.Equal(there, s.topics) {
+	missing := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return counts[topic] > 0 })
+	if err != nil || slices.Equal(missing, s.missing) {
 		return false
 	}
-	s.topics = there
+	for _, topic := range missing {
+		s.log.Warn().Str("topic", topic).Msg("topic not found")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.missing = missing
 	return true
+}
+
+// subscription is the topics that are not missing, or all if there are no others.
+func (s *Source) subscription() []string {
+	there := slices.DeleteFunc(s.cfg.topics(), func(topic string) bool { return slices.Contains(s.missing, topic) })
+	if len(there) == 0 {
+		return s.cfg.topics()
+	}
+	return there
 }
 
 // leaveFormer removes this process's former memberships from the group, until ctx

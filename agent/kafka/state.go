@@ -28,13 +28,6 @@ func (s *Source) setJoined(joined bool, err error) {
 	}
 }
 
-// miss notes the topic of runs if it does not exist, else nothing.
-func (s *Source) miss(topic string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.absent = topic
-}
-
 // enter begins a generation; 0 and nil end it.
 func (s *Source) enter(generation int32, trackers map[ledger.Place]*ledger.Tracker) {
 	s.mu.Lock()
@@ -54,9 +47,12 @@ func (s *Source) Ready() bool {
 func (s *Source) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := State{Group: s.cfg.GroupID, Missing: s.absent, Generation: s.generation, Partitions: []ledger.State{}}
+	out := State{Group: s.cfg.GroupID, Generation: s.generation, Partitions: []ledger.State{}}
 	if s.err != nil {
 		out.Error = s.err.Error()
+	}
+	if slices.Contains(s.missing, s.cfg.RunsTopic) {
+		out.Missing = s.cfg.RunsTopic
 	}
 	for _, t := range s.trackers {
 		out.Partitions = append(out.Partitions, t.State())
