@@ -46,6 +46,8 @@ func TestRequest(t *testing.T) {
 		{"failures", `{"body": {"a": [".s.x", ".n"], "b": "error(\"no\")"}}`, `{"body":{"a":[null,1],"b":null}}`,
 			[]string{"body.a[0] failed: expected an object but got: string", "body.b failed: error: no"}},
 		{"too many outputs", `{"body": {"a": "range(1001)", "b": "range(1000)"}}`, `{"body":{"a":null,"b":0}}`, []string{"body.a failed: returns more than 1000 values"}},
+		{"too deep", `{"body": {"a": "reduce range(1100) as $i (1; [.])", "b": ".n"}}`, `{"body":{"a":null,"b":1}}`, []string{"body.a failed: a value is nested more than 1000 levels deep"}},
+		{"too large", `{"body": {"a": "[range(1000)] as $l | [range(3000) | $l]", "b": ".n"}}`, `{"body":{"a":null,"b":1}}`, []string{"body.a failed: makes more than 40 MiB of values"}},
 		{"endless", `{"body": {"a": "def f: f; f", "b": ".n"}}`, `{"body":{"a":null,"b":1}}`, []string{"body.a failed: takes more than 500000 steps"}},
 	}
 	for _, test := range tests {

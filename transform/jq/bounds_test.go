@@ -288,7 +288,9 @@ func TestHostileEvents(t *testing.T) {
 			v, err := e.Eval(t.Context(), test.event)
 			got := asJSON(v)
 			if err != nil {
-				got = err.Error()
+				if got = err.Error(); v != nil {
+					t.Errorf("a part of the value comes with the error %s", got)
+				}
 			}
 			if !strings.Contains(got, test.want) {
 				t.Errorf("got %.200s, want %s", got, test.want)

@@ -14,7 +14,10 @@ import (
 func settle(v any) (any, error) {
 	s := settler{}
 	out := s.value(v, 0)
-	return out, s.err
+	if s.err != nil {
+		return nil, s.err // and not the part that was copied before
+	}
+	return out, nil
 }
 
 type settler struct {
