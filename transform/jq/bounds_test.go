@@ -73,6 +73,9 @@ var hostile = []struct{ expr, want string }{
 	{`[.text, .text, .text] | map(explode) | length`, "makes more than"},
 	{`.text | split("a") | length`, "makes more than"},
 	{`[.text, .text, .text] | map(split("")) | length`, "makes more than"},
+	{`. as $e | [.list[] | $e.text / "a"] | length`, "makes more than"},
+	{`[.text, .text, .text] | .[] /= "a" | length`, "makes more than"},
+	{`. as $e | [.list[] | [$e.list[:5000], $e.list[:5000]] | transpose] | length`, "makes more than"},
 	{`[.list, (.list[] | [])] | transpose | length`, "than"},
 	// comparing each with each
 	{`.list - .list | length`, "takes more than"},

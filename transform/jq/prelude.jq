@@ -32,15 +32,17 @@ def have_decnum: false;
 
 # What an event could hurt the agent through.
 
-# The operators + - * of what _sides returns, and of += -= *=.
+# The operators + - * / of what _sides returns, and of += -= *= /=.
 
 def _sum: .[0] + .[1];
 def _difference: (.[1] as $r | .[0] | _compared($r) - $r);
 def _times($s; $n): if ($s | type) == "string" and ($n | type) == "number" then ($s | utf8bytelength) * $n else 0 end;
 def _product: _sized | _count(_times(.[0]; .[1]) + _times(.[1]; .[0])) | .[0] * .[1];
+def _quotient: .[1] as $r | .[0] | _parts($r) / $r;
 def _add($l; $r): _sides($l; $r) | _sum;
 def _subtract($l; $r): [$l, $r] | _difference;
 def _multiply($l; $r): [$l, $r] | _product;
+def _divide($l; $r): [$l, $r] | _quotient;
 def _add_up: add;
 def add: _sized | _add_up;
 def add(f): [f] | add;
@@ -110,7 +112,7 @@ def flatten($n): _sized | _flatten($n);
 def _explode: explode;
 def explode: _count(24 * utf8bytelength) | _explode;
 def _transpose: transpose;
-def transpose: _count(16 * length * (map(length) | max // 0)) | _transpose;
+def transpose: _count((16 * length + 48) * (map(length) | max // 0)) | _transpose;
 def paths: path(..) | _count(16 * length) | select(. != []);
 def paths(f): path(.. | select(f)) | _count(16 * length) | select(. != []);
 def leaf_paths: paths(scalars);

@@ -51,7 +51,7 @@ func (w *walker) value(v reflect.Value) {
 }
 
 // operators are the functions of the prelude that apply an operator.
-var operators = map[gojq.Operator]string{gojq.OpAdd: "_sum", gojq.OpSub: "_difference", gojq.OpMul: "_product"}
+var operators = map[gojq.Operator]string{gojq.OpAdd: "_sum", gojq.OpSub: "_difference", gojq.OpMul: "_product", gojq.OpDiv: "_quotient"}
 
 func (w *walker) query(q *gojq.Query) {
 	w.walk(q.FuncDefs)
@@ -65,13 +65,15 @@ func (w *walker) query(q *gojq.Query) {
 	w.walk(q.Patterns)
 	w.walk(q.Right)
 	switch q.Op {
-	case gojq.OpAdd, gojq.OpSub, gojq.OpMul:
+	case gojq.OpAdd, gojq.OpSub, gojq.OpMul, gojq.OpDiv:
 		if !w.prelude {
 			w.guard(q)
 		}
 	case gojq.OpAssign, gojq.OpModify, gojq.OpUpdateAdd, gojq.OpUpdateSub, gojq.OpUpdateMul, gojq.OpUpdateDiv, gojq.OpUpdateMod, gojq.OpUpdateAlt:
 		w.deletes = w.deletes || q.Op == gojq.OpModify
-		w.uses["_add/2"], w.uses["_subtract/2"], w.uses["_multiply/2"] = true, true, true // by these names gojq calls them
+		for _, name := range []string{"_add/2", "_subtract/2", "_multiply/2", "_divide/2"} { // by these names gojq calls them
+			w.uses[name] = true
+		}
 		if computed > 0 {
 			q.Left = w.call("_at", q.Left)
 		}
