@@ -175,9 +175,7 @@ func (a *App) work(asked context.Context) error {
 	})
 	beside.Go(func() { a.watchCredentials(ctx, stop) })
 	beside.Go(func() { a.mapping.watch(ctx, a.cfg.Process.reloadInterval()) })
-	if !a.cfg.Kafka.Local {
-		beside.Go(func() { a.setStreamer(ctx) })
-	}
+	beside.Go(func() { a.setStreamer(ctx) })
 	src, err := a.connect(ctx)
 	if err == nil {
 		a.source.Store(src)

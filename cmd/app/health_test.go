@@ -306,3 +306,17 @@ type connected struct{}
 
 func (connected) Run(context.Context) error { return nil }
 func (connected) Ready() bool               { return true }
+
+// Port is told which source the agent uses, wherever the brokers' addresses come from.
+func TestStreamerIsSet(t *testing.T) {
+	for name, vars := range map[string]map[string]string{
+		"KAFKA": nil, "KAFKA, local": {"USING_LOCAL_PORT_INSTANCE": "true", "KAFKA_CONSUMER_BOOTSTRAP_SERVERS": "127.0.0.1:1"},
+		"POLLING": {"STREAMER_NAME": "polling"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := start(t, vars)
+			want, _, _ := strings.Cut(name, ",")
+			r.eventually("/livez", "the streamer "+want, func(int, string) bool { return r.port.Streamer() == want })
+		})
+	}
+}
