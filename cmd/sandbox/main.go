@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -37,10 +38,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	file := flags.String("publish", "", "sign the event in `FILE` with the sandbox's secret and publish it")
 	brokers := flags.String("brokers", "", "brokers to publish to, as -serve prints them")
 	topic := flags.String("topic", organisation+".runs", "topic to publish to")
-	if err := flags.Parse(args); err != nil {
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
 		return 2
 	}
 	if flags.NArg() > 0 {
+		fmt.Fprintf(stderr, "unexpected argument %q\n", flags.Arg(0))
 		flags.Usage()
 		return 2
 	}

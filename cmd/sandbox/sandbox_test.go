@@ -62,10 +62,13 @@ func TestWrongStory(t *testing.T) {
 
 func TestWrongArguments(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"-nonsense"}, {"argument"}} {
+	for arg, want := range map[string]struct {
+		code int
+		text string
+	}{"-nonsense": {2, "-nonsense"}, "argument": {2, `unexpected argument "argument"`}, "-help": {0, ""}} {
 		var out, errs bytes.Buffer
-		if code := run(args, &out, &errs); code != 2 || !strings.Contains(errs.String(), "usage: sandbox") {
-			t.Errorf("%q: exit code %d, %q; want 2 and the usage", args, code, errs.String())
+		if code := run([]string{arg}, &out, &errs); code != want.code || !strings.Contains(errs.String(), want.text) || !strings.Contains(errs.String(), "usage: sandbox") {
+			t.Errorf("%s: exit code %d, %q; want %d, %q and the usage", arg, code, errs.String(), want.code, want.text)
 		}
 	}
 }
