@@ -30,8 +30,7 @@ const (
 type regex struct {
 	*regexp.Regexp
 	// probe is a letter and the expression behind it. It finds an empty match
-	// at the end of another one, which jq takes, other than at the end of the
-	// text, and package regexp skips.
+	// at the end of another one, which jq takes and package regexp skips.
 	probe   *regexp.Regexp
 	program int  // instructions
 	global  bool // every match, not only the first
@@ -174,7 +173,7 @@ func (x *regex) find(r *run, s string) (found [][]int, err error) {
 	var out [][]int
 	for i, m := range found {
 		out = append(out, m)
-		if x.probe == nil || m[0] == m[1] || m[1] == len(s) || i+1 < len(found) && found[i+1][0] == m[1] {
+		if x.probe == nil || m[0] == m[1] || i+1 < len(found) && found[i+1][0] == m[1] {
 			continue
 		}
 		if err := r.work(x.program / 4); err != nil {
