@@ -267,25 +267,45 @@ func (b *backend) wait(t *testing.T, n int) {
 	}
 }
 
-// gate is an address that refuses connections until it is opened.
+// gate is an address that refuses connections until it is opened. Its socket is
+// bound all the time, so that no other test is given the port meanwhile.
 type gate struct {
-	t    *testing.T
-	addr string
+	t      *testing.T
+	addr   string
+	socket *os.File
 }
 
 func newGate(t *testing.T) *gate {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	syscall.ForkLock.RLock()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return &gate{t, l.Addr().String()}
+	g := &gate{t: t, socket: os.NewFile(uintptr(fd), "gate")}
+	t.Cleanup(func() { g.socket.Close() })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.addr = fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
+	return g
 }
 
 // open lets h answer at the address.
 func (g *gate) open(h http.Handler) {
-	l, err := net.Listen("tcp", g.addr)
+	if err := syscall.Listen(int(g.socket.Fd()), 128); err != nil {
+		g.t.Error(err)
+		return
+	}
+	l, err := net.FileListener(g.socket)
 	if err != nil {
 		g.t.Error(err)
 		return

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,8 +17,16 @@ import (
 	"port-agent/cmd/app/status"
 )
 
-// statusAddr is an address for an agent's status.
-func statusAddr(t *testing.T) string { return newGate(t).addr }
+// statusAddr is a free address, for an agent's status.
+func statusAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
 
 // statusOf reads an agent's status.
 func statusOf(t *testing.T, addr string) (*status.Status, error) {
@@ -194,7 +203,7 @@ func TestStatusCommand(t *testing.T) {
 	watching.logged("Last runs")
 	watching.terminate()
 
-	nobody := startProcess(t, []string{"STATUS_ADDR=" + statusAddr(t)}, "status")
+	nobody := startProcess(t, []string{"STATUS_ADDR=" + newGate(t).addr}, "status")
 	if code := nobody.exit(); code != 1 || !strings.Contains(nobody.out.String(), "no agent answers") {
 		t.Errorf("without an agent: exit code %d: %s", code, nobody.out)
 	}
